@@ -1,0 +1,37 @@
+// Command sockscope runs, drives and checks an observability stack for realtime
+// services.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := newRootCommand().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "sockscope:", err)
+		os.Exit(1)
+	}
+}
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sockscope",
+		Short: "See your sockets: observability for realtime services",
+		Long: `Sockscope runs a complete observability stack for WebSocket services on this
+machine, together with a demo service to observe.
+
+Start with "sockscope up", then open the address that it prints.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand()
+	return root
+}
