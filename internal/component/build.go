@@ -1,0 +1,228 @@
+package component
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+	"golang.org/x/sync/errgroup"
+)
+
+// Stage is a step of a build.
+type Stage string
+
+// The stages, in the order in which they come.
+const (
+	StageDownloading Stage = "downloading modules"
+	StageCompiling   Stage = "compiling"
+	StageLinking     Stage = "linking"
+)
+
+// Progress tells how far a build has come.
+type Progress struct {
+	Stage Stage
+	// Done of Total packages are compiled. Total is 0 while downloading, and
+	// counts packages that the build cache may spare.
+	Done, Total int
+}
+
+// buildArgs are the arguments of the go command that builds c as out. DWARF is
+// left out when compiling already: the linker would strip it, and a tenth of
+// the time goes into it.
+func buildArgs(c Component, out string) []string {
+	args := []string{
+		"build", "-v", "-trimpath", "-buildvcs=false", "-pgo=off",
+		"-ldflags=" + strings.TrimSpace("-s -w "+c.LinkFlags),
+		"-gcflags=all=-dwarf=false",
+	}
+	if c.Tags != "" {
+		args = append(args, "-tags="+c.Tags)
+	}
+	return append(args, "-o", out, c.Package)
+}
+
+// Build builds the components into the store, in their order, and calls built
+// for each as soon as it is there; report tells of the progress. Both are called
+// from several goroutines. Modules are downloaded ahead of the compiler, and a
+// build begins when the one before it has come to linking, which leaves most
+// processors idle. If two programs build the same component at once, one waits
+// for the other.
+func (s *Store) Build(ctx context.Context, list []Component, report func(Component, Progress), built func(c Component, path string)) error {
+	if err := os.MkdirAll(filepath.Join(s.Dir, "bin"), 0o755); err != nil {
+		return fmt.Errorf("make the cache directory: %w (name another by --cache)", err)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	type job struct {
+		Component
+		packages int
+	}
+	downloaded := make(chan job, len(list))
+	group.Go(func() error {
+		defer close(downloaded)
+		for _, c := range list {
+			report(c, Progress{Stage: StageDownloading})
+			packages, err := s.countPackages(ctx, c)
+			if err != nil {
+				return err
+			}
+			downloaded <- job{c, packages}
+		}
+		return nil
+	})
+	group.Go(func() error {
+		compiler := make(chan struct{}, 1)
+		for next := range downloaded {
+			select {
+			case compiler <- struct{}{}:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			release := sync.OnceFunc(func() { <-compiler })
+			group.Go(func() error {
+				defer release()
+				path, err := s.build(ctx, next.Component, next.packages, func(p Progress) {
+					if p.Stage == StageLinking {
+						release()
+					}
+					report(next.Component, p)
+				})
+				if err == nil {
+					built(next.Component, path)
+				}
+				return err
+			})
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// build compiles and links one component whose modules are there.
+func (s *Store) build(ctx context.Context, c Component, packages int, report func(Progress)) (string, error) {
+	path, err := s.path(c)
+	if err != nil {
+		return "", err
+	}
+	lock := flock.New(path + ".lock")
+	if _, err := lock.TryLockContext(ctx, 200*time.Millisecond); err != nil {
+		return "", fmt.Errorf("wait for another build of %s: %w", c.Name, err)
+	}
+	defer func() { _ = lock.Unlock() }()
+	if executable(path) {
+		return path, nil
+	}
+	partial := path + ".partial"
+	defer os.Remove(partial)
+	if err := s.compile(ctx, c, partial, packages, report); err != nil {
+		return "", err
+	}
+	if err := os.Rename(partial, path); err != nil {
+		return "", fmt.Errorf("keep the build of %s: %w", c.Name, err)
+	}
+	s.removeOlder(c, path)
+	return path, nil
+}
+
+// countPackages lists what the build consists of. It downloads the modules on
+// the way, which is most of its time when they are not there yet.
+func (s *Store) countPackages(ctx context.Context, c Component) (int, error) {
+	args := []string{"list", "-deps", "-f", "{{.ImportPath}}"}
+	if c.Tags != "" {
+		args = append(args, "-tags="+c.Tags)
+	}
+	cmd := s.goCommand(ctx, c, append(args, c.Package)...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return 0, buildError(ctx, c, "list the packages of", err, stderr.String())
+	}
+	return strings.Count(string(out), "\n"), nil
+}
+
+func (s *Store) compile(ctx context.Context, c Component, out string, total int, report func(Progress)) error {
+	cmd := s.goCommand(ctx, c, buildArgs(c, out)...)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return fmt.Errorf("build %s: %w", c.Name, err)
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("run the go command: %w (Go is needed to build %s: see go.dev/dl)", err, c.Name)
+	}
+	tail := watch(stderr, c, total, report)
+	if err := cmd.Wait(); err != nil {
+		return buildError(ctx, c, "build", err, tail)
+	}
+	return nil
+}
+
+// watch turns the names of packages that the go command prints as it compiles
+// them into progress, and returns the last lines for an error.
+func watch(r io.Reader, c Component, total int, report func(Progress)) (tail string) {
+	const keep = 20
+	var last []string
+	done := 0
+	report(Progress{Stage: StageCompiling, Total: total})
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		line := lines.Text()
+		last = append(last, line)
+		if len(last) > keep {
+			last = last[1:]
+		}
+		done++
+		if isMain(line, c) {
+			report(Progress{Stage: StageLinking, Done: total, Total: total})
+		} else {
+			report(Progress{Stage: StageCompiling, Done: min(done, total), Total: total})
+		}
+	}
+	_, _ = io.Copy(io.Discard, r) // a line too long to scan must not block the build
+	return strings.Join(last, "\n")
+}
+
+// isMain says whether the go command has come to the main package itself, after
+// which only linking is left.
+func isMain(line string, c Component) bool {
+	if c.Package == "." {
+		return strings.HasSuffix(line, "/deploy/native/"+c.Module)
+	}
+	return line == c.Package
+}
+
+// goCommand runs the go command in the component's module, with settings of its
+// own, so that the user's flags and workspaces don't reach into the build. It
+// has a build cache apart, which DropBuildCache removes.
+func (s *Store) goCommand(ctx context.Context, c Component, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = filepath.Join(s.Native, c.Module)
+	cmd.Env = append(os.Environ(),
+		"CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off",
+		"GOCACHE="+s.buildCache())
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 5 * time.Second
+	return cmd
+}
+
+func buildError(ctx context.Context, c Component, what string, err error, output string) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fmt.Errorf("%s %s: %w\n%s", what, c.Name, err, strings.TrimSpace(output))
+}
+
+func (s *Store) buildCache() string { return filepath.Join(s.Dir, "build") }
+
+// DropBuildCache removes what the compiler kept between the builds of several
+// components: about 5 GB. After an interrupted build it's worth keeping.
+func (s *Store) DropBuildCache() error {
+	return os.RemoveAll(s.buildCache())
+}

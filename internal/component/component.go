@@ -1,0 +1,98 @@
+// Package component finds the programs of the stack, or builds them from Go
+// modules with pinned versions, and keeps the binaries for the next start.
+package component
+
+// Component is a program that is built from one of the modules in
+// deploy/native.
+type Component struct {
+	// Name is the program's name and that of its binary.
+	Name string
+	// Version is what the module pins, without a leading v.
+	Version string
+	// Module is the folder under deploy/native with the go.mod that pins it.
+	Module string
+	// Package is the import path of its main package.
+	Package string
+	// Tags are its build tags, separated by commas.
+	Tags string
+	// LinkFlags are linker flags beside those that every build gets.
+	LinkFlags string
+	// VersionArgs make a binary found elsewhere print its version.
+	VersionArgs []string
+	// AlsoNamed are other names under which it is installed.
+	AlsoNamed []string
+}
+
+// prometheusVersion sets the version that programs of the Prometheus family
+// report about themselves: a build from a module has none.
+func prometheusVersion(version string) string {
+	return "-X github.com/prometheus/common/version.Version=" + version
+}
+
+// Services are the programs that the stack runs, in the order that gives most
+// early: numbers and alerts first, then the way in, then traces, then logs.
+func Services() []Component {
+	return []Component{
+		{
+			Name: "prometheus", Version: "3.13.5", Module: "prometheus",
+			Package:     "github.com/prometheus/prometheus/cmd/prometheus",
+			Tags:        "remove_all_sd,netgo",
+			LinkFlags:   prometheusVersion("3.13.5"),
+			VersionArgs: []string{"--version"},
+		},
+		{
+			Name: "alertmanager", Version: "0.31.1", Module: "alertmanager",
+			Package:     "github.com/prometheus/alertmanager/cmd/alertmanager",
+			Tags:        "netgo",
+			LinkFlags:   prometheusVersion("0.31.1"),
+			VersionArgs: []string{"--version"},
+		},
+		{
+			Name: "otelcol", Version: "0.155.0", Module: "otelcol",
+			Package:     ".",
+			Tags:        "remove_all_sd",
+			VersionArgs: []string{"--version"},
+			AlsoNamed:   []string{"otelcol-contrib"},
+		},
+		{
+			Name: "jaeger", Version: "2.13.0", Module: "jaeger",
+			Package:     "github.com/jaegertracing/jaeger/cmd/jaeger",
+			LinkFlags:   "-X github.com/jaegertracing/jaeger/internal/version.latestVersion=v2.13.0",
+			VersionArgs: []string{"version"},
+		},
+		{
+			Name: "loki", Version: "3.7.8", Module: "loki",
+			Package:     "github.com/grafana/loki/v3/cmd/loki",
+			LinkFlags:   "-X github.com/grafana/loki/v3/pkg/util/build.Version=3.7.8",
+			VersionArgs: []string{"-version"},
+		},
+	}
+}
+
+// Tools are the programs that check the stack's settings and run its compose
+// file.
+func Tools() []Component {
+	return []Component{
+		{
+			Name: "promtool", Version: "3.13.5", Module: "prometheus",
+			Package:     "github.com/prometheus/prometheus/cmd/promtool",
+			Tags:        "remove_all_sd,netgo",
+			LinkFlags:   prometheusVersion("3.13.5"),
+			VersionArgs: []string{"--version"},
+		},
+		{
+			Name: "amtool", Version: "0.31.1", Module: "alertmanager",
+			Package:     "github.com/prometheus/alertmanager/cmd/amtool",
+			Tags:        "netgo",
+			LinkFlags:   prometheusVersion("0.31.1"),
+			VersionArgs: []string{"--version"},
+		},
+		{
+			Name: "docker-compose", Version: "2.40.3", Module: "compose",
+			Package:     "github.com/docker/compose/v2/cmd",
+			Tags:        "fsnotify,e2e",
+			LinkFlags:   "-X github.com/docker/compose/v2/internal.Version=v2.40.3",
+			VersionArgs: []string{"version"},
+		},
+	}
+}
