@@ -1,0 +1,135 @@
+package fault
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+// API serves the switches below /fault:
+//
+//	GET    /fault         lists them
+//	PUT    /fault/{name}  turns one on: {"strength": 500, "duration": "30s"}
+//	DELETE /fault/{name}  turns one off
+type API struct {
+	switches []*Switch
+	turned   func(ctx context.Context, s *Switch)
+}
+
+// NewAPI returns the API of the switches. Whenever one is turned on, turned is
+// called with it; the context lasts as long as the fault.
+func NewAPI(turned func(ctx context.Context, s *Switch), switches ...*Switch) *API {
+	return &API{switches: switches, turned: turned}
+}
+
+// Handler returns the API as a handler for the path /fault and all below it.
+func (a *API) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /fault", a.list)
+	mux.HandleFunc("PUT /fault/{name}", a.turnOn)
+	mux.HandleFunc("DELETE /fault/{name}", a.turnOff)
+	return mux
+}
+
+func (a *API) list(w http.ResponseWriter, _ *http.Request) {
+	states := make([]State, 0, len(a.switches))
+	for _, s := range a.switches {
+		states = append(states, s.State())
+	}
+	answer(w, http.StatusOK, map[string]any{"faults": states})
+}
+
+func (a *API) turnOn(w http.ResponseWriter, r *http.Request) {
+	s := a.named(w, r)
+	if s == nil {
+		return
+	}
+	var want struct {
+		Strength *float64 `json:"strength"`
+		Duration string   `json:"duration"`
+	}
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&want); err != nil {
+		refuse(w, http.StatusBadRequest, `send {"strength": number, "duration": "30s"}: `+err.Error())
+		return
+	}
+	if want.Strength == nil {
+		refuse(w, http.StatusBadRequest, "strength is missing")
+		return
+	}
+	d, err := time.ParseDuration(want.Duration)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, `duration has to be like "30s" or "5m"`)
+		return
+	}
+	ctx, err := s.TurnOn(*want.Strength, d)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	a.turned(ctx, s)
+	answer(w, http.StatusOK, s.State())
+}
+
+func (a *API) turnOff(w http.ResponseWriter, r *http.Request) {
+	if s := a.named(w, r); s != nil {
+		s.TurnOff()
+		answer(w, http.StatusOK, s.State())
+	}
+}
+
+func (a *API) named(w http.ResponseWriter, r *http.Request) *Switch {
+	for _, s := range a.switches {
+		if s.Name == r.PathValue("name") {
+			return s
+		}
+	}
+	refuse(w, http.StatusNotFound, "there is no such fault: GET /fault lists them")
+	return nil
+}
+
+// LocalOnly lets only callers on this machine through, who also have to call
+// it by a name of this machine: a page on the web that makes its own name
+// point here is refused.
+func LocalOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !loopback(r.RemoteAddr) || !loopback(r.Host) {
+			refuse(w, http.StatusForbidden, "faults are switched from this machine only, by its loopback address")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func loopback(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = hostport
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+func refuse(w http.ResponseWriter, code int, reason string) {
+	answer(w, code, map[string]string{"error": reason})
+}
+
+func answer(w http.ResponseWriter, code int, body any) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		http.Error(w, fmt.Sprintf("encode the answer: %v", err), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	// An error here means that the caller is gone.
+	_, _ = w.Write(append(data, '\n'))
+}

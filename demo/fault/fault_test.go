@@ -1,0 +1,158 @@
+package fault
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func newSwitch() *Switch {
+	return &Switch{Name: "slow", Description: "slower", Unit: "ms", Min: 1, Max: 100}
+}
+
+func TestSwitchHealsByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSwitch()
+		if s.On() || s.Strength() != 0 {
+			t.Fatal("a new switch is on")
+		}
+		ctx, err := s.TurnOn(50, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		want := State{Name: "slow", Description: "slower", Unit: "ms", Min: 1, Max: 100, On: true, Strength: 50, Ends: start.Add(time.Minute)}
+		if diff := cmp.Diff(want, s.State()); diff != "" {
+			t.Errorf("state (-want +got):\n%s", diff)
+		}
+		s.Hold(t.Context(), 10*time.Second)
+		if took := time.Since(start); took != 10*time.Second {
+			t.Errorf("held for %v, want 10s", took)
+		}
+		s.Hold(t.Context(), time.Hour)
+		if took := time.Since(start); took != time.Minute {
+			t.Errorf("healed after %v, want 1m", took)
+		}
+		if s.On() || s.Strength() != 0 || ctx.Err() == nil {
+			t.Error("healed, yet still on")
+		}
+		s.Hold(t.Context(), time.Hour)
+		if took := time.Since(start); took != time.Minute {
+			t.Errorf("held for %v by a fault that is off", took-time.Minute)
+		}
+	})
+}
+
+func TestTurnOnAgainReplaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSwitch()
+		first, err := s.TurnOn(50, time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.TurnOn(60, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		if first.Err() == nil {
+			t.Error("the first fault goes on beside the second")
+		}
+		time.Sleep(2 * time.Second)
+		if s.Strength() != 60 {
+			t.Errorf("strength %v, want 60: the end of the first fault ended the second", s.Strength())
+		}
+		s.TurnOff()
+		s.TurnOff()
+		if s.On() {
+			t.Error("turned off, yet on")
+		}
+	})
+}
+
+func TestTurnOnRefuses(t *testing.T) {
+	for _, tc := range []struct {
+		strength float64
+		d        time.Duration
+	}{{0, time.Second}, {101, time.Second}, {math.NaN(), time.Second}, {math.Inf(1), time.Second}, {1, 0}, {1, -1}, {1, MaxDuration + 1}} {
+		s := newSwitch()
+		if _, err := s.TurnOn(tc.strength, tc.d); err == nil || s.On() {
+			t.Errorf("TurnOn(%v, %v) = %v, on %t: want an error", tc.strength, tc.d, err, s.On())
+		}
+	}
+}
+
+func TestAPI(t *testing.T) {
+	s := newSwitch()
+	var turned []string
+	h := NewAPI(func(_ context.Context, s *Switch) { turned = append(turned, s.Name) }, s).Handler()
+	do := func(method, path, body string) (int, string) {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader(body)))
+		return w.Code, w.Body.String()
+	}
+	for _, tc := range []struct {
+		method, path, body string
+		code               int
+		on                 bool
+	}{
+		{"GET", "/fault", "", 200, false},
+		{"PUT", "/fault/none", `{"strength":1,"duration":"1s"}`, 404, false},
+		{"PUT", "/fault/slow", `{"strength":1000,"duration":"1m"}`, 400, false},
+		{"PUT", "/fault/slow", `{"duration":"1m"}`, 400, false},
+		{"PUT", "/fault/slow", `{"strength":10,"duration":"soon"}`, 400, false},
+		{"PUT", "/fault/slow", `{"strength":10,"duration":"1m","x":1}`, 400, false},
+		{"PUT", "/fault/slow", strings.Repeat(" ", 2<<10) + `{"strength":10,"duration":"1m"}`, 400, false},
+		{"POST", "/fault/slow", `{"strength":10,"duration":"1m"}`, 405, false},
+		{"PUT", "/fault/slow", `{"strength":10,"duration":"1m"}`, 200, true},
+		{"GET", "/fault", "", 200, true},
+		{"DELETE", "/fault/none", "", 404, true},
+		{"DELETE", "/fault/slow", "", 200, false},
+		{"DELETE", "/fault/slow", "", 200, false},
+	} {
+		code, body := do(tc.method, tc.path, tc.body)
+		if code != tc.code || s.On() != tc.on {
+			t.Errorf("%s %s %s: %d, on %t, want %d, %t\n%s", tc.method, tc.path, strings.TrimSpace(tc.body), code, s.On(), tc.code, tc.on, body)
+		}
+	}
+	if diff := cmp.Diff([]string{"slow"}, turned); diff != "" {
+		t.Errorf("turned on (-want +got):\n%s", diff)
+	}
+	_, body := do("GET", "/fault", "")
+	var list struct{ Faults []State }
+	if err := json.Unmarshal([]byte(body), &list); err != nil || len(list.Faults) != 1 || list.Faults[0].Name != "slow" {
+		t.Errorf("the list is %s (%v)", body, err)
+	}
+}
+
+func TestLocalOnly(t *testing.T) {
+	h := LocalOnly(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for _, tc := range []struct {
+		remote, host string
+		code         int
+	}{
+		{"127.0.0.1:5000", "127.0.0.1:8080", 200},
+		{"127.0.0.1:5000", "localhost:8080", 200},
+		{"[::1]:5000", "[::1]:8080", 200},
+		{"[::ffff:127.0.0.1]:5000", "127.0.0.1", 200},
+		{"10.0.0.9:5000", "127.0.0.1:8080", 403},
+		{"10.0.0.9:5000", "10.0.0.1:8080", 403},
+		{"127.0.0.1:5000", "evil.example:8080", 403},
+		{"127.0.0.1:5000", "", 403},
+		{"", "127.0.0.1", 403},
+	} {
+		r := httptest.NewRequest("GET", "/fault", nil)
+		r.RemoteAddr, r.Host = tc.remote, tc.host
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != tc.code {
+			t.Errorf("from %q to %q: %d, want %d", tc.remote, tc.host, w.Code, tc.code)
+		}
+	}
+}

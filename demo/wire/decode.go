@@ -1,0 +1,191 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+)
+
+// The sizes that a client has to keep to.
+const (
+	MaxFrameBytes = 8 << 10 // a larger frame closes the connection with 1009
+	MaxTextBytes  = 4 << 10
+	MaxRoomBytes  = 64
+	MaxNameRunes  = 32
+)
+
+// uuidLength is that of the usual form; package uuid reads others too.
+const uuidLength = 36
+
+// Code tells a program why something was refused.
+type Code string
+
+// The codes of refusals.
+const (
+	CodeNotText      Code = "not_text"
+	CodeBadJSON      Code = "bad_json"
+	CodeBadEnvelope  Code = "bad_envelope"
+	CodeUnknownType  Code = "unknown_type"
+	CodeBadPayload   Code = "bad_payload"
+	CodeTooManyRooms Code = "too_many_rooms"
+	CodeNotInRoom    Code = "not_in_room"
+	CodeServerFull   Code = "server_full"
+)
+
+// Problem is why a message was refused: a code for programs and a reason for
+// people. The reason never repeats what the client sent.
+type Problem struct {
+	Code   Code
+	Reason string
+}
+
+// Error returns the code and the reason.
+func (p *Problem) Error() string { return string(p.Code) + ": " + p.Reason }
+
+func problem(code Code, format string, args ...any) *Problem {
+	return &Problem{Code: code, Reason: fmt.Sprintf(format, args...)}
+}
+
+// Decode reads a frame from a client. It is strict: unknown fields, anything
+// after the object, and missing or malformed fields are refused with a
+// *Problem. The envelope then holds what could be told of the frame, so that
+// the answer can name its messageId.
+func Decode(frame []byte) (Envelope, error) {
+	if !utf8.Valid(frame) {
+		return Envelope{}, problem(CodeBadJSON, "a frame has to be UTF-8")
+	}
+	var env Envelope
+	if p := decodeObject(frame, &env, CodeBadJSON, "frame"); p != nil {
+		return Envelope{}, p
+	}
+	// Without a valid id there is nothing that an answer could refer to.
+	if _, err := uuid.Parse(env.MessageID); err != nil || len(env.MessageID) != uuidLength {
+		env.MessageID = ""
+		return env, problem(CodeBadEnvelope, "messageId has to be a UUID")
+	}
+	switch env.Type {
+	case TypeJoin, TypeLeave, TypeMessage, TypePing:
+	case "":
+		return env, problem(CodeBadEnvelope, "type is missing")
+	default:
+		return env, problem(CodeUnknownType, "a client sends join, leave, message or ping")
+	}
+	if env.Timestamp.IsZero() {
+		return env, problem(CodeBadEnvelope, "timestamp is missing")
+	}
+	return env, nil
+}
+
+// Join returns the payload of a join.
+func (e *Envelope) Join() (JoinPayload, error) {
+	var p JoinPayload
+	err := e.payload(&p, func() error { return checkRoom(p.Room) })
+	return p, err
+}
+
+// Leave returns the payload of a leave.
+func (e *Envelope) Leave() (LeavePayload, error) {
+	var p LeavePayload
+	err := e.payload(&p, func() error { return checkRoom(p.Room) })
+	return p, err
+}
+
+// Message returns the payload of a message as a client may send it.
+func (e *Envelope) Message() (MessagePayload, error) {
+	var p MessagePayload
+	err := e.payload(&p, func() error {
+		switch {
+		case p.SavedID != "" || p.From != "":
+			return problem(CodeBadPayload, "savedId and from are set by the server")
+		case strings.TrimSpace(p.Text) == "":
+			return problem(CodeBadPayload, "text is missing")
+		case len(p.Text) > MaxTextBytes:
+			return problem(CodeBadPayload, "text is longer than %d bytes", MaxTextBytes)
+		}
+		return checkRoom(p.Room)
+	})
+	return p, err
+}
+
+func (e *Envelope) payload(into any, check func() error) error {
+	if len(e.Payload) == 0 {
+		return problem(CodeBadPayload, "payload is missing")
+	}
+	if p := decodeObject(e.Payload, into, CodeBadPayload, "payload"); p != nil {
+		return p
+	}
+	return check()
+}
+
+// decodeObject decodes exactly one JSON object without unknown fields.
+func decodeObject(data []byte, into any, code Code, what string) *Problem {
+	if trimmed := bytes.TrimLeft(data, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
+		return problem(code, "a %s has to be a JSON object", what)
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return problem(code, "%s: %s", what, reasonOf(err))
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return problem(code, "a %s has to be one JSON object with nothing after it", what)
+	}
+	return nil
+}
+
+// reasonOf tells what is wrong without quoting the client's own words, which
+// would end up in logs.
+func reasonOf(err error) string {
+	var syntax *json.SyntaxError
+	var mismatch *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		return fmt.Sprintf("malformed JSON at byte %d", syntax.Offset)
+	case errors.As(err, &mismatch) && mismatch.Field != "":
+		return fmt.Sprintf("%s has to be a %s", mismatch.Field, mismatch.Type.Kind())
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "the JSON ends too early"
+	case strings.Contains(err.Error(), "unknown field"):
+		return "a field is not known"
+	default:
+		return "a value has the wrong form"
+	}
+}
+
+func checkRoom(room string) error {
+	switch {
+	case room == "":
+		return problem(CodeBadPayload, "room is missing")
+	case len(room) > MaxRoomBytes:
+		return problem(CodeBadPayload, "room is longer than %d bytes", MaxRoomBytes)
+	}
+	for _, r := range room {
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-", r) {
+			return problem(CodeBadPayload, "room may hold letters, digits, dots, dashes and underscores")
+		}
+	}
+	return nil
+}
+
+// CheckName reports what is wrong with the name a user wants to be called by.
+func CheckName(name string) error {
+	switch {
+	case !utf8.ValidString(name) || strings.TrimSpace(name) != name || name == "":
+		return problem(CodeBadPayload, "a name is text without spaces around it")
+	case utf8.RuneCountInString(name) > MaxNameRunes:
+		return problem(CodeBadPayload, "a name is longer than %d characters", MaxNameRunes)
+	}
+	for _, r := range name {
+		if !unicode.IsPrint(r) {
+			return problem(CodeBadPayload, "a name has only printable characters")
+		}
+	}
+	return nil
+}

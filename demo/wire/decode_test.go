@@ -1,0 +1,197 @@
+package wire
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const id = "6f1c2a80-5d1e-4b6c-9a43-0f2f6a1b7c55"
+
+// frame puts a client's frame together from its type and payload.
+func frame(typ, payload string) string {
+	return `{"type":"` + typ + `","timestamp":"2026-01-02T15:04:05Z","messageId":"` + id + `","payload":` + payload + `}`
+}
+
+func TestDecode(t *testing.T) {
+	rest := `"timestamp":"2026-01-02T15:04:05Z","messageId":"` + id + `"`
+	for name, tc := range map[string]struct {
+		frame string
+		code  Code // "" means accepted
+		id    string
+	}{
+		"ping without payload":     {`{"type":"ping",` + rest + `}`, "", id},
+		"message":                  {frame("message", `{"room":"lobby","text":"hi"}`), "", id},
+		"trace context":            {`{"type":"ping","traceparent":"not one","tracestate":"a=b","seq":7,` + rest + `}`, "", id},
+		"space around":             {" \n{\"type\":\"ping\"," + rest + "}\n", "", id},
+		"empty":                    {``, CodeBadJSON, ""},
+		"not JSON":                 {`hello`, CodeBadJSON, ""},
+		"array":                    {`[]`, CodeBadJSON, ""},
+		"null":                     {`null`, CodeBadJSON, ""},
+		"cut off":                  {`{"type":"ping"`, CodeBadJSON, ""},
+		"two objects":              {`{"type":"ping",` + rest + `}{}`, CodeBadJSON, ""},
+		"junk after":               {`{"type":"ping",` + rest + `}]`, CodeBadJSON, ""},
+		"unknown field":            {`{"type":"ping","admin":true,` + rest + `}`, CodeBadJSON, ""},
+		"type is a number":         {`{"type":1,` + rest + `}`, CodeBadJSON, ""},
+		"negative seq":             {`{"type":"ping","seq":-1,` + rest + `}`, CodeBadJSON, ""},
+		"not UTF-8":                {"{\"type\":\"\xff\"," + rest + "}", CodeBadJSON, ""},
+		"no messageId":             {`{"type":"ping","timestamp":"2026-01-02T15:04:05Z"}`, CodeBadEnvelope, ""},
+		"messageId is no UUID":     {`{"type":"ping","timestamp":"2026-01-02T15:04:05Z","messageId":"1"}`, CodeBadEnvelope, ""},
+		"messageId in braces":      {`{"type":"ping","timestamp":"2026-01-02T15:04:05Z","messageId":"{` + id + `}"}`, CodeBadEnvelope, ""},
+		"no type":                  {`{` + rest + `}`, CodeBadEnvelope, id},
+		"no timestamp":             {`{"type":"ping","messageId":"` + id + `"}`, CodeBadEnvelope, id},
+		"timestamp is not RFC3339": {`{"type":"ping","timestamp":"yesterday","messageId":"` + id + `"}`, CodeBadJSON, ""},
+		"unknown type":             {frame("shutdown", `{}`), CodeUnknownType, id},
+		"a type of the server":     {frame("ack", `{"success":true}`), CodeUnknownType, id},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env, err := Decode([]byte(tc.frame))
+			if got := codeOf(t, err); got != tc.code {
+				t.Errorf("code %q (%v), want %q", got, err, tc.code)
+			}
+			if env.MessageID != tc.id {
+				t.Errorf("messageId %q, want %q", env.MessageID, tc.id)
+			}
+		})
+	}
+}
+
+func TestPayload(t *testing.T) {
+	for name, tc := range map[string]struct {
+		typ     Type
+		payload string
+		code    Code
+	}{
+		"join":                  {TypeJoin, `{"room":"lobby"}`, ""},
+		"join, letters of any":  {TypeJoin, `{"room":"Зал-1.a_b"}`, ""},
+		"join, no payload":      {TypeJoin, ``, CodeBadPayload},
+		"join, null":            {TypeJoin, `null`, CodeBadPayload},
+		"join, list":            {TypeJoin, `["lobby"]`, CodeBadPayload},
+		"join, no room":         {TypeJoin, `{}`, CodeBadPayload},
+		"join, space":           {TypeJoin, `{"room":"the lobby"}`, CodeBadPayload},
+		"join, control":         {TypeJoin, `{"room":"a\u0000b"}`, CodeBadPayload},
+		"join, unknown field":   {TypeJoin, `{"room":"lobby","as":"admin"}`, CodeBadPayload},
+		"join, longest":         {TypeJoin, `{"room":"` + strings.Repeat("r", MaxRoomBytes) + `"}`, ""},
+		"join, too long":        {TypeJoin, `{"room":"` + strings.Repeat("r", MaxRoomBytes+1) + `"}`, CodeBadPayload},
+		"leave":                 {TypeLeave, `{"room":"lobby"}`, ""},
+		"leave, room is number": {TypeLeave, `{"room":4}`, CodeBadPayload},
+		"message":               {TypeMessage, `{"room":"lobby","text":"hi"}`, ""},
+		"message, blank":        {TypeMessage, `{"room":"lobby","text":" \n"}`, CodeBadPayload},
+		"message, no room":      {TypeMessage, `{"text":"hi"}`, CodeBadPayload},
+		"message, longest":      {TypeMessage, `{"room":"lobby","text":"` + strings.Repeat("x", MaxTextBytes) + `"}`, ""},
+		"message, too long":     {TypeMessage, `{"room":"lobby","text":"` + strings.Repeat("x", MaxTextBytes+1) + `"}`, CodeBadPayload},
+		"message, forged from":  {TypeMessage, `{"room":"lobby","text":"hi","from":"root"}`, CodeBadPayload},
+		"message, forged saved": {TypeMessage, `{"room":"lobby","text":"hi","savedId":"1"}`, CodeBadPayload},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := Envelope{Type: tc.typ, Payload: json.RawMessage(tc.payload)}
+			if got := codeOf(t, decodePayload(&env)); got != tc.code {
+				t.Errorf("code %q, want %q", got, tc.code)
+			}
+		})
+	}
+}
+
+func TestReasonsNeverQuoteTheClient(t *testing.T) {
+	const secret = "hunter2"
+	for _, in := range []string{
+		`{"` + secret + `":1}`,
+		`{"type":"` + secret + `","timestamp":"2026-01-02T15:04:05Z","messageId":"` + id + `"}`,
+		`{"timestamp":"` + secret + `"}`,
+		`{"messageId":"` + secret + `"}`,
+		`{"seq":"` + secret + `"}`,
+		secret,
+	} {
+		if _, err := Decode([]byte(in)); err == nil || strings.Contains(err.Error(), secret) {
+			t.Errorf("Decode(%s) = %v: want an error without the client's words", in, err)
+		}
+	}
+}
+
+func TestCheckName(t *testing.T) {
+	for name, ok := range map[string]bool{
+		"Ada": true, "Ada Lovelace": true, "Ярослав": true, strings.Repeat("ü", MaxNameRunes): true,
+		"": false, " ": false, " Ada": false, "a\nb": false, "\xff": false, strings.Repeat("ü", MaxNameRunes+1): false,
+	} {
+		if err := CheckName(name); (err == nil) != ok {
+			t.Errorf("CheckName(%q) = %v, want ok %t", name, err, ok)
+		}
+	}
+}
+
+func TestEncodeAndBack(t *testing.T) {
+	env, err := New(TypeMessage, "", MessagePayload{Room: "lobby", Text: "hi"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	env.Set("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	frame, err := env.Frame()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Decode(frame.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(env, got); diff != "" {
+		t.Errorf("the envelope changed on its way (-sent +read):\n%s", diff)
+	}
+	if env.Timestamp.Location() != time.UTC {
+		t.Errorf("timestamp in %v, want UTC", env.Timestamp.Location())
+	}
+}
+
+// FuzzDecode looks for frames that crash the decoder, are refused without a
+// code, or change their meaning when they are written again.
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(frame("message", `{"room":"lobby","text":"hi"}`)))
+	f.Add([]byte(frame("join", `{"room":"lobby"}`)))
+	f.Add([]byte(frame("leave", `{"room":4}`)))
+	f.Add([]byte(`{"type":"ping"}`))
+	f.Add([]byte(`[[[[`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		env, err := Decode(data)
+		if codeOf(t, err) != "" {
+			return
+		}
+		if codeOf(t, decodePayload(&env)) != "" {
+			return
+		}
+		again, err := env.Frame()
+		if err != nil {
+			t.Fatalf("an accepted frame can't be encoded: %v", err)
+		}
+		if _, err := Decode(again.Data); err != nil {
+			t.Fatalf("an accepted frame is refused after encoding: %v\n%s", err, again.Data)
+		}
+	})
+}
+
+func decodePayload(env *Envelope) (err error) {
+	switch env.Type {
+	case TypeJoin:
+		_, err = env.Join()
+	case TypeLeave:
+		_, err = env.Leave()
+	case TypeMessage:
+		_, err = env.Message()
+	}
+	return err
+}
+
+// codeOf returns the code of a refusal and fails on any other kind of error.
+func codeOf(t *testing.T, err error) Code {
+	t.Helper()
+	if err == nil {
+		return ""
+	}
+	var p *Problem
+	if !errors.As(err, &p) || p.Code == "" || p.Reason == "" {
+		t.Fatalf("%v (%T) is not a *Problem with code and reason", err, err)
+	}
+	return p.Code
+}
