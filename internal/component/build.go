@@ -34,6 +34,14 @@ type Progress struct {
 	Done, Total int
 }
 
+// String says how much is done, as "120 of 900 packages".
+func (p Progress) String() string {
+	if p.Total == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d packages", p.Done, p.Total)
+}
+
 // buildArgs are the arguments of the go command that builds c as out. DWARF is
 // left out when compiling already: the linker would strip it, and a tenth of
 // the time goes into it.
@@ -59,6 +67,11 @@ func (s *Store) Build(ctx context.Context, list []Component, report func(Compone
 	if err := os.MkdirAll(filepath.Join(s.Dir, "bin"), 0o755); err != nil {
 		return fmt.Errorf("make the cache directory: %w (name another by --cache)", err)
 	}
+	inUse := s.buildCacheLock()
+	if _, err := inUse.TryRLockContext(ctx, 200*time.Millisecond); err != nil {
+		return fmt.Errorf("take the compiler's cache: %w", err)
+	}
+	defer func() { _ = inUse.Unlock() }()
 	group, ctx := errgroup.WithContext(ctx)
 	type job struct {
 		Component
@@ -221,8 +234,19 @@ func buildError(ctx context.Context, c Component, what string, err error, output
 
 func (s *Store) buildCache() string { return filepath.Join(s.Dir, "build") }
 
+func (s *Store) buildCacheLock() *flock.Flock {
+	return flock.New(filepath.Join(s.Dir, "build.lock"))
+}
+
 // DropBuildCache removes what the compiler kept between the builds of several
-// components: about 5 GB. After an interrupted build it's worth keeping.
+// components, about 5 GB, unless another program is building. After an
+// interrupted build it's worth keeping.
 func (s *Store) DropBuildCache() error {
+	inUse := s.buildCacheLock()
+	free, err := inUse.TryLock()
+	if err != nil || !free {
+		return err
+	}
+	defer func() { _ = inUse.Unlock() }()
 	return os.RemoveAll(s.buildCache())
 }

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/sockscope/sockscope/internal/component"
+	"github.com/sockscope/sockscope/internal/endpoint"
+	"github.com/sockscope/sockscope/internal/stack"
+)
+
+type upFlags struct {
+	portOffset int
+	data       string
+	secrets    string
+	grafana    string
+	alertSpeed int
+	store      storeFlags
+}
+
+func newUpCommand() *cobra.Command {
+	var f upFlags
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Run the whole stack and the demo on this machine, without Docker",
+		Long: `Run Prometheus, Alertmanager, the OpenTelemetry Collector, Jaeger, Loki, the demo
+service and the desk as processes on the loopback interface, and Grafana too if
+it is installed. Once all are ready, a message is sent and followed through the
+whole path, as "sockscope check" does.
+
+The components are built from Go modules with pinned versions. The first start
+does that, into the cache directory; every further start takes seconds. What the
+components store survives a restart. Ctrl-C stops everything.`,
+		Example: `  sockscope up
+  sockscope up --port-offset 10000     # a second stack beside the first
+  sockscope up --secrets ~/sockscope   # pagerduty_routing_key, slack_api_url, …`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runUp(cmd, f) },
+	}
+	flags := cmd.Flags()
+	flags.IntVar(&f.portOffset, "port-offset", 0, "add `N` to every port")
+	flags.StringVar(&f.data, "data", "", "keep what is stored in `DIR` (default ~/.local/share/sockscope, with -N for a port offset)")
+	flags.StringVar(&f.secrets, "secrets", "", "page for real: take pagerduty_routing_key, slack_api_url, webhook_url and watchdog_url, as far as they exist, from `DIR`")
+	flags.StringVar(&f.grafana, "grafana", "", "run the grafana binary at `PATH` (default the one on PATH, if any)")
+	flags.IntVar(&f.alertSpeed, "alert-speed", 1, "divide the durations of alerts by `N`, to see them sooner")
+	f.store.register(flags)
+	return cmd
+}
+
+func runUp(cmd *cobra.Command, f upFlags) error {
+	deploy, store, err := f.store.open()
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	data := f.data
+	if data == "" {
+		if data, err = defaultData(f.portOffset); err != nil {
+			return err
+		}
+	}
+	if data, err = filepath.Abs(data); err != nil {
+		return err
+	}
+	if f.portOffset < -1000 || f.portOffset > 40000 {
+		return fmt.Errorf("--port-offset %d leads out of the range of ports: take one from -1000 to 40000", f.portOffset)
+	}
+	if f.alertSpeed < 1 {
+		return fmt.Errorf("--alert-speed %d: take 1 or more", f.alertSpeed)
+	}
+	grafana := f.grafana
+	if grafana == "" {
+		grafana, _ = exec.LookPath("grafana") // without it there is none
+	}
+	at := endpoint.Local(f.portOffset)
+	return stack.Up(cmd.Context(), stack.Options{
+		Deploy:     deploy,
+		Data:       data,
+		Secrets:    f.secrets,
+		Self:       self,
+		Version:    cmd.Root().Version,
+		Grafana:    grafana,
+		At:         at,
+		AlertSpeed: f.alertSpeed,
+		Store:      store,
+		Display:    stack.NewDisplay(os.Stdout),
+	})
+}
+
+// defaultData is where programs keep a user's data by the XDG base directory
+// specification.
+func defaultData(portOffset int) (string, error) {
+	base := os.Getenv("XDG_DATA_HOME")
+	if base == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", fmt.Errorf("find the home directory: %w (name a directory by --data)", err)
+		}
+		base = filepath.Join(home, ".local", "share")
+	}
+	name := "sockscope"
+	if portOffset != 0 {
+		name += "-" + strconv.Itoa(portOffset)
+	}
+	return filepath.Join(base, name), nil
+}
+
+// storeFlags say where the settings and the components' binaries are.
+type storeFlags struct {
+	deploy string
+	cache  string
+	search []string
+}
+
+func (f *storeFlags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.deploy, "deploy", "", "take the settings and modules of the components from `DIR` (default the checkout's deploy folder)")
+	flags.StringVar(&f.cache, "cache", "", "keep built components in `DIR` (default the user's cache directory)")
+	flags.StringSliceVar(&f.search, "bin-dir", nil, "look in `DIR` for binaries of the right versions first")
+}
+
+func (f *storeFlags) open() (deploy string, store *component.Store, err error) {
+	deploy = f.deploy
+	if deploy == "" {
+		if deploy, err = stack.FindDeploy(); err != nil {
+			return "", nil, err
+		}
+	}
+	if deploy, err = filepath.Abs(deploy); err != nil {
+		return "", nil, err
+	}
+	cache := f.cache
+	if cache == "" {
+		if cache, err = component.DefaultDir(); err != nil {
+			return "", nil, err
+		}
+	}
+	if cache, err = filepath.Abs(cache); err != nil {
+		return "", nil, err
+	}
+	return deploy, &component.Store{Native: filepath.Join(deploy, "native"), Dir: cache, Search: f.search}, nil
+}

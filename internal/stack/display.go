@@ -1,0 +1,212 @@
+package stack
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/sockscope/sockscope/internal/component"
+	"github.com/sockscope/sockscope/internal/supervise"
+)
+
+// Display shows how the start goes: on a terminal as a table that is kept up to
+// date, elsewhere as a line for each change.
+type Display struct {
+	w     io.Writer
+	table bool
+	width func() int // of the terminal
+
+	mu     sync.Mutex
+	began  time.Time
+	rows   []*row
+	drawn  int // lines of the table on the terminal, 0 if there is none
+	isUp   bool
+	ticker chan struct{}
+	ended  sync.WaitGroup
+}
+
+// row is what the display knows of a service.
+type row struct {
+	name, title   string
+	state, detail string
+	since         time.Time
+	printed       time.Time
+}
+
+const (
+	redrawEvery  = 250 * time.Millisecond
+	detailsEvery = 15 * time.Second // of a long step, where lines are printed
+)
+
+// NewDisplay returns a display that writes to f.
+func NewDisplay(f *os.File) *Display {
+	return &Display{
+		w:     f,
+		table: term.IsTerminal(int(f.Fd())),
+		width: func() int {
+			width, _, err := term.GetSize(int(f.Fd()))
+			if err != nil {
+				return 80
+			}
+			return width
+		},
+	}
+}
+
+// begin shows the services that are going to be started.
+func (d *Display) begin(list []service) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.began = time.Now()
+	for _, s := range list {
+		d.rows = append(d.rows, &row{name: s.name, title: s.title, state: "waiting", since: d.began})
+	}
+	if !d.table {
+		return
+	}
+	d.ticker = make(chan struct{})
+	d.ended.Go(func() {
+		for {
+			select {
+			case <-time.After(redrawEvery):
+				d.mu.Lock()
+				d.draw()
+				d.mu.Unlock()
+			case <-d.ticker:
+				return
+			}
+		}
+	})
+}
+
+// end leaves the terminal as it is.
+func (d *Display) end() {
+	if d.ticker != nil {
+		close(d.ticker)
+		d.ended.Wait()
+	}
+}
+
+// set says what a service is doing.
+func (d *Display) set(name, state, detail string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, r := range d.rows {
+		if r.name != name {
+			continue
+		}
+		now := time.Now()
+		changed := r.state != state
+		if changed {
+			r.since = now
+		}
+		r.state, r.detail = state, detail
+		if (!d.table || d.isUp) && (changed || (detail != "" && now.Sub(r.printed) > detailsEvery)) {
+			r.printed = now
+			d.println(strings.TrimSpace(r.title + ": " + state + " " + detail))
+		}
+	}
+}
+
+// building says that a first start takes longer, and what comes when.
+func (d *Display) building(missing []component.Component, cache string) {
+	var names []string
+	for _, c := range missing {
+		names = append(names, c.Name)
+	}
+	d.Printf("Building %s, in this order, into %s. Only the first start does; desk and demo are there at once.", strings.Join(names, ", "), cache)
+}
+
+// event shows what happened to a service.
+func (d *Display) event(e supervise.Event) {
+	switch e.Kind {
+	case supervise.Started:
+		d.set(e.Program, "starting", "")
+	case supervise.Ready:
+		d.set(e.Program, "ready", fmt.Sprintf("in %.1f s", e.Took.Seconds()))
+		if d.running() {
+			d.Printf("%s is ready again.", e.Program)
+		}
+	case supervise.Exited:
+		d.set(e.Program, "restarting", "")
+		d.Printf("%s died (%v) and is started again in %s. Its last lines:\n    %s",
+			e.Program, e.Err, e.Wait, strings.Join(e.Tail, "\n    "))
+	}
+}
+
+func (d *Display) running() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.isUp
+}
+
+// Printf prints a line.
+func (d *Display) Printf(format string, args ...any) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.clear()
+	d.println(fmt.Sprintf(format, args...))
+	d.draw()
+}
+
+// println prints a line with the time since the start.
+func (d *Display) println(line string) {
+	fmt.Fprintf(d.w, "%7.1fs  %s\n", time.Since(d.began).Seconds(), line)
+}
+
+// clear takes the table off the terminal, draw puts it there.
+func (d *Display) clear() {
+	if d.drawn > 0 {
+		fmt.Fprintf(d.w, "\x1b[%dA\x1b[J", d.drawn)
+		d.drawn = 0
+	}
+}
+
+func (d *Display) draw() {
+	if !d.table || d.isUp {
+		return
+	}
+	d.clear()
+	width := d.width()
+	for _, r := range d.rows {
+		mark := " "
+		if r.state == "ready" {
+			mark = "✓"
+		}
+		line := fmt.Sprintf("%s %-24s %-20s %s", mark, r.title, r.state, r.detail)
+		if r.state != "ready" && r.state != "waiting" {
+			line = fmt.Sprintf("%s (%.0f s)", strings.TrimRight(line, " "), time.Since(r.since).Seconds())
+		}
+		if cut := []rune(line); len(cut) >= width {
+			line = string(cut[:max(0, width-1)]) // a line that wraps can't be drawn over
+		}
+		fmt.Fprintln(d.w, line)
+	}
+	fmt.Fprintf(d.w, "%.0f s\n", time.Since(d.began).Seconds())
+	d.drawn = len(d.rows) + 1
+}
+
+// up shows where everything is.
+func (d *Display) up(list []service, noGrafana bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.clear()
+	d.isUp = true
+	d.println("Everything is ready.")
+	fmt.Fprintln(d.w)
+	table := tabwriter.NewWriter(d.w, 0, 0, 2, ' ', 0)
+	for _, s := range list {
+		fmt.Fprintf(table, "  %s\t%s\t%s\n", s.title, s.address, s.see)
+	}
+	_ = table.Flush() // the terminal is gone if this fails, and nobody reads
+	if noGrafana {
+		fmt.Fprintln(d.w, "\n  Grafana is not installed. Get it from https://grafana.com/grafana/download, put it on PATH or name it by --grafana.")
+	}
+	fmt.Fprintln(d.w)
+}

@@ -1,0 +1,48 @@
+package stack
+
+import (
+	"path/filepath"
+
+	"github.com/sockscope/sockscope/internal/endpoint"
+)
+
+// grafana runs a Grafana that the user has installed: it can't be built as a Go
+// module, since its pages aren't in it.
+func grafana(at endpoint.Set, in places, binary string) service {
+	store := filepath.Join(in.data, "grafana")
+	return service{
+		name: "grafana", title: "Grafana", see: "dashboards",
+		component: binary,
+		address:   url(at.Grafana), ready: url(at.Grafana) + "/api/health", listens: []string{at.Grafana},
+		args: []string{"server", "--homepath=" + grafanaHome(binary)},
+		env: []string{
+			"GF_SERVER_HTTP_ADDR=127.0.0.1",
+			"GF_SERVER_HTTP_PORT=" + port(at.Grafana),
+			"GF_PATHS_DATA=" + store,
+			"GF_PATHS_LOGS=" + filepath.Join(store, "log"),
+			"GF_PATHS_PLUGINS=" + filepath.Join(store, "plugins"),
+			"GF_PATHS_PROVISIONING=" + filepath.Join(in.deploy, "grafana", "provisioning"),
+			"GF_ANALYTICS_REPORTING_ENABLED=false",
+			"GF_ANALYTICS_CHECK_FOR_UPDATES=false",
+			"GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES=false",
+			"DASHBOARDS_DIR=" + filepath.Join(in.deploy, "grafana", "dashboards"),
+			"PROMETHEUS_URL=" + url(at.Prometheus),
+			"JAEGER_URL=" + url(at.JaegerQuery),
+			"LOKI_URL=" + url(at.Loki),
+			"DESK_URL=" + url(at.Desk),
+		},
+	}
+}
+
+// grafanaHome is where a Grafana keeps its own files: beside bin in an unpacked
+// archive, in a fixed place where a package has put it.
+func grafanaHome(binary string) string {
+	if path, err := filepath.EvalSymlinks(binary); err == nil {
+		binary = path
+	}
+	home := filepath.Dir(filepath.Dir(binary))
+	if found, err := filepath.Glob(filepath.Join(home, "conf", "defaults.ini")); err == nil && len(found) > 0 {
+		return home
+	}
+	return "/usr/share/grafana"
+}

@@ -1,0 +1,154 @@
+package stack
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/sockscope/sockscope/internal/endpoint"
+)
+
+// service is one part of the stack. The list of services is data: a further
+// part is a further entry in services.
+type service struct {
+	name  string
+	title string
+	see   string // what a person finds at its address
+
+	// component is the name of the program in package component, or empty for
+	// this program itself.
+	component string
+
+	address string   // for a person to open
+	ready   string   // answers 200 when ready
+	listens []string // all that it binds
+
+	// sendsTo are the services that get something from this one: it is
+	// stopped before them, so that what it has still to send arrives.
+	sendsTo []string
+
+	args []string
+	env  []string
+}
+
+// places are the directories that the services use.
+type places struct {
+	deploy   string // settings that need no rendering, as they are in the repository
+	settings string // those that do, rendered
+	data     string
+}
+
+// self stands for this program where a component is named.
+const self = ""
+
+func url(address string) string { return "http://" + address }
+
+func port(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
+
+// services lists the stack, in the order that gives most early.
+func services(at endpoint.Set, in places) []service {
+	return []service{
+		{
+			name: "desk", title: "Desk", see: "start here: status, inbox, traces",
+			component: self,
+			address:   url(at.Desk), ready: url(at.Desk) + "/healthz", listens: []string{at.Desk},
+			args: []string{
+				"desk", "--listen=" + at.Desk,
+				"--components=" + filepath.Join(in.settings, "components.json"),
+				"--jaeger=" + url(at.JaegerQuery), "--loki=" + url(at.Loki),
+				"--data=" + filepath.Join(in.data, "desk"),
+			},
+		},
+		{
+			name: "demo", title: "Demo", see: "a chat to observe; its metrics at /metrics",
+			component: self,
+			address:   url(at.Demo), ready: url(at.Demo) + "/readyz", listens: []string{at.Demo},
+			sendsTo: []string{"otel-collector"},
+			args:    []string{"demo", "--listen=" + at.Demo, "--trace-url=" + url(at.Desk) + "/trace/"},
+			env: []string{
+				"OTEL_SERVICE_NAME=sockscope-demo",
+				"OTEL_RESOURCE_ATTRIBUTES=service.namespace=sockscope,deployment.environment.name=demo",
+				"OTEL_EXPORTER_OTLP_ENDPOINT=" + url(at.CollectorOTLPGRPC),
+				"SOCKSCOPE_LOKI_URL=" + url(at.CollectorLoki) + "/loki/api/v1/push",
+			},
+		},
+		{
+			name: "prometheus", title: "Prometheus", see: "metrics, rules and alerts (API)",
+			component: "prometheus",
+			address:   url(at.Prometheus), ready: url(at.Prometheus) + "/-/ready", listens: []string{at.Prometheus},
+			sendsTo: []string{"alertmanager"},
+			args: []string{
+				"--config.file=" + filepath.Join(in.settings, "prometheus", "prometheus.yml"),
+				"--storage.tsdb.path=" + filepath.Join(in.data, "prometheus"),
+				"--storage.tsdb.retention.time=15d", "--storage.tsdb.retention.size=5GB",
+				"--web.listen-address=" + at.Prometheus,
+				"--web.enable-otlp-receiver", "--web.enable-lifecycle",
+				"--enable-feature=exemplar-storage",
+			},
+		},
+		{
+			name: "alertmanager", title: "Alertmanager", see: "alerts, silences",
+			component: "alertmanager",
+			address:   url(at.Alertmanager), ready: url(at.Alertmanager) + "/-/ready", listens: []string{at.Alertmanager},
+			sendsTo: []string{"desk"},
+			args: []string{
+				"--config.file=" + filepath.Join(in.settings, "alertmanager", "alertmanager.yml"),
+				"--storage.path=" + filepath.Join(in.data, "alertmanager"),
+				"--web.listen-address=" + at.Alertmanager,
+				"--web.external-url=" + url(at.Alertmanager),
+				"--cluster.listen-address=",
+			},
+		},
+		{
+			name: "otel-collector", title: "OpenTelemetry Collector", see: "the way in for metrics, spans and logs",
+			component: "otelcol",
+			address:   url(at.CollectorMetrics) + "/metrics", ready: url(at.CollectorHealth),
+			listens: []string{at.CollectorOTLPGRPC, at.CollectorOTLPHTTP, at.CollectorLoki, at.CollectorHealth, at.CollectorMetrics},
+			sendsTo: []string{"prometheus", "jaeger", "loki"},
+			args:    []string{"--config=" + filepath.Join(in.deploy, "otel-collector", "config.yaml")},
+			env: []string{
+				"OTELCOL_HOST=127.0.0.1",
+				"OTELCOL_OTLP_GRPC_PORT=" + port(at.CollectorOTLPGRPC),
+				"OTELCOL_OTLP_HTTP_PORT=" + port(at.CollectorOTLPHTTP),
+				"OTELCOL_LOKI_PORT=" + port(at.CollectorLoki),
+				"OTELCOL_HEALTH_PORT=" + port(at.CollectorHealth),
+				"OTELCOL_METRICS_PORT=" + port(at.CollectorMetrics),
+				"OTELCOL_QUEUE_DIR=" + filepath.Join(in.data, "otel-collector"),
+				"OTELCOL_TARGETS=" + filepath.Join(in.settings, "otel-collector", "targets"),
+				"PROMETHEUS_URL=" + url(at.Prometheus),
+				"JAEGER_OTLP=" + at.JaegerOTLP,
+				"LOKI_URL=" + url(at.Loki),
+			},
+		},
+		{
+			name: "jaeger", title: "Jaeger", see: "traces (API; the desk shows them)",
+			component: "jaeger",
+			address:   url(at.JaegerQuery), ready: url(at.JaegerHealth) + "/status",
+			listens: []string{at.JaegerQuery, at.JaegerQueryGRPC, at.JaegerOTLP, at.JaegerHealth, at.JaegerMetrics},
+			args:    []string{"--config=" + filepath.Join(in.deploy, "jaeger", "config.yaml")},
+			env: []string{
+				"JAEGER_HOST=127.0.0.1",
+				"JAEGER_QUERY_PORT=" + port(at.JaegerQuery),
+				"JAEGER_QUERY_GRPC_PORT=" + port(at.JaegerQueryGRPC),
+				"JAEGER_OTLP_PORT=" + port(at.JaegerOTLP),
+				"JAEGER_HEALTH_PORT=" + port(at.JaegerHealth),
+				"JAEGER_METRICS_PORT=" + port(at.JaegerMetrics),
+				"JAEGER_DATA=" + filepath.Join(in.data, "jaeger"),
+			},
+		},
+		{
+			name: "loki", title: "Loki", see: "logs (API; the desk shows a trace's)",
+			component: "loki",
+			address:   url(at.Loki), ready: url(at.Loki) + "/ready", listens: []string{at.Loki, at.LokiGRPC},
+			args: []string{
+				"-config.file=" + filepath.Join(in.deploy, "loki", "config.yaml"),
+				"-config.expand-env=true",
+			},
+			env: []string{
+				"LOKI_HOST=127.0.0.1",
+				"LOKI_HTTP_PORT=" + port(at.Loki),
+				"LOKI_GRPC_PORT=" + port(at.LokiGRPC),
+				"LOKI_DATA=" + filepath.Join(in.data, "loki"),
+			},
+		},
+	}
+}

@@ -1,0 +1,172 @@
+package stack
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/sockscope/sockscope/internal/endpoint"
+)
+
+// The files in deploy have the addresses of the compose file. Where a component
+// can't take them from the environment, exactly these are replaced.
+func addressReplacer(at endpoint.Set, alertmanagerDir string) *strings.Replacer {
+	return strings.NewReplacer(
+		"demo:8080", at.Demo,
+		"desk:8090", at.Desk,
+		"prometheus:9090", at.Prometheus,
+		"alertmanager:9093", at.Alertmanager,
+		"otel-collector:8888", at.CollectorMetrics,
+		"jaeger:8887", at.JaegerMetrics,
+		"loki:3100", at.Loki,
+		"127.0.0.1:3000", at.Grafana,
+		"/etc/alertmanager", alertmanagerDir,
+	)
+}
+
+// renderSettings writes the settings that differ from the repository's into
+// in.settings, which it empties first.
+func renderSettings(at endpoint.Set, in places, secrets string, alertSpeed int) error {
+	if err := os.RemoveAll(in.settings); err != nil {
+		return fmt.Errorf("remove the settings of the last start: %w", err)
+	}
+	alertmanager := filepath.Join(in.settings, "alertmanager")
+	addresses := addressReplacer(at, alertmanager).Replace
+	faster := func(content string) string { return shortenDurations(addresses(content), alertSpeed) }
+
+	from := func(elem ...string) string { return filepath.Join(append([]string{in.deploy}, elem...)...) }
+	to := func(elem ...string) string { return filepath.Join(append([]string{in.settings}, elem...)...) }
+	paging := "alertmanager.yml"
+	if _, err := os.Stat(filepath.Join(secrets, "pagerduty_routing_key")); secrets != "" && err == nil {
+		// With a key of one's own, PagerDuty is meant, not the desk.
+		paging = "alertmanager.paging.yml"
+	}
+	for _, file := range []struct {
+		from, to string
+		change   func(string) string
+	}{
+		{from("prometheus", "prometheus.yml"), to("prometheus", "prometheus.yml"), func(content string) string {
+			return shortenEvaluation(addresses(content), alertSpeed)
+		}},
+		{from("prometheus", "rules"), to("prometheus", "rules"), faster},
+		{from("prometheus", "targets"), to("prometheus", "targets"), addresses},
+		{from("alertmanager", paging), to("alertmanager", "alertmanager.yml"), faster},
+		{from("alertmanager", "templates"), to("alertmanager", "templates"), addresses},
+		{from("alertmanager", "secrets", "desk"), to("alertmanager", "secrets"), addresses},
+		{from("otel-collector", "targets"), to("otel-collector", "targets"), addresses},
+	} {
+		if err := render(file.from, file.to, file.change); err != nil {
+			return fmt.Errorf("render the settings: %w", err)
+		}
+	}
+	if secrets == "" {
+		return nil
+	}
+	unchanged := func(content string) string { return content }
+	if err := render(secrets, to("alertmanager", "secrets"), unchanged); err != nil {
+		return fmt.Errorf("take the secrets: %w", err)
+	}
+	return nil
+}
+
+// render copies a file, or the files of a folder, changing their content. Only
+// the user can read the copies: there are secrets among them.
+func render(from, to string, change func(string) string) error {
+	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, rel)
+		if d.IsDir() {
+			return os.MkdirAll(target, 0o700)
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
+			return err
+		}
+		return os.WriteFile(target, []byte(change(string(content))), 0o600)
+	})
+}
+
+var (
+	duration   = regexp.MustCompile(`\b[0-9]+(ms|s|m|h|d|w)\b`)
+	evaluation = regexp.MustCompile(`(?m)^\s*evaluation_interval:.*$`)
+)
+
+// shortenDurations divides every duration in the text by the factor. Comments
+// and annotations are for people and may say something else afterwards.
+func shortenDurations(text string, factor int) string {
+	if factor <= 1 {
+		return text
+	}
+	units := map[string]int{"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+	return duration.ReplaceAllStringFunc(text, func(found string) string {
+		unit := strings.TrimLeft(found, "0123456789")
+		n, err := strconv.Atoi(strings.TrimSuffix(found, unit))
+		if err != nil {
+			return found // longer than any number that means something
+		}
+		if n == 0 {
+			return found
+		}
+		return strconv.Itoa(max(1, n*units[unit]/factor)) + "ms"
+	})
+}
+
+func shortenEvaluation(text string, factor int) string {
+	return evaluation.ReplaceAllStringFunc(text, func(line string) string { return shortenDurations(line, factor) })
+}
+
+// writeComponents tells the desk what there is to watch.
+func writeComponents(path string, services []service, versions map[string]string) error {
+	type entry struct {
+		Name    string `json:"name"`
+		Title   string `json:"title"`
+		Version string `json:"version"`
+		Address string `json:"address"`
+		Ready   string `json:"ready"`
+		See     string `json:"see"`
+	}
+	var entries []entry
+	for _, s := range services {
+		entries = append(entries, entry{s.name, s.title, versions[s.component], s.address, s.ready, s.see})
+	}
+	content, err := json.MarshalIndent(entries, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, content, 0o600)
+}
+
+// FindDeploy looks for the deploy folder in the working directory and its
+// parents.
+func FindDeploy() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		deploy := filepath.Join(dir, "deploy")
+		if _, err := os.Stat(filepath.Join(deploy, "native")); err == nil {
+			return deploy, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errors.New("no deploy folder here: run this in a checkout of the repository, or name the folder by --deploy")
+		}
+		dir = parent
+	}
+}
