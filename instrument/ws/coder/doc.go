@@ -1,1 +1,2 @@
+// Package coder observes connections of github.com/coder/websocket.
 package coder

@@ -1,0 +1,185 @@
+package instrument
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// A Conn observes one open connection, from Handshake.Opened to Close. All methods are safe for concurrent use and in
+// any order; on a nil or zero Conn they do nothing.
+type Conn struct {
+	observer  *Observer
+	session   string
+	handshake trace.SpanContext
+	opened    time.Duration
+	closed    atomic.Bool
+	totals    [2]totals // by direction
+}
+
+// totals is what a connection has carried in one direction, for its close span and log record.
+type totals struct {
+	messages, bytes atomic.Int64
+}
+
+// A Cause says how a connection ended.
+type Cause struct {
+	// Initiator is who ended it.
+	Initiator Initiator
+	// Reason is why.
+	Reason CloseReason
+	// Code is the close code that was sent or received, 1006 when there was no close frame. It is on the close span and
+	// in the log record, never a label, because peers choose it.
+	Code int
+	// Err is the error that ended the connection, if any, for the log record.
+	Err error
+}
+
+// ID returns the random id of the connection: session.id on spans, session_id in log records. It is never a label.
+func (c *Conn) ID() string {
+	if !c.live() {
+		return ""
+	}
+	return c.session
+}
+
+// Context returns the context for everything that is done on behalf of the connection: ctx with the session id for log
+// records, and without the span it may carry, so that no message becomes part of the trace of the request that opened
+// the connection. It is meant to be called once per connection.
+func (c *Conn) Context(ctx context.Context) context.Context {
+	if !c.live() {
+		return ctx
+	}
+	return contextWithSession(trace.ContextWithSpanContext(ctx, trace.SpanContext{}), c.session)
+}
+
+// Received counts a received message whose handling is not to be timed. It takes neither lock nor clock and does not
+// allocate.
+func (c *Conn) Received(t MessageType, size int) {
+	if c.live() {
+		c.count(receive, c.observer.resolve(t), size)
+	}
+}
+
+// Sent counts a message that was written. It takes neither lock nor clock and does not allocate.
+func (c *Conn) Sent(t MessageType, size int) {
+	if c.live() {
+		c.count(transmit, c.observer.resolve(t), size)
+	}
+}
+
+func (c *Conn) count(d direction, t *messageType, size int) {
+	t.messages[d].Inc()
+	c.observer.metrics.messageSize[d].Observe(float64(size))
+	c.observer.last[d].mark()
+	c.totals[d].messages.Add(1)
+	c.totals[d].bytes.Add(int64(size))
+}
+
+// Dropped counts n outbound messages that were not written.
+func (c *Conn) Dropped(r DropReason, n int) {
+	if c.live() && n > 0 {
+		c.observer.metrics.dropped.of(r).Add(float64(n))
+	}
+}
+
+// Pinged counts a ping. The round trip time counts only for PingPong.
+func (c *Conn) Pinged(rtt time.Duration, r PingResult) {
+	if !c.live() {
+		return
+	}
+	c.observer.metrics.pings.of(r).Inc()
+	if r == PingPong {
+		c.observer.metrics.pingRTT.Observe(rtt.Seconds())
+	}
+}
+
+// Error counts an error that is not a message's (see Message.End) and writes the log record `connection error`.
+func (c *Conn) Error(ctx context.Context, k ErrorKind, err error) {
+	if !c.live() {
+		return
+	}
+	o := c.observer
+	o.metrics.errors.of(k).Inc()
+	o.records.write(contextWithSession(ctx, c.session), recordError, o.now(),
+		slog.String("kind", k.String()), slog.String("error", errorText(err)))
+}
+
+// Close ends the observation. Only the first call counts: whoever learns first that the connection has ended says why.
+func (c *Conn) Close(cause Cause) {
+	if !c.live() || !c.closed.CompareAndSwap(false, true) {
+		return
+	}
+	o := c.observer
+	now := o.now()
+	o.active.Add(-1)
+	o.metrics.disconnection(cause.Initiator, cause.Reason).Inc()
+	span := c.closeSpan(cause, now)
+	o.metrics.connectionDuration.observe(cause.Reason, now, now-c.opened, span.SpanContext())
+
+	ctx := c.spanContext(span)
+	in, out := &c.totals[receive], &c.totals[transmit]
+	o.records.write(ctx, recordClosed, now,
+		slog.String("initiator", cause.Initiator.String()),
+		slog.String("reason", cause.Reason.String()),
+		slog.Int("code", cause.Code),
+		slog.Float64("duration_seconds", (now-c.opened).Seconds()),
+		slog.Int64("received_messages", in.messages.Load()),
+		slog.Int64("received_bytes", in.bytes.Load()),
+		slog.Int64("sent_messages", out.messages.Load()),
+		slog.Int64("sent_bytes", out.bytes.Load()),
+		slog.String("error", errorText(cause.Err)),
+	)
+	if cause.Reason == ReasonSlowConsumer {
+		o.records.write(ctx, recordSlowConsumer, now, slog.Int64("sent_messages", out.messages.Load()))
+	}
+}
+
+// closeSpan makes the short span of the close, which tells of the whole connection in its attributes.
+func (c *Conn) closeSpan(cause Cause, now time.Duration) trace.Span {
+	in, out := &c.totals[receive], &c.totals[transmit]
+	_, span := c.observer.tracer.Start(context.Background(), transport+".close",
+		trace.WithNewRoot(),
+		trace.WithSpanKind(trace.SpanKindInternal),
+		trace.WithLinks(c.links(trace.SpanContext{})...),
+		trace.WithAttributes(
+			attribute.String("session.id", c.session),
+			attribute.Int("websocket.close.code", cause.Code),
+			attribute.String("websocket.close.reason", cause.Reason.String()),
+			attribute.String("websocket.close.initiator", cause.Initiator.String()),
+			attribute.Float64("websocket.duration", (now-c.opened).Seconds()),
+			attribute.Int64("websocket.received.messages", in.messages.Load()),
+			attribute.Int64("websocket.received.bytes", in.bytes.Load()),
+			attribute.Int64("websocket.sent.messages", out.messages.Load()),
+			attribute.Int64("websocket.sent.bytes", out.bytes.Load()),
+		))
+	span.End()
+	return span
+}
+
+// live is false for a nil and for a zero Conn.
+func (c *Conn) live() bool { return c != nil && c.observer.live() }
+
+// links returns the links of a root span: to the handshake and, if there is one, to the sender's context.
+func (c *Conn) links(sender trace.SpanContext) []trace.Link {
+	links := make([]trace.Link, 0, 2)
+	for _, sc := range []trace.SpanContext{c.handshake, sender} {
+		if sc.IsValid() {
+			links = append(links, trace.Link{SpanContext: sc})
+		}
+	}
+	return links
+}
+
+// spanContext is what the connection's own log records are written with.
+func (c *Conn) spanContext(span trace.Span) context.Context {
+	ctx := contextWithSession(context.Background(), c.session)
+	if span == nil {
+		return ctx
+	}
+	return trace.ContextWithSpan(ctx, span)
+}

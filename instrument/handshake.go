@@ -1,0 +1,125 @@
+package instrument
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// A Handshake is an upgrade request that has not been answered yet. It ends by the first call of Refused or Opened;
+// later calls, and all calls on a nil Handshake, do nothing.
+type Handshake struct {
+	observer *Observer
+	session  string
+	start    time.Duration
+	span     trace.Span
+	ended    atomic.Bool
+}
+
+type handshakeKey struct{}
+
+// Handshake begins to observe an upgrade request. The carrier holds the request's headers and may be nil; serverAddress
+// is the host that the request was for. The returned context carries the handshake's span, for spans of work such as
+// authentication to be its children, the session id for log records, and the Handshake itself for
+// HandshakeFromContext. It must not be used for the connection's messages; see Conn.Context.
+func (o *Observer) Handshake(ctx context.Context, carrier propagation.TextMapCarrier, serverAddress string) (context.Context, *Handshake) {
+	if !o.live() {
+		return ctx, nil
+	}
+	h := &Handshake{observer: o, session: newSessionID(), start: o.now()}
+	opts := []trace.SpanStartOption{
+		trace.WithSpanKind(trace.SpanKindServer),
+		trace.WithAttributes(
+			attribute.String("server.address", bounded(serverAddress)),
+			attribute.String("network.protocol.name", transport),
+			attribute.String("websocket.namespace", o.namespace),
+			attribute.String("session.id", h.session),
+		),
+	}
+	parent := ctx
+	// A span that this process has started already, such as an HTTP middleware's, has dealt with the sender's context.
+	if !trace.SpanContextFromContext(ctx).IsValid() {
+		parent, opts = o.continueFrom(ctx, senderContext(carrier), opts)
+	}
+	ctx, h.span = o.tracer.Start(parent, transport+".handshake", opts...)
+	ctx = contextWithSession(ctx, h.session)
+	return context.WithValue(ctx, handshakeKey{}, h), h
+}
+
+// HandshakeFromContext returns the Handshake that ctx carries, or nil. Adapters use it to carry on with a handshake that
+// the application has begun itself, for example before it authenticates the peer.
+func HandshakeFromContext(ctx context.Context) *Handshake {
+	h, _ := ctx.Value(handshakeKey{}).(*Handshake)
+	return h
+}
+
+// Refused ends a handshake that did not become a connection: s says why in the metrics, httpStatus is what the peer was
+// answered, and err, which may be nil, is the cause for the span and the log record `handshake refused`.
+func (h *Handshake) Refused(s Status, httpStatus int, err error) {
+	if !h.end() {
+		return
+	}
+	o := h.observer
+	now := o.now()
+	h.span.SetAttributes(
+		attribute.Int("http.response.status_code", httpStatus),
+		attribute.String("error.type", s.String()),
+	)
+	if httpStatus >= http.StatusInternalServerError || s == StatusError {
+		h.span.SetStatus(codes.Error, errorText(err))
+	}
+	h.span.End()
+	o.metrics.connections.of(s).Inc()
+	o.metrics.handshakeDuration.observe(s, now, now-h.start, h.span.SpanContext())
+	if kind, ok := refusalKind(s); ok {
+		o.metrics.errors.of(kind).Inc()
+	}
+	o.records.write(h.context(), recordRefused, now, slog.String("status", s.String()),
+		slog.Int("http_status", httpStatus), slog.String("error", errorText(err)))
+}
+
+// refusalKind returns which error a refusal is. A server that is full or draining, or holds back a peer, does what it
+// is meant to do: that is no error.
+func refusalKind(s Status) (ErrorKind, bool) {
+	switch s {
+	case StatusUnauthorized, StatusForbidden:
+		return ErrorAuth, true
+	case StatusRateLimited, StatusOverCapacity, StatusDraining:
+		return 0, false
+	default:
+		return ErrorHandshake, true
+	}
+}
+
+// Opened ends a handshake that became a connection, which counts as open until Conn.Close. After Refused, and on a nil
+// Handshake, it returns nil.
+func (h *Handshake) Opened() *Conn {
+	if !h.end() {
+		return nil
+	}
+	o := h.observer
+	now := o.now()
+	o.active.Add(1)
+	h.span.SetAttributes(attribute.Int("http.response.status_code", http.StatusSwitchingProtocols))
+	h.span.End()
+	o.metrics.connections.of(StatusConnected).Inc()
+	o.metrics.handshakeDuration.observe(StatusConnected, now, now-h.start, h.span.SpanContext())
+	o.records.write(h.context(), recordOpened, now)
+	return &Conn{observer: o, session: h.session, handshake: h.span.SpanContext(), opened: now}
+}
+
+func (h *Handshake) end() bool {
+	return h != nil && h.observer.live() && h.ended.CompareAndSwap(false, true)
+}
+
+// context is what the handshake's log records are written with.
+func (h *Handshake) context() context.Context {
+	return contextWithSession(trace.ContextWithSpan(context.Background(), h.span), h.session)
+}

@@ -1,0 +1,176 @@
+package instrument
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+	"unicode/utf8"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// An Option configures an Observer.
+type Option func(*config) error
+
+type config struct {
+	namespace       string
+	messageTypes    []string
+	tracerProvider  trace.TracerProvider
+	logger          *slog.Logger
+	sampleRatio     float64
+	spanLimit       int
+	slowThreshold   time.Duration
+	trustedPeers    bool
+	connectionLimit int
+}
+
+const maxLabelBytes = 64
+
+func newConfig(opts []Option) (*config, error) {
+	c := &config{
+		namespace:      "default",
+		tracerProvider: otel.GetTracerProvider(),
+		logger:         slog.New(slog.DiscardHandler),
+		sampleRatio:    0.01,
+		spanLimit:      100,
+		slowThreshold:  time.Second,
+	}
+	for _, opt := range opts {
+		if opt == nil {
+			continue
+		}
+		if err := opt(c); err != nil {
+			return nil, fmt.Errorf("instrument: %w", err)
+		}
+	}
+	return c, nil
+}
+
+// WithNamespace names the endpoint that the Observer observes, as in "chat" or "feed". Every series, handshake span and
+// log record carries the name, so that several endpoints of one process can be told apart and share one registry. The
+// default is "default".
+func WithNamespace(name string) Option {
+	return func(c *config) error {
+		if err := checkLabel(name); err != nil {
+			return fmt.Errorf("namespace %q: %w", name, err)
+		}
+		c.namespace = name
+		return nil
+	}
+}
+
+// WithMessageTypes registers the message types that become a value of the label type. Every other type is exported as
+// "other" and counted in instrument_label_overflow_total, so that no peer can add series by inventing types. Each
+// registered type costs about 20 series, which exist from the start. By default there is only "other".
+func WithMessageTypes(types ...string) Option {
+	return func(c *config) error {
+		for _, name := range types {
+			if err := checkLabel(name); err != nil {
+				return fmt.Errorf("message type %q: %w", name, err)
+			}
+		}
+		c.messageTypes = append(c.messageTypes, types...)
+		return nil
+	}
+}
+
+// WithTracerProvider sets where spans go. The default is otel.GetTracerProvider(), which drops them until the program
+// sets a provider.
+func WithTracerProvider(tp trace.TracerProvider) Option {
+	return func(c *config) error {
+		if tp == nil {
+			return errors.New("tracer provider is nil: leave the option out for the global one, or give a noop provider")
+		}
+		c.tracerProvider = tp
+		return nil
+	}
+}
+
+// WithLogger sets where log records go. Records get trace_id, span_id and session_id as NewLogHandler adds them, once
+// even when the logger's handler adds them too. By default nothing is logged.
+func WithLogger(l *slog.Logger) Option {
+	return func(c *config) error {
+		if l == nil {
+			return errors.New("logger is nil: leave the option out in order to log nothing")
+		}
+		c.logger = l
+		return nil
+	}
+}
+
+// WithSampleRatio sets the share of received messages, from 0 to 1, that get a span. It is decided before a span is
+// started, so a message that is not sampled costs no allocation. Messages that are slow or fail get a span in any case,
+// see WithSlowThreshold. The tracer provider's own sampler still has the last word. The default is 0.01.
+func WithSampleRatio(ratio float64) Option {
+	return func(c *config) error {
+		if !(ratio >= 0 && ratio <= 1) { // also refuses NaN
+			return fmt.Errorf("sample ratio %v: must be from 0 to 1", ratio)
+		}
+		c.sampleRatio = ratio
+		return nil
+	}
+}
+
+// WithSpanLimit caps the spans of messages per second, sampled, slow and failed ones together, so that neither load nor
+// a failure that hits every message floods the tracing backend. Bursts of up to one second's worth pass; what is
+// suppressed is counted in instrument_spans_suppressed_total. 0 turns the spans of messages off. The default is 100.
+func WithSpanLimit(perSecond int) Option {
+	return func(c *config) error {
+		if perSecond < 0 {
+			return fmt.Errorf("span limit %d: must be 0 (no spans of messages) or more", perSecond)
+		}
+		c.spanLimit = perSecond
+		return nil
+	}
+}
+
+// WithSlowThreshold sets the handling time from which on a message that was not sampled gets its span nevertheless, made
+// afterwards with the times that were measured, and the log record `message slow`. Failed messages get theirs at any
+// speed. Spans that the handler itself starts cannot become children of a span that is made afterwards. The default is
+// one second.
+func WithSlowThreshold(d time.Duration) Option {
+	return func(c *config) error {
+		if d <= 0 {
+			return fmt.Errorf("slow threshold %v: must be positive", d)
+		}
+		c.slowThreshold = d
+		return nil
+	}
+}
+
+// WithTrustedPeers makes the trace context that a handshake or message brings along the parent of our span, and obeys
+// the sampled flag of a message's, within the limit of WithSpanLimit. It is meant for peers that are services of one's
+// own: anybody else could force every message to be traced. By default the sender's context is only linked.
+func WithTrustedPeers() Option {
+	return func(c *config) error {
+		c.trustedPeers = true
+		return nil
+	}
+}
+
+// WithConnectionLimit exports n, the number of connections that the endpoint is made for, as websocket_connection_limit
+// for dashboards and alerts. It does not enforce it: a server that refuses connections for it says so by
+// StatusOverCapacity. By default the series is absent.
+func WithConnectionLimit(n int) Option {
+	return func(c *config) error {
+		if n <= 0 {
+			return fmt.Errorf("connection limit %d: must be positive; leave the option out where there is none", n)
+		}
+		c.connectionLimit = n
+		return nil
+	}
+}
+
+func checkLabel(name string) error {
+	switch {
+	case name == "":
+		return errors.New("must not be empty")
+	case len(name) > maxLabelBytes:
+		return fmt.Errorf("must not be longer than %d bytes", maxLabelBytes)
+	case !utf8.ValidString(name):
+		return errors.New("must be valid UTF-8")
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package instrument
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"math/rand/v2"
+	"strings"
+	"unicode/utf8"
+
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// senderContext returns the trace context that carrier brings along, or an invalid one when there is none or it is
+// malformed.
+func senderContext(carrier propagation.TextMapCarrier) trace.SpanContext {
+	if carrier == nil {
+		return trace.SpanContext{}
+	}
+	ctx := propagation.TraceContext{}.Extract(context.Background(), carrier)
+	return trace.SpanContextFromContext(ctx)
+}
+
+// continueFrom makes the sender's context the parent of the span to come if peers are trusted, and a link of a new root
+// if they are not: a stranger must neither choose our trace ids nor what is sampled.
+func (o *Observer) continueFrom(ctx context.Context, sender trace.SpanContext, opts []trace.SpanStartOption) (context.Context, []trace.SpanStartOption) {
+	switch {
+	case !sender.IsValid():
+		return ctx, opts
+	case o.trustedPeers:
+		return trace.ContextWithRemoteSpanContext(ctx, sender), opts
+	default:
+		return ctx, append(opts, trace.WithNewRoot(), trace.WithLinks(trace.Link{SpanContext: sender}))
+	}
+}
+
+type sessionKey struct{}
+
+func contextWithSession(ctx context.Context, id string) context.Context {
+	if sessionFromContext(ctx) == id {
+		return ctx
+	}
+	return context.WithValue(ctx, sessionKey{}, id)
+}
+
+func sessionFromContext(ctx context.Context) string {
+	id, _ := ctx.Value(sessionKey{}).(string)
+	return id
+}
+
+// newSessionID returns 128 random bits in hexadecimal. The id names a connection; it is no secret and opens nothing.
+func newSessionID() string {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], rand.Uint64())
+	binary.BigEndian.PutUint64(b[8:], rand.Uint64())
+	return hex.EncodeToString(b[:])
+}
+
+const maxTextBytes = 256
+
+// bounded cuts a text that a peer may have chosen.
+func bounded(s string) string {
+	s = strings.ToValidUTF8(s[:min(len(s), maxTextBytes+utf8.UTFMax)], "")
+	if len(s) <= maxTextBytes {
+		return s
+	}
+	cut := maxTextBytes
+	for !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
+}
+
+// errorText is the text of an error for spans and log records.
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return bounded(err.Error())
+}
