@@ -1,0 +1,21 @@
+# The program, for the demo and the desk. It builds with BuildKit and without.
+FROM golang:1.26.8-alpine AS build
+ENV CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS=-buildvcs=false
+WORKDIR /src
+# Modules change less often than code: they have a layer of their own.
+COPY go.mod go.sum ./
+COPY instrument/go.mod instrument/go.sum instrument/
+COPY instrument/telemetry/go.mod instrument/telemetry/go.sum instrument/telemetry/
+RUN go mod download
+COPY . .
+RUN go build -trimpath -ldflags="-s -w" -o /out/sockscope ./cmd/sockscope && mkdir /out/data
+
+FROM scratch
+# For exporters and receivers that are reached by HTTPS.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /out/sockscope /sockscope
+# A volume mounted here takes its owner.
+COPY --from=build --chown=65532:65532 /out/data /data
+USER 65532:65532
+EXPOSE 8080 8090
+ENTRYPOINT ["/sockscope"]
