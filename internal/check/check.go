@@ -1,0 +1,120 @@
+// Package check proves that telemetry goes all the way through a running stack.
+// It holds a conversation with the demo over a WebSocket and follows one marked
+// message into Prometheus, Jaeger, Loki and the desk's inbox, by their public
+// HTTP APIs alone.
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sockscope/sockscope/internal/endpoint"
+)
+
+// Config says where the parts of the stack are, as URLs, and how long the whole
+// check may take.
+type Config struct {
+	Demo       string
+	Prometheus string
+	Jaeger     string
+	Loki       string
+	Desk       string
+
+	// Timeout bounds the whole check: a step that does not hold by then has failed.
+	Timeout time.Duration
+}
+
+// Local returns the configuration for the stack on this machine whose ports are
+// shifted by offset, with a timeout of one minute.
+func Local(offset int) Config {
+	at := endpoint.Local(offset)
+	return Config{
+		Demo:       "http://" + at.Demo,
+		Prometheus: "http://" + at.Prometheus,
+		Jaeger:     "http://" + at.JaegerQuery,
+		Loki:       "http://" + at.Loki,
+		Desk:       "http://" + at.Desk,
+		Timeout:    time.Minute,
+	}
+}
+
+func (c Config) validate() error {
+	for flag, address := range map[string]string{
+		"demo": c.Demo, "prometheus": c.Prometheus, "jaeger": c.Jaeger, "loki": c.Loki, "desk": c.Desk,
+	} {
+		u, err := url.Parse(address)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+			return fmt.Errorf("--%s: %q is not an address; write it like http://127.0.0.1:8080", flag, address)
+		}
+	}
+	if c.Timeout <= 0 {
+		return fmt.Errorf("--timeout: %v leaves no time; give it at least some seconds", c.Timeout)
+	}
+	return nil
+}
+
+// Result tells how one step of the check ended.
+type Result struct {
+	Name    string  `json:"name"`
+	OK      bool    `json:"ok"`
+	Skipped bool    `json:"skipped,omitempty"` // not tried, because a step that it follows failed
+	Seconds float64 `json:"seconds"`           // from the event that the step follows until it held or was given up
+	Detail  string  `json:"detail"`            // what was seen or, of a failed step, what was missing
+
+	// Of a failed step only: what was asked last, what came back, and where to look.
+	URL    string `json:"url,omitempty"`
+	Answer string `json:"answer,omitempty"`
+	Next   string `json:"next,omitempty"`
+}
+
+// Run checks the stack and calls report with each result as it becomes known,
+// never from two goroutines at once. The steps run side by side, so that the
+// seconds of each are its own. The error names the steps that failed.
+func Run(ctx context.Context, cfg Config, report func(Result)) error {
+	if err := cfg.validate(); err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, cfg.Timeout)
+	defer cancel()
+	r := newRun(cfg)
+	defer r.http.CloseIdleConnections()
+
+	var background sync.WaitGroup
+	defer background.Wait()
+	defer cancel() // before the wait: the conversation ends when nobody follows it any more
+	background.Go(func() { r.measure(limited) })
+	background.Go(func() { r.talk(limited) })
+
+	steps := r.steps()
+	results := make(chan Result)
+	for _, s := range steps {
+		background.Go(func() { results <- s.follow(limited) })
+	}
+	var failed []string
+	for range steps {
+		result := <-results
+		if ctx.Err() != nil {
+			continue // interrupted: what is still under way has not failed
+		}
+		if !result.OK {
+			failed = append(failed, result.Name)
+		}
+		report(result)
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("check interrupted: %w", err)
+	}
+	if len(failed) > 0 {
+		return fmt.Errorf("%w: %d of %d steps failed: %s", ErrBroken, len(failed), len(steps), strings.Join(failed, ", "))
+	}
+	return nil
+}
+
+// ErrBroken is what Run's error wraps when steps failed, as opposed to a check
+// that could not be made.
+var ErrBroken = errors.New("the path through the stack is broken")

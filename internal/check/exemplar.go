@@ -1,0 +1,77 @@
+package check
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+)
+
+// exemplar is one measured message together with the trace that explains it.
+type exemplar struct {
+	Labels struct {
+		TraceID string `json:"trace_id"`
+		SpanID  string `json:"span_id"`
+	} `json:"labels"`
+	Timestamp float64 `json:"timestamp"`
+}
+
+// maxLookups bounds how many exemplars are looked up in Jaeger at once: a busy
+// service has hundreds.
+const maxLookups = 3
+
+// tryExemplar holds when an exemplar of the latency histogram leads to its
+// trace in Jaeger. Exemplars are throttled, so that on a busy service it may be
+// the exemplar of somebody else's message.
+func (r *run) tryExemplar(ctx context.Context) (string, error) {
+	found, e, err := r.exemplars(ctx)
+	if err != nil {
+		return "", err
+	}
+	if len(found) == 0 {
+		return "", e.lacks("Prometheus has no exemplar of the message duration since this check began")
+	}
+	for _, x := range found[:min(len(found), maxLookups)] {
+		if _, _, err = r.messageSpan(ctx, spanRef{TraceID: x.Labels.TraceID, SpanID: x.Labels.SpanID}); err != nil {
+			err = fmt.Errorf("an exemplar's trace: %w", err)
+			continue
+		}
+		whose := "of another message"
+		if r.isOurs(x.Labels.TraceID) {
+			whose = "of our own message"
+		}
+		return fmt.Sprintf("an exemplar %s leads to trace %s", whose, x.Labels.TraceID), nil
+	}
+	return "", err
+}
+
+// exemplars returns those of the classic buckets and of the native histogram
+// that came since the check began, ours first, then the newest.
+func (r *run) exemplars(ctx context.Context) ([]exemplar, exchange, error) {
+	var answer struct {
+		Data []struct {
+			Exemplars []exemplar `json:"exemplars"`
+		} `json:"data"`
+	}
+	e, err := r.get(ctx, r.prometheus, "/api/v1/query_exemplars", url.Values{
+		"query": {`{__name__=~"websocket_message_duration_seconds(_bucket)?",job="` + service + `"}`},
+		"start": {toSeconds(r.began)},
+		"end":   {toSeconds(time.Now().Add(time.Minute))}, // clocks differ
+	}, &answer)
+	var found []exemplar
+	for _, s := range answer.Data {
+		found = append(found, s.Exemplars...)
+	}
+	slices.SortFunc(found, func(a, b exemplar) int {
+		if ours := r.isOurs(a.Labels.TraceID); ours != r.isOurs(b.Labels.TraceID) {
+			if ours {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(b.Timestamp, a.Timestamp)
+	})
+	return found, e, err
+}

@@ -1,0 +1,104 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+const (
+	messagesTotal     = `websocket_messages_total{job="` + service + `",direction="receive",type="message"}`
+	connectionsTotal  = `websocket_connections_total{job="` + service + `",status="connected"}`
+	activeConnections = `websocket_active_connections{job="` + service + `"}`
+)
+
+// counters are the newest samples of some series, by their labels.
+type counters map[string]sample
+
+// latest returns the newest sample of each series. It asks for the raw samples,
+// since only they tell when they were scraped.
+func (r *run) latest(ctx context.Context, selector string) (counters, exchange, error) {
+	found, e, err := r.query(ctx, selector+"[5m]")
+	newest := make(counters, len(found))
+	for _, s := range found {
+		if len(s.Values) > 0 {
+			newest[fmt.Sprint(s.Metric)] = s.Values[len(s.Values)-1]
+		}
+	}
+	return newest, e, err
+}
+
+// measure notes the counters before the conversation begins. The conversation
+// does not wait long for a Prometheus that is away: then the step fails, the
+// others need not.
+func (r *run) measure(ctx context.Context) {
+	defer r.measured.settle(true)
+	ctx, cancel := context.WithTimeout(ctx, 2*attemptTimeout)
+	defer cancel()
+	_, r.beforeErr = eventually(ctx, 200*time.Millisecond, func(ctx context.Context) (string, error) {
+		r.before = make(counters)
+		for _, selector := range []string{messagesTotal, connectionsTotal} {
+			values, _, err := r.latest(ctx, selector)
+			if err != nil {
+				return "", fmt.Errorf("the counters before the first message are not known: %w", err)
+			}
+			for labels, s := range values {
+				r.before[labels] = s
+			}
+		}
+		return "", nil
+	})
+}
+
+// tryMetrics holds when a scrape made after the demo answered has counted our
+// connection and message, and shows the connection as open.
+func (r *run) tryMetrics(ctx context.Context) (string, error) {
+	if r.beforeErr != nil {
+		return "", r.beforeErr
+	}
+	messages, err := r.moved(ctx, messagesTotal)
+	if err != nil {
+		return "", err
+	}
+	connections, err := r.moved(ctx, connectionsTotal)
+	if err != nil {
+		return "", err
+	}
+	open, e, err := r.latest(ctx, activeConnections)
+	if err != nil {
+		return "", err
+	}
+	active := open.increase(nil, r.answered.at)
+	if active < 1 {
+		return "", e.lacks("websocket_active_connections is %v although our connection is open", active)
+	}
+	return fmt.Sprintf("websocket_messages_total +%v, websocket_connections_total +%v, websocket_active_connections %v", messages, connections, active), nil
+}
+
+func (r *run) moved(ctx context.Context, counter string) (float64, error) {
+	after, e, err := r.latest(ctx, counter)
+	if err != nil {
+		return 0, err
+	}
+	by := after.increase(r.before, r.answered.at)
+	if by < 1 {
+		return 0, e.lacks("%s has not moved in a scrape since the demo answered", counter)
+	}
+	return by, nil
+}
+
+// increase sums how far the counters that were scraped since then have moved. A
+// counter that is lower than before began anew: the service was restarted.
+func (c counters) increase(before counters, since time.Time) float64 {
+	var sum float64
+	for labels, now := range c {
+		if now.at.Before(since) {
+			continue
+		}
+		sum += now.value
+		if was := before[labels].value; was <= now.value {
+			sum -= was
+		}
+	}
+	return sum
+}

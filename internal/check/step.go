@@ -1,0 +1,90 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// A step is one claim about the stack. It waits for the event that it follows
+// and is then tried again and again until it holds or time is up.
+type step struct {
+	name    string
+	after   *moment // the event that it follows
+	reaches *moment // the event that it is for others, or nil
+	every   time.Duration
+	try     func(context.Context) (detail string, err error)
+	next    string // where to look when it fails
+}
+
+func (s step) follow(ctx context.Context) Result {
+	<-s.after.settled
+	if !s.after.happened {
+		s.reaches.settle(false)
+		return Result{Name: s.name, Skipped: true, Detail: "not tried: " + s.after.otherwise}
+	}
+	detail, err := eventually(ctx, s.every, s.try)
+	s.reaches.settle(err == nil)
+	result := Result{Name: s.name, OK: err == nil, Seconds: time.Since(s.after.at).Seconds(), Detail: detail}
+	if err != nil {
+		s.explain(&result, err)
+	}
+	return result
+}
+
+func (s step) explain(result *Result, err error) {
+	result.Detail, result.Next = err.Error(), s.next
+	var f *failure
+	if errors.As(err, &f) {
+		result.URL, result.Answer = f.url, f.answer
+		if f.next != "" {
+			result.Next = f.next
+		}
+	}
+}
+
+// eventually tries until an attempt succeeds or ctx ends, and then returns what
+// the last complete attempt failed with.
+func eventually(ctx context.Context, every time.Duration, try func(context.Context) (string, error)) (string, error) {
+	var last error
+	for {
+		detail, err := try(ctx)
+		if err == nil {
+			return detail, nil
+		}
+		if last == nil || ctx.Err() == nil {
+			last = err // an attempt that the deadline cut short says less than the one before it
+		}
+		select {
+		case <-ctx.Done():
+			return "", last
+		case <-time.After(every):
+		}
+	}
+}
+
+// A moment is an event that steps wait for. Each is settled in every run, since
+// all that leads to it ends with the run's context. A nil moment is nobody's.
+type moment struct {
+	otherwise string // what is the case if it does not happen
+
+	once     sync.Once
+	settled  chan struct{}
+	at       time.Time
+	happened bool
+}
+
+func newMoment(otherwise string) *moment {
+	return &moment{otherwise: otherwise, settled: make(chan struct{})}
+}
+
+func (m *moment) settle(happened bool) {
+	if m == nil {
+		return
+	}
+	m.once.Do(func() {
+		m.at, m.happened = time.Now(), happened
+		close(m.settled)
+	})
+}
