@@ -1,0 +1,132 @@
+package telemetry
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Bounds of one record. Loki takes up to 128 entries and 64 KiB of metadata, and a line of 256 KiB, which 32 KiB can't
+// reach even where JSON writes six bytes for one.
+const (
+	maxFields      = 64
+	maxKeyBytes    = 128
+	maxValueBytes  = 4 << 10
+	maxRecordBytes = 32 << 10
+)
+
+// correlation holds the fields that lead from a record to its trace, connection and endpoint, in the order in which they
+// are written. They are kept whatever else a record holds.
+var correlation = [...]string{"trace_id", "span_id", "session_id", "namespace"}
+
+// fields are the attributes of a record, flat: a group's name is put before its attributes' keys, with a dot. Values are
+// numbers, booleans, times, durations or strings; anything else becomes a string.
+type fields struct {
+	attrs   []slog.Attr
+	bytes   int
+	omitted int64
+}
+
+// clone returns a copy that can be added to alone.
+func (f fields) clone() fields {
+	f.attrs = slices.Clone(f.attrs)
+	return f
+}
+
+// add puts an attribute in, replacing one of the same key: a backend may refuse a record that has a key twice.
+func (f *fields) add(prefix string, attr slog.Attr) {
+	v := attr.Value.Resolve()
+	if v.Kind() == slog.KindGroup {
+		for _, member := range v.Group() {
+			f.add(groupPrefix(prefix, attr.Key), member)
+		}
+		return
+	}
+	if attr.Key == "" {
+		return // as slog's own handlers do with an empty attribute
+	}
+	key := fieldKey(prefix, attr.Key)
+	v = scalar(v)
+	at := slices.IndexFunc(f.attrs, func(a slog.Attr) bool { return a.Key == key })
+	if at >= 0 {
+		f.bytes += size(v) - size(f.attrs[at].Value)
+		f.attrs[at].Value = v
+		return
+	}
+	bytes := f.bytes + len(key) + size(v)
+	if !slices.Contains(correlation[:], key) && (len(f.attrs) >= maxFields || bytes > maxRecordBytes) {
+		f.omitted++
+		return
+	}
+	f.attrs, f.bytes = append(f.attrs, slog.Attr{Key: key, Value: v}), bytes
+}
+
+// list returns the fields in the order in which they are written.
+func (f *fields) list() []slog.Attr {
+	if f.omitted > 0 {
+		f.attrs = append(f.attrs, slog.Int64("fields_omitted", f.omitted))
+	}
+	slices.SortStableFunc(f.attrs, func(a, b slog.Attr) int { return cmp.Compare(rank(a.Key), rank(b.Key)) })
+	return f.attrs
+}
+
+func rank(key string) int {
+	if i := slices.Index(correlation[:], key); i >= 0 {
+		return i
+	}
+	return len(correlation)
+}
+
+func groupPrefix(prefix, group string) string {
+	if group == "" {
+		return prefix
+	}
+	return prefix + group + "."
+}
+
+// fieldKey is the key under which an attribute is written. What a record has of its own can't be overwritten: an
+// attribute of such a name gets an underscore behind it.
+func fieldKey(prefix, key string) string {
+	key = cut(prefix+key, maxKeyBytes)
+	switch key {
+	case "time", "level", "msg", "service", "fields_omitted",
+		"service_name", "service_namespace", "deployment_environment_name", "service_instance_id":
+		return key + "_"
+	}
+	return key
+}
+
+func scalar(v slog.Value) slog.Value {
+	switch v.Kind() {
+	case slog.KindString:
+		return slog.StringValue(cut(v.String(), maxValueBytes))
+	case slog.KindAny:
+		return slog.StringValue(cut(fmt.Sprint(v.Any()), maxValueBytes))
+	default:
+		return v
+	}
+}
+
+func size(v slog.Value) int {
+	if v.Kind() == slog.KindString {
+		return len(v.String())
+	}
+	return 32 // about the longest of a number, a time and a duration
+}
+
+// cut returns s as valid UTF-8 of at most limit bytes.
+func cut(s string, limit int) string {
+	if len(s) > limit {
+		s = s[:limit]
+		for !utf8.RuneStart(s[len(s)-1]) {
+			s = s[:len(s)-1]
+		}
+		if !utf8.ValidString(s[len(s)-1:]) {
+			s = s[:len(s)-1] // the first byte of a rune that was cut
+		}
+	}
+	return strings.ToValidUTF8(s, "�")
+}

@@ -1,0 +1,82 @@
+package telemetry
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// registerRuntime adds the metrics of Go's runtime and of the process, unless the registry has them.
+func registerRuntime(r *prometheus.Registry) error {
+	for _, c := range []prometheus.Collector{
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	} {
+		var already prometheus.AlreadyRegisteredError
+		if err := r.Register(c); err != nil && !errors.As(err, &already) {
+			return fmt.Errorf("register the runtime's metrics: %w", err)
+		}
+	}
+	return nil
+}
+
+// newMetricsHandler serves what r gathers as OpenMetrics (with exemplars), protobuf (with native histograms) or text, as
+// the scraper asks. A collector that fails takes only its own metrics with it.
+func newMetricsHandler(r *prometheus.Registry, errorLog *slog.Logger) http.Handler {
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{
+		EnableOpenMetrics: true,
+		ErrorHandling:     promhttp.ContinueOnError,
+		ErrorLog:          metricsErrors{newWarning(errorLog, "metrics gathering failed")},
+		Registry:          r,
+	})
+}
+
+// metricsErrors is a promhttp.Logger.
+type metricsErrors struct{ failing *warning }
+
+func (m metricsErrors) Println(v ...any) { m.failing.warn(errors.New(fmt.Sprint(v...))) }
+
+// logCounts tells what became of the log records that were to be exported. The package comment says what each means.
+type logCounts struct {
+	sent, dropped, failed prometheus.Counter
+	undelivered           atomic.Int64
+}
+
+func newLogCounts(r *prometheus.Registry) (*logCounts, error) {
+	records := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "instrument_log_records_total",
+		Help: "Log records to be exported, by what became of them.",
+	}, []string{"result"})
+	c := &logCounts{
+		sent:    records.WithLabelValues("sent"),
+		dropped: records.WithLabelValues("dropped"),
+		failed:  records.WithLabelValues("failed"),
+	}
+	queued := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "instrument_log_queue_records",
+		Help: "Log records accepted for export and not yet delivered.",
+	}, func() float64 { return float64(c.undelivered.Load()) })
+	if err := errors.Join(r.Register(records), r.Register(queued)); err != nil {
+		return nil, fmt.Errorf("register the metrics of log export (a registry serves one Start): %w", err)
+	}
+	return c, nil
+}
+
+// settle counts n records that were accepted as what became of them.
+func (c *logCounts) settle(n int, o outcome) {
+	switch o {
+	case delivered:
+		c.sent.Add(float64(n))
+	case refused:
+		c.failed.Add(float64(n))
+	case abandoned:
+		c.dropped.Add(float64(n))
+	}
+	c.undelivered.Add(-int64(n))
+}

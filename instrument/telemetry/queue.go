@@ -1,0 +1,69 @@
+package telemetry
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// Bounds of the queue: whichever is reached first.
+const (
+	maxQueueRecords = 8192
+	maxQueueBytes   = 16 << 20
+)
+
+// queue holds log records until an exporter takes them. Putting never waits: what does not fit is dropped and counted.
+// The oldest records are kept, because they tell how an outage began.
+type queue[T any] struct {
+	counts *logCounts
+	items  chan item[T]
+	bytes  atomic.Int64
+
+	mu     sync.RWMutex // held while putting, so that nothing is put into a closed channel
+	closed bool
+}
+
+type item[T any] struct {
+	value T
+	bytes int64
+}
+
+func newQueue[T any](counts *logCounts) *queue[T] {
+	return &queue[T]{counts: counts, items: make(chan item[T], maxQueueRecords)}
+}
+
+// put adds v, which holds about that many bytes.
+func (q *queue[T]) put(v T, bytes int) {
+	q.mu.RLock()
+	defer q.mu.RUnlock()
+	size := int64(bytes)
+	if q.closed || q.bytes.Add(size) > maxQueueBytes {
+		if !q.closed {
+			q.bytes.Add(-size)
+		}
+		q.counts.dropped.Inc()
+		return
+	}
+	q.counts.undelivered.Add(1)
+	select {
+	case q.items <- item[T]{v, size}:
+	default:
+		q.bytes.Add(-size)
+		q.counts.settle(1, abandoned)
+	}
+}
+
+// take returns the value of an item that was received, whose room is free then.
+func (q *queue[T]) take(i item[T]) T {
+	q.bytes.Add(-i.bytes)
+	return i.value
+}
+
+// close lets the receiver of items come to an end. What is put later is dropped.
+func (q *queue[T]) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.closed {
+		q.closed = true
+		close(q.items)
+	}
+}
