@@ -32,6 +32,6 @@ Start with "sockscope up", then open the address that it prints.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newUpCommand(), newBuildCommand(), newCheckCommand())
+	root.AddCommand(newUpCommand(), newBuildCommand(), newCheckCommand(), newDeskCommand())
 	return root
 }

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sockscope/sockscope/internal/desk"
+	"github.com/sockscope/sockscope/internal/desk/status"
+)
+
+func newDeskCommand() *cobra.Command {
+	var listen, components string
+	var config desk.Config
+	cmd := &cobra.Command{
+		Use:   "desk",
+		Short: "Serve the stack's start page: status, on-call inbox, traces",
+		Long: `The desk shows on one port whether the stack's components are ready, which
+alerts reached the inbox, and what one trace and its log records say.
+
+It takes what Alertmanager sends to PagerDuty (POST /v2/enqueue), to Slack
+(POST /services/T…/B…/…) and to webhooks (POST /webhook/<name>), and checks it
+as they would.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			config.Logger = slog.New(slog.NewJSONHandler(cmd.OutOrStdout(), nil))
+			if components != "" {
+				if config.Components, err = status.Load(components); err != nil {
+					return err
+				}
+			}
+			d, err := desk.New(config)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, d.Close()) }()
+			l, err := net.Listen("tcp", listen)
+			if err != nil {
+				return fmt.Errorf("listen for the desk (choose another address by --listen): %w", err)
+			}
+			config.Logger.Info("desk is listening", "address", "http://"+l.Addr().String())
+			return d.Serve(cmd.Context(), l)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&listen, "listen", "127.0.0.1:8090", "address to listen on")
+	flags.StringVar(&components, "components", "", "JSON file that lists the components to watch")
+	flags.StringVar(&config.JaegerURL, "jaeger", "http://127.0.0.1:16686", "Jaeger's query API; empty if there is none")
+	flags.StringVar(&config.LokiURL, "loki", "http://127.0.0.1:3100", "Loki's API; empty if there is none")
+	flags.StringVar(&config.DataDir, "data", "", "directory in which the inbox survives a restart; empty to keep it in memory")
+	flags.StringVar(&config.JaegerUI, "jaeger-ui", "", "Jaeger's user interface, to link to; empty if there is none")
+	return cmd
+}

@@ -1,0 +1,143 @@
+// Package desk is the stack's own start page: whether its components are ready,
+// which alerts reached a person, and what one trace tells.
+//
+// It stands in for PagerDuty, Slack and a webhook, so that a first start needs no
+// account, and for Jaeger's user interface, which a native build does not have.
+package desk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sockscope/sockscope/internal/desk/inbox"
+	"github.com/sockscope/sockscope/internal/desk/pagerduty"
+	"github.com/sockscope/sockscope/internal/desk/slack"
+	"github.com/sockscope/sockscope/internal/desk/status"
+	"github.com/sockscope/sockscope/internal/desk/tracing"
+	"github.com/sockscope/sockscope/internal/desk/webhook"
+)
+
+// shutdownTimeout is how long requests under way may still take. A page waits for
+// Jaeger and Loki no longer than that.
+const shutdownTimeout = 5 * time.Second
+
+// Config is what a desk needs to know.
+type Config struct {
+	Components []status.Component
+	JaegerURL  string // Jaeger's query API; empty if there is none
+	LokiURL    string // Loki's API; empty if there is none
+	JaegerUI   string // Jaeger's user interface; empty if there is none
+	DataDir    string // where the inbox is kept; empty to keep it in memory
+	Logger     *slog.Logger
+}
+
+// Desk is the start page and the receivers behind it.
+type Desk struct {
+	jaegerUI  string
+	log       *slog.Logger
+	transport *http.Transport
+	inbox     *inbox.Inbox
+	watcher   *status.Watcher
+	finder    *tracing.Finder
+	pages     *pages
+}
+
+// New returns a desk with the inbox that an earlier one left in the data
+// directory. Close it when it is no longer needed.
+func New(c Config) (*Desk, error) {
+	for _, address := range []struct{ what, url string }{{"Jaeger", c.JaegerURL}, {"Loki", c.LokiURL}, {"Jaeger's user interface", c.JaegerUI}} {
+		if u, err := url.Parse(address.url); address.url != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+			return nil, fmt.Errorf("the address of %s is %q, which is not an http URL", address.what, address.url)
+		}
+	}
+	pages, err := newPages()
+	if err != nil {
+		return nil, err
+	}
+	in, err := inbox.Open(c.DataDir, c.Logger)
+	if err != nil {
+		return nil, err
+	}
+	// Without a proxy: everything that is asked is part of the stack.
+	transport := &http.Transport{MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute}
+	return &Desk{
+		jaegerUI:  strings.TrimRight(c.JaegerUI, "/"),
+		log:       c.Logger,
+		transport: transport,
+		inbox:     in,
+		watcher:   status.NewWatcher(c.Components, transport),
+		finder:    tracing.NewFinder(c.JaegerURL, c.LokiURL, transport),
+		pages:     pages,
+	}, nil
+}
+
+// Close releases what the desk holds.
+func (d *Desk) Close() error {
+	d.transport.CloseIdleConnections()
+	return d.inbox.Close()
+}
+
+// Handler serves the pages, their JSON and the receivers.
+func (d *Desk) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", d.statusPage)
+	mux.HandleFunc("GET /inbox", d.inboxPage)
+	mux.HandleFunc("GET /inbox/{id}", d.notificationPage)
+	mux.HandleFunc("GET /trace", d.tracesPage)
+	mux.HandleFunc("GET /trace/{id}", d.tracePage)
+	mux.HandleFunc("GET /api/status", d.statusJSON)
+	mux.HandleFunc("GET /api/inbox", d.inboxJSON)
+	mux.HandleFunc("GET /api/inbox/{id}", d.notificationJSON)
+	mux.HandleFunc("GET /api/trace/{id}", d.traceJSON)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.Handle("GET /static/", staticFiles())
+
+	mux.Handle("POST /v2/enqueue", pagerduty.Handler(d.inbox))
+	mux.Handle("POST /services/{team}/{hook}/{token}", slack.Handler(d.inbox))
+	mux.Handle("POST /webhook/{name}", webhook.Handler(d.inbox))
+	return protect(mux)
+}
+
+// Serve polls the components and answers requests until the context ends, then
+// lets requests under way finish.
+func (d *Desk) Serve(ctx context.Context, l net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var polling sync.WaitGroup
+	polling.Go(func() { d.watcher.Run(ctx) })
+	defer polling.Wait()
+	defer cancel()
+
+	server := &http.Server{
+		Handler:           d.Handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(d.log.Handler(), slog.LevelWarn),
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve the desk: %w", err)
+	case <-ctx.Done():
+	}
+	// The context has ended already; shutting down needs one that has not.
+	stopping, stop := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer stop()
+	err := server.Shutdown(stopping)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = server.Close()
+	}
+	<-served
+	return err
+}

@@ -1,0 +1,114 @@
+package desk
+
+import (
+	"fmt"
+	"html/template"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/sockscope/sockscope/internal/desk/tracing"
+)
+
+// formats are the functions that templates put values into words with.
+func formats() template.FuncMap {
+	return template.FuncMap{
+		"ago":       ago,
+		"duration":  duration,
+		"clock":     func(t time.Time) string { return t.UTC().Format("15:04:05.000") },
+		"stamp":     func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") + " UTC" },
+		"machine":   func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
+		"fraction":  fraction,
+		"severity":  severity,
+		"web":       web,
+		"words":     func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") },
+		"waterfall": tracing.Waterfall,
+		"span":      spanOf,
+	}
+}
+
+// ago says how long before now a time was.
+func ago(now, t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return coarse(now.Sub(t)) + " ago"
+}
+
+// coarse says a duration as a person would, in whole seconds or more.
+func coarse(d time.Duration) string {
+	switch d = max(d, 0).Truncate(time.Second); {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", d/time.Second)
+	case d < 10*time.Minute:
+		return fmt.Sprintf("%d min %d s", d/time.Minute, d%time.Minute/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", d/time.Minute)
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
+	}
+	return fmt.Sprintf("%d d %d h", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
+}
+
+// duration says a short duration with three digits.
+func duration(d time.Duration) string {
+	switch {
+	case d >= time.Minute:
+		return coarse(d)
+	case d >= time.Second:
+		return digits(d.Seconds()) + " s"
+	case d >= time.Millisecond:
+		return digits(d.Seconds()*1e3) + " ms"
+	}
+	return digits(d.Seconds()*1e6) + " µs"
+}
+
+func digits(v float64) string {
+	switch {
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(fmt.Sprintf("%.2f", v), "0"), ".0")
+}
+
+// fraction is the time at so many quarters of a trace.
+func fraction(t tracing.Trace, quarters int) string {
+	start, end := t.Range()
+	if quarters == 0 {
+		return "0"
+	}
+	return duration(end.Sub(start) * time.Duration(quarters) / 4)
+}
+
+// severity names the class of a severity's colour; what is not known has none.
+func severity(s string) string {
+	switch strings.ToLower(s) {
+	case "critical", "fatal", "page":
+		return "critical"
+	case "error":
+		return "error"
+	case "warning", "warn":
+		return "warning"
+	case "info", "debug", "none":
+		return "info"
+	}
+	return "plain"
+}
+
+// web tells whether an address from outside may become a link.
+func web(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+}
+
+// spanOf finds the span that a log record belongs to.
+func spanOf(t tracing.Trace, id string) string {
+	for _, s := range t.Spans {
+		if s.ID == id {
+			return s.Name
+		}
+	}
+	return ""
+}

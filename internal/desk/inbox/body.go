@@ -1,0 +1,81 @@
+package inbox
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// noValue is what Go templates write for a label or annotation that the alert
+// does not have.
+const noValue = "<no value>"
+
+// secret matches the members of a body whose values must not be kept.
+var secret = regexp.MustCompile(`("(?:routing_key|service_key|token)"\s*:\s*")[^"]*`)
+
+// MissingValues returns a warning for each place in decoded JSON at which a
+// template had nothing to fill in.
+func MissingValues(v any) []string {
+	var found []string
+	var walk func(path string, v any)
+	walk = func(path string, v any) {
+		if len(found) >= maxWarn {
+			return
+		}
+		switch v := v.(type) {
+		case string:
+			if strings.Contains(v, noValue) {
+				found = append(found, fmt.Sprintf("%s contains %s: its template names a label or annotation that the alert does not have", cut(path, 200), noValue))
+			}
+		case []any:
+			for i, e := range v {
+				walk(fmt.Sprintf("%s[%d]", path, i), e)
+			}
+		case map[string]any:
+			for _, k := range sortedKeys(v) {
+				walk(strings.TrimPrefix(path+"."+k, "."), v[k])
+			}
+		}
+	}
+	walk("", v)
+	return found
+}
+
+func sortedKeys(m map[string]any) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// Readable returns a request body as a person wants to read it: JSON indented,
+// anything else as it is, with the routing key masked and the rest cut at
+// MaxBody.
+func Readable(body []byte) string {
+	body = body[:min(len(body), 4*MaxBody)]
+	var indented bytes.Buffer
+	if json.Indent(&indented, body, "", "  ") == nil {
+		body = indented.Bytes()
+	}
+	return cut(secret.ReplaceAllString(string(body), "${1}…"), MaxBody)
+}
+
+// FirstWord returns what Alertmanager's default titles begin with after
+// "[FIRING:2]": the alert's name.
+func FirstWord(title string) string {
+	if rest, ok := strings.CutPrefix(title, "["); ok {
+		if _, after, found := strings.Cut(rest, "]"); found {
+			title = after
+		}
+	}
+	words := strings.Fields(title)
+	if len(words) == 0 {
+		return ""
+	}
+	return strings.Trim(words[0], ":,")
+}

@@ -1,0 +1,178 @@
+package desk
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"net/http"
+	"time"
+
+	"github.com/sockscope/sockscope/internal/desk/inbox"
+	"github.com/sockscope/sockscope/internal/desk/status"
+	"github.com/sockscope/sockscope/internal/desk/tracing"
+)
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+//go:embed static
+var staticFS embed.FS
+
+// staticFiles serves the style sheet, the script and the icon.
+func staticFiles() http.Handler { return http.FileServerFS(staticFS) }
+
+// pages are the parsed templates, by name.
+type pages struct {
+	byName map[string]*template.Template
+}
+
+func newPages() (*pages, error) {
+	p := &pages{map[string]*template.Template{}}
+	for _, name := range []string{"status", "inbox", "notification", "traces", "trace", "problem"} {
+		t, err := template.New("layout.html").Funcs(formats()).
+			ParseFS(templateFiles, "templates/layout.html", "templates/waterfall.html", "templates/"+name+".html")
+		if err != nil {
+			return nil, fmt.Errorf("parse the page %s: %w", name, err)
+		}
+		p.byName[name] = t
+	}
+	return p, nil
+}
+
+// page is what every template gets.
+type page struct {
+	Title   string
+	Section string // the entry of the navigation to mark
+	Refresh int    // seconds after which the page renews itself; 0 is never
+	Now     time.Time
+	Open    int // open alerts, for the navigation
+	Data    any
+}
+
+// render writes a page once it is complete, so that a failure is not half a page.
+func (p *pages) render(name string, data page) ([]byte, error) {
+	var buf bytes.Buffer
+	if err := p.byName[name].Execute(&buf, data); err != nil {
+		return nil, fmt.Errorf("render the page %s: %w", name, err)
+	}
+	return buf.Bytes(), nil
+}
+
+func (d *Desk) show(w http.ResponseWriter, code int, name string, data page) {
+	data.Now = time.Now()
+	data.Open = len(d.inbox.View().Open)
+	html, err := d.pages.render(name, data)
+	if err != nil {
+		d.log.Error("a page could not be rendered", "error", err)
+		http.Error(w, "the page could not be rendered; the desk's log says why", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(code)
+	// An error here is the reader's loss of connection: there is nobody to tell.
+	_, _ = w.Write(html)
+}
+
+// statusData is what the status page shows.
+type statusData struct {
+	Reports  []status.Report
+	Expected int // components that must be there
+	Ready    int // how many of them are
+	Inbox    inbox.View
+}
+
+func newStatusData(reports []status.Report, view inbox.View) statusData {
+	data := statusData{Reports: reports, Inbox: view}
+	for _, r := range reports {
+		switch {
+		case r.State == status.Ready:
+			data.Ready++
+			data.Expected++
+		case !r.Optional:
+			data.Expected++
+		}
+	}
+	return data
+}
+
+func (d *Desk) statusPage(w http.ResponseWriter, _ *http.Request) {
+	d.show(w, http.StatusOK, "status", page{
+		Title: "Status", Section: "status", Refresh: 3,
+		Data: newStatusData(d.watcher.Reports(), d.inbox.View()),
+	})
+}
+
+func (d *Desk) inboxPage(w http.ResponseWriter, _ *http.Request) {
+	d.show(w, http.StatusOK, "inbox", page{Title: "Inbox", Section: "inbox", Refresh: 3, Data: d.inbox.View()})
+}
+
+func (d *Desk) notificationPage(w http.ResponseWriter, r *http.Request) {
+	n, err := d.inbox.Notification(r.PathValue("id"))
+	if err != nil {
+		d.problem(w, http.StatusNotFound, "inbox", "No such notification",
+			"The inbox does not have it, or newer notifications have displaced it.")
+		return
+	}
+	d.show(w, http.StatusOK, "notification", page{Title: "Notification", Section: "inbox", Data: n})
+}
+
+// problemData is what the problem page shows.
+type problemData struct{ Heading, Text string }
+
+func (d *Desk) problem(w http.ResponseWriter, code int, section, heading, text string) {
+	d.show(w, code, "problem", page{Title: heading, Section: section, Data: problemData{heading, text}})
+}
+
+// tracesData is what the page shows from which one opens a trace.
+type tracesData struct {
+	Recent  []tracing.Found
+	Problem string
+}
+
+func (d *Desk) tracesPage(w http.ResponseWriter, r *http.Request) {
+	if wanted := r.URL.Query().Get("id"); wanted != "" {
+		id, err := tracing.ParseID(wanted)
+		if err != nil {
+			d.malformed(w, err)
+			return
+		}
+		http.Redirect(w, r, "/trace/"+id, http.StatusSeeOther)
+		return
+	}
+	var data tracesData
+	var err error
+	if data.Recent, err = d.finder.Recent(r.Context()); err != nil {
+		data.Problem = err.Error()
+	}
+	d.show(w, http.StatusOK, "traces", page{Title: "Traces", Section: "trace", Data: data})
+}
+
+func (d *Desk) malformed(w http.ResponseWriter, err error) {
+	d.problem(w, http.StatusBadRequest, "trace", "That is not a trace id", "In its address, "+err.Error()+".")
+}
+
+// traceData is what the page of one trace shows.
+type traceData struct {
+	tracing.View
+	JaegerUI string // address of the trace there, if there is such a page
+}
+
+func (d *Desk) tracePage(w http.ResponseWriter, r *http.Request) {
+	id, err := tracing.ParseID(r.PathValue("id"))
+	if err != nil {
+		d.malformed(w, err)
+		return
+	}
+	view := d.finder.Find(r.Context(), id)
+	data := traceData{View: view}
+	if d.jaegerUI != "" {
+		data.JaegerUI = d.jaegerUI + "/trace/" + id
+	}
+	code := traceStatus(view)
+	p := page{Title: "Trace " + id[:8], Section: "trace", Data: data}
+	if code == http.StatusNotFound {
+		p.Refresh = 3 // until its spans have arrived
+	}
+	d.show(w, code, "trace", p)
+}

@@ -1,0 +1,104 @@
+// Package tracing finds one trace in Jaeger, the traces that belong to it, and
+// its log records in Loki, and lays them out to be read.
+package tracing
+
+import (
+	"encoding/hex"
+	"errors"
+	"strings"
+	"time"
+)
+
+// ErrNotFound tells that a backend answered and does not know the trace.
+var ErrNotFound = errors.New("the trace is not known")
+
+// Limits on what is shown of one trace.
+const (
+	maxSpans      = 2000
+	maxAttributes = 128
+	maxLinks      = 32
+	maxValue      = 4 << 10
+)
+
+// Attribute is a name and a value in words.
+type Attribute struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// Link points from a span to a span of another trace.
+type Link struct {
+	TraceID string `json:"traceId"`
+	SpanID  string `json:"spanId"`
+}
+
+// Span is one span of a trace.
+type Span struct {
+	TraceID    string      `json:"traceId"`
+	ID         string      `json:"spanId"`
+	Parent     string      `json:"parentSpanId,omitempty"`
+	Name       string      `json:"name"`
+	Kind       string      `json:"kind,omitempty"`
+	Service    string      `json:"service"`
+	Start      time.Time   `json:"start"`
+	End        time.Time   `json:"end"`
+	Status     string      `json:"status,omitempty"` // ok or error
+	Message    string      `json:"statusMessage,omitempty"`
+	Attributes []Attribute `json:"attributes,omitempty"`
+	Resource   []Attribute `json:"resource,omitempty"`
+	Links      []Link      `json:"links,omitempty"`
+	Events     []Event     `json:"events,omitempty"`
+}
+
+// Event is something that a span noted at one moment.
+type Event struct {
+	Time       time.Time   `json:"time"`
+	Name       string      `json:"name"`
+	Attributes []Attribute `json:"attributes,omitempty"`
+}
+
+// Duration is how long the span took.
+func (s Span) Duration() time.Duration { return s.End.Sub(s.Start) }
+
+// Failed tells whether the span ended in an error.
+func (s Span) Failed() bool { return s.Status == "error" }
+
+// Attribute returns the value of an attribute, empty if the span has none.
+func (s Span) Attribute(key string) string {
+	for _, a := range s.Attributes {
+		if a.Key == key {
+			return a.Value
+		}
+	}
+	return ""
+}
+
+// Trace is the spans that share a trace id.
+type Trace struct {
+	ID    string `json:"traceId"`
+	Spans []Span `json:"spans"`
+	More  int    `json:"more,omitempty"` // spans beyond what is shown
+}
+
+// Range returns the first start and the last end of the spans.
+func (t Trace) Range() (start, end time.Time) {
+	for _, s := range t.Spans {
+		if start.IsZero() || s.Start.Before(start) {
+			start = s.Start
+		}
+		if s.End.After(end) {
+			end = s.End
+		}
+	}
+	return start, end
+}
+
+// ParseID returns a trace id in its canonical form, or an error that says what a
+// trace id looks like.
+func ParseID(s string) (string, error) {
+	id, err := hex.DecodeString(s)
+	if err != nil || len(id) != 16 || strings.Trim(s, "0") == "" {
+		return "", errors.New("a trace id is 32 hexadecimal digits, not all of them 0")
+	}
+	return strings.ToLower(s), nil
+}
