@@ -32,6 +32,6 @@ Start with "sockscope up", then open the address that it prints.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newUpCommand(), newBuildCommand(), newCheckCommand(), newDeskCommand())
+	root.AddCommand(newUpCommand(), newBuildCommand(), newCheckCommand(), newDeskCommand(), newDemoCommand(), newReadyCommand())
 	return root
 }
