@@ -64,8 +64,10 @@ func buildArgs(c Component, out string) []string {
 // processors idle. If two programs build the same component at once, one waits
 // for the other.
 func (s *Store) Build(ctx context.Context, list []Component, report func(Component, Progress), built func(c Component, path string)) error {
-	if err := os.MkdirAll(filepath.Join(s.Dir, "bin"), 0o755); err != nil {
-		return fmt.Errorf("make the cache directory: %w (name another by --cache)", err)
+	for _, dir := range []string{filepath.Join(s.Dir, "bin"), s.locks()} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("make the cache directory: %w (name another by --cache)", err)
+		}
 	}
 	inUse := s.buildCacheLock()
 	if _, err := inUse.TryRLockContext(ctx, 200*time.Millisecond); err != nil {
@@ -124,7 +126,7 @@ func (s *Store) build(ctx context.Context, c Component, packages int, report fun
 	if err != nil {
 		return "", err
 	}
-	lock := flock.New(path + ".lock")
+	lock := flock.New(filepath.Join(s.locks(), c.Name))
 	if _, err := lock.TryLockContext(ctx, 200*time.Millisecond); err != nil {
 		return "", fmt.Errorf("wait for another build of %s: %w", c.Name, err)
 	}
@@ -235,8 +237,10 @@ func buildError(ctx context.Context, c Component, what string, err error, output
 func (s *Store) buildCache() string { return filepath.Join(s.Dir, "build") }
 
 func (s *Store) buildCacheLock() *flock.Flock {
-	return flock.New(filepath.Join(s.Dir, "build.lock"))
+	return flock.New(filepath.Join(s.locks(), "compiler"))
 }
+
+func (s *Store) locks() string { return filepath.Join(s.Dir, "locks") }
 
 // DropBuildCache removes what the compiler kept between the builds of several
 // components, about 5 GB, unless another program is building. After an

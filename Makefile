@@ -1,0 +1,77 @@
+# make          what there is
+# make test     unit tests, then the whole stack end to end
+# make check    everything that can be checked without running it
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+# Modules with code of our own. The others under deploy/native only pin programs.
+MODULES := . instrument instrument/telemetry deploy/native/otelcol
+
+SOCKSCOPE := .cache/sockscope
+# What the stack consists of, and what checks it: built once, then found.
+COMPONENTS := prometheus alertmanager otelcol jaeger loki
+TOOLS := promtool amtool docker-compose
+
+.PHONY: help
+help:
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: up
+up: ## run the stack and the demo on this machine
+	go run ./cmd/sockscope up
+
+.PHONY: test
+test: test-unit test-e2e ## unit tests, then the whole stack end to end
+
+.PHONY: test-unit
+test-unit: $(SOCKSCOPE) ## unit tests of every module, with the race detector
+	@AMTOOL=$$($(SOCKSCOPE) build amtool) PROMTOOL=$$($(SOCKSCOPE) build promtool) ALERTMANAGER=$$($(SOCKSCOPE) build alertmanager); \
+	export AMTOOL PROMTOOL ALERTMANAGER; \
+	for module in $(MODULES); do \
+		echo "== test $$module"; \
+		(cd $$module && go test -race -timeout 15m ./...); \
+	done
+
+.PHONY: test-e2e
+test-e2e: ## bring the stack up on free ports, and prove and break it
+	go test -tags e2e -count 1 -timeout 60m -v ./internal/e2e
+
+.PHONY: test-compose
+test-compose: $(SOCKSCOPE) ## run docker-compose.yml with images made from the native binaries
+	$(SOCKSCOPE) build $(COMPONENTS) $(TOOLS) >/dev/null
+	go test -tags compose -count 1 -timeout 30m -v ./internal/composetest
+
+.PHONY: check
+check: check-go check-settings ## formatting, linters, rules, routes and settings
+
+.PHONY: check-go
+check-go:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "run gofmt on:"; echo "$$unformatted"; exit 1; fi
+	@for module in $(MODULES); do \
+		echo "== vet and lint $$module"; \
+		(cd $$module && go vet ./... && go tool -modfile=$(CURDIR)/tools/go.mod golangci-lint run --config $(CURDIR)/.golangci.yml ./...); \
+	done
+
+.PHONY: check-settings
+check-settings: $(SOCKSCOPE)
+	@$(SOCKSCOPE) build promtool amtool otelcol docker-compose >/dev/null
+	@promtool=$$($(SOCKSCOPE) build promtool); \
+	$$promtool check config deploy/prometheus/prometheus.yml; \
+	$$promtool check rules --lint=all --lint-fatal deploy/prometheus/rules/*.yml; \
+	$$promtool test rules deploy/prometheus/tests/*.yml
+	@amtool=$$($(SOCKSCOPE) build amtool); \
+	$$amtool check-config deploy/alertmanager/alertmanager.yml deploy/alertmanager/alertmanager.paging.yml
+	$$($(SOCKSCOPE) build otelcol) validate --config deploy/otel-collector/config.yaml
+	@compose=$$($(SOCKSCOPE) build docker-compose); \
+	$$compose -f docker-compose.yml config -q; \
+	$$compose -f docker-compose.yml -f docker-compose.paging.yml config -q
+
+.PHONY: bench
+bench: ## what instrumentation costs, beside the bare instruments
+	cd instrument && go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: $(SOCKSCOPE)
+$(SOCKSCOPE):
+	@go build -o $@ ./cmd/sockscope

@@ -1,0 +1,197 @@
+package component
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// newStore returns a store whose modules are small programs without
+// dependencies, each printing its name and version.
+func newStore(t *testing.T, names ...string) (*Store, []Component) {
+	t.Helper()
+	root := t.TempDir()
+	store := &Store{Native: filepath.Join(root, "deploy", "native"), Dir: filepath.Join(root, "cache")}
+	var list []Component
+	for _, name := range names {
+		writeFile(t, filepath.Join(store.Native, name, "go.mod"), "module example.com/deploy/native/"+name+"\n\ngo 1.26\n")
+		writeMain(t, store, name, `println("`+name+` version " + version)`)
+		list = append(list, Component{
+			Name: name, Version: "1.2.3", Module: name, Package: ".",
+			LinkFlags: "-X main.version=1.2.3", VersionArgs: []string{"--version"},
+		})
+	}
+	return store, list
+}
+
+func writeMain(t *testing.T, s *Store, name, body string) {
+	t.Helper()
+	writeFile(t, filepath.Join(s.Native, name, "main.go"), "package main\n\nvar version string\n\nfunc main() { "+body+" }\n")
+}
+
+func writeFile(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func build(t *testing.T, s *Store, list []Component) (built, stages []string) {
+	t.Helper()
+	lines := make(chan string, 1000)
+	err := s.Build(t.Context(), list,
+		func(c Component, p Progress) { lines <- "stage " + c.Name + " " + string(p.Stage) },
+		func(c Component, path string) { lines <- "built " + path })
+	if err != nil {
+		t.Fatal(err)
+	}
+	close(lines)
+	for line := range lines {
+		if path, ok := strings.CutPrefix(line, "built "); ok {
+			built = append(built, path)
+		} else {
+			stages = append(stages, line)
+		}
+	}
+	return built, stages
+}
+
+func TestBuildsOnce(t *testing.T) {
+	store, list := newStore(t, "first", "second")
+	for _, c := range list {
+		if path, ok, err := store.Find(t.Context(), c); ok || err != nil {
+			t.Fatalf("found %q, %v before it was built", path, err)
+		}
+	}
+	built, stages := build(t, store, list)
+	if len(built) != 2 {
+		t.Fatalf("built %q", built)
+	}
+	for _, want := range []string{"stage first downloading modules", "stage first compiling", "stage first linking", "stage second linking"} {
+		if !slices.Contains(stages, want) {
+			t.Errorf("no %q in %q", want, stages)
+		}
+	}
+	path, ok, err := store.Find(t.Context(), list[0])
+	if !ok || err != nil {
+		t.Fatalf("not found after the build: %v", err)
+	}
+	out, err := exec.Command(path).CombinedOutput()
+	if err != nil || string(out) != "first version 1.2.3\n" {
+		t.Errorf("the build printed %q, %v", out, err)
+	}
+	if err := store.DropBuildCache(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(store.buildCache()); !os.IsNotExist(err) {
+		t.Errorf("the compiler's cache is still there: %v", err)
+	}
+
+	writeMain(t, store, "first", `println("changed")`)
+	if _, ok, _ := store.Find(t.Context(), list[0]); ok {
+		t.Error("a changed module was not missed")
+	}
+	build(t, store, list[:1])
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("the replaced binary is still there: %v", err)
+	}
+}
+
+func TestFindTakesOnlyTheRightVersion(t *testing.T) {
+	store, list := newStore(t, "tool")
+	for _, tc := range []struct {
+		prints string
+		want   bool
+	}{
+		{"tool, version 1.2.3 (branch: x)", true},
+		{"v1.2.3", true},
+		{"1.2.30", false},
+		{"11.2.3", false},
+		{"1x2x3", false},
+		{"1.2.3.4", false},
+		{"", false},
+	} {
+		t.Run(tc.prints, func(t *testing.T) {
+			dir := t.TempDir()
+			script := fmt.Sprintf("#!/bin/sh\necho '%s'\n", tc.prints)
+			if err := os.WriteFile(filepath.Join(dir, "tool"), []byte(script), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			store.Search = []string{dir}
+			if path, ok, err := store.Find(t.Context(), list[0]); ok != tc.want || err != nil {
+				t.Errorf("Find = %q, %v, %v; want %v", path, ok, err, tc.want)
+			}
+			store.Search = nil
+			t.Setenv("PATH", dir)
+			if path, ok, err := store.Find(t.Context(), list[0]); ok != tc.want || err != nil {
+				t.Errorf("Find on PATH = %q, %v, %v; want %v", path, ok, err, tc.want)
+			}
+		})
+	}
+}
+
+func TestBuildErrorNamesTheCause(t *testing.T) {
+	store, list := newStore(t, "broken")
+	writeMain(t, store, "broken", "this is not Go")
+	err := store.Build(t.Context(), list, func(Component, Progress) {}, func(Component, string) {})
+	if err == nil || !strings.Contains(err.Error(), "broken") || !strings.Contains(err.Error(), "main.go") {
+		t.Errorf("error is %v", err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(store.Dir, "bin", "*")); len(left) != 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+func TestMissingModuleNamesTheFlag(t *testing.T) {
+	store, list := newStore(t, "there")
+	list[0].Module = "elsewhere"
+	if _, _, err := store.Find(t.Context(), list[0]); err == nil || !strings.Contains(err.Error(), "--deploy") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestBuildStopsWithItsContext(t *testing.T) {
+	store, list := newStore(t, "first", "second")
+	ctx, cancel := context.WithCancel(t.Context())
+	err := store.Build(ctx, list, func(Component, Progress) { cancel() }, func(Component, string) {})
+	if err == nil {
+		t.Error("the build went on")
+	}
+}
+
+// TestCatalog makes sure that the versions in the catalogue are those that the
+// modules pin.
+func TestCatalog(t *testing.T) {
+	// Jaeger v2 is released under a tag of its first major version.
+	moduleVersions := map[string]string{
+		"prometheus": "github.com/prometheus/prometheus v0.313.5",
+		"jaeger":     "github.com/jaegertracing/jaeger v1.76.0",
+		"otelcol":    "go.opentelemetry.io/collector/otelcol v0.155.0",
+		"loki":       "github.com/grafana/loki/v3 v3.7.8",
+	}
+	for _, c := range slices.Concat(Services(), Tools()) {
+		content, err := os.ReadFile(filepath.Join("..", "..", "deploy", "native", c.Module, "go.mod"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := moduleVersions[c.Module]
+		if want == "" {
+			want = " v" + c.Version
+		}
+		if !strings.Contains(string(content), want) {
+			t.Errorf("%s %s: its go.mod has no %q", c.Name, c.Version, want)
+		}
+	}
+}

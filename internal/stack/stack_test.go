@@ -1,0 +1,210 @@
+package stack
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/sockscope/sockscope/internal/component"
+	"github.com/sockscope/sockscope/internal/endpoint"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func names(list []service) []string {
+	var names []string
+	for _, s := range list {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+func TestServicesAreComplete(t *testing.T) {
+	at := endpoint.Local(0)
+	list := append(services(at, places{deploy: "d", settings: "s", data: "x"}), grafana(at, places{}, "/opt/grafana/bin/grafana"))
+	known := map[string]bool{self: true, "/opt/grafana/bin/grafana": true}
+	for _, c := range component.Services() {
+		known[c.Name] = true
+	}
+	bound := make(map[string]string)
+	for _, s := range list {
+		if !known[s.component] {
+			t.Errorf("%s runs %q, which is no component", s.name, s.component)
+		}
+		if s.title == "" || s.see == "" || s.address == "" || s.ready == "" {
+			t.Errorf("%s lacks what a person is told: %+v", s.name, s)
+		}
+		for _, receiver := range s.sendsTo {
+			if !slices.Contains(names(list), receiver) {
+				t.Errorf("%s sends to %q, which is no service", s.name, receiver)
+			}
+		}
+		for _, address := range s.listens {
+			if bound[address] != "" {
+				t.Errorf("%s and %s both listen on %s", s.name, bound[address], address)
+			}
+			bound[address] = s.name
+		}
+	}
+}
+
+func TestStopOrder(t *testing.T) {
+	list := services(endpoint.Local(0), places{})
+	order := names(stopOrder(list))
+	if len(order) != len(list) {
+		t.Fatalf("%d of %d services are stopped: %v", len(order), len(list), order)
+	}
+	for _, s := range list {
+		for _, receiver := range s.sendsTo {
+			if slices.Index(order, s.name) > slices.Index(order, receiver) {
+				t.Errorf("%s is stopped after %s, to which it sends: %v", s.name, receiver, order)
+			}
+		}
+	}
+}
+
+func TestTakenPortIsNamedWithTheFlag(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	err = checkPorts([]service{{name: "prometheus", listens: []string{l.Addr().String()}}})
+	if err == nil {
+		t.Fatal("no error for a port that is taken")
+	}
+	for _, want := range []string{l.Addr().String(), "prometheus", "--port-offset"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not say %q", err, want)
+		}
+	}
+}
+
+func TestShortenDurations(t *testing.T) {
+	for _, tc := range []struct {
+		in     string
+		factor int
+		want   string
+	}{
+		{"for: 5m", 20, "for: 15000ms"},
+		{"rate(x_total[5m]) offset 1h", 10, "rate(x_total[30000ms]) offset 360000ms"},
+		{"interval: 15s", 1, "interval: 15s"},
+		{"for: 0s", 20, "for: 0s"},
+		{"for: 1ms", 20, "for: 1ms"},
+		{`le="0.25" and http_2s_total > 500`, 20, `le="0.25" and http_2s_total > 500`},
+		{"99999999999999999999s", 20, "99999999999999999999s"},
+	} {
+		if got := shortenDurations(tc.in, tc.factor); got != tc.want {
+			t.Errorf("shortenDurations(%q, %d) = %q, want %q", tc.in, tc.factor, got, tc.want)
+		}
+	}
+	config := "global:\n  scrape_interval: 15s\n  evaluation_interval: 15s\n"
+	want := "global:\n  scrape_interval: 15s\n  evaluation_interval: 1500ms\n"
+	if got := shortenEvaluation(config, 10); got != want {
+		t.Errorf("shortenEvaluation = %q", got)
+	}
+}
+
+// TestRenderedSettings renders the settings in the repository and makes sure
+// that no address of the compose file is left in what runs on loopback.
+func TestRenderedSettings(t *testing.T) {
+	at := endpoint.Local(20000)
+	dir := t.TempDir()
+	in := places{deploy: filepath.Join("..", "..", "deploy"), settings: filepath.Join(dir, "settings"), data: dir}
+	if err := renderSettings(at, in, "", 1); err != nil {
+		t.Fatal(err)
+	}
+	rendered := readAll(t, in.settings)
+	all := strings.Join(rendered, "\n")
+	for _, host := range []string{"demo", "desk", "prometheus", "alertmanager", "otel-collector", "jaeger", "loki"} {
+		for _, port := range []string{":8080", ":8090", ":9090", ":9093", ":8888", ":8887", ":3100"} {
+			if strings.Contains(all, "//"+host+port) || strings.Contains(all, `"`+host+port) {
+				t.Errorf("%s%s is left in the rendered settings", host, port)
+			}
+		}
+	}
+	for _, address := range []string{at.Demo, at.Desk, at.Alertmanager, at.CollectorMetrics, at.Grafana} {
+		if !strings.Contains(all, address) {
+			t.Errorf("%s is not in the rendered settings", address)
+		}
+	}
+	if strings.Contains(all, "/etc/alertmanager") {
+		t.Error("a path of the container is left in the rendered settings")
+	}
+}
+
+func TestOwnSecretsPageForReal(t *testing.T) {
+	const key = "abcdefghijklmnopqrstuvwxyz012345"
+	secrets := t.TempDir()
+	if err := os.WriteFile(filepath.Join(secrets, "pagerduty_routing_key"), []byte(key), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	in := places{deploy: filepath.Join("..", "..", "deploy"), settings: dir, data: dir}
+	if err := renderSettings(endpoint.Local(0), in, secrets, 1); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join(dir, "alertmanager", "secrets", "pagerduty_routing_key"))
+	if err != nil || string(got) != key {
+		t.Errorf("the routing key is %q, %v", got, err)
+	}
+	config, err := os.ReadFile(filepath.Join(dir, "alertmanager", "alertmanager.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(config), "pagerduty_url") {
+		t.Error("PagerDuty's events still go to the desk")
+	}
+	slack, err := os.ReadFile(filepath.Join(dir, "alertmanager", "secrets", "slack_api_url"))
+	if err != nil || !strings.Contains(string(slack), endpoint.Local(0).Desk) {
+		t.Errorf("Slack's messages, for which there is no secret, go to %q, %v", slack, err)
+	}
+}
+
+func readAll(t *testing.T, dir string) []string {
+	t.Helper()
+	var contents []string
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		contents = append(contents, string(content))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return contents
+}
+
+func TestDisplayPrintsLinesElsewhere(t *testing.T) {
+	var out strings.Builder
+	d := &Display{w: &out}
+	d.begin([]service{{name: "loki", title: "Loki", address: "http://127.0.0.1:3100", see: "logs"}})
+	d.set("loki", "compiling", "1 of 900 packages")
+	for i := range 100 {
+		d.set("loki", "compiling", strconv.Itoa(i)+" of 900 packages")
+	}
+	d.set("loki", "ready", "in 0.5 s")
+	d.up([]service{{title: "Loki", address: "http://127.0.0.1:3100", see: "logs"}}, true)
+	d.end()
+	got := out.String()
+	if lines := strings.Count(got, "compiling"); lines != 1 {
+		t.Errorf("%d lines about compiling within a moment:\n%s", lines, got)
+	}
+	for _, want := range []string{"Loki: ready in 0.5 s", "http://127.0.0.1:3100", "--grafana"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "\x1b") {
+		t.Errorf("escape codes in what isn't a terminal: %q", got)
+	}
+}
