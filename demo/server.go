@@ -83,8 +83,9 @@ func (s *Server) Handler() http.Handler {
 	if !s.cfg.OpenFaultAPI {
 		faults = fault.LocalOnly(faults)
 	}
-	mux.Handle("/fault", faults)
-	mux.Handle("/fault/", faults)
+	mux.Handle("GET /fault", faults)
+	mux.Handle("PUT /fault/", faults)
+	mux.Handle("DELETE /fault/", faults)
 	return mux
 }
 
