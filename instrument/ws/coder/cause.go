@@ -57,11 +57,11 @@ func (c *Conn) readCause(err error) (cause instrument.Cause, failed bool) {
 	var frame websocket.CloseError
 	switch {
 	case errors.As(err, &frame):
-		cause = instrument.Cause{
+		return instrument.Cause{
 			Initiator: instrument.InitiatorRemote,
 			Reason:    instrument.ReasonForCode(int(frame.Code)),
 			Code:      int(frame.Code),
-		}
+		}, false
 	case errors.Is(err, context.DeadlineExceeded):
 		cause = c.localCause(instrument.ReasonIdleTimeout, websocket.StatusAbnormalClosure)
 	case errors.Is(err, context.Canceled):

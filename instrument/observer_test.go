@@ -1,0 +1,336 @@
+package instrument_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+	"go.uber.org/goleak"
+
+	"github.com/sockscope/sockscope/instrument"
+)
+
+var update = flag.Bool("update", false, "rewrite the files in testdata with what the tests get")
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func newObserver(t testing.TB, opts ...instrument.Option) *instrument.Observer {
+	t.Helper()
+	o, err := instrument.New(opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func open(t testing.TB, o *instrument.Observer) *instrument.Conn {
+	t.Helper()
+	_, h := o.Handshake(t.Context(), nil, "chat.example")
+	c := h.Opened()
+	if c == nil {
+		t.Fatal("Opened returned nil")
+	}
+	return c
+}
+
+// exposition returns everything that a scrape of the collectors gets.
+func exposition(t testing.TB, collectors ...prometheus.Collector) string {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	for _, c := range collectors {
+		if err := registry.Register(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := httptest.NewRecorder()
+	promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.HTTPErrorOnError}).
+		ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if w.Code != http.StatusOK {
+		t.Fatalf("scrape answered %d: %s", w.Code, w.Body)
+	}
+	return w.Body.String()
+}
+
+// compareWithFile compares all of got with a file in testdata.
+func compareWithFile(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("exposition differs from %s, -want +got:\n%s", path, diff)
+	}
+}
+
+func TestFreshObserver(t *testing.T) {
+	o := newObserver(t, instrument.WithNamespace("chat"), instrument.WithMessageTypes("message"),
+		instrument.WithConnectionLimit(1000))
+	compareWithFile(t, "fresh.txt", exposition(t, o))
+}
+
+// TestEverythingMoves drives every metric and compares the whole exposition. The clock is the bubble's, so that
+// durations and timestamps are exact.
+func TestEverythingMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newObserver(t, instrument.WithNamespace("chat"), instrument.WithMessageTypes("join", "message"),
+			instrument.WithSampleRatio(0), instrument.WithTracerProvider(noop.NewTracerProvider()))
+		join, message := o.MessageType("join"), o.MessageType("message")
+		ctx := t.Context()
+
+		_, refused := o.Handshake(ctx, nil, "chat.example")
+		time.Sleep(3 * time.Millisecond)
+		refused.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, errors.New("no token"))
+		_, full := o.Handshake(ctx, nil, "chat.example")
+		full.Refused(instrument.StatusOverCapacity, http.StatusServiceUnavailable, nil)
+
+		_, h := o.Handshake(ctx, nil, "chat.example")
+		time.Sleep(20 * time.Millisecond)
+		first, second := h.Opened(), open(t, o)
+
+		_, m := first.Receive(ctx, join, 100, nil)
+		time.Sleep(2 * time.Millisecond)
+		m.End(nil)
+		_, m = first.Receive(ctx, message, 5000, nil)
+		time.Sleep(time.Second)
+		m.End(errors.New("database is away"))
+		first.Received(o.MessageType("invented by a peer"), 10)
+		first.Sent(message, 2000)
+		second.Sent(message, 2000)
+		second.Dropped(instrument.DropQueueFull, 3)
+		second.Pinged(30*time.Millisecond, instrument.PingPong)
+		second.Pinged(0, instrument.PingTimeout)
+		second.Error(ctx, instrument.ErrorTimeout, errors.New("no pong"))
+
+		time.Sleep(time.Minute)
+		first.Close(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonGoingAway, Code: 1001})
+		first.Close(instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: instrument.ReasonNormal, Code: 1000})
+		o.SetDraining(true)
+
+		compareWithFile(t, "everything.txt", exposition(t, o))
+	})
+}
+
+func TestLint(t *testing.T) {
+	o := newObserver(t, instrument.WithConnectionLimit(1))
+	c := open(t, o)
+	c.Received(instrument.MessageType{}, 1)
+	c.Sent(instrument.MessageType{}, 1)
+	c.Close(instrument.Cause{})
+	problems, err := testutil.CollectAndLint(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+func TestManyObserversAndRegistries(t *testing.T) {
+	chat := newObserver(t, instrument.WithNamespace("chat"))
+	feed := newObserver(t, instrument.WithNamespace("feed"))
+	open(t, chat)
+	both := exposition(t, chat, feed)
+	for _, want := range []string{
+		`websocket_active_connections{namespace="chat"} 1`,
+		`websocket_active_connections{namespace="feed"} 0`,
+	} {
+		if !strings.Contains(both, want+"\n") {
+			t.Errorf("two observers in one registry: no %s", want)
+		}
+	}
+	if diff := cmp.Diff(exposition(t, chat), exposition(t, chat)); diff != "" {
+		t.Errorf("the same observer in two registries differs:\n%s", diff)
+	}
+}
+
+func TestWrongOptions(t *testing.T) {
+	tests := map[string]struct {
+		option instrument.Option
+		want   string
+	}{
+		"empty namespace":       {instrument.WithNamespace(""), "namespace"},
+		"long namespace":        {instrument.WithNamespace(strings.Repeat("n", 65)), "64 bytes"},
+		"empty message type":    {instrument.WithMessageTypes("ok", ""), "message type"},
+		"message type not text": {instrument.WithMessageTypes("\xff"), "UTF-8"},
+		"nil tracer provider":   {instrument.WithTracerProvider(nil), "tracer provider is nil"},
+		"nil logger":            {instrument.WithLogger(nil), "logger is nil"},
+		"negative ratio":        {instrument.WithSampleRatio(-0.1), "from 0 to 1"},
+		"ratio above one":       {instrument.WithSampleRatio(1.1), "from 0 to 1"},
+		"negative span limit":   {instrument.WithSpanLimit(-1), "span limit"},
+		"no slow threshold":     {instrument.WithSlowThreshold(0), "must be positive"},
+		"no connection limit":   {instrument.WithConnectionLimit(0), "connection limit"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			o, err := instrument.New(tt.option)
+			if err == nil || o != nil {
+				t.Fatalf("New = %v, %v, want an error", o, err)
+			}
+			if !strings.Contains(err.Error(), tt.want) || !strings.HasPrefix(err.Error(), "instrument: ") {
+				t.Errorf("error is %q, want it to name %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// TestOptionCombinations opens, uses and scrapes an observer for every combination of options.
+func TestOptionCombinations(t *testing.T) {
+	options := []instrument.Option{
+		instrument.WithNamespace("chat"),
+		instrument.WithMessageTypes("a", "b", "a", "other"),
+		instrument.WithTracerProvider(noop.NewTracerProvider()),
+		instrument.WithLogger(slog.New(slog.DiscardHandler)),
+		instrument.WithSampleRatio(1),
+		instrument.WithSpanLimit(0),
+		instrument.WithSlowThreshold(time.Nanosecond),
+		instrument.WithTrustedPeers(),
+		instrument.WithConnectionLimit(5),
+		nil,
+	}
+	for set := range 1 << len(options) {
+		var chosen []instrument.Option
+		for i, o := range options {
+			if set&(1<<i) != 0 {
+				chosen = append(chosen, o)
+			}
+		}
+		o := newObserver(t, chosen...)
+		c := open(t, o)
+		_, m := c.Receive(t.Context(), o.MessageType("a"), 1, propagation.MapCarrier{})
+		m.End(errors.New("failed"))
+		c.Close(instrument.Cause{})
+		if n, err := testutil.GatherAndCount(registryOf(t, o)); err != nil || n == 0 {
+			t.Fatalf("options %b: gathered %d metrics, error %v", set, n, err)
+		}
+	}
+}
+
+func registryOf(t testing.TB, o *instrument.Observer) *prometheus.Registry {
+	t.Helper()
+	r := prometheus.NewPedanticRegistry()
+	if err := r.Register(o); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestNothing uses nil and zero values, which observe nothing and must not get in the way.
+func TestNothing(t *testing.T) {
+	for name, o := range map[string]*instrument.Observer{"nil": nil, "zero": {}} {
+		t.Run(name, func(t *testing.T) {
+			ctx, h := o.Handshake(t.Context(), propagation.MapCarrier{}, "chat.example")
+			if ctx != t.Context() || h != nil {
+				t.Error("Handshake of an observer that observes nothing must return its context and nil")
+			}
+			h.Refused(instrument.StatusError, http.StatusInternalServerError, nil)
+			c := h.Opened()
+			o.SetDraining(true)
+			if o.Draining() {
+				t.Error("Draining = true")
+			}
+			if got := o.MessageType("any").String(); got != "other" {
+				t.Errorf("MessageType = %q, want other", got)
+			}
+			useEverything(t, c)
+			useEverything(t, new(instrument.Conn))
+			new(instrument.Handshake).Refused(instrument.StatusError, http.StatusInternalServerError, nil)
+			if got := testutil.CollectAndCount(o); got != 0 {
+				t.Errorf("collected %d metrics, want none", got)
+			}
+		})
+	}
+	if h := instrument.HandshakeFromContext(t.Context()); h != nil {
+		t.Errorf("HandshakeFromContext = %v, want nil", h)
+	}
+}
+
+func useEverything(t *testing.T, c *instrument.Conn) {
+	t.Helper()
+	ctx, m := c.Receive(t.Context(), instrument.MessageType{}, 1, nil)
+	if ctx != t.Context() || c.Context(ctx) != ctx || c.ID() != "" {
+		t.Error("a connection that observes nothing must leave contexts alone and have no id")
+	}
+	m.End(errors.New("failed"))
+	c.Received(instrument.MessageType{}, 1)
+	c.Sent(instrument.MessageType{}, 1)
+	c.Dropped(instrument.DropClosed, 1)
+	c.Pinged(time.Second, instrument.PingPong)
+	c.Error(ctx, instrument.ErrorRead, nil)
+	c.Close(instrument.Cause{})
+	c.Close(instrument.Cause{})
+}
+
+func TestHandshakeEndsOnce(t *testing.T) {
+	o := newObserver(t)
+	_, h := o.Handshake(t.Context(), nil, "")
+	h.Refused(instrument.StatusDraining, http.StatusServiceUnavailable, nil)
+	if c := h.Opened(); c != nil {
+		t.Error("a refused handshake was opened")
+	}
+	_, h = o.Handshake(t.Context(), nil, "")
+	c := h.Opened()
+	if again := h.Opened(); again != nil {
+		t.Error("a handshake was opened twice")
+	}
+	h.Refused(instrument.StatusError, http.StatusInternalServerError, nil)
+	c.Close(instrument.Cause{})
+	want := `
+# HELP websocket_active_connections Connections open now.
+# TYPE websocket_active_connections gauge
+websocket_active_connections{namespace="default"} 0
+# HELP websocket_connections_total Handshakes, by how they ended.
+# TYPE websocket_connections_total counter
+websocket_connections_total{namespace="default",status="bad_handshake"} 0
+websocket_connections_total{namespace="default",status="connected"} 1
+websocket_connections_total{namespace="default",status="draining"} 1
+websocket_connections_total{namespace="default",status="error"} 0
+websocket_connections_total{namespace="default",status="forbidden"} 0
+websocket_connections_total{namespace="default",status="over_capacity"} 0
+websocket_connections_total{namespace="default",status="rate_limited"} 0
+websocket_connections_total{namespace="default",status="unauthorized"} 0
+`
+	if err := testutil.CollectAndCompare(o, strings.NewReader(want),
+		"websocket_active_connections", "websocket_connections_total"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestConnContext(t *testing.T) {
+	o := newObserver(t)
+	c := open(t, o)
+	request := trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}, TraceFlags: trace.FlagsSampled,
+	}))
+	if sc := trace.SpanContextFromContext(c.Context(request)); sc.IsValid() {
+		t.Error("the connection's context carries the request's span")
+	}
+	if other := open(t, o); len(c.ID()) != 32 || c.ID() == other.ID() {
+		t.Errorf("ids %q and %q, want different ones of 32 digits", c.ID(), other.ID())
+	}
+	if context.Cause(c.Context(request)) != nil {
+		t.Error("the connection's context has ended")
+	}
+}
