@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -11,10 +12,9 @@ import (
 )
 
 const (
-	attemptTimeout = 5 * time.Second        // for one attempt: a server that hangs is left after it
-	firstBackoff   = 250 * time.Millisecond // before the second attempt
-	maxBackoff     = 2 * time.Second        // between attempts: a server that returns is noticed within it
-	giveUpAfter    = 10 * time.Minute       // a batch that a server can't take must not hold up the rest for ever
+	firstBackoff = 250 * time.Millisecond // before the second attempt
+	maxBackoff   = 2 * time.Second        // between attempts: a server that returns is noticed within it
+	giveUpAfter  = 10 * time.Minute       // a batch that a server can't take must not hold up the rest for ever
 )
 
 // outcome is how a delivery ended.
@@ -37,13 +37,11 @@ type delivery struct {
 	failing *warning
 }
 
-// deliver calls attempt until it succeeds, returns an error that is errRefused, or it is time to give up.
+// deliver calls attempt, which bounds its own time, until it succeeds, returns an error that is errRefused, or it is time to give up.
 func (d delivery) deliver(attempt func(context.Context) error) outcome {
 	started := time.Now()
 	for backoff := firstBackoff; ; backoff = min(2*backoff, maxBackoff) {
-		ctx, cancel := context.WithTimeout(d.ctx, attemptTimeout)
-		err := attempt(ctx)
-		cancel()
+		err := attempt(d.ctx)
 		if err == nil {
 			return delivered
 		}
@@ -59,6 +57,21 @@ func (d delivery) deliver(attempt func(context.Context) error) outcome {
 			return abandoned
 		case <-time.After(backoff/2 + rand.N(backoff/2)): // spread, so that services don't return all at once
 		}
+	}
+}
+
+// drain waits until an exporter of log records, whose queue was closed, is done. When ctx ends first, what is left is
+// dropped: after abandon nothing holds the exporter up.
+func drain(ctx context.Context, done <-chan struct{}, abandon context.CancelFunc, counts *logCounts) error {
+	defer abandon()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		left := counts.undelivered.Load()
+		abandon()
+		<-done
+		return fmt.Errorf("%d log records dropped: %w", left, ctx.Err())
 	}
 }
 

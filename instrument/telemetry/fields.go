@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -23,7 +24,7 @@ const (
 var correlation = [...]string{"trace_id", "span_id", "session_id", "namespace"}
 
 // fields are the attributes of a record, flat: a group's name is put before its attributes' keys, with a dot. Values are
-// numbers, booleans, times, durations or strings; anything else becomes a string.
+// numbers, booleans or strings.
 type fields struct {
 	attrs   []slog.Attr
 	bytes   int
@@ -91,7 +92,7 @@ func groupPrefix(prefix, group string) string {
 // attribute of such a name gets an underscore behind it.
 func fieldKey(prefix, key string) string {
 	key = cut(prefix+key, maxKeyBytes)
-	switch key {
+	switch metadataName(key) {
 	case "time", "level", "msg", "service", "fields_omitted",
 		"service_name", "service_namespace", "deployment_environment_name", "service_instance_id":
 		return key + "_"
@@ -99,34 +100,54 @@ func fieldKey(prefix, key string) string {
 	return key
 }
 
+// metadataName makes a field's key a name that a LogQL query can use as it is.
+func metadataName(key string) string {
+	name := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, key)
+	if name[0] >= '0' && name[0] <= '9' {
+		return "_" + name
+	}
+	return name
+}
+
+// scalar returns v as a string unless JSON and metadata have a plain form of it anyway. Times and durations are written
+// as people read them, and as LogQL compares them ("1.5s").
 func scalar(v slog.Value) slog.Value {
 	switch v.Kind() {
-	case slog.KindString:
-		return slog.StringValue(cut(v.String(), maxValueBytes))
+	case slog.KindBool, slog.KindInt64, slog.KindUint64, slog.KindFloat64:
+		return v
+	case slog.KindTime:
+		return slog.StringValue(v.Time().Format(time.RFC3339Nano))
 	case slog.KindAny:
 		return slog.StringValue(cut(fmt.Sprint(v.Any()), maxValueBytes))
 	default:
-		return v
+		return slog.StringValue(cut(v.String(), maxValueBytes))
 	}
 }
 
+// size is about what v takes.
 func size(v slog.Value) int {
 	if v.Kind() == slog.KindString {
 		return len(v.String())
 	}
-	return 32 // about the longest of a number, a time and a duration
+	return 24 // the longest number
 }
 
-// cut returns s as valid UTF-8 of at most limit bytes.
+// cut returns s as valid UTF-8 of at most limit bytes, without a rune cut in two.
 func cut(s string, limit int) string {
-	if len(s) > limit {
-		s = s[:limit]
-		for !utf8.RuneStart(s[len(s)-1]) {
-			s = s[:len(s)-1]
-		}
-		if !utf8.ValidString(s[len(s)-1:]) {
-			s = s[:len(s)-1] // the first byte of a rune that was cut
-		}
+	if len(s) > limit+utf8.UTFMax {
+		s = s[:limit+utf8.UTFMax] // before it is read: it may be megabytes
 	}
-	return strings.ToValidUTF8(s, "�")
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) <= limit {
+		return s
+	}
+	for !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit]
 }

@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/go-kit/log"
@@ -25,6 +25,9 @@ import (
 
 // maxBatchBytes bounds the lines of one push; their metadata is of the same order.
 const maxBatchBytes = 512 << 10
+
+// pushTimeout is for one attempt: a server that hangs is left after it.
+const pushTimeout = 5 * time.Second
 
 // lokiExporter pushes records with loki-client-go. That client makes its caller wait while its server is away, for ever
 // once it has been stopped, and for minutes in Stop; it tells nobody what became of a record. Therefore:
@@ -52,7 +55,7 @@ type lokiRecord struct {
 }
 
 func newLokiExporter(target *url.URL, res *resource.Resource, counts *logCounts, failing *warning) (*lokiExporter, error) {
-	ctx, abandon := context.WithCancel(context.Background())
+	ctx, abandon := context.WithCancel(context.Background()) // its life is the exporter's, not that of Start's caller
 	transport := &pushTransport{
 		delivery: delivery{ctx, failing},
 		counts:   counts,
@@ -115,16 +118,6 @@ func resourceLabels(r *resource.Resource) model.LabelSet {
 	return labels
 }
 
-// metadataName makes a field's key a name that a LogQL query can use as it is.
-func metadataName(key string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '_'
-	}, key)
-}
-
 // export has the record pushed. It never waits.
 func (e *lokiExporter) export(_ context.Context, r record) {
 	labels := e.labels.Clone()
@@ -136,8 +129,10 @@ func (e *lokiExporter) export(_ context.Context, r record) {
 	size := len(r.line)
 	for _, f := range r.fields {
 		entry := push.LabelAdapter{Name: metadataName(f.Key), Value: f.Value.String()}
-		metadata = append(metadata, entry)
-		size += len(entry.Name) + len(entry.Value)
+		if !slices.ContainsFunc(metadata, func(e push.LabelAdapter) bool { return e.Name == entry.Name }) { // a.b and a_b
+			metadata = append(metadata, entry)
+			size += len(entry.Name) + len(entry.Value)
+		}
 	}
 	e.queue.put(lokiRecord{labels, r.time, r.line, metadata}, size)
 }
@@ -158,13 +153,9 @@ func (e *lokiExporter) run() {
 	e.transport.base.CloseIdleConnections()
 }
 
-// shutdown pushes what is queued. When ctx ends, the rest is dropped.
 func (e *lokiExporter) shutdown(ctx context.Context) error {
-	defer context.AfterFunc(ctx, e.abandon)()
 	e.queue.close()
-	<-e.done // soon after ctx ends at the latest: abandon ends everything that run may wait for
-	e.abandon()
-	return ctx.Err()
+	return drain(ctx, e.done, e.abandon, e.queue.counts)
 }
 
 // pushTransport delivers what loki-client-go posts.
@@ -198,6 +189,8 @@ func (t *pushTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // attempt posts the push once.
 func (t *pushTransport) attempt(ctx context.Context, req *http.Request, body []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, pushTimeout)
+	defer cancel()
 	post := req.Clone(ctx)
 	post.Body = io.NopCloser(bytes.NewReader(body))
 	post.Header.Set("User-Agent", "sockscope-telemetry") // the client calls itself promtail

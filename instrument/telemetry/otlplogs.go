@@ -101,13 +101,10 @@ func (e *otlpLogExporter) gather(first sdklog.Record) []sdklog.Record {
 	return batch
 }
 
-// shutdown exports what is queued. When ctx ends, the rest is dropped.
 func (e *otlpLogExporter) shutdown(ctx context.Context) error {
-	defer context.AfterFunc(ctx, e.abandon)()
 	e.queue.close()
-	<-e.done // soon after ctx ends at the latest: abandon ends every delivery
-	e.abandon()
-	return errors.Join(ctx.Err(), e.exporter.Shutdown(context.WithoutCancel(ctx)))
+	err := drain(ctx, e.done, e.abandon, e.counts)
+	return errors.Join(err, e.exporter.Shutdown(context.WithoutCancel(ctx))) // which only closes the connection
 }
 
 // OnEmit is part of [sdklog.Processor]. It never waits.

@@ -150,7 +150,7 @@ func (t *Telemetry) shutdownLogs(ctx context.Context) error {
 		return nil
 	}
 	if err := t.output.exporter.shutdown(ctx); err != nil {
-		return fmt.Errorf("telemetry: log records were dropped, is the Collector reachable (SOCKSCOPE_LOKI_URL, OTEL_EXPORTER_OTLP_ENDPOINT)? %w", err)
+		return fmt.Errorf("telemetry: is the receiver of logs reachable (SOCKSCOPE_LOKI_URL, or OTEL_EXPORTER_OTLP_ENDPOINT)? %w", err)
 	}
 	return nil
 }

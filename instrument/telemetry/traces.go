@@ -13,13 +13,16 @@ import (
 	"google.golang.org/grpc/backoff"
 )
 
+// connectTimeout is for one attempt to connect.
+const connectTimeout = 5 * time.Second
+
 // batchWait is how long spans and log records wait for others to travel with.
 const batchWait = time.Second
 
 // connectParams has a connection that was lost tried again within seconds; gRPC's own default goes up to two minutes.
 var connectParams = grpc.ConnectParams{
 	Backoff:           backoff.Config{BaseDelay: firstBackoff, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxBackoff},
-	MinConnectTimeout: attemptTimeout,
+	MinConnectTimeout: connectTimeout,
 }
 
 // newTracerProvider makes a provider that exports by OTLP over gRPC. The SDK's batch processor drops spans when its queue
