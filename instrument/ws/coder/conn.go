@@ -52,18 +52,25 @@ func (c *Conn) Write(ctx context.Context, typ websocket.MessageType, p []byte) e
 	c.sending.Add(1)
 	defer c.sent()
 	err := c.ws.Write(ctx, typ, p)
-	switch {
-	case err == nil:
-		if c.writeError.Load() != nil {
+	c.written(ctx, err)
+	return err
+}
+
+func (c *Conn) written(ctx context.Context, err error) {
+	if err == nil {
+		// A deadline that has passed meanwhile may have closed the connection even though the write succeeded.
+		if err = ctx.Err(); errors.Is(err, context.DeadlineExceeded) {
+			c.writeError.Store(&err)
+		} else if c.writeError.Load() != nil {
 			c.writeError.Store(nil)
 		}
-	case c.ending.Load() != nil, errors.Is(err, net.ErrClosed), errors.Is(err, context.Canceled):
-		// The connection had ended, or the caller has given up: neither is the write's failure.
-	default:
-		c.writeError.Store(&err)
-		c.session.Error(ctx, instrument.ErrorWrite, err)
+		return
 	}
-	return err
+	if c.ending.Load() != nil || errors.Is(err, net.ErrClosed) || errors.Is(err, context.Canceled) {
+		return // the connection had ended, or the caller has given up: neither is the write's failure
+	}
+	c.writeError.Store(&err)
+	c.session.Error(ctx, instrument.ErrorWrite, err)
 }
 
 // Ping sends a ping and waits for the pong, see websocket.Conn.Ping, and measures the time between. A context whose
