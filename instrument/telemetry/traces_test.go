@@ -1,0 +1,162 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+func endSpan(tel *Telemetry, name string, attrs ...attribute.KeyValue) {
+	_, span := tel.TracerProvider().Tracer("test").Start(context.Background(), name, trace.WithAttributes(attrs...))
+	span.End()
+}
+
+func TestSpansCarryTheResource(t *testing.T) {
+	tests := []struct {
+		name     string
+		env      map[string]string
+		opts     []Option
+		resource map[string]any
+	}{
+		{
+			name: "from options",
+			opts: []Option{WithServiceName("chat"), WithServiceVersion("1.2.3")},
+			resource: map[string]any{
+				"service.name": "chat", "service.version": "1.2.3", "service.instance.id": instance(t),
+			},
+		},
+		{
+			name: "the environment wins",
+			env: map[string]string{
+				"OTEL_SERVICE_NAME":        "feed",
+				"OTEL_RESOURCE_ATTRIBUTES": "service.namespace=sockscope,service.instance.id=feed-7,deployment.environment.name=test,service.name=x",
+			},
+			opts: []Option{WithServiceName("chat")},
+			resource: map[string]any{
+				"service.name": "feed", "service.namespace": "sockscope", "service.instance.id": "feed-7", "deployment.environment.name": "test",
+			},
+		},
+		{
+			name:     "nothing said",
+			resource: map[string]any{"service.name": "unknown_service:telemetry.test", "service.instance.id": instance(t)},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for name, value := range tt.env {
+				t.Setenv(name, value)
+			}
+			c := newCollector(t)
+			c.serve(nil)
+			tel := start(t, append(tt.opts, WithLogWriter(io.Discard))...)
+			endSpan(tel, "websocket.handshake", attribute.String("websocket.namespace", "rooms"))
+			if err := tel.Shutdown(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if len(c.spans) != 1 || len(c.spanNames()) != 1 {
+				t.Fatalf("exported %v, want one span", c.spanNames())
+			}
+			tt.resource["telemetry.sdk.name"] = "opentelemetry"
+			tt.resource["telemetry.sdk.language"] = "go"
+			tt.resource["telemetry.sdk.version"] = sdk.Version()
+			if diff := cmp.Diff(tt.resource, plain(c.spans[0].GetResource().GetAttributes())); diff != "" {
+				t.Errorf("resource (-want +got):\n%s", diff)
+			}
+			span := c.spans[0].GetScopeSpans()[0].GetSpans()[0]
+			if diff := cmp.Diff(map[string]any{"websocket.namespace": "rooms"}, plain(span.GetAttributes())); span.GetName() != "websocket.handshake" || diff != "" {
+				t.Errorf("span %s: attributes (-want +got):\n%s", span.GetName(), diff)
+			}
+		})
+	}
+}
+
+func instance(t *testing.T) string {
+	t.Helper()
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%s:%d", host, os.Getpid())
+}
+
+func TestSpansOutliveAnOutage(t *testing.T) {
+	for name, begin := range map[string]func(*collector){
+		"dead":    func(*collector) {},
+		"hanging": func(c *collector) { c.serve(hang) },
+		"unavailable": func(c *collector) {
+			c.serve(func(context.Context) error { return status.Error(codes.Unavailable, "full") })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCollector(t)
+			begin(c)
+			written := newLines()
+			tel := start(t, WithLogWriter(written))
+			endSpan(tel, "first")
+			if name != "hanging" { // where the attempt has not failed yet
+				written.find(t, `"level":"warn"`, `"msg":"span export failed"`, "Unavailable")
+			}
+			within(t, "ending more spans than a queue holds", func() {
+				for range 10_000 {
+					endSpan(tel, "more")
+				}
+			})
+			c.serve(nil)
+			eventually(t, "the first span arrives", func() bool {
+				names := c.spanNames()
+				return len(names) > 0 && names[0] == "first"
+			})
+		})
+	}
+}
+
+func TestHangingCollectorLeavesTimeForLogs(t *testing.T) {
+	server := newLokiServer(t)
+	server.serve(server.accept)
+	c := newCollector(t)
+	c.serve(hang)
+	t.Setenv("OTEL_TRACES_EXPORTER", "otlp")
+	t.Setenv("OTEL_LOGS_EXPORTER", "loki")
+	tel := start(t, WithLogWriter(io.Discard))
+	endSpan(tel, "stuck")
+	tel.Logger().Info("last words")
+
+	ctx, cancel := context.WithTimeout(context.Background(), 4*shortly)
+	defer cancel()
+	var err error
+	within(t, "Shutdown", func() { err = tel.Shutdown(ctx) })
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "OTEL_EXPORTER_OTLP_ENDPOINT") || strings.Contains(err.Error(), "log records") {
+		t.Errorf("Shutdown: %v: want it to be about the spans, and only about them", err)
+	}
+	if lines := server.lines(); len(lines) != 1 || !strings.Contains(lines[0], "last words") {
+		t.Errorf("Loki has %q, want the last words", lines)
+	}
+}
+
+func TestRefusedSpansAreGivenUp(t *testing.T) {
+	c := newCollector(t)
+	c.serve(func(context.Context) error { return status.Error(codes.InvalidArgument, "no thanks") })
+	written := newLines()
+	tel := start(t, WithLogWriter(written))
+	endSpan(tel, "refused")
+	written.find(t, `"msg":"span export failed"`, "no thanks")
+	c.serve(nil)
+	endSpan(tel, "accepted")
+	if err := tel.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"accepted"}, c.spanNames()); diff != "" {
+		t.Errorf("spans (-want +got):\n%s", diff)
+	}
+}
