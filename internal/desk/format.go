@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sockscope/sockscope/internal/desk/inbox"
 	"github.com/sockscope/sockscope/internal/desk/tracing"
 )
 
@@ -15,6 +16,8 @@ func formats() template.FuncMap {
 	return template.FuncMap{
 		"ago":       ago,
 		"duration":  duration,
+		"coarse":    coarse,
+		"source":    source,
 		"clock":     func(t time.Time) string { return t.UTC().Format("15:04:05.000") },
 		"stamp":     func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") + " UTC" },
 		"machine":   func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
@@ -23,7 +26,8 @@ func formats() template.FuncMap {
 		"web":       web,
 		"words":     func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") },
 		"waterfall": tracing.Waterfall,
-		"span":      spanOf,
+		"name":      nameOf,
+		"span":      func(now, t time.Time) string { return coarse(now.Sub(t)) },
 	}
 }
 
@@ -82,6 +86,17 @@ func fraction(t tracing.Trace, quarters int) string {
 	return duration(end.Sub(start) * time.Duration(quarters) / 4)
 }
 
+// source names whom a notification was meant for.
+func source(s inbox.Source) string {
+	switch s {
+	case inbox.PagerDuty:
+		return "PagerDuty"
+	case inbox.Slack:
+		return "Slack"
+	}
+	return "Webhook"
+}
+
 // severity names the class of a severity's colour; what is not known has none.
 func severity(s string) string {
 	switch strings.ToLower(s) {
@@ -103,8 +118,8 @@ func web(address string) bool {
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
-// spanOf finds the span that a log record belongs to.
-func spanOf(t tracing.Trace, id string) string {
+// nameOf finds the name of the span that a log record belongs to.
+func nameOf(t tracing.Trace, id string) string {
 	for _, s := range t.Spans {
 		if s.ID == id {
 			return s.Name

@@ -65,17 +65,13 @@ func Readable(body []byte) string {
 	return cut(secret.ReplaceAllString(string(body), "${1}…"), MaxBody)
 }
 
-// FirstWord returns what Alertmanager's default titles begin with after
-// "[FIRING:2]": the alert's name.
-func FirstWord(title string) string {
-	if rest, ok := strings.CutPrefix(title, "["); ok {
-		if _, after, found := strings.Cut(rest, "]"); found {
-			title = after
-		}
-	}
-	words := strings.Fields(title)
-	if len(words) == 0 {
+// AlertInTitle returns the alert's name from a title as Alertmanager's default
+// templates write it, "[FIRING:2] Name (labels)", and "" from any other.
+func AlertInTitle(title string) string {
+	_, after, ok := strings.Cut(title, "] ")
+	if !ok || !strings.HasPrefix(title, "[") {
 		return ""
 	}
-	return strings.Trim(words[0], ":,")
+	name, _, _ := strings.Cut(after, " ")
+	return name
 }

@@ -101,6 +101,8 @@ func (in *Inbox) View() View {
 			v.Closed = append(v.Closed, *g)
 		}
 	}
+	// By what does not change with every repetition, so that nothing jumps about.
+	slices.SortStableFunc(v.Open, func(a, b Group) int { return b.Latest.Since.Compare(a.Latest.Since) })
 	return v
 }
 

@@ -42,6 +42,9 @@ func Handler(in *inbox.Inbox) http.Handler {
 			return
 		}
 		n.Accepted = true
+		if n.Key == "" {
+			n.Key = uuid.NewString() // as PagerDuty does: always a new alert
+		}
 		in.Add(n)
 		respond(w, http.StatusAccepted, answer{Status: "success", Message: "Event processed", DedupKey: n.Key})
 	})
@@ -67,9 +70,6 @@ func check(body []byte) (inbox.Notification, []string) {
 		Summary:  e.Summary,
 		Warnings: inbox.MissingValues(object),
 	}
-	if n.Key == "" && e.Action == "trigger" {
-		n.Key = uuid.NewString() // as PagerDuty does: always a new alert
-	}
 	for _, l := range e.Links {
 		n.Links = append(n.Links, inbox.Link{Text: l.Text, Href: l.Href})
 	}
@@ -89,8 +89,8 @@ func digest(routingKey string) string {
 }
 
 // alertName finds the alert's name where an Alertmanager puts it: a custom
-// detail, the class, or the list of labels that its default template writes;
-// else it is the first word of the summary.
+// detail, or the list of labels or the summary that its default templates write;
+// else the event's class is the best there is.
 func alertName(e event) string {
 	if name, ok := e.Details["alertname"].(string); ok && name != "" {
 		return name
@@ -102,8 +102,8 @@ func alertName(e event) string {
 			return strings.TrimSpace(name)
 		}
 	}
-	if e.Class != "" {
-		return e.Class
+	if name := inbox.AlertInTitle(e.Summary); name != "" {
+		return name
 	}
-	return inbox.FirstWord(e.Summary)
+	return e.Class
 }

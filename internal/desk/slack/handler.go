@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path"
 	"regexp"
 	"strings"
 
@@ -115,29 +116,23 @@ func check(body []byte) (inbox.Notification, error) {
 	return n, err
 }
 
-// describe reads the state of an alert from what Alertmanager's message says.
-// Slack has no notion of it: the title's "[FIRING:2]" or "[RESOLVED]" tells it,
-// and what stays the same between the two, or the callback id where the template
-// sets one, is the key.
+// describe reads the state of an alert from what a message says. Slack has no
+// notion of it: the title's first word tells it, "[FIRING:2]" or "CRITICAL:" and
+// "[RESOLVED]" or "RESOLVED:". What stays the same between the two is the key,
+// unless the template sets a callback id.
 func (a attachment) describe(n *inbox.Notification) {
-	status, rest := splitStatus(a.Title)
-	if status == "" {
-		status, rest = splitStatus(a.Fallback)
-	}
-	switch {
-	case strings.HasPrefix(status, "FIRING"):
-		n.Event = inbox.Trigger
-	case strings.HasPrefix(status, "RESOLVED"):
-		n.Event = inbox.Resolve
-	}
-	if n.Summary == "" {
-		n.Summary = firstOf(rest, a.Title, a.Pretext, a.Fallback, a.Text)
-	}
+	title := firstOf(a.Title, a.Fallback)
+	status, rest := splitStatus(title)
+	n.Event = eventOf(status)
+	n.Summary = firstOf(rest, n.Summary, a.Pretext, a.Text)
 	if n.Event == inbox.Message {
 		return
 	}
-	n.Key = firstOf(a.CallbackID, rest)
-	n.Alert = inbox.FirstWord(rest)
+	n.Key = firstOf(a.CallbackID, alertCount.ReplaceAllString(rest, ""))
+	n.Alert = firstOf(inbox.AlertInTitle(title), a.runbook())
+	if status = strings.ToLower(status); status != "resolved" && status != "firing" {
+		n.Severity = status
+	}
 	for _, f := range a.Fields {
 		switch strings.ToLower(strings.Trim(f.Title, ": ")) {
 		case "severity":
@@ -148,17 +143,45 @@ func (a attachment) describe(n *inbox.Notification) {
 	}
 }
 
-// splitStatus takes the bracketed word off the beginning of a title.
+// alertCount is what a title says of how many alerts there are now.
+var alertCount = regexp.MustCompile(` \(\d+ alerts?\)$`)
+
+// bracketed and spoken are the two ways in which titles begin with a state.
+var (
+	bracketed = regexp.MustCompile(`^\[(FIRING|RESOLVED)(?::\d+)?\] *(.*)$`)
+	spoken    = regexp.MustCompile(`^(FIRING|RESOLVED|CRITICAL|ERROR|WARNING|INFO): *(.*)$`)
+)
+
+// splitStatus takes the state off the beginning of a title.
 func splitStatus(title string) (status, rest string) {
-	inside, ok := strings.CutPrefix(title, "[")
-	if !ok {
-		return "", title
+	for _, form := range []*regexp.Regexp{bracketed, spoken} {
+		if m := form.FindStringSubmatch(title); m != nil {
+			return m[1], m[2]
+		}
 	}
-	status, rest, ok = strings.Cut(inside, "]")
-	if !ok {
-		return "", title
+	return "", title
+}
+
+func eventOf(status string) inbox.Event {
+	switch status {
+	case "":
+		return inbox.Message
+	case "RESOLVED":
+		return inbox.Resolve
 	}
-	return status, strings.TrimSpace(rest)
+	return inbox.Trigger
+}
+
+// runbook names the alert after its runbook, which is one page per alert.
+func (a attachment) runbook() string {
+	for _, act := range a.Actions {
+		if u, err := url.Parse(act.URL); err == nil && strings.Contains(u.Path, "/runbooks/") {
+			if name, ok := strings.CutSuffix(path.Base(u.Path), ".md"); ok && name != "README" {
+				return name
+			}
+		}
+	}
+	return ""
 }
 
 func (a attachment) links() []inbox.Link {

@@ -55,6 +55,9 @@ func (f *Finder) Find(ctx context.Context, id string) View {
 	trace, err := f.trace(ctx, id)
 	view := View{Trace: trace}
 	view.ID = id
+	if view.Trace.Spans == nil {
+		view.Trace.Spans = []Span{}
+	}
 	if errors.Is(err, ErrNotFound) {
 		view.Unknown = true
 	} else if err != nil {
@@ -65,6 +68,9 @@ func (f *Finder) Find(ctx context.Context, id string) View {
 	wg.Go(func() { view.Linked = f.linked(ctx, trace) })
 	wg.Go(func() { view.Linking, view.Session = f.sameSession(ctx, trace) })
 	wg.Wait()
+	view.Session = slices.DeleteFunc(view.Session, func(found Found) bool {
+		return slices.ContainsFunc(view.Linked, func(l Linked) bool { return l.ID == found.TraceID })
+	})
 	return view
 }
 
@@ -84,7 +90,7 @@ func (f *Finder) addRecords(ctx context.Context, view *View, trace Trace) {
 
 // linked fetches the traces that the spans link to, the first few of them.
 func (f *Finder) linked(ctx context.Context, trace Trace) []Linked {
-	var list []Linked
+	list := []Linked{}
 	for _, span := range trace.Spans {
 		for _, link := range span.Links {
 			if link.TraceID == trace.ID {
@@ -131,6 +137,7 @@ func (l Linked) Inline() bool {
 // those that link to it, and the rest. Nothing is lost when this search fails but
 // these lists, so that its error is not shown.
 func (f *Finder) sameSession(ctx context.Context, trace Trace) (linking, rest []Found) {
+	linking, rest = []Found{}, []Found{}
 	for _, span := range trace.Spans {
 		id := span.Attribute(session)
 		if id == "" {
@@ -139,7 +146,7 @@ func (f *Finder) sameSession(ctx context.Context, trace Trace) (linking, rest []
 		start, end := trace.Range()
 		found, err := f.search(ctx, span.Service, Attribute{session, id}, start.Add(-time.Hour), end.Add(time.Hour))
 		if err != nil {
-			return nil, nil
+			return linking, rest
 		}
 		for _, other := range found {
 			switch {
@@ -152,5 +159,5 @@ func (f *Finder) sameSession(ctx context.Context, trace Trace) (linking, rest []
 		}
 		return linking, rest
 	}
-	return nil, nil
+	return linking, rest
 }

@@ -53,9 +53,9 @@ func (f *Finder) records(ctx context.Context, id string, start, end time.Time) (
 	}
 	var answer lokiAnswer
 	if err := f.loki.get(ctx, "/loki/api/v1/query_range", query, into(&answer)); err != nil {
-		return nil, err
+		return []Record{}, err
 	}
-	var list []Record
+	list := []Record{}
 	for _, stream := range answer.Data.Result {
 		for _, value := range stream.Values {
 			if record, ok := newRecord(stream.Stream, value); ok && len(list) < maxRecords {
