@@ -37,7 +37,6 @@ type exchange struct {
 type failure struct {
 	missing string
 	url     string
-	status  int
 	answer  string
 	next    string // where to look, if the step's own advice does not fit
 }
@@ -46,7 +45,7 @@ func (f *failure) Error() string { return f.missing }
 
 // lacks returns the failure that something is not in the answer.
 func (e exchange) lacks(format string, args ...any) error {
-	return &failure{missing: fmt.Sprintf(format, args...), url: e.url, status: e.status, answer: excerpt(e.body)}
+	return &failure{missing: fmt.Sprintf(format, args...), url: e.url, answer: excerpt(e.body)}
 }
 
 // get asks a component and decodes its JSON answer into v.

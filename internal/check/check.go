@@ -96,12 +96,16 @@ func Run(ctx context.Context, cfg Config, report func(Result)) error {
 		background.Go(func() { results <- s.follow(limited) })
 	}
 	var failed []string
+	skipped := 0
 	for range steps {
 		result := <-results
 		if ctx.Err() != nil {
 			continue // interrupted: what is still under way has not failed
 		}
-		if !result.OK {
+		switch {
+		case result.Skipped:
+			skipped++
+		case !result.OK:
 			failed = append(failed, result.Name)
 		}
 		report(result)
@@ -110,7 +114,8 @@ func Run(ctx context.Context, cfg Config, report func(Result)) error {
 		return fmt.Errorf("check interrupted: %w", err)
 	}
 	if len(failed) > 0 {
-		return fmt.Errorf("%w: %d of %d steps failed: %s", ErrBroken, len(failed), len(steps), strings.Join(failed, ", "))
+		return fmt.Errorf("%w: of %d steps %d failed (%s) and %d could not be tried",
+			ErrBroken, len(steps), len(failed), strings.Join(failed, ", "), skipped)
 	}
 	return nil
 }

@@ -14,16 +14,9 @@ import (
 	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
-)
 
-// envelope is a message of the demo's protocol.
-type envelope struct {
-	Type        string          `json:"type"`
-	Payload     json.RawMessage `json:"payload,omitempty"`
-	Timestamp   time.Time       `json:"timestamp"`
-	MessageID   string          `json:"messageId"`
-	Traceparent string          `json:"traceparent,omitempty"`
-}
+	"github.com/sockscope/sockscope/demo/wire"
+)
 
 // exchanged is one message of ours that the demo acknowledged.
 type exchanged struct {
@@ -69,53 +62,52 @@ func (c *conversation) attempt(ctx context.Context) (exchanged, error) {
 			return exchanged{}, err
 		}
 		c.conn = conn
-		if err := c.write(ctx, "join", uuid.NewString(), "", map[string]string{"room": c.room}); err != nil {
+		if _, err := c.write(ctx, wire.TypeJoin, wire.JoinPayload{Room: c.room}, trace.SpanContext{}); err != nil {
 			return exchanged{}, fmt.Errorf("join the room %s: %w", c.room, err)
 		}
 	}
-	x := exchanged{id: uuid.NewString(), text: "marked by sockscope check " + uuid.NewString(), ours: newSpanContext()}
-	carrier := propagation.MapCarrier{}
-	propagation.TraceContext{}.Inject(trace.ContextWithSpanContext(ctx, x.ours), carrier)
-	if err := c.write(ctx, "message", x.id, carrier["traceparent"], map[string]string{"room": c.room, "text": x.text}); err != nil {
+	x := exchanged{text: "marked by sockscope check " + uuid.NewString(), ours: newSpanContext()}
+	var err error
+	if x.id, err = c.write(ctx, wire.TypeMessage, wire.MessagePayload{Room: c.room, Text: x.text}, x.ours); err != nil {
 		return exchanged{}, fmt.Errorf("send a message: %w", err)
 	}
 	ack, err := c.awaitAck(ctx, x.id)
 	if err != nil {
 		return exchanged{}, err
 	}
-	x.trace = spanContext(ack.Traceparent)
+	x.trace = trace.SpanContextFromContext(propagation.TraceContext{}.Extract(context.Background(), &ack))
 	return x, nil
 }
 
-func (c *conversation) write(ctx context.Context, kind, id, traceparent string, payload any) error {
-	raw, err := json.Marshal(payload)
+// write sends one message that carries the span context, if it is valid, and
+// returns the message's id.
+func (c *conversation) write(ctx context.Context, typ wire.Type, payload any, carried trace.SpanContext) (string, error) {
+	env, err := wire.New(typ, "", payload)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return wsjson.Write(ctx, c.conn, envelope{Type: kind, Payload: raw, Timestamp: time.Now(), MessageID: id, Traceparent: traceparent})
+	propagation.TraceContext{}.Inject(trace.ContextWithSpanContext(ctx, carried), &env)
+	return env.MessageID, wsjson.Write(ctx, c.conn, env)
 }
 
 // awaitAck reads past what others say until the demo acknowledges the message.
-func (c *conversation) awaitAck(ctx context.Context, id string) (envelope, error) {
+func (c *conversation) awaitAck(ctx context.Context, id string) (wire.Envelope, error) {
 	for {
-		var e envelope
-		if err := wsjson.Read(ctx, c.conn, &e); err != nil {
-			return envelope{}, fmt.Errorf("wait for the acknowledgement of message %s: %w", id, err)
+		var env wire.Envelope
+		if err := wsjson.Read(ctx, c.conn, &env); err != nil {
+			return env, fmt.Errorf("wait for the acknowledgement of message %s: %w", id, err)
 		}
-		if e.MessageID != id || (e.Type != "ack" && e.Type != "error") {
+		if env.MessageID != id || (env.Type != wire.TypeAck && env.Type != wire.TypeError) {
 			continue
 		}
-		var payload struct {
-			Success bool   `json:"success"`
-			Error   string `json:"error"`
+		var ack wire.AckPayload
+		if err := json.Unmarshal(env.Payload, &ack); err != nil {
+			return env, fmt.Errorf("read the acknowledgement of message %s: %w", id, err)
 		}
-		if err := json.Unmarshal(e.Payload, &payload); err != nil {
-			return envelope{}, fmt.Errorf("read the acknowledgement of message %s: %w", id, err)
+		if !ack.Success {
+			return env, fmt.Errorf("the message was refused: %s", excerpt(env.Payload))
 		}
-		if e.Type == "error" || !payload.Success {
-			return envelope{}, fmt.Errorf("the message was refused: %s", excerpt(e.Payload))
-		}
-		return e, nil
+		return env, nil
 	}
 }
 
@@ -192,10 +184,4 @@ func newSpanContext() trace.SpanContext {
 	_, _ = rand.Read(traceID[:]) // crypto/rand never fails
 	_, _ = rand.Read(spanID[:])
 	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: traceID, SpanID: spanID, TraceFlags: trace.FlagsSampled})
-}
-
-// spanContext reads a traceparent; the result of a malformed one is not valid.
-func spanContext(traceparent string) trace.SpanContext {
-	carrier := propagation.MapCarrier{"traceparent": traceparent}
-	return trace.SpanContextFromContext(propagation.TraceContext{}.Extract(context.Background(), carrier))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -46,6 +47,10 @@ func (s span) session() string {
 	return ""
 }
 
+// errNotThere is what the error of a look-up wraps when Jaeger knows no such
+// trace or span.
+var errNotThere = errors.New("not in Jaeger")
+
 // trace asks Jaeger for the spans of a trace. A trace that is not there (yet)
 // is an error.
 func (r *run) trace(ctx context.Context, id string) ([]span, exchange, error) {
@@ -58,10 +63,9 @@ func (r *run) trace(ctx context.Context, id string) ([]span, exchange, error) {
 			} `json:"resourceSpans"`
 		} `json:"result"`
 	}
-	e, err := r.get(ctx, r.jaeger, "/api/v3/traces/"+id, nil, &answer)
-	var f *failure
-	if errors.As(err, &f) && f.status == http.StatusNotFound {
-		return nil, e, e.lacks("Jaeger has no trace %s", id)
+	e, err := r.get(ctx, r.jaeger, "/api/v3/traces/"+url.PathEscape(id), nil, &answer)
+	if e.status == http.StatusNotFound {
+		return nil, e, fmt.Errorf("%w: %w", errNotThere, e.lacks("no trace %s", id))
 	}
 	if err != nil {
 		return nil, e, err
@@ -87,7 +91,7 @@ func (r *run) findSpan(ctx context.Context, ref spanRef) (span, exchange, error)
 			return s, e, nil
 		}
 	}
-	return span{}, e, e.lacks("trace %s has no span %s", ref.TraceID, ref.SpanID)
+	return span{}, e, fmt.Errorf("%w: %w", errNotThere, e.lacks("trace %s has no span %s", ref.TraceID, ref.SpanID))
 }
 
 // messageSpan returns the span of a received message when it is as the contract
@@ -110,15 +114,16 @@ func (r *run) messageSpan(ctx context.Context, ref spanRef) (span, exchange, err
 }
 
 func (r *run) linkedHandshake(ctx context.Context, message span, e exchange) error {
-	problem := e.lacks("span %q has no link to a websocket.handshake", message.Name)
 	for _, link := range message.Links {
-		handshake, _, err := r.findSpan(ctx, link)
+		linked, _, err := r.findSpan(ctx, link)
 		switch {
+		case errors.Is(err, errNotThere):
+			continue // a link may lead to a stranger's trace
 		case err != nil:
-			problem = fmt.Errorf("looking for the handshake that span %q is linked to: %w", message.Name, err)
-		case handshake.Name == "websocket.handshake" && handshake.Kind == kindServer && handshake.session() == message.session():
+			return fmt.Errorf("looking for the handshake that span %q is linked to: %w", message.Name, err)
+		case linked.Name == "websocket.handshake" && linked.Kind == kindServer && linked.session() == message.session():
 			return nil
 		}
 	}
-	return problem
+	return e.lacks("span %q has no link to a websocket.handshake of its session that is in Jaeger", message.Name)
 }

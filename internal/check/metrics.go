@@ -33,7 +33,7 @@ func (r *run) latest(ctx context.Context, selector string) (counters, exchange, 
 // others need not.
 func (r *run) measure(ctx context.Context) {
 	defer r.measured.settle(true)
-	ctx, cancel := context.WithTimeout(ctx, 2*attemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, r.patience)
 	defer cancel()
 	_, r.beforeErr = eventually(ctx, 200*time.Millisecond, func(ctx context.Context) (string, error) {
 		r.before = make(counters)

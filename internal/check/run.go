@@ -18,10 +18,11 @@ type run struct {
 	prometheus, jaeger, loki, inbox component
 
 	began    time.Time
-	started  *moment // at once
-	measured *moment // the counters' values before the conversation are known, or not to be had
-	answered *moment // the demo acknowledged a message
-	sampled  *moment // an acknowledged message has a trace
+	patience time.Duration // with a Prometheus that does not tell the counters before the conversation
+	started  *moment       // at once
+	measured *moment       // the counters' values before the conversation are known, or not to be had
+	answered *moment       // the demo acknowledged a message
+	sampled  *moment       // an acknowledged message has a trace
 
 	before       counters
 	beforeErr    error
@@ -40,6 +41,7 @@ func newRun(cfg Config) *run {
 		loki:       component{"Loki", cfg.Loki},
 		inbox:      component{"the desk", cfg.Desk},
 		began:      time.Now(),
+		patience:   cfg.Timeout / 5,
 		started:    newMoment(""),
 		measured:   newMoment(""),
 		answered:   newMoment("the demo acknowledged no message"),

@@ -3,7 +3,6 @@ package check
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 )
 
@@ -12,7 +11,7 @@ import (
 type step struct {
 	name    string
 	after   *moment // the event that it follows
-	reaches *moment // the event that it is for others, or nil
+	reaches *moment // the event that it is for others, nil for most
 	every   time.Duration
 	try     func(context.Context) (detail string, err error)
 	next    string // where to look when it fails
@@ -64,12 +63,11 @@ func eventually(ctx context.Context, every time.Duration, try func(context.Conte
 	}
 }
 
-// A moment is an event that steps wait for. Each is settled in every run, since
-// all that leads to it ends with the run's context. A nil moment is nobody's.
+// A moment is an event that steps wait for. Each is settled once in every run,
+// since all that leads to it ends with the run's context.
 type moment struct {
 	otherwise string // what is the case if it does not happen
 
-	once     sync.Once
 	settled  chan struct{}
 	at       time.Time
 	happened bool
@@ -80,11 +78,8 @@ func newMoment(otherwise string) *moment {
 }
 
 func (m *moment) settle(happened bool) {
-	if m == nil {
-		return
-	}
-	m.once.Do(func() {
+	if m != nil {
 		m.at, m.happened = time.Now(), happened
 		close(m.settled)
-	})
+	}
 }

@@ -1,0 +1,249 @@
+package check
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/coder/websocket/wsjson"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sockscope/sockscope/demo/wire"
+)
+
+// Ids in the answers that were recorded from the real components. A stack
+// replaces them by those of the conversation that it really had.
+const (
+	recordedTrace         = "4bf92f3577b34da6a3ce929d0e0e4736"
+	recordedSpan          = "00f067aa0ba902b7"
+	recordedHandshake     = "11111111111111111111111111111111"
+	recordedHandshakeSpan = "2222222222222222"
+	recordedSender        = "33333333333333333333333333333333"
+	recordedSenderSpan    = "4444444444444444"
+)
+
+// A stack stands in for the components: real servers on loopback that give the
+// recorded answers, filled with what the demo of the stack was told.
+type stack struct {
+	t      *testing.T
+	config Config
+
+	mu        sync.Mutex
+	messages  []received
+	unsampled int // so many messages are acknowledged without a trace
+	counted   int // what the counters had before the demo's own messages
+
+	// Faults, set before the stack is used.
+	refuse  bool                        // the demo acknowledges with an error
+	mute    bool                        // the demo acknowledges nothing
+	leaks   bool                        // the demo logs what was said
+	handler map[string]http.HandlerFunc // a component's name → what serves in its place
+	edit    map[string][]string         // a recording's name → texts to be replaced in it
+	instead map[string]string           // a recording's name → the one given in its place
+}
+
+// received is a message that the demo handled.
+type received struct {
+	sender, span trace.SpanContext
+	said         string
+}
+
+func newStack(t *testing.T, faults ...func(*stack)) *stack {
+	s := &stack{t: t, handler: map[string]http.HandlerFunc{}, edit: map[string][]string{}, instead: map[string]string{}}
+	for _, fault := range faults {
+		fault(s)
+	}
+	serve := func(name string, h http.HandlerFunc) string {
+		if s.handler[name] != nil {
+			h = s.handler[name]
+		}
+		server := httptest.NewServer(h)
+		t.Cleanup(server.Close)
+		return server.URL
+	}
+	s.config = Config{
+		Demo:       serve("demo", s.demo),
+		Prometheus: serve("prometheus", s.prometheus),
+		Jaeger:     serve("jaeger", s.jaeger),
+		Loki:       serve("loki", s.loki),
+		Desk:       serve("desk", s.desk),
+		Timeout:    20 * time.Second,
+	}
+	return s
+}
+
+func (s *stack) demo(w http.ResponseWriter, r *http.Request) {
+	conn, err := websocket.Accept(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer func() { _ = conn.CloseNow() }()
+	for {
+		var env wire.Envelope
+		if wsjson.Read(r.Context(), conn, &env) != nil {
+			return
+		}
+		if env.Type != wire.TypeMessage || s.mute {
+			continue
+		}
+		ack, err := wire.New(wire.TypeAck, env.MessageID, wire.AckPayload{Success: !s.refuse, Error: "server_full"})
+		if err != nil {
+			s.t.Error(err)
+			return
+		}
+		ack.Traceparent = s.handled(&env)
+		// What others say comes in between.
+		chatter, _ := wire.New(wire.TypeRoomUsers, "", wire.RoomUsersPayload{Room: "lobby"})
+		if wsjson.Write(r.Context(), conn, chatter) != nil || wsjson.Write(r.Context(), conn, ack) != nil {
+			return
+		}
+	}
+}
+
+// handled notes a message and returns the traceparent of its span.
+func (s *stack) handled(env *wire.Envelope) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sender := propagation.TraceContext{}.Extract(s.t.Context(), env)
+	var said wire.MessagePayload
+	if err := json.Unmarshal(env.Payload, &said); err != nil {
+		s.t.Error(err)
+	}
+	m := received{sender: trace.SpanContextFromContext(sender), said: said.Text}
+	if len(s.messages) >= s.unsampled {
+		m.span = newSpanContext()
+	}
+	s.messages = append(s.messages, m)
+	carrier := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(trace.ContextWithSpanContext(s.t.Context(), m.span), carrier)
+	return carrier["traceparent"]
+}
+
+func (s *stack) prometheus(w http.ResponseWriter, r *http.Request) {
+	now := toSeconds(time.Now().Add(time.Millisecond)) // the API has whole ones
+	query := r.FormValue("query")
+	if r.URL.Path == "/api/v1/query_exemplars" {
+		s.exemplars(w)
+		return
+	}
+	s.mu.Lock()
+	count := s.counted + len(s.messages)
+	s.mu.Unlock()
+	switch {
+	case strings.HasPrefix(query, "histogram_quantile") && strings.Contains(query, "_bucket"):
+		s.answer(w, "prometheus-vector-classic.json")
+	case strings.HasPrefix(query, "histogram_quantile"):
+		s.answer(w, "prometheus-vector.json")
+	case strings.HasPrefix(query, "websocket_active_connections"):
+		s.answer(w, "prometheus-active.json", `1795315115.080,"688"`, now+`,"1"`)
+	case count == 0:
+		s.answer(w, "prometheus-empty.json") // no series yet
+	default:
+		name, _, _ := strings.Cut(query, "{")
+		s.answer(w, "prometheus-matrix.json", "websocket_messages_total", name, `1795315115.080,"688"`, fmt.Sprintf(`%s,"%d"`, now, count))
+	}
+}
+
+func (s *stack) exemplars(w http.ResponseWriter) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.messages {
+		if m.span.IsValid() {
+			s.answer(w, "prometheus-exemplars.json", recordedTrace, m.span.TraceID().String(), recordedSpan, m.span.SpanID().String())
+			return
+		}
+	}
+	s.answer(w, "prometheus-no-exemplars.json")
+}
+
+func (s *stack) jaeger(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := strings.TrimPrefix(r.URL.Path, "/api/v3/traces/")
+	if id == recordedHandshake {
+		s.answer(w, "jaeger-handshake.json")
+		return
+	}
+	for _, m := range s.messages {
+		if m.span.TraceID().String() == id {
+			s.answer(w, "jaeger-message.json", recordedTrace, id, recordedSpan, m.span.SpanID().String(),
+				recordedSender, m.sender.TraceID().String(), recordedSenderSpan, m.sender.SpanID().String())
+			return
+		}
+	}
+	w.WriteHeader(http.StatusNotFound)
+	s.answer(w, "jaeger-404.json")
+}
+
+func (s *stack) loki(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.messages {
+		if id := m.span.TraceID().String(); m.span.IsValid() && r.FormValue("query") == `{service_name="sockscope-demo"} | trace_id="`+id+`"` {
+			line := "message handled"
+			if s.leaks {
+				line = m.said
+			}
+			s.answer(w, "loki-streams.json", recordedTrace, id, recordedSpan, m.span.SpanID().String(), "message handled", line)
+			return
+		}
+	}
+	s.answer(w, "loki-empty.json")
+}
+
+func (s *stack) desk(w http.ResponseWriter, _ *http.Request) {
+	s.answer(w, "desk-inbox.json", "2026-11-22T02:40:00Z", time.Now().Format(time.RFC3339Nano))
+}
+
+// answer writes a recorded answer, with what a test replaces in it replaced
+// first and the actual values after that.
+func (s *stack) answer(w http.ResponseWriter, name string, replaced ...string) {
+	if other := s.instead[name]; other != "" {
+		name = other
+	}
+	text, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		s.t.Error(err)
+	}
+	out := strings.NewReplacer(s.edit[name]...).Replace(string(text))
+	_, _ = w.Write([]byte(strings.NewReplacer(replaced...).Replace(out)))
+}
+
+// The faults that tests give to a stack.
+
+func broken(component string, h http.HandlerFunc) func(*stack) {
+	return func(s *stack) { s.handler[component] = h }
+}
+
+func edited(recording string, replaced ...string) func(*stack) {
+	return func(s *stack) { s.edit[recording] = replaced }
+}
+
+func swapped(recording, other string) func(*stack) {
+	return func(s *stack) { s.instead[recording] = other }
+}
+
+func hangs(w http.ResponseWriter, r *http.Request) {
+	select {
+	case <-r.Context().Done():
+	case <-time.After(30 * time.Second):
+	}
+}
+
+func saysNonsense(w http.ResponseWriter, _ *http.Request) {
+	_, _ = w.Write([]byte("<html>\x1b[31mnot what you think</html>"))
+}
+
+func failsInside(w http.ResponseWriter, _ *http.Request) {
+	w.WriteHeader(http.StatusInternalServerError)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": "out of memory"})
+}
