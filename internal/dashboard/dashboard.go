@@ -1,0 +1,117 @@
+// Package dashboard reads Grafana dashboards as far as it takes to check them,
+// and to run their queries, without a Grafana.
+package dashboard
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+)
+
+// Dashboard is a dashboard in Grafana's Classic JSON model.
+type Dashboard struct {
+	UID         string      `json:"uid"`
+	Title       string      `json:"title"`
+	Schema      int         `json:"schemaVersion"`
+	Editable    bool        `json:"editable"`
+	Panels      []Panel     `json:"panels"`
+	Templating  Templating  `json:"templating"`
+	Annotations Annotations `json:"annotations"`
+}
+
+// Panel is one panel, or a row with the panels that are folded into it.
+type Panel struct {
+	ID          int         `json:"id"`
+	Type        string      `json:"type"`
+	Title       string      `json:"title"`
+	Description string      `json:"description"`
+	Datasource  *Datasource `json:"datasource"`
+	Grid        Grid        `json:"gridPos"`
+	Targets     []Target    `json:"targets"`
+	FieldConfig struct {
+		Defaults struct {
+			Unit string `json:"unit"`
+		} `json:"defaults"`
+	} `json:"fieldConfig"`
+	Panels []Panel `json:"panels"`
+}
+
+// Grid is where a panel stands: the dashboard is 24 units wide.
+type Grid struct {
+	X int `json:"x"`
+	Y int `json:"y"`
+	W int `json:"w"`
+	H int `json:"h"`
+}
+
+// Target is one query of a panel.
+type Target struct {
+	Ref        string      `json:"refId"`
+	Datasource *Datasource `json:"datasource"`
+	Expr       string      `json:"expr"`
+}
+
+// Datasource refers to a data source by its uid, or by a variable that has it.
+type Datasource struct {
+	Type string `json:"type"`
+	UID  string `json:"uid"`
+}
+
+// Templating holds the variables that the reader of a dashboard sets.
+type Templating struct {
+	List []Variable `json:"list"`
+}
+
+// Variable is one of them. Query says where its values come from: for the type
+// "datasource" it is the type of data source, otherwise a query.
+type Variable struct {
+	Name       string          `json:"name"`
+	Type       string          `json:"type"`
+	Datasource *Datasource     `json:"datasource"`
+	Query      json.RawMessage `json:"query"`
+	AllValue   string          `json:"allValue"`
+	Current    struct {
+		Value any `json:"value"`
+	} `json:"current"`
+}
+
+// Annotations holds the queries whose results are drawn across all panels.
+type Annotations struct {
+	List []struct {
+		Name       string      `json:"name"`
+		Datasource *Datasource `json:"datasource"`
+		Expr       string      `json:"expr"`
+	} `json:"list"`
+}
+
+// Load reads the dashboard in the file at path.
+func Load(path string) (*Dashboard, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the dashboard: %w", err)
+	}
+	d := new(Dashboard)
+	if err := json.Unmarshal(content, d); err != nil {
+		return nil, fmt.Errorf("decode the dashboard %s: %w", path, err)
+	}
+	if d.UID == "" || len(d.Panels) == 0 {
+		return nil, fmt.Errorf("dashboard %s has no uid or no panels: is it one in the Classic JSON model?", path)
+	}
+	return d, nil
+}
+
+// AllPanels returns the panels of the dashboard, also those in folded rows, but
+// not the rows.
+func (d *Dashboard) AllPanels() []Panel { return unfold(d.Panels) }
+
+func unfold(panels []Panel) []Panel {
+	var all []Panel
+	for _, p := range panels {
+		if p.Type == "row" {
+			all = append(all, unfold(p.Panels)...)
+			continue
+		}
+		all = append(all, p)
+	}
+	return all
+}

@@ -1,0 +1,60 @@
+package dashboard
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+)
+
+// Query is a query of a panel, ready to be run.
+type Query struct {
+	Panel      string // the panel's title
+	Ref        string // tells apart the queries of one panel
+	Datasource string // the type of data source that can run it, such as prometheus or loki
+	Expr       string
+}
+
+// String names the query for people.
+func (q Query) String() string { return fmt.Sprintf("%s (%s): %s", q.Panel, q.Ref, q.Expr) }
+
+// Queries returns the queries of all panels, in the dashboard's order. The
+// values replace the variables in them: those of the dashboard, and those that
+// Grafana sets itself, such as __rate_interval. It is an error when a query
+// needs one that is not there, or when a panel has no query.
+func (d *Dashboard) Queries(values map[string]string) ([]Query, error) {
+	var queries []Query
+	for _, panel := range d.AllPanels() {
+		if len(panel.Targets) == 0 {
+			return nil, fmt.Errorf("panel %q has no query", panel.Title)
+		}
+		for _, target := range panel.Targets {
+			source := cmp.Or(target.Datasource, panel.Datasource)
+			if source == nil || source.Type == "" || target.Expr == "" {
+				return nil, fmt.Errorf("query %s of panel %q has no data source or no expression", target.Ref, panel.Title)
+			}
+			expr, err := substitute(target.Expr, values)
+			if err != nil {
+				return nil, fmt.Errorf("query %s of panel %q: %w", target.Ref, panel.Title, err)
+			}
+			queries = append(queries, Query{panel.Title, target.Ref, source.Type, expr})
+		}
+	}
+	return queries, nil
+}
+
+// Grafana writes a variable as $name, ${name}, ${name:format} or [[name]].
+var variable = regexp.MustCompile(`\$(\w+)|\$\{(\w+)(?::\w+)?\}|\[\[(\w+)\]\]`)
+
+func substitute(expr string, values map[string]string) (string, error) {
+	var missing error
+	replaced := variable.ReplaceAllStringFunc(expr, func(found string) string {
+		groups := variable.FindStringSubmatch(found)
+		name := cmp.Or(groups[1:]...)
+		value, ok := values[name]
+		if !ok && missing == nil {
+			missing = fmt.Errorf("no value for the variable %s", name)
+		}
+		return value
+	})
+	return replaced, missing
+}
