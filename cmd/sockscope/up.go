@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/sockscope/sockscope/internal/check"
 	"github.com/sockscope/sockscope/internal/component"
 	"github.com/sockscope/sockscope/internal/endpoint"
 	"github.com/sockscope/sockscope/internal/stack"
@@ -92,7 +94,10 @@ func runUp(cmd *cobra.Command, f upFlags) error {
 		At:         at,
 		AlertSpeed: f.alertSpeed,
 		Store:      store,
-		Display:    stack.NewDisplay(os.Stdout),
+		Prove: func(ctx context.Context) error {
+			return check.Run(ctx, check.Local(f.portOffset), check.Printer(os.Stdout, wantsColour(os.Stdout)))
+		},
+		Display: stack.NewDisplay(os.Stdout),
 	})
 }
 
