@@ -26,9 +26,16 @@ type Inbox struct {
 	started time.Time
 
 	mu      sync.Mutex
-	kept    []Notification // oldest first
+	kept    []entry // oldest first
 	bytes   int
 	journal *journal // nil when nothing is kept on disk
+}
+
+// entry is a notification as it is kept, with what every look at it needs.
+type entry struct {
+	Notification
+	group string
+	size  int
 }
 
 // Open returns an inbox with what an earlier one left in the directory. An empty
@@ -85,7 +92,7 @@ func (in *Inbox) Add(n Notification) Notification {
 	}
 	in.keep(n)
 	if in.journal != nil {
-		in.journal.append(n, in.kept, in.log)
+		in.journal.append(n, in.all, in.log)
 	}
 	return n
 }
@@ -118,9 +125,9 @@ func (in *Inbox) relate(n *Notification) {
 func (in *Inbox) state(group string) (State, Notification) {
 	var state State
 	var last Notification
-	for _, n := range in.kept {
-		if n.Accepted && n.groupID() == group {
-			state, last = state.after(n.Outcome), n
+	for _, e := range in.kept {
+		if e.Accepted && e.group == group {
+			state, last = state.after(e.Outcome), e.Notification
 		}
 	}
 	return state, last
@@ -128,12 +135,13 @@ func (in *Inbox) state(group string) (State, Notification) {
 
 // keep appends a notification and drops what is then too much.
 func (in *Inbox) keep(n Notification) {
-	in.kept = append(in.kept, n)
-	in.bytes += n.size()
-	same := func(o Notification) bool { return o.Accepted == n.Accepted && o.groupID() == n.groupID() }
+	added := entry{n, n.groupID(), n.size()}
+	in.kept = append(in.kept, added)
+	in.bytes += added.size
+	same := func(e entry) bool { return e.Accepted && e.group == added.group }
 	limit := maxPerGroup
 	if !n.Accepted {
-		same = func(o Notification) bool { return !o.Accepted }
+		same = func(e entry) bool { return !e.Accepted }
 		limit = maxRejected
 	}
 	if count(in.kept, same) > limit {
@@ -149,15 +157,14 @@ func (in *Inbox) keep(n Notification) {
 func (in *Inbox) leastWanted() int {
 	last := map[string]int{}
 	states := map[string]State{}
-	for i, n := range in.kept {
-		if n.Accepted {
-			id := n.groupID()
-			last[id], states[id] = i, states[id].after(n.Outcome)
+	for i, e := range in.kept {
+		if e.Accepted {
+			last[e.group], states[e.group] = i, states[e.group].after(e.Outcome)
 		}
 	}
-	for i, n := range in.kept {
-		id := n.groupID()
-		if !n.Accepted || last[id] != i || states[id] != StateOpen && states[id] != StateAcknowledged {
+	for i, e := range in.kept {
+		state := states[e.group]
+		if !e.Accepted || last[e.group] != i || state != StateOpen && state != StateAcknowledged {
 			return i
 		}
 	}
@@ -165,7 +172,7 @@ func (in *Inbox) leastWanted() int {
 }
 
 func (in *Inbox) drop(i int) {
-	in.bytes -= in.kept[i].size()
+	in.bytes -= in.kept[i].size
 	in.kept = slices.Delete(in.kept, i, i+1)
 }
 
@@ -174,9 +181,9 @@ func (in *Inbox) Notifications() []Notification {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	list := make([]Notification, 0, len(in.kept))
-	for _, n := range slices.Backward(in.kept) {
-		n.Body = ""
-		list = append(list, n)
+	for _, e := range slices.Backward(in.kept) {
+		e.Body = ""
+		list = append(list, e.Notification)
 	}
 	return list
 }
@@ -186,17 +193,26 @@ func (in *Inbox) Notifications() []Notification {
 func (in *Inbox) Notification(id string) (Notification, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	i := slices.IndexFunc(in.kept, func(n Notification) bool { return n.ID == id })
+	i := slices.IndexFunc(in.kept, func(e entry) bool { return e.ID == id })
 	if i < 0 {
 		return Notification{}, fs.ErrNotExist
 	}
-	return in.kept[i], nil
+	return in.kept[i].Notification, nil
 }
 
-func count(list []Notification, is func(Notification) bool) int {
+// all hands out every notification, oldest first.
+func (in *Inbox) all(yield func(Notification) bool) {
+	for _, e := range in.kept {
+		if !yield(e.Notification) {
+			return
+		}
+	}
+}
+
+func count(list []entry, is func(entry) bool) int {
 	total := 0
-	for _, n := range list {
-		if is(n) {
+	for _, e := range list {
+		if is(e) {
 			total++
 		}
 	}

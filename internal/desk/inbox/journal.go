@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -105,7 +106,7 @@ func readLine(r *bufio.Reader) (line []byte, tooLong bool, err error) {
 // append writes one more notification; kept is the whole inbox with it, for when
 // the file has to be written anew. It keeps the error instead of returning it,
 // because the inbox goes on without its copy.
-func (j *journal) append(n Notification, kept []Notification, log *slog.Logger) {
+func (j *journal) append(n Notification, kept iter.Seq[Notification], log *slog.Logger) {
 	if j.closed || j.err != nil && time.Since(j.tried) < retryDisk {
 		return
 	}
@@ -136,7 +137,7 @@ func (j *journal) write(n Notification) error {
 
 // rewrite replaces the file by one that holds exactly what is kept. The old file
 // stays until the new one is complete.
-func (j *journal) rewrite(kept []Notification) error {
+func (j *journal) rewrite(kept iter.Seq[Notification]) error {
 	next, err := os.OpenFile(j.path+".next", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("rewrite %s: %w", j.path, err)
@@ -155,10 +156,10 @@ func (j *journal) rewrite(kept []Notification) error {
 	return old.Close()
 }
 
-func writeAll(w io.Writer, kept []Notification) error {
+func writeAll(w io.Writer, kept iter.Seq[Notification]) error {
 	buffered := bufio.NewWriter(w)
 	encoder := json.NewEncoder(buffered)
-	for _, n := range kept {
+	for n := range kept {
 		if err := encoder.Encode(n); err != nil {
 			return err
 		}
