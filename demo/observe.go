@@ -15,7 +15,7 @@ type observed struct {
 	observer *instrument.Observer
 	types    map[wire.Type]instrument.MessageType
 	other    instrument.MessageType
-	logger   *slog.Logger
+	logger   *slog.Logger // adds trace and session to what is logged with a message's context
 }
 
 func observe(cfg Config) (*observed, error) {
@@ -47,7 +47,7 @@ func observe(cfg Config) (*observed, error) {
 		observer: observer,
 		types:    make(map[wire.Type]instrument.MessageType),
 		other:    observer.MessageType("other"),
-		logger:   cfg.Logger,
+		logger:   slog.New(instrument.NewLogHandler(cfg.Logger.Handler())).With("namespace", Namespace),
 	}
 	for _, t := range wire.Types() {
 		o.types[t] = observer.MessageType(string(t))

@@ -1,0 +1,353 @@
+package demo
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/google/go-cmp/cmp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/sockscope/sockscope/demo/wire"
+)
+
+func TestConversation(t *testing.T) {
+	f := start(t, Config{})
+	ada, ben, eve := f.dial("Ada"), f.dial("Ben"), f.dial("Eve")
+	ada.join("lobby")
+	eve.join("cellar")
+	ben.join("lobby")
+	if _, p := expect[wire.PresencePayload](ada, wire.TypeJoined); p != (wire.PresencePayload{Room: "lobby", User: "Ben"}) {
+		t.Errorf("Ada is told %+v", p)
+	}
+
+	id := ada.send(wire.TypeMessage, wire.MessagePayload{Room: "lobby", Text: "hello"})
+	acked, ack := expect[wire.AckPayload](ada, wire.TypeAck)
+	if acked.MessageID != id || !ack.Success || ack.SavedID == "" || acked.Traceparent != "" {
+		t.Errorf("ack %+v of %s with trace %q, want success for %s and no trace", ack, acked.MessageID, acked.Traceparent, id)
+	}
+	want := wire.MessagePayload{Room: "lobby", Text: "hello", From: "Ada", SavedID: ack.SavedID}
+	for _, c := range []*client{ada, ben} {
+		env, got := expect[wire.MessagePayload](c, wire.TypeMessage)
+		if diff := cmp.Diff(want, got); diff != "" || env.MessageID != id {
+			t.Errorf("message %s (-want +got):\n%s", env.MessageID, diff)
+		}
+	}
+
+	ping := eve.send(wire.TypePing, nil) // and Eve has heard nothing before
+	if env, _ := expect[struct{}](eve, wire.TypePong); env.MessageID != ping {
+		t.Errorf("pong for %s, want %s", env.MessageID, ping)
+	}
+	ben.send(wire.TypeLeave, wire.LeavePayload{Room: "lobby"})
+	if _, ack := expect[wire.AckPayload](ben, wire.TypeAck); !ack.Success {
+		t.Errorf("leave: %+v", ack)
+	}
+	expect[wire.PresencePayload](ada, wire.TypeLeft)
+	ben.send(wire.TypeMessage, wire.MessagePayload{Room: "lobby", Text: "and yet"})
+	if _, ack := expect[wire.AckPayload](ben, wire.TypeAck); ack.Success || ack.Error != wire.CodeNotInRoom {
+		t.Errorf("a message from outside: %+v", ack)
+	}
+	ben.write(websocket.MessageText, []byte("{"))
+	expect[wire.ErrorPayload](ben, wire.TypeError)
+	if err := ben.conn.Close(websocket.StatusNormalClosure, ""); err != nil {
+		t.Error(err)
+	}
+
+	f.awaitMetrics(map[string]float64{
+		"connections_total connected":        3,
+		"active_connections":                 2,
+		"disconnections_total remote normal": 1,
+		"errors_total decode":                1,
+		"messages_total receive join":        3,
+		"messages_total receive leave":       1,
+		"messages_total receive message":     2,
+		"messages_total receive ping":        1,
+		"messages_total receive other":       1,
+		"messages_total transmit ack":        6,
+		"messages_total transmit joined":     1,
+		"messages_total transmit left":       1,
+		"messages_total transmit message":    2,
+		"messages_total transmit pong":       1,
+		"messages_total transmit error":      1,
+		"messages_total transmit room_users": 3,
+		"message_duration_seconds join":      3,
+		"message_duration_seconds leave":     1,
+		"message_duration_seconds message":   2,
+		"message_duration_seconds ping":      1,
+	}, "websocket_connections_total", "websocket_active_connections", "websocket_disconnections_total", "websocket_errors_total",
+		"websocket_messages_total", "websocket_message_duration_seconds", "websocket_messages_dropped_total", "instrument_label_overflow_total")
+}
+
+func TestTracesAndRecords(t *testing.T) {
+	spans := tracetest.NewSpanRecorder()
+	f := start(t, Config{SampleRatio: 1, TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))})
+	ada := f.dial("Ada")
+	ada.join("lobby")
+	const secret = "nobody else's business"
+	ada.send(wire.TypeMessage, wire.MessagePayload{Room: "lobby", Text: secret})
+	ack, _ := expect[wire.AckPayload](ada, wire.TypeAck)
+	delivered, _ := expect[wire.MessagePayload](ada, wire.TypeMessage)
+	if ack.Traceparent == "" || delivered.Traceparent != ack.Traceparent {
+		t.Fatalf("ack has trace %q, the delivered message %q: want the same", ack.Traceparent, delivered.Traceparent)
+	}
+
+	var span sdktrace.ReadOnlySpan
+	f.eventually(func() bool {
+		for _, s := range spans.Ended() {
+			if s.Name() == "websocket.message message" {
+				span = s
+			}
+		}
+		return span != nil
+	}, func() string { return "the message has no span" })
+	sc := span.SpanContext()
+	if want := "00-" + sc.TraceID().String() + "-" + sc.SpanID().String() + "-01"; ack.Traceparent != want {
+		t.Errorf("ack has trace %s, its span is %s", ack.Traceparent, want)
+	}
+
+	var handled map[string]any
+	f.eventually(func() bool {
+		for line := range strings.Lines(f.logs.String()) {
+			var record map[string]any
+			if err := json.Unmarshal([]byte(line), &record); err != nil {
+				t.Fatal(err)
+			}
+			if record["msg"] == "message handled" && record["type"] == "message" {
+				handled = record
+			}
+		}
+		return handled != nil
+	}, func() string { return "no record of the message:\n" + f.logs.String() })
+	if handled["trace_id"] != sc.TraceID().String() || handled["span_id"] != sc.SpanID().String() ||
+		handled["recipients"] != 1.0 || handled["session_id"] == nil || handled["namespace"] != "chat" {
+		t.Errorf("record %v, want trace %s and one recipient", handled, sc.TraceID())
+	}
+	if strings.Contains(f.logs.String(), secret) {
+		t.Error("the log has what was said")
+	}
+}
+
+func TestRefusedFrames(t *testing.T) {
+	f := start(t, Config{RoomsPerConnection: 1, RoomLimit: 2})
+	other := f.dial("other")
+	other.join("full")
+	frame := func(typ wire.Type, payload any) []byte {
+		made, err := wire.NewFrame(typ, "", payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made.Data
+	}
+	for name, tc := range map[string]struct {
+		typ    websocket.MessageType
+		data   []byte
+		answer wire.Type
+		code   wire.Code
+	}{
+		"binary":        {websocket.MessageBinary, []byte{1, 2, 3}, wire.TypeError, wire.CodeNotText},
+		"empty":         {websocket.MessageText, nil, wire.TypeError, wire.CodeBadJSON},
+		"not JSON":      {websocket.MessageText, []byte("hello"), wire.TypeError, wire.CodeBadJSON},
+		"no envelope":   {websocket.MessageText, []byte(`{}`), wire.TypeError, wire.CodeBadEnvelope},
+		"unknown type":  {websocket.MessageText, frame("dance", nil), wire.TypeError, wire.CodeUnknownType},
+		"server's type": {websocket.MessageText, frame(wire.TypeGoingAway, nil), wire.TypeError, wire.CodeUnknownType},
+		"no room":       {websocket.MessageText, frame(wire.TypeJoin, map[string]string{}), wire.TypeAck, wire.CodeBadPayload},
+		"second room":   {websocket.MessageText, frame(wire.TypeJoin, wire.JoinPayload{Room: "second"}), wire.TypeAck, wire.CodeTooManyRooms},
+		"outside":       {websocket.MessageText, frame(wire.TypeMessage, wire.MessagePayload{Room: "second", Text: "x"}), wire.TypeAck, wire.CodeNotInRoom},
+		"leave outside": {websocket.MessageText, frame(wire.TypeLeave, wire.LeavePayload{Room: "second"}), wire.TypeAck, wire.CodeNotInRoom},
+		"long text":     {websocket.MessageText, frame(wire.TypeMessage, wire.MessagePayload{Room: "first", Text: strings.Repeat("x", wire.MaxTextBytes+1)}), wire.TypeAck, wire.CodeBadPayload},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := f.dial("Ada")
+			c.join("first")
+			c.write(tc.typ, tc.data)
+			var code wire.Code
+			if tc.answer == wire.TypeError {
+				_, p := expect[wire.ErrorPayload](c, wire.TypeError)
+				code = p.Code
+			} else {
+				_, p := expect[wire.AckPayload](c, wire.TypeAck)
+				if p.Success || p.Reason == "" {
+					t.Errorf("ack %+v, want a refusal with its reason", p)
+				}
+				code = p.Error
+			}
+			if code != tc.code {
+				t.Errorf("code %q, want %q", code, tc.code)
+			}
+			// The connection goes on.
+			c.send(wire.TypePing, nil)
+			expect[struct{}](c, wire.TypePong)
+			_ = c.conn.Close(websocket.StatusNormalClosure, "")
+			f.eventually(func() bool { return f.chat.open() == 1 }, func() string { return "the connection stays open" })
+		})
+	}
+
+	holder := f.dial("holder")
+	holder.join("first")
+	late := f.dial("late")
+	late.send(wire.TypeJoin, wire.JoinPayload{Room: "third"})
+	if _, ack := expect[wire.AckPayload](late, wire.TypeAck); ack.Error != wire.CodeServerFull {
+		t.Errorf("a room too many: %+v, want %s", ack, wire.CodeServerFull)
+	}
+}
+
+func TestOversizeCloses(t *testing.T) {
+	f := start(t, Config{})
+	c := f.dial("Ada")
+	c.write(websocket.MessageText, []byte(strings.Repeat(" ", wire.MaxFrameBytes+1)))
+	if err := c.ended(); websocket.CloseStatus(err) != websocket.StatusMessageTooBig {
+		t.Errorf("ended by %v, want 1009", err)
+	}
+	f.awaitMetrics(map[string]float64{"disconnections_total local message_too_big": 1, "errors_total read": 1},
+		"websocket_disconnections_total", "websocket_errors_total", "websocket_active_connections")
+}
+
+func TestRefusedHandshakes(t *testing.T) {
+	f := start(t, Config{ConnectionLimit: 1})
+	refused := func(path string, header http.Header, want int) {
+		t.Helper()
+		_, resp, err := websocket.Dial(t.Context(), f.http.URL+path, &websocket.DialOptions{HTTPHeader: header})
+		if err == nil || resp == nil || resp.StatusCode != want {
+			t.Fatalf("%s: %v (%v), want status %d", path, resp, err, want)
+		}
+	}
+	refused("/ws?name=a%0Ab", nil, http.StatusBadRequest)
+	refused("/ws?name="+strings.Repeat("x", wire.MaxNameRunes+1), nil, http.StatusBadRequest)
+	refused("/ws", http.Header{"Origin": {"https://elsewhere.example"}}, http.StatusForbidden)
+	if code, _ := f.do(http.MethodGet, "/ws", ""); code != http.StatusUpgradeRequired {
+		t.Errorf("a plain GET: %d, want 426", code)
+	}
+	ada := f.dial("Ada")
+	refused("/ws", nil, http.StatusServiceUnavailable)
+	_ = ada.conn.Close(websocket.StatusNormalClosure, "")
+	f.eventually(func() bool { return f.chat.open() == 0 }, func() string { return "the connection stays" })
+	f.dial("Ben") // there is a place again
+	f.awaitMetrics(map[string]float64{
+		"connections_total bad_handshake": 3,
+		"connections_total forbidden":     1,
+		"connections_total over_capacity": 1,
+		"connections_total connected":     2,
+		"active_connections":              1,
+	}, "websocket_connections_total", "websocket_active_connections")
+}
+
+func TestHeartbeatTimeout(t *testing.T) {
+	f := start(t, Config{Heartbeat: 500 * time.Millisecond})
+	alive, dead := f.dial("alive"), f.dial("dead")
+	answers := make(chan error, 1)
+	go func() { answers <- alive.ended() }() // reading is what answers pings
+	f.awaitMetrics(map[string]float64{
+		"disconnections_total network ping_timeout": 1,
+		"active_connections":                        1,
+		"errors_total timeout":                      1,
+	}, "websocket_disconnections_total", "websocket_errors_total", "websocket_active_connections")
+	if n := f.metrics("websocket_pings_total")["pings_total timeout"]; n != 1 {
+		t.Errorf("%v pings timed out, want 1", n)
+	}
+	_ = dead.ended()
+	select {
+	case err := <-answers:
+		t.Errorf("the connection that answers ended too: %v", err)
+	default:
+	}
+	f.shutdown(patience)
+	<-answers
+}
+
+func TestSlowConsumer(t *testing.T) {
+	f := start(t, Config{SendQueue: 4})
+	slow, quick := f.dial("slow"), f.dial("quick")
+	slow.join("lobby")
+	quick.join("lobby")
+	text := strings.Repeat("x", wire.MaxTextBytes)
+	sent := 0.0
+	f.eventually(func() bool {
+		for range 100 {
+			quick.send(wire.TypeMessage, wire.MessagePayload{Room: "lobby", Text: text})
+			expect[wire.AckPayload](quick, wire.TypeAck)
+			// Once the slow consumer is gone, the room is told in between.
+			if env, err := quick.read(patience); err != nil || env.Type == wire.TypeLeft {
+				expect[wire.MessagePayload](quick, wire.TypeMessage)
+			}
+			sent++
+		}
+		return len(f.metrics("websocket_messages_dropped_total")) > 0
+	}, func() string { return "the slow consumer is never found" })
+	f.eventually(func() bool { return f.chat.open() == 1 }, func() string { return "the slow consumer stays" })
+	if err := slow.ended(); err == nil {
+		t.Error("no error where the connection ends")
+	}
+	if left, _ := expect[wire.PresencePayload](quick, wire.TypeLeft); left.Type != wire.TypeLeft {
+		t.Error("the room is not told")
+	}
+	got := f.metrics("websocket_disconnections_total", "websocket_messages_dropped_total", "websocket_messages_total")
+	if got["disconnections_total local slow_consumer"] != 1 {
+		t.Errorf("disconnections: %v", got)
+	}
+	// Every message was written or dropped, for each of the two.
+	written, dropped := got["messages_total transmit message"], got["messages_dropped_total queue_full"]+got["messages_dropped_total slow_consumer"]
+	if written+dropped != 2*sent {
+		t.Errorf("%v written and %v dropped of %v to two members", written, dropped, sent)
+	}
+}
+
+func TestConfigRefuses(t *testing.T) {
+	for name, cfg := range map[string]Config{
+		"connection limit": {ConnectionLimit: -1},
+		"heartbeat":        {Heartbeat: -time.Second},
+		"sample ratio":     {SampleRatio: 1.5},
+	} {
+		if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), "give") {
+			t.Errorf("%s: %v, want an error that says what to give", name, err)
+		}
+	}
+}
+
+func TestPageIsClosed(t *testing.T) {
+	f := start(t, Config{TraceURL: `http://127.0.0.1:8090/trace/"><script>`})
+	for path, want := range map[string]string{"/": "text/html", "/chat.js": "text/javascript", "/socket.js": "text/javascript", "/chat.css": "text/css", "/icon.svg": "image/svg"} {
+		resp, err := f.http.Client().Get(f.http.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if got := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %d %s, want %s", path, resp.StatusCode, got, want)
+		}
+		if policy := resp.Header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'") {
+			t.Errorf("%s has policy %q", path, policy)
+		}
+	}
+	if _, body := f.do(http.MethodGet, "/", ""); strings.Contains(body, `"><script>`) {
+		t.Error("the trace URL is not escaped")
+	}
+	if code, _ := f.do(http.MethodGet, "/page.go", ""); code != http.StatusNotFound {
+		t.Errorf("/page.go: %d, want 404", code)
+	}
+}
+
+func TestQueue(t *testing.T) {
+	q := newQueue(1)
+	if err := q.put(wire.Frame{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.put(wire.Frame{}); !errors.Is(err, errQueueFull) {
+		t.Errorf("a full queue: %v", err)
+	}
+	q.close()
+	q.close()
+	if err := q.put(wire.Frame{}); !errors.Is(err, errQueueClosed) {
+		t.Errorf("a closed queue: %v", err)
+	}
+	if _, more := <-q.frames; !more {
+		t.Error("what was queued before the end is lost")
+	}
+	if _, more := <-q.frames; more {
+		t.Error("a closed queue does not end")
+	}
+}
