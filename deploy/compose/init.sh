@@ -17,17 +17,18 @@ if [ ! -e "$password" ]; then
     mv "$password.new" "$password"
 fi
 
-# Secrets of the user's own are copied for the one who has to read them, so that
-# nobody else needs to be able to.
+# Secrets of one's own replace the desk's. They are copied for the one user who
+# has to read them, so that the originals need to be readable by nobody else.
 if [ -d /secrets ]; then
-    for name in pagerduty_routing_key slack_api_url webhook_url watchdog_url; do
-        if [ ! -s "/secrets/$name" ]; then
-            echo "The folder named by SOCKSCOPE_SECRETS has no $name, or it is empty." >&2
-            exit 1
-        fi
-        rm -f "/volumes/alertmanager-secrets/$name"
-        cp "/secrets/$name" "/volumes/alertmanager-secrets/$name"
-        chmod 400 "/volumes/alertmanager-secrets/$name"
-        chown 65534:65534 "/volumes/alertmanager-secrets/$name"
+    if [ ! -s /secrets/pagerduty_routing_key ]; then
+        echo "No pagerduty_routing_key in the folder that SOCKSCOPE_SECRETS names, or an empty one." >&2
+        exit 1
+    fi
+    for secret in /secrets-of-the-desk/* /secrets/*; do
+        copy="/volumes/alertmanager-secrets/${secret##*/}"
+        cp "$secret" "$copy.new"
+        chmod 400 "$copy.new"
+        chown 65534:65534 "$copy.new"
+        mv "$copy.new" "$copy"
     done
 fi

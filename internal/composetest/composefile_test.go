@@ -1,0 +1,167 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/sockscope/sockscope/internal/component"
+	"github.com/sockscope/sockscope/internal/endpoint"
+)
+
+// service is what these tests look at in a service of the compose file.
+type service struct {
+	Image       string            `yaml:"image"`
+	Restart     string            `yaml:"restart"`
+	ReadOnly    bool              `yaml:"read_only"`
+	CapDrop     []string          `yaml:"cap_drop"`
+	SecurityOpt []string          `yaml:"security_opt"`
+	Environment map[string]string `yaml:"environment"`
+	MemLimit    string            `yaml:"mem_limit"`
+	Ports       []string          `yaml:"ports"`
+	Volumes     []string          `yaml:"volumes"`
+	Logging     struct {
+		Options map[string]string `yaml:"options"`
+	} `yaml:"logging"`
+	Healthcheck map[string]any `yaml:"healthcheck"`
+}
+
+func composeFile(t *testing.T) (services map[string]service, text string) {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("..", "..", "docker-compose.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Version  any                `yaml:"version"`
+		Services map[string]service `yaml:"services"`
+	}
+	if err := yaml.Unmarshal(content, &file); err != nil {
+		t.Fatal(err)
+	}
+	if file.Version != nil {
+		t.Error("the obsolete version: is set")
+	}
+	if len(file.Services) == 0 {
+		t.Fatal("no services found")
+	}
+	return file.Services, string(content)
+}
+
+// endsByItself are the services that run once at the start.
+var endsByItself = []string{"init", "otel-collector-ready"}
+
+func TestServicesAreConfined(t *testing.T) {
+	services, _ := composeFile(t)
+	for name, s := range services {
+		if !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Equal(s.SecurityOpt, []string{"no-new-privileges:true"}) {
+			t.Errorf("%s is not confined like the others", name)
+		}
+		if s.Logging.Options["max-size"] == "" || s.Logging.Options["max-file"] == "" {
+			t.Errorf("%s: its log is not rotated", name)
+		}
+		if s.MemLimit == "" {
+			t.Errorf("%s has no memory limit", name)
+		}
+		for _, port := range s.Ports {
+			if !strings.HasPrefix(port, "127.0.0.1:") {
+				t.Errorf("%s publishes %s to other machines", name, port)
+			}
+		}
+		for _, volume := range s.Volumes {
+			if strings.HasPrefix(volume, "./") && !strings.HasSuffix(volume, ":ro") {
+				t.Errorf("%s can write to %s", name, volume)
+			}
+		}
+	}
+}
+
+func TestServicesStayUp(t *testing.T) {
+	services, _ := composeFile(t)
+	for name, s := range services {
+		if slices.Contains(endsByItself, name) {
+			if s.Restart != "no" {
+				t.Errorf("%s ends by itself, and is started again", name)
+			}
+			continue
+		}
+		if s.Restart != "unless-stopped" {
+			t.Errorf("%s is not restarted", name)
+		}
+		limit, soft := mebibytes(t, s.MemLimit), mebibytes(t, s.Environment["GOMEMLIMIT"])
+		if share := float64(soft) / float64(limit); share < 0.8 || share > 0.9 {
+			t.Errorf("%s: GOMEMLIMIT is %.0f %% of its memory limit, want 80 to 90", name, share*100)
+		}
+		if len(s.Healthcheck) == 0 && name != "otel-collector" { // which otel-collector-ready waits for
+			t.Errorf("%s has no health check", name)
+		}
+	}
+}
+
+func mebibytes(t *testing.T, size string) (n int) {
+	t.Helper()
+	number := strings.TrimRight(size, "MiBm")
+	for _, digit := range number {
+		if digit < '0' || digit > '9' {
+			t.Fatalf("size %q is not in mebibytes", size)
+		}
+		n = n*10 + int(digit-'0')
+	}
+	return n
+}
+
+func TestVersionsAreThoseOfTheNativeBuild(t *testing.T) {
+	services, _ := composeFile(t)
+	for _, c := range component.Services() {
+		name := c.Name
+		if name == "otelcol" {
+			name = "otel-collector"
+		}
+		if image := services[name].Image; strings.TrimPrefix(image[strings.LastIndexByte(image, ':')+1:], "v") != c.Version {
+			t.Errorf("%s: the compose file has %s, the native build %s", name, image, c.Version)
+		}
+	}
+}
+
+// Every published port is one that package endpoint knows, with the same
+// default, and can be moved.
+func TestPublishedPorts(t *testing.T) {
+	services, text := composeFile(t)
+	published := publishedPorts(endpoint.Local(0))
+	ports := 0
+	for _, s := range services {
+		ports += len(s.Ports)
+	}
+	if ports != len(published) {
+		t.Errorf("%d ports are published, %d are known", ports, len(published))
+	}
+	for variable, address := range published {
+		_, port, _ := strings.Cut(address, ":")
+		if !strings.Contains(text, "127.0.0.1:${"+variable+":-"+port+"}:"+port+`"`) {
+			t.Errorf("port %s is not published so that %s moves it", port, variable)
+		}
+	}
+}
+
+func TestEveryImageButGrafanasCanBeMade(t *testing.T) {
+	services, _ := composeFile(t)
+	base, err := baseImage(filepath.Join("..", "..", "Dockerfile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	references := []string{base}
+	for name, s := range services {
+		if name != "grafana" && !strings.HasPrefix(s.Image, "sockscope/") {
+			references = append(references, s.Image)
+		}
+	}
+	for _, reference := range references {
+		if _, ok := imageFor(reference); !ok {
+			t.Errorf("no image can be made in place of %s", reference)
+		}
+	}
+}
