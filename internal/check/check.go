@@ -79,13 +79,11 @@ func Run(ctx context.Context, cfg Config, report func(Result)) error {
 	if err := cfg.validate(); err != nil {
 		return err
 	}
-	limited, cancel := context.WithTimeout(ctx, cfg.Timeout)
-	defer cancel()
 	r := newRun(cfg)
 	defer r.http.CloseIdleConnections()
-
 	var background sync.WaitGroup
 	defer background.Wait()
+	limited, cancel := context.WithTimeout(ctx, cfg.Timeout)
 	defer cancel() // before the wait: the conversation ends when nobody follows it any more
 	background.Go(func() { r.measure(limited) })
 	background.Go(func() { r.talk(limited) })
@@ -96,16 +94,12 @@ func Run(ctx context.Context, cfg Config, report func(Result)) error {
 		background.Go(func() { results <- s.follow(limited) })
 	}
 	var failed []string
-	skipped := 0
 	for range steps {
 		result := <-results
 		if ctx.Err() != nil {
 			continue // interrupted: what is still under way has not failed
 		}
-		switch {
-		case result.Skipped:
-			skipped++
-		case !result.OK:
+		if !result.OK && !result.Skipped {
 			failed = append(failed, result.Name)
 		}
 		report(result)
@@ -114,12 +108,11 @@ func Run(ctx context.Context, cfg Config, report func(Result)) error {
 		return fmt.Errorf("check interrupted: %w", err)
 	}
 	if len(failed) > 0 {
-		return fmt.Errorf("%w: of %d steps %d failed (%s) and %d could not be tried",
-			ErrBroken, len(steps), len(failed), strings.Join(failed, ", "), skipped)
+		return fmt.Errorf("%w: %s", ErrBroken, strings.Join(failed, ", "))
 	}
 	return nil
 }
 
 // ErrBroken is what Run's error wraps when steps failed, as opposed to a check
 // that could not be made.
-var ErrBroken = errors.New("the path through the stack is broken")
+var ErrBroken = errors.New("the path through the stack is broken at these steps")

@@ -3,6 +3,7 @@ package check
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -34,17 +35,19 @@ func (r *run) tryExemplar(ctx context.Context) (string, error) {
 		return "", e.lacks("Prometheus has no exemplar of the message duration since this check began")
 	}
 	for _, x := range found[:min(len(found), maxLookups)] {
-		if _, _, err = r.messageSpan(ctx, spanRef{TraceID: x.Labels.TraceID, SpanID: x.Labels.SpanID}); err != nil {
-			err = fmt.Errorf("an exemplar's trace: %w", err)
-			continue
+		_, _, err = r.messageSpan(ctx, spanRef{TraceID: x.Labels.TraceID, SpanID: x.Labels.SpanID})
+		switch {
+		case errors.Is(err, errNotThere):
+			continue // a busy service may have lost this one
+		case err != nil:
+			return "", fmt.Errorf("an exemplar's trace: %w", err)
+		case r.isOurs(x.Labels.TraceID):
+			return "an exemplar of our own message leads to trace " + x.Labels.TraceID, nil
+		default:
+			return "an exemplar of another message leads to trace " + x.Labels.TraceID, nil
 		}
-		whose := "of another message"
-		if r.isOurs(x.Labels.TraceID) {
-			whose = "of our own message"
-		}
-		return fmt.Sprintf("an exemplar %s leads to trace %s", whose, x.Labels.TraceID), nil
 	}
-	return "", err
+	return "", fmt.Errorf("an exemplar's trace: %w", err)
 }
 
 // exemplars returns those of the classic buckets and of the native histogram

@@ -70,7 +70,7 @@ func (r *run) tryMetrics(ctx context.Context) (string, error) {
 	}
 	active := open.increase(nil, r.answered.at)
 	if active < 1 {
-		return "", e.lacks("websocket_active_connections is %v although our connection is open", active)
+		return "", e.lacks("websocket_active_connections is %v although our connection is open: %s", active, open.newest(r.answered.at))
 	}
 	return fmt.Sprintf("websocket_messages_total +%v, websocket_connections_total +%v, websocket_active_connections %v", messages, connections, active), nil
 }
@@ -82,9 +82,26 @@ func (r *run) moved(ctx context.Context, counter string) (float64, error) {
 	}
 	by := after.increase(r.before, r.answered.at)
 	if by < 1 {
-		return 0, e.lacks("%s has not moved in a scrape since the demo answered", counter)
+		return 0, e.lacks("%s has not moved: %s", counter, after.newest(r.answered.at))
 	}
 	return by, nil
+}
+
+// newest tells how old the counters are at a moment.
+func (c counters) newest(now time.Time) string {
+	if len(c) == 0 {
+		return "Prometheus has not seen it in the last minutes"
+	}
+	var newest time.Time
+	for _, s := range c {
+		if s.at.After(newest) {
+			newest = s.at
+		}
+	}
+	if age := now.Sub(newest); age > 0 {
+		return fmt.Sprintf("the newest scrape is from %v before the demo answered", age.Round(time.Millisecond))
+	}
+	return "scrapes since the demo answered show no change"
 }
 
 // increase sums how far the counters that were scraped since then have moved. A

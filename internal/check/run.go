@@ -63,7 +63,7 @@ func (r *run) steps() []step {
 			next: "is the demo running? its /healthz and its log say more",
 		},
 		{
-			name: "sample", after: r.answered, reaches: r.sampled, every: 50 * time.Millisecond, try: r.trySample,
+			name: "sample", after: r.answered, reaches: r.sampled, every: 20 * time.Millisecond, try: r.trySample,
 			next: "the demo's sample ratio, its cap on spans per second under other load, and OTEL_TRACES_EXPORTER or OTEL_SDK_DISABLED in its environment",
 		},
 		{

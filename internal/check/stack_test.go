@@ -45,6 +45,7 @@ type stack struct {
 	// Faults, set before the stack is used.
 	refuse  bool                        // the demo acknowledges with an error
 	mute    bool                        // the demo acknowledges nothing
+	frozen  bool                        // the counters do not count
 	leaks   bool                        // the demo logs what was said
 	handler map[string]http.HandlerFunc // a component's name → what serves in its place
 	edit    map[string][]string         // a recording's name → texts to be replaced in it
@@ -136,7 +137,10 @@ func (s *stack) prometheus(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
-	count := s.counted + len(s.messages)
+	count := s.counted
+	if !s.frozen {
+		count += len(s.messages)
+	}
 	s.mu.Unlock()
 	switch {
 	case strings.HasPrefix(query, "histogram_quantile") && strings.Contains(query, "_bucket"):

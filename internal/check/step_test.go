@@ -36,9 +36,9 @@ func TestSteps(t *testing.T) {
 	}{
 		{"metrics", "metrics", nil, ""},
 		{"metrics of a demo that has served others", "metrics", func(s *stack) { s.counted = 686 }, ""},
-		{"counter stands still", "metrics", edited("prometheus-matrix.json", `1795315115.080,"688"`, `1795315115.080,"0"`), "websocket_messages_total{job=\"sockscope-demo\",direction=\"receive\",type=\"message\"} has not moved"},
-		{"no scrape since", "metrics", edited("prometheus-active.json", "1795315115.080", "1795315115.081"), "websocket_active_connections is 0"},
-		{"no series", "metrics", swapped("prometheus-matrix.json", "prometheus-empty.json"), "has not moved"},
+		{"counter stands still", "metrics", func(s *stack) { s.counted, s.frozen = 686, true }, "websocket_messages_total{job=\"sockscope-demo\",direction=\"receive\",type=\"message\"} has not moved: scrapes since the demo answered show no change"},
+		{"no scrape since", "metrics", edited("prometheus-active.json", `1795315115.080,"688"`, `1795315.081,"688"`), "websocket_active_connections is 0 although our connection is open: the newest scrape is from"},
+		{"no series", "metrics", swapped("prometheus-matrix.json", "prometheus-empty.json"), "has not moved: Prometheus has not seen it"},
 		{"sample in parts", "metrics", edited("prometheus-matrix.json", `,"688"]`, `]`), "something else than the JSON"},
 		{"sample not a number", "metrics", edited("prometheus-matrix.json", `"684"`, `"many"`), "something else than the JSON"},
 		{"Prometheus hangs", "metrics", broken("prometheus", hangs), "the counters before the first message are not known: Prometheus does not answer: nothing came back within"},
@@ -56,6 +56,7 @@ func TestSteps(t *testing.T) {
 		{"exemplar without trace", "exemplar", edited("prometheus-exemplars.json", recordedTrace, "5bf92f3577b34da6a3ce929d0e0e4736"), "an exemplar's trace: not in Jaeger: no trace 5bf9"},
 		{"exemplar without ids", "exemplar", edited("prometheus-exemplars.json", "trace_id", "tid"), "an exemplar's trace: "},
 		{"exemplar with another span", "exemplar", edited("prometheus-exemplars.json", recordedSpan, "ffffffffffffffff"), "has no span ffffffffffffffff"},
+		{"exemplar while Jaeger hangs", "exemplar", broken("jaeger", hangs), "an exemplar's trace: Jaeger does not answer"},
 		{"exemplars not as JSON", "exemplar", edited("prometheus-exemplars.json", "[", "("), "something else than the JSON"},
 
 		{"trace", "trace", nil, ""},
