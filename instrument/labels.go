@@ -30,12 +30,14 @@ const (
 	StatusError
 )
 
-var statusNames = []string{
-	other, "connected", "unauthorized", "forbidden", "rate_limited", "over_capacity", "bad_handshake", "draining", "error",
+func statusNames() []string {
+	return []string{
+		other, "connected", "unauthorized", "forbidden", "rate_limited", "over_capacity", "bad_handshake", "draining", "error",
+	}
 }
 
 // String returns the label value.
-func (s Status) String() string { return nameIn(statusNames, s) }
+func (s Status) String() string { return nameIn(statusNames(), s) }
 
 // Initiator says who ended a connection.
 type Initiator uint8
@@ -50,10 +52,12 @@ const (
 	InitiatorNetwork
 )
 
-var initiatorNames = []string{other, "local", "remote", "network"}
+func initiatorNames() []string {
+	return []string{other, "local", "remote", "network"}
+}
 
 // String returns the label value.
-func (i Initiator) String() string { return nameIn(initiatorNames, i) }
+func (i Initiator) String() string { return nameIn(initiatorNames(), i) }
 
 // CloseReason says why a connection ended. Its zero value is ReasonOther.
 type CloseReason uint8
@@ -94,13 +98,15 @@ const (
 	ReasonShutdown
 )
 
-var reasonNames = []string{
-	other, "normal", "going_away", "protocol_error", "message_too_big", "policy", "internal", "restart", "try_again_later",
-	"idle_timeout", "ping_timeout", "slow_consumer", "write_error", "abnormal", "token_expired", "shutdown",
+func reasonNames() []string {
+	return []string{
+		other, "normal", "going_away", "protocol_error", "message_too_big", "policy", "internal", "restart", "try_again_later",
+		"idle_timeout", "ping_timeout", "slow_consumer", "write_error", "abnormal", "token_expired", "shutdown",
+	}
 }
 
 // String returns the label value.
-func (r CloseReason) String() string { return nameIn(reasonNames, r) }
+func (r CloseReason) String() string { return nameIn(reasonNames(), r) }
 
 // ReasonForCode returns the reason that a close code of RFC 6455 stands for. Codes of the application's and of the
 // library's range (3000-4999) mean what their sender wants and are ReasonOther.
@@ -146,10 +152,12 @@ const (
 	DropRateLimited
 )
 
-var dropNames = []string{other, "queue_full", "slow_consumer", "closed", "expired", "rate_limited"}
+func dropNames() []string {
+	return []string{other, "queue_full", "slow_consumer", "closed", "expired", "rate_limited"}
+}
 
 // String returns the label value.
-func (r DropReason) String() string { return nameIn(dropNames, r) }
+func (r DropReason) String() string { return nameIn(dropNames(), r) }
 
 // ErrorKind says what failed.
 type ErrorKind uint8
@@ -176,12 +184,14 @@ const (
 	ErrorPanic
 )
 
-var errorNames = []string{
-	other, "handshake", "auth", "read", "write", "decode", "handler", "timeout", "backplane", "panic",
+func errorNames() []string {
+	return []string{
+		other, "handshake", "auth", "read", "write", "decode", "handler", "timeout", "backplane", "panic",
+	}
 }
 
 // String returns the label value.
-func (k ErrorKind) String() string { return nameIn(errorNames, k) }
+func (k ErrorKind) String() string { return nameIn(errorNames(), k) }
 
 // PingResult says what became of a ping.
 type PingResult uint8
@@ -196,10 +206,12 @@ const (
 	PingError
 )
 
-var pingNames = []string{other, "pong", "timeout", "error"}
+func pingNames() []string {
+	return []string{other, "pong", "timeout", "error"}
+}
 
 // String returns the label value.
-func (r PingResult) String() string { return nameIn(pingNames, r) }
+func (r PingResult) String() string { return nameIn(pingNames(), r) }
 
 // direction is the way of a message, named as OpenTelemetry's network.io.direction.
 type direction uint8
@@ -209,9 +221,12 @@ const (
 	transmit
 )
 
-var directionNames = []string{"receive", "transmit"}
-
-func (d direction) String() string { return directionNames[d] }
+func (d direction) String() string {
+	if d == receive {
+		return "receive"
+	}
+	return "transmit"
+}
 
 // nameIn returns the label value of v in the closed set that names lists.
 func nameIn[T ~uint8](names []string, v T) string {

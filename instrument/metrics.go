@@ -1,6 +1,7 @@
 package instrument
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,18 +33,6 @@ type metrics struct {
 	suppressedByCap   prometheus.Counter
 }
 
-// Buckets for dashboards and backends without native histograms. Those of the message duration contain 0.25 and 1, which
-// alerts and objectives are made of.
-var (
-	messageBuckets = []float64{
-		0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
-	}
-	handshakeBuckets  = []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10}
-	connectionBuckets = []float64{1, 5, 15, 30, 60, 300, 900, 1800, 3600, 7200, 14400, 28800, 43200, 86400}
-	sizeBuckets       = []float64{64, 256, 1024, 4096, 16384, 65536, 262144, 1048576}
-	pingBuckets       = []float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10}
-)
-
 func newMetrics(namespace string) *metrics {
 	m := new(metrics)
 	f := factory{labels: prometheus.Labels{"namespace": namespace}, made: &m.collectors}
@@ -53,26 +42,26 @@ func newMetrics(namespace string) *metrics {
 	m.typeOverflow = overflow.WithLabelValues("type")
 
 	m.connections = newClosedCounter[Status](f.counter(transport+"_connections_total",
-		"Handshakes, by how they ended.", "status"), overflow.WithLabelValues("status"), statusNames)
+		"Handshakes, by how they ended.", "status"), overflow.WithLabelValues("status"), statusNames())
 	m.errors = newClosedCounter[ErrorKind](f.counter(transport+"_errors_total",
-		"Errors, by what failed.", "kind"), overflow.WithLabelValues("kind"), errorNames)
+		"Errors, by what failed.", "kind"), overflow.WithLabelValues("kind"), errorNames())
 	m.dropped = newClosedCounter[DropReason](f.counter(transport+"_messages_dropped_total",
-		"Outbound messages that were not written.", "reason"), overflow.WithLabelValues("reason"), dropNames)
+		"Outbound messages that were not written.", "reason"), overflow.WithLabelValues("reason"), dropNames())
 	m.pings = newClosedCounter[PingResult](f.counter(transport+"_pings_total",
-		"Pings sent, by what became of them.", "result"), overflow.WithLabelValues("result"), pingNames)
+		"Pings sent, by what became of them.", "result"), overflow.WithLabelValues("result"), pingNames())
 	m.disconnections = newDisconnections(f.counter(transport+"_disconnections_total",
 		"Closed connections, by who closed them and why.", "initiator", "reason"),
 		overflow.WithLabelValues("initiator"), overflow.WithLabelValues("reason"))
 	m.messages = f.counter(transport+"_messages_total", "Whole messages.", "direction", "type")
 
 	m.handshakeDuration = newClosedHistogram[Status](f.histogram(transport+"_handshake_duration_seconds",
-		"Time from the upgrade request to its answer.", handshakeBuckets, "status"), statusNames)
+		"Time from the upgrade request to its answer.", durationBuckets(0.001), "status"), statusNames())
 	m.connectionDuration = newClosedHistogram[CloseReason](f.histogram(transport+"_connection_duration_seconds",
-		"Lifetime of closed connections.", connectionBuckets, "reason"), reasonNames)
+		"Lifetime of closed connections.", lifetimeBuckets(), "reason"), reasonNames())
 	m.messageDuration = f.histogram(transport+"_message_duration_seconds",
-		"Handling time of received messages.", messageBuckets, "type")
-	m.pingRTT = f.histogram(transport+"_ping_rtt_seconds", "Time from ping to pong.", pingBuckets).WithLabelValues()
-	size := f.histogram(transport+"_message_size_bytes", "Payload size of messages.", sizeBuckets, "direction")
+		"Handling time of received messages.", durationBuckets(0.0001), "type")
+	m.pingRTT = f.histogram(transport+"_ping_rtt_seconds", "Time from ping to pong.", durationBuckets(0.0005)).WithLabelValues()
+	size := f.histogram(transport+"_message_size_bytes", "Payload size of messages.", sizeBuckets(), "direction")
 	for _, d := range []direction{receive, transmit} {
 		m.messageSize[d] = size.WithLabelValues(d.String())
 	}
@@ -111,6 +100,21 @@ func (f factory) histogram(name, help string, buckets []float64, labels ...strin
 	return h
 }
 
+// durationBuckets are classic buckets from a shortest duration up to 10 s, for dashboards and backends without native
+// histograms. They contain 0.25 and 1, which alerts and objectives are made of.
+func durationBuckets(shortest float64) []float64 {
+	all := []float64{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10}
+	return all[slices.Index(all, shortest):]
+}
+
+// lifetimeBuckets are classic buckets from a second to a day.
+func lifetimeBuckets() []float64 {
+	return []float64{1, 5, 15, 30, 60, 300, 900, 1800, 3600, 7200, 14400, 28800, 43200, 86400}
+}
+
+// sizeBuckets are classic buckets from 64 B to 1 MiB.
+func sizeBuckets() []float64 { return prometheus.ExponentialBuckets(64, 4, 8) }
+
 // closedCounter is one resolved counter per value of a closed set. They exist from the start, so that a rate does not
 // miss the first event.
 type closedCounter[T ~uint8] struct {
@@ -145,8 +149,9 @@ func (c closedCounter[T]) of(v T) prometheus.Counter {
 // newDisconnections resolves the reasons of every initiator. The reason `other` is part of its set, the initiator
 // `other` is not.
 func newDisconnections(vec *prometheus.CounterVec, initiator, reason prometheus.Counter) []closedCounter[CloseReason] {
-	all := make([]closedCounter[CloseReason], len(initiatorNames))
-	for i, name := range initiatorNames {
+	names := initiatorNames()
+	all := make([]closedCounter[CloseReason], len(names))
+	for i, name := range names {
 		of := vec.MustCurryWith(prometheus.Labels{"initiator": name})
 		if i == 0 {
 			all[i] = closedCounter[CloseReason]{overflow: initiator, outside: func() prometheus.Counter {
@@ -154,7 +159,7 @@ func newDisconnections(vec *prometheus.CounterVec, initiator, reason prometheus.
 			}}
 			continue
 		}
-		all[i] = newClosedCounter[CloseReason](of, reason, reasonNames)
+		all[i] = newClosedCounter[CloseReason](of, reason, reasonNames())
 		all[i].values[ReasonOther] = of.WithLabelValues(other)
 	}
 	return all

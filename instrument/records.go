@@ -29,52 +29,52 @@ const (
 	warningsPerSecond = 10
 )
 
-var recordKinds = []struct {
-	message   string
-	level     slog.Level
-	perSecond int
-}{
-	recordOpened:       {"connection opened", slog.LevelInfo, infosPerSecond},
-	recordClosed:       {"connection closed", slog.LevelInfo, infosPerSecond},
-	recordRefused:      {"handshake refused", slog.LevelWarn, warningsPerSecond},
-	recordFailed:       {"message failed", slog.LevelWarn, warningsPerSecond},
-	recordSlow:         {"message slow", slog.LevelWarn, warningsPerSecond},
-	recordSlowConsumer: {"slow consumer closed", slog.LevelWarn, warningsPerSecond},
-	recordError:        {"connection error", slog.LevelWarn, warningsPerSecond},
+// recordKind is what all records of one message share.
+type recordKind struct {
+	message    string
+	level      slog.Level
+	limiter    limiter
+	suppressed atomic.Int64
 }
 
 // records writes the log records of one observer.
 type records struct {
 	logger *slog.Logger
-	limits []recordLimit // by record
-}
-
-type recordLimit struct {
-	limiter    limiter
-	suppressed atomic.Int64
+	kinds  [recordError + 1]recordKind
 }
 
 func newRecords(l *slog.Logger, namespace string) *records {
-	r := &records{
-		logger: slog.New(NewLogHandler(l.Handler())).With(slog.String("namespace", namespace)),
-		limits: make([]recordLimit, len(recordKinds)),
+	r := &records{logger: slog.New(NewLogHandler(l.Handler())).With(slog.String("namespace", namespace))}
+	for kind, message := range map[record]string{recordOpened: "connection opened", recordClosed: "connection closed"} {
+		r.kinds[kind].init(message, slog.LevelInfo, infosPerSecond)
 	}
-	for i, k := range recordKinds {
-		r.limits[i].limiter.init(k.perSecond)
+	for kind, message := range map[record]string{
+		recordRefused:      "handshake refused",
+		recordFailed:       "message failed",
+		recordSlow:         "message slow",
+		recordSlowConsumer: "slow consumer closed",
+		recordError:        "connection error",
+	} {
+		r.kinds[kind].init(message, slog.LevelWarn, warningsPerSecond)
 	}
 	return r
+}
+
+func (k *recordKind) init(message string, level slog.Level, perSecond int) {
+	k.message, k.level = message, level
+	k.limiter.init(perSecond)
 }
 
 // write writes a record, unless there are too many of its kind. The records of a sampled message always get through:
 // their spans are capped already, and who has found the trace should find its record. Empty fields are left out.
 func (r *records) write(ctx context.Context, kind record, now time.Duration, attrs ...slog.Attr) {
-	k, limit := recordKinds[kind], &r.limits[kind]
+	k := &r.kinds[kind]
 	if !r.logger.Enabled(ctx, k.level) {
 		return
 	}
 	always := (kind == recordFailed || kind == recordSlow) && trace.SpanContextFromContext(ctx).IsSampled()
-	if !always && !limit.limiter.allow(now) {
-		limit.suppressed.Add(1)
+	if !always && !k.limiter.allow(now) {
+		k.suppressed.Add(1)
 		return
 	}
 	given := make([]slog.Attr, 0, len(attrs)+1)
@@ -83,7 +83,7 @@ func (r *records) write(ctx context.Context, kind record, now time.Duration, att
 			given = append(given, a)
 		}
 	}
-	if n := limit.suppressed.Swap(0); n > 0 {
+	if n := k.suppressed.Swap(0); n > 0 {
 		given = append(given, slog.Int64("suppressed", n))
 	}
 	r.logger.LogAttrs(ctx, k.level, k.message, given...)

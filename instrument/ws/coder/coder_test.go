@@ -38,22 +38,29 @@ const deadline = 10 * time.Second
 
 func serve(t *testing.T, handle func(context.Context, *instrument.Observer, *coder.Conn)) *server {
 	t.Helper()
-	s := &server{records: new(records)}
-	var err error
-	s.observer, err = instrument.New(instrument.WithNamespace("test"), instrument.WithLogger(slog.New(slog.NewJSONHandler(s.records, nil))),
+	records := new(records)
+	o, err := instrument.New(instrument.WithNamespace("test"), instrument.WithLogger(slog.New(slog.NewJSONHandler(records, nil))),
 		instrument.WithTracerProvider(noop.NewTracerProvider()))
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := serveObserved(t, o, handle)
+	s.records = records
+	return s
+}
+
+func serveObserved(t *testing.T, o *instrument.Observer, handle func(context.Context, *instrument.Observer, *coder.Conn)) *server {
+	t.Helper()
+	s := &server{observer: o}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := coder.Accept(w, r, s.observer, nil)
+		c, err := coder.Accept(w, r, o, nil)
 		if err != nil {
 			t.Errorf("accept: %v", err)
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), deadline)
 		defer cancel()
-		handle(ctx, s.observer, c)
+		handle(ctx, o, c)
 	}))
 	t.Cleanup(s.Close)
 	return s
@@ -662,5 +669,47 @@ func TestRefusedByHijack(t *testing.T) {
 		"errors_total{kind=handshake}":             1,
 	}, counts(t, o)); diff != "" {
 		t.Errorf("metrics, -want +got:\n%s", diff)
+	}
+}
+
+// TestNoAllocations compares an echo through the adapter with one through the transport alone.
+func TestNoAllocations(t *testing.T) {
+	echo := func(t *testing.T, observer *instrument.Observer) float64 {
+		s := serveObserved(t, observer, func(ctx context.Context, o *instrument.Observer, c *coder.Conn) {
+			defer c.CloseNow()
+			for {
+				typ, p, err := c.Read(context.Background())
+				if err != nil {
+					return
+				}
+				if o == nil {
+					err = c.Unwrap().Write(context.Background(), typ, p)
+				} else {
+					handling, m := c.Session().Receive(context.Background(), instrument.MessageType{}, len(p), nil)
+					err = c.Write(handling, typ, p)
+					c.Session().Sent(instrument.MessageType{}, len(p))
+					m.End(err)
+				}
+				if err != nil {
+					return
+				}
+			}
+		})
+		c, ctx, payload := dial(t, s.URL), context.Background(), make([]byte, 128)
+		return testing.AllocsPerRun(1000, func() {
+			if err := c.Write(ctx, websocket.MessageBinary, payload); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := c.Read(ctx); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	o, err := instrument.New(instrument.WithSampleRatio(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bare, observed := echo(t, nil), echo(t, o); observed > bare {
+		t.Errorf("%v allocations per echo, want the transport's %v", observed, bare)
 	}
 }

@@ -59,8 +59,8 @@ func (c *Conn) Write(ctx context.Context, typ websocket.MessageType, p []byte) e
 func (c *Conn) written(ctx context.Context, err error) {
 	if err == nil {
 		// A deadline that has passed meanwhile may have closed the connection even though the write succeeded.
-		if err = ctx.Err(); errors.Is(err, context.DeadlineExceeded) {
-			c.writeError.Store(&err)
+		if expired := ctx.Err(); errors.Is(expired, context.DeadlineExceeded) {
+			c.suspectWrite(expired)
 		} else if c.writeError.Load() != nil {
 			c.writeError.Store(nil)
 		}
@@ -69,9 +69,12 @@ func (c *Conn) written(ctx context.Context, err error) {
 	if c.ending.Load() != nil || errors.Is(err, net.ErrClosed) || errors.Is(err, context.Canceled) {
 		return // the connection had ended, or the caller has given up: neither is the write's failure
 	}
-	c.writeError.Store(&err)
+	c.suspectWrite(err)
 	c.session.Error(ctx, instrument.ErrorWrite, err)
 }
+
+// suspectWrite is apart from written so that only errors are put on the heap.
+func (c *Conn) suspectWrite(err error) { c.writeError.Store(&err) }
 
 // Ping sends a ping and waits for the pong, see websocket.Conn.Ping, and measures the time between. A context whose
 // deadline passes before is a ping timeout: it is counted, and unless a later ping is answered it is the reason for

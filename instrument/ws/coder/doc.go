@@ -1,2 +1,17 @@
-// Package coder observes connections of github.com/coder/websocket.
+// Package coder observes the connections of a server that uses github.com/coder/websocket.
+//
+// [Accept] takes the place of websocket.Accept and returns a [Conn] with the methods that most servers need. They do
+// what the transport's do; from their results the adapter finds out who ended the connection and why:
+//
+//   - a close frame of the peer: remote, with the reason that its code stands for
+//   - [Conn.Close], [Conn.CloseFor], [Conn.CloseNow]: local, with the reason of the code or the one given, or abnormal
+//     for a cut, which is shutdown while the Observer is draining
+//   - a ping that is not answered in time: network, ping_timeout, at the next end that is not the peer's own
+//   - a write that fails: network, write_error, likewise
+//   - the context of a read: local, idle_timeout when its deadline has passed, a cut when it was cancelled
+//   - a message above the read limit: local, message_too_big; any other violation: local, protocol_error
+//   - everything else, as a TCP reset: network, abnormal
+//
+// The application counts messages itself by [Conn.Session], because only it knows their types. It must read until Read
+// fails or close the connection, as the transport requires anyway: that is when the connection is counted as closed.
 package coder

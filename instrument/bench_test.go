@@ -1,0 +1,171 @@
+package instrument_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/sockscope/sockscope/instrument"
+)
+
+// The benchmarks are pairs: "bare" calls resolved client_golang instruments of the same kind directly, as somebody would
+// who writes the fastest code that yields the same metrics, "observed" goes through this package.
+
+// bare is what a message costs without this package.
+type bare struct {
+	messages       prometheus.Counter
+	size, duration prometheus.Observer
+}
+
+func newBare() bare {
+	histogram := func(name string, buckets []float64) prometheus.Observer {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: name, Buckets: buckets,
+			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160, NativeHistogramMinResetDuration: time.Hour,
+		}, []string{"label"}).WithLabelValues("value")
+	}
+	return bare{
+		messages: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "messages_total"}, []string{"direction", "type"}).
+			WithLabelValues("receive", "message"),
+		size: histogram("size_bytes", []float64{64, 256, 1024, 4096, 16384, 65536, 262144, 1048576}),
+		duration: histogram("duration_seconds", []float64{
+			0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+		}),
+	}
+}
+
+func observed(b *testing.B, opts ...instrument.Option) (*instrument.Conn, instrument.MessageType) {
+	b.Helper()
+	o := newObserver(b, append(opts, instrument.WithMessageTypes("message"))...)
+	return open(b, o), o.MessageType("message")
+}
+
+// BenchmarkCounted is a message that is counted and not timed.
+func BenchmarkCounted(b *testing.B) {
+	b.Run("bare", func(b *testing.B) {
+		m := newBare()
+		b.ReportAllocs()
+		for b.Loop() {
+			m.messages.Inc()
+			m.size.Observe(128)
+		}
+	})
+	b.Run("observed", func(b *testing.B) {
+		c, t := observed(b)
+		b.ReportAllocs()
+		for b.Loop() {
+			c.Received(t, 128)
+		}
+	})
+}
+
+// BenchmarkTimed is a message whose handling is timed and which is not sampled.
+func BenchmarkTimed(b *testing.B) {
+	b.Run("bare", func(b *testing.B) {
+		m := newBare()
+		b.ReportAllocs()
+		for b.Loop() {
+			start := time.Now()
+			m.messages.Inc()
+			m.size.Observe(128)
+			m.duration.Observe(time.Since(start).Seconds())
+		}
+	})
+	b.Run("observed", func(b *testing.B) {
+		c, t := observed(b, instrument.WithSampleRatio(0))
+		ctx := b.Context()
+		b.ReportAllocs()
+		for b.Loop() {
+			_, m := c.Receive(ctx, t, 128, nil)
+			m.End(nil)
+		}
+	})
+}
+
+// BenchmarkSampled is the same for shares of messages with a span, which goes to the SDK and no further.
+func BenchmarkSampled(b *testing.B) {
+	for _, ratio := range []float64{0, 0.01, 1} {
+		b.Run(fmt.Sprintf("ratio=%v", ratio), func(b *testing.B) {
+			c, t := observed(b, instrument.WithSampleRatio(ratio), instrument.WithSpanLimit(1<<30),
+				instrument.WithTracerProvider(sdktrace.NewTracerProvider()))
+			ctx := b.Context()
+			b.ReportAllocs()
+			for b.Loop() {
+				_, m := c.Receive(ctx, t, 128, nil)
+				m.End(nil)
+			}
+		})
+	}
+}
+
+// BenchmarkContended is BenchmarkCounted on all processors, each with a connection of its own and all with the same
+// instruments.
+func BenchmarkContended(b *testing.B) {
+	b.Run("bare", func(b *testing.B) {
+		m := newBare()
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				m.messages.Inc()
+				m.size.Observe(128)
+			}
+		})
+	})
+	b.Run("observed", func(b *testing.B) {
+		o := newObserver(b, instrument.WithMessageTypes("message"))
+		t := o.MessageType("message")
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			c := open(b, o)
+			for pb.Next() {
+				c.Received(t, 128)
+			}
+		})
+	})
+}
+
+// BenchmarkOpenClose is the whole life of a connection that carries nothing.
+func BenchmarkOpenClose(b *testing.B) {
+	cause := instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonNormal, Code: 1000}
+	for _, traced := range []bool{false, true} {
+		b.Run(fmt.Sprintf("traced=%v", traced), func(b *testing.B) {
+			var opts []instrument.Option
+			if traced {
+				opts = append(opts, instrument.WithTracerProvider(sdktrace.NewTracerProvider()))
+			}
+			o := newObserver(b, opts...)
+			b.ReportAllocs()
+			for b.Loop() {
+				_, h := o.Handshake(b.Context(), nil, "chat.example")
+				h.Opened().Close(cause)
+			}
+		})
+	}
+}
+
+// BenchmarkScrape collects everything while connections are open: their number must not matter.
+func BenchmarkScrape(b *testing.B) {
+	for _, n := range []int{10, 100_000} {
+		b.Run(fmt.Sprintf("connections=%d", n), func(b *testing.B) {
+			o := newObserver(b)
+			conns := make([]*instrument.Conn, n)
+			for i := range conns {
+				conns[i] = open(b, o)
+			}
+			registry := registryOf(b, o)
+			var series atomic.Int64
+			for b.Loop() {
+				families, err := registry.Gather()
+				if err != nil {
+					b.Fatal(err)
+				}
+				series.Store(int64(len(families)))
+			}
+			b.ReportMetric(float64(series.Load()), "families")
+		})
+	}
+}

@@ -1,0 +1,62 @@
+package coder_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/coder/websocket"
+
+	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/ws/coder"
+)
+
+// An echo server that is observed.
+func Example() {
+	observer, err := instrument.New(instrument.WithNamespace("echo"), instrument.WithMessageTypes("text"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	text := observer.MessageType("text")
+	echo := func(w http.ResponseWriter, r *http.Request) {
+		conn, err := coder.Accept(w, r, observer, nil)
+		if err != nil {
+			return // answered, counted and logged
+		}
+		defer conn.CloseNow()
+		session := conn.Session()
+		ctx := session.Context(r.Context())
+		for {
+			typ, payload, err := conn.Read(ctx)
+			if err != nil {
+				return
+			}
+			handling, message := session.Receive(ctx, text, len(payload), nil)
+			err = conn.Write(handling, typ, payload)
+			if err == nil {
+				session.Sent(text, len(payload))
+			}
+			message.End(err)
+		}
+	}
+	server := httptest.NewServer(http.HandlerFunc(echo))
+	defer server.Close()
+
+	ctx := context.Background()
+	client, _, err := websocket.Dial(ctx, server.URL, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := client.Write(ctx, websocket.MessageText, []byte("hello")); err != nil {
+		fmt.Println(err)
+	}
+	_, payload, err := client.Read(ctx)
+	fmt.Println(string(payload), err)
+	fmt.Println(client.Close(websocket.StatusNormalClosure, ""))
+	// Output:
+	// hello <nil>
+	// <nil>
+}
