@@ -106,7 +106,10 @@ func (o *output) write(line []byte) error {
 	return nil
 }
 
-// levelName is one of four, because it is a label in Loki and slog's levels are any number.
+// levelNames are few, because a level is a label in Loki, and slog's levels are any number.
+var levelNames = [...]string{"debug", "info", "warn", "error"}
+
+// levelName is the name of the level, or of the next one below that has a name.
 func levelName(l slog.Level) string {
 	switch {
 	case l >= slog.LevelError:

@@ -1,11 +1,9 @@
 package telemetry
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -13,7 +11,6 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
-	"github.com/golang/snappy"
 	"github.com/grafana/loki-client-go/loki"
 	"github.com/grafana/loki-client-go/pkg/backoff"
 	"github.com/grafana/loki-client-go/pkg/urlutil"
@@ -25,9 +22,6 @@ import (
 
 // maxBatchBytes bounds the lines of one push; their metadata is of the same order.
 const maxBatchBytes = 512 << 10
-
-// pushTimeout is for one attempt: a server that hangs is left after it.
-const pushTimeout = 5 * time.Second
 
 // lokiExporter pushes records with loki-client-go. That client makes its caller wait while its server is away, for ever
 // once it has been stopped, and for minutes in Stop; it tells nobody what became of a record. Therefore:
@@ -41,7 +35,7 @@ type lokiExporter struct {
 	queue     *queue[lokiRecord]
 	client    *loki.Client
 	transport *pushTransport
-	labels    model.LabelSet
+	labels    map[string]model.LabelSet // by level
 	instance  string
 	abandon   context.CancelFunc
 	done      chan struct{}
@@ -70,10 +64,13 @@ func newLokiExporter(target *url.URL, res *resource.Resource, counts *logCounts,
 		queue:     newQueue[lokiRecord](counts),
 		client:    client,
 		transport: transport,
-		labels:    resourceLabels(res),
+		labels:    map[string]model.LabelSet{},
 		instance:  value(res, "service.instance.id"),
 		abandon:   abandon,
 		done:      make(chan struct{}),
+	}
+	for _, level := range levelNames {
+		e.labels[level] = resourceLabels(res).Merge(model.LabelSet{"level": model.LabelValue(level)})
 	}
 	go e.run()
 	return e, nil
@@ -120,8 +117,6 @@ func resourceLabels(r *resource.Resource) model.LabelSet {
 
 // export has the record pushed. It never waits.
 func (e *lokiExporter) export(_ context.Context, r record) {
-	labels := e.labels.Clone()
-	labels["level"] = model.LabelValue(levelName(r.level))
 	metadata := make(push.LabelsAdapter, 0, len(r.fields)+1)
 	if e.instance != "" {
 		metadata = append(metadata, push.LabelAdapter{Name: "service_instance_id", Value: e.instance})
@@ -134,7 +129,7 @@ func (e *lokiExporter) export(_ context.Context, r record) {
 			size += len(entry.Name) + len(entry.Value)
 		}
 	}
-	e.queue.put(lokiRecord{labels, r.time, r.line, metadata}, size)
+	e.queue.put(lokiRecord{e.labels[levelName(r.level)], r.time, r.line, metadata}, size)
 }
 
 // run hands the queue to the client until the queue is closed and empty, or time is up.
@@ -156,75 +151,4 @@ func (e *lokiExporter) run() {
 func (e *lokiExporter) shutdown(ctx context.Context) error {
 	e.queue.close()
 	return drain(ctx, e.done, e.abandon, e.queue.counts)
-}
-
-// pushTransport delivers what loki-client-go posts.
-type pushTransport struct {
-	delivery delivery
-	counts   *logCounts
-	base     *http.Transport
-}
-
-// RoundTrip returns when the push has been settled, one way or another, so the client never repeats one.
-func (t *pushTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	body, err := io.ReadAll(req.Body)
-	if err = errors.Join(err, req.Body.Close()); err != nil {
-		return nil, fmt.Errorf("read the push: %w", err)
-	}
-	entries, err := countEntries(body)
-	if err != nil {
-		return nil, err
-	}
-	result := t.delivery.deliver(func(ctx context.Context) error { return t.attempt(ctx, req, body) })
-	t.counts.settle(entries, result)
-	status := http.StatusNoContent
-	if result != delivered {
-		status = http.StatusBadRequest // which the client takes as the last word
-	}
-	return &http.Response{
-		StatusCode: status, Status: http.StatusText(status), Request: req, Body: http.NoBody, Header: http.Header{},
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}, nil
-}
-
-// attempt posts the push once.
-func (t *pushTransport) attempt(ctx context.Context, req *http.Request, body []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, pushTimeout)
-	defer cancel()
-	post := req.Clone(ctx)
-	post.Body = io.NopCloser(bytes.NewReader(body))
-	post.Header.Set("User-Agent", "sockscope-telemetry") // the client calls itself promtail
-	resp, err := t.base.RoundTrip(post)
-	if err != nil {
-		return fmt.Errorf("push to %s: %w", post.URL.Redacted(), err)
-	}
-	answer, _ := io.ReadAll(io.LimitReader(resp.Body, 256)) // only to tell it; also has the connection used again
-	if err := resp.Body.Close(); err != nil {
-		return fmt.Errorf("push to %s: %w", post.URL.Redacted(), err)
-	}
-	if resp.StatusCode/100 == 2 {
-		return nil
-	}
-	err = fmt.Errorf("push to %s: %s: %s", post.URL.Redacted(), resp.Status, bytes.TrimSpace(answer))
-	if resp.StatusCode/100 == 5 || resp.StatusCode == http.StatusTooManyRequests {
-		return err
-	}
-	return errors.Join(errRefused, err)
-}
-
-// countEntries tells how many records a push holds: the client does not say which it has put together.
-func countEntries(body []byte) (int, error) {
-	raw, err := snappy.Decode(nil, body)
-	if err != nil {
-		return 0, fmt.Errorf("decode the push: %w", err)
-	}
-	var request push.PushRequest
-	if err := request.Unmarshal(raw); err != nil {
-		return 0, fmt.Errorf("decode the push: %w", err)
-	}
-	n := 0
-	for _, stream := range request.Streams {
-		n += len(stream.Entries)
-	}
-	return n, nil
 }

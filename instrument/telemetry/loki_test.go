@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"strings"
@@ -29,7 +30,6 @@ func outages() map[string]func(*lokiServer) {
 		"dead":    func(*lokiServer) {},
 		"hanging": func(s *lokiServer) { s.serve(s.hang) },
 		"503":     func(s *lokiServer) { s.serve(answer(http.StatusServiceUnavailable)) },
-		"429":     func(s *lokiServer) { s.serve(answer(http.StatusTooManyRequests)) },
 	}
 }
 
@@ -188,6 +188,51 @@ func TestLokiRefusalIsFailed(t *testing.T) {
 	eventually(t, "the next push is not held up", func() bool {
 		return gatherLogMetrics(t, tel.Registry()) == logMetrics{failed: 1, sent: 1}
 	})
+}
+
+func TestPushTransportTellsWhatIsWorthRepeating(t *testing.T) {
+	for status, want := range map[int]struct{ failed, refused bool }{
+		http.StatusOK:                    {},
+		http.StatusNoContent:             {},
+		http.StatusMovedPermanently:      {failed: true, refused: true},
+		http.StatusBadRequest:            {failed: true, refused: true},
+		http.StatusUnauthorized:          {failed: true, refused: true},
+		http.StatusRequestEntityTooLarge: {failed: true, refused: true},
+		http.StatusTooManyRequests:       {failed: true},
+		http.StatusInternalServerError:   {failed: true},
+		http.StatusServiceUnavailable:    {failed: true},
+	} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(answer(status))
+			defer server.Close()
+			transport := &pushTransport{base: &http.Transport{}}
+			defer transport.base.CloseIdleConnections()
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = transport.attempt(t.Context(), req, []byte("push"))
+			if failed, refused := err != nil, errors.Is(err, errRefused); failed != want.failed || refused != want.refused {
+				t.Errorf("attempt: %v: failed %t, refused %t, want %+v", err, failed, refused, want)
+			}
+		})
+	}
+}
+
+func TestPushTransportLeavesServerThatHangs(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc((&lokiServer{}).hang))
+	defer server.Close()
+	transport := &pushTransport{base: &http.Transport{}}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	within(t, "an attempt", func() { err = transport.attempt(t.Context(), req, []byte("push")) })
+	if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errRefused) {
+		t.Errorf("attempt: %v: want it to be repeated", err)
+	}
 }
 
 func TestLokiSizeOfPushesIsBounded(t *testing.T) {

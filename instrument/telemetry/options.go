@@ -47,7 +47,8 @@ func WithRegistry(r *prometheus.Registry) Option {
 	return func(c *config) { c.registry = r }
 }
 
-// WithLogWriter has log records written to w. Writes are not concurrent, one record each. The default is os.Stdout.
+// WithLogWriter has log records written to w, one in each call, and one call at a time. Whoever logs waits for w: unlike
+// the export, it has no queue, so that a record is out before the program can crash. The default is os.Stdout.
 func WithLogWriter(w io.Writer) Option {
 	return func(c *config) { c.logWriter = w }
 }

@@ -35,21 +35,26 @@ func newQueue[T any](counts *logCounts) *queue[T] {
 func (q *queue[T]) put(v T, bytes int) {
 	q.mu.RLock()
 	defer q.mu.RUnlock()
-	size := int64(bytes)
-	if q.closed || q.bytes.Add(size) > maxQueueBytes {
-		if !q.closed {
-			q.bytes.Add(-size)
-		}
+	i := item[T]{v, int64(bytes)}
+	if q.closed || !q.reserve(i.bytes) {
 		q.counts.dropped.Inc()
 		return
 	}
-	q.counts.undelivered.Add(1)
+	q.counts.undelivered.Add(1) // before the receiver can have settled it
 	select {
-	case q.items <- item[T]{v, size}:
+	case q.items <- i:
 	default:
-		q.bytes.Add(-size)
+		q.bytes.Add(-i.bytes)
 		q.counts.settle(1, abandoned)
 	}
+}
+
+func (q *queue[T]) reserve(bytes int64) bool {
+	if q.bytes.Add(bytes) <= maxQueueBytes {
+		return true
+	}
+	q.bytes.Add(-bytes)
+	return false
 }
 
 // take returns the value of an item that was received, whose room is free then.
