@@ -1,0 +1,273 @@
+package tracing
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// backends are servers on loopback that answer as the real ones did.
+type backends struct {
+	jaeger, loki *httptest.Server
+	queries      chan map[string]string // what Loki was asked
+}
+
+func start(t *testing.T) *backends {
+	t.Helper()
+	b := &backends{queries: make(chan map[string]string, 10)}
+	jaeger := http.NewServeMux()
+	jaeger.HandleFunc("GET /api/v3/traces/{id}", func(w http.ResponseWriter, r *http.Request) {
+		switch r.PathValue("id") {
+		case messageID:
+			_, _ = w.Write(fixture(t, "jaeger-trace.json"))
+		case handshakeID:
+			_, _ = w.Write(fixture(t, "jaeger-handshake.json"))
+		default:
+			http.Error(w, `{"error":{"httpCode":404,"message":"No traces found"}}`, http.StatusNotFound)
+		}
+	})
+	jaeger.HandleFunc("GET /api/services", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"data":["sockscope-demo","store"]}`))
+	})
+	jaeger.HandleFunc("GET /api/traces", func(w http.ResponseWriter, r *http.Request) {
+		tags := r.URL.Query().Get("tags")
+		if tags != "" && tags != `{"session.id":"5f0c2d1e-7777-4d31-9ad3-000000000042"}` {
+			http.Error(w, "unexpected tags "+tags, http.StatusBadRequest)
+			return
+		}
+		_, _ = w.Write(fixture(t, "jaeger-search.json"))
+	})
+	loki := http.NewServeMux()
+	loki.HandleFunc("GET /loki/api/v1/query_range", func(w http.ResponseWriter, r *http.Request) {
+		asked := map[string]string{}
+		for k := range r.URL.Query() {
+			asked[k] = r.URL.Query().Get(k)
+		}
+		b.queries <- asked
+		_, _ = w.Write(fixture(t, "loki-records.json"))
+	})
+	b.jaeger, b.loki = httptest.NewServer(jaeger), httptest.NewServer(loki)
+	t.Cleanup(b.jaeger.Close)
+	t.Cleanup(b.loki.Close)
+	return b
+}
+
+func finder(t *testing.T, jaeger, loki string) *Finder {
+	t.Helper()
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	return NewFinder(jaeger, loki, transport)
+}
+
+func TestFind(t *testing.T) {
+	b := start(t)
+	v := finder(t, b.jaeger.URL+"/", b.loki.URL).Find(t.Context(), messageID)
+	if len(v.Trace.Spans) != 5 || v.Unknown || v.SpansProblem != "" || v.LogsProblem != "" {
+		t.Errorf("view = %+v, want 5 spans and no problem", v)
+	}
+	if len(v.Linked) != 1 || v.Linked[0].ID != handshakeID || !v.Linked[0].Inline() || !cmp.Equal(v.Linked[0].From, []string{"websocket.message message"}) {
+		t.Errorf("linked = %+v, want the handshake with its span", v.Linked)
+	}
+	if len(v.Session) != 0 {
+		t.Errorf("session = %+v, want nothing that is shown as linked already", v.Session)
+	}
+	if len(v.Records) != 3 {
+		t.Fatalf("%d records, want 3", len(v.Records))
+	}
+	want := Record{
+		Time: time.Unix(0, 1795315449695919905).UTC(), Level: "error", Service: "sockscope-demo", Message: "message failed",
+		SpanID: v.Records[0].SpanID,
+		Fields: []Attribute{{"error", "store: timeout"}, {"namespace", "chat"}, {"session_id", "5f0c2d1e-7777-4d31-9ad3-000000000042"}},
+	}
+	if diff := cmp.Diff(want, v.Records[0]); diff != "" {
+		t.Errorf("first record (-want +got):\n%s", diff)
+	}
+
+	asked := <-b.queries
+	if want := `{service_name=~".+"} | trace_id="` + messageID + `"`; asked["query"] != want {
+		t.Errorf("Loki was asked %s, want %s", asked["query"], want)
+	}
+	first, last := v.Range()
+	if from, to := nanoseconds(t, asked["start"]), nanoseconds(t, asked["end"]); !from.Equal(first.Add(-aroundSpans)) || !to.Equal(last.Add(aroundSpans)) {
+		t.Errorf("Loki was asked from %v to %v, want around the spans from %v to %v", from, to, first, last)
+	}
+}
+
+func nanoseconds(t *testing.T, s string) time.Time {
+	t.Helper()
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Unix(0, n)
+}
+
+func TestFindLinkingTraces(t *testing.T) {
+	b := start(t)
+	v := finder(t, b.jaeger.URL, b.loki.URL).Find(t.Context(), handshakeID)
+	want := []Found{{
+		TraceID: messageID, Name: "websocket.message message", Service: "sockscope-demo",
+		Start: time.UnixMicro(1795315449661919).UTC(), Duration: 48 * time.Millisecond, Spans: 5, Failed: true,
+	}}
+	for i := range v.Linking {
+		v.Linking[i].LinksTo = nil
+	}
+	if diff := cmp.Diff(want, v.Linking); diff != "" {
+		t.Errorf("traces that link to the handshake (-want +got):\n%s", diff)
+	}
+}
+
+func TestUnknownTrace(t *testing.T) {
+	b := start(t)
+	v := finder(t, b.jaeger.URL, b.loki.URL).Find(t.Context(), strings.Repeat("ab", 16))
+	if !v.Unknown || v.SpansProblem != "" || len(v.Records) != 3 {
+		t.Errorf("view = %+v, want an unknown trace with records", v)
+	}
+	asked := <-b.queries
+	from, to := nanoseconds(t, asked["start"]), nanoseconds(t, asked["end"])
+	if time.Since(to) > time.Minute || to.Sub(from) != lastHours {
+		t.Errorf("Loki was asked from %v to %v, want the last %v", from, to, lastHours)
+	}
+	text, err := json.Marshal(v)
+	if err != nil || strings.Contains(string(text), "null") {
+		t.Errorf("JSON = %s, %v; want empty lists instead of null", text, err)
+	}
+}
+
+// TestDeadBackends looks what is left when one of the backends, or both, are
+// away, answer rubbish, or hang.
+func TestDeadBackends(t *testing.T) {
+	b := start(t)
+	away := httptest.NewServer(nil)
+	away.Close()
+	rubbish := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }))
+	defer rubbish.Close()
+	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "too many outstanding requests", http.StatusTooManyRequests)
+	}))
+	defer broken.Close()
+	tests := []struct {
+		name, jaeger, loki string
+		spans, records     int
+		spansProblem       string
+		logsProblem        string
+	}{
+		{"no Jaeger", away.URL, b.loki.URL, 0, 3, "ask Jaeger at " + away.URL + ": connection refused", ""},
+		{"no Loki", b.jaeger.URL, away.URL, 5, 0, "", "ask Loki at " + away.URL + ": connection refused"},
+		{"neither", away.URL, away.URL, 0, 0, "connection refused", "connection refused"},
+		{"not set", "", "", 0, 0, "no address of Jaeger is set", "no address of Loki is set"},
+		{"rubbish", rubbish.URL, rubbish.URL, 0, 0, "not OTLP JSON", "invalid character"},
+		{"refusing", broken.URL, broken.URL, 0, 0, "429 Too Many Requests: too many outstanding", "429 Too Many Requests: too many outstanding"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			v := finder(t, test.jaeger, test.loki).Find(t.Context(), messageID)
+			if len(v.Trace.Spans) != test.spans || len(v.Records) != test.records || v.Unknown {
+				t.Errorf("%d spans and %d records, unknown %v; want %d and %d", len(v.Trace.Spans), len(v.Records), v.Unknown, test.spans, test.records)
+			}
+			if !strings.Contains(v.SpansProblem, test.spansProblem) || !strings.Contains(v.LogsProblem, test.logsProblem) ||
+				(v.SpansProblem == "") != (test.spansProblem == "") || (v.LogsProblem == "") != (test.logsProblem == "") {
+				t.Errorf("problems %q and %q, want %q and %q", v.SpansProblem, v.LogsProblem, test.spansProblem, test.logsProblem)
+			}
+		})
+	}
+}
+
+func TestHangingBackend(t *testing.T) {
+	release := make(chan struct{})
+	hanging := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	}))
+	defer hanging.Close()
+	defer close(release)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	v := finder(t, hanging.URL, hanging.URL).Find(ctx, messageID)
+	if v.SpansProblem == "" || v.LogsProblem == "" {
+		t.Errorf("problems %q and %q, want both", v.SpansProblem, v.LogsProblem)
+	}
+}
+
+func TestRecent(t *testing.T) {
+	b := start(t)
+	got, err := finder(t, b.jaeger.URL, "").Recent(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, f := range got {
+		ids = append(ids, f.TraceID)
+	}
+	if diff := cmp.Diff([]string{messageID, handshakeID}, ids); diff != "" {
+		t.Errorf("traces, newest first, each once (-want +got):\n%s", diff)
+	}
+}
+
+func TestRecord(t *testing.T) {
+	tests := []struct {
+		name   string
+		labels map[string]string
+		value  string
+		want   Record
+		ok     bool
+	}{
+		{"plain line", map[string]string{"service_name": "s", "detected_level": "warn"}, `["1000","hello"]`,
+			Record{Time: time.Unix(0, 1000).UTC(), Level: "warn", Service: "s", Message: "hello"}, true},
+		{"severity of OTLP", map[string]string{"severity_text": "ERROR", "severity_number": "17", "span_id": "b7ad6b7169203331", "flags": "1"}, `["1000","failed",{}]`,
+			Record{Time: time.Unix(0, 1000).UTC(), Level: "error", Message: "failed", SpanID: "b7ad6b7169203331"}, true},
+		{"JSON without a message", nil, `["1000","{\"a\":{\"b\":[1]},\"n\":0.1,\"t\":true}"]`,
+			Record{Time: time.Unix(0, 1000).UTC(), Message: `{"a":{"b":[1]},"n":0.1,"t":true}`, Fields: []Attribute{{"a", `{"b":[1]}`}, {"n", "0.1"}, {"t", "true"}}}, true},
+		{"no line", nil, `["1000"]`, Record{}, false},
+		{"line is a number", nil, `["1000",5]`, Record{}, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var value []json.RawMessage
+			if err := json.Unmarshal([]byte(test.value), &value); err != nil {
+				t.Fatal(err)
+			}
+			got, ok := newRecord(test.labels, value)
+			if diff := cmp.Diff(test.want, got); diff != "" || ok != test.ok {
+				t.Errorf("ok = %v, want %v; (-want +got):\n%s", ok, test.ok, diff)
+			}
+		})
+	}
+}
+
+func FuzzSearchAnswer(f *testing.F) {
+	f.Add(fixture(f, "jaeger-search.json"))
+	f.Add([]byte(`{"data":[{"traceID":"1","spans":[{"references":[{"traceID":"` + messageID + `"}]}]}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var answer jaegerAnswer
+		if json.Unmarshal(data, &answer) != nil {
+			return
+		}
+		for _, trace := range answer.Data {
+			found, ok := trace.found()
+			if !ok {
+				continue
+			}
+			if id, err := ParseID(found.TraceID); err != nil || id != found.TraceID {
+				t.Errorf("found the trace id %q", found.TraceID)
+			}
+			for _, l := range found.LinksTo {
+				if _, err := ParseID(l.TraceID); err != nil {
+					t.Errorf("found a link to %q", l.TraceID)
+				}
+			}
+		}
+	})
+}
