@@ -44,7 +44,7 @@ type failure struct {
 func (f *failure) Error() string { return f.missing }
 
 // lacks returns the failure that something is not in the answer.
-func (e exchange) lacks(format string, args ...any) error {
+func (e exchange) lacks(format string, args ...any) *failure {
 	return &failure{missing: fmt.Sprintf(format, args...), url: e.url, answer: excerpt(e.body)}
 }
 
@@ -68,7 +68,7 @@ func (r *run) get(ctx context.Context, c component, path string, query url.Value
 		return e, e.lacks("%s answers with status %d", c.name, e.status)
 	}
 	if err := json.Unmarshal(e.body, v); err != nil {
-		f := e.lacks("%s answers something else than the JSON of its API: %v", c.name, err).(*failure)
+		f := e.lacks("%s answers something else than the JSON of its API: %v", c.name, err)
 		f.next = fmt.Sprintf("is it really %s that listens at %s?", c.name, c.url)
 		return e, f
 	}

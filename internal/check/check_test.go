@@ -148,10 +148,10 @@ func TestRunRefusesConfig(t *testing.T) {
 
 func TestPrinter(t *testing.T) {
 	var out bytes.Buffer
-	print := Printer(&out, false)
-	print(Result{Name: "answer", OK: true, Seconds: 0.0123, Detail: "the demo answered"})
-	print(Result{Name: "trace", Seconds: 60, Detail: "Jaeger has no trace\nat all", URL: "http://127.0.0.1/x", Answer: `{"error":1}`, Next: "Jaeger's log"})
-	print(Result{Name: "logs", Skipped: true, Detail: "not tried: no trace"})
+	report := Printer(&out, false)
+	report(Result{Name: "answer", OK: true, Seconds: 0.0123, Detail: "the demo answered"})
+	report(Result{Name: "trace", Seconds: 60, Detail: "Jaeger has no trace\nat all", URL: "http://127.0.0.1/x", Answer: `{"error":1}`, Next: "Jaeger's log"})
+	report(Result{Name: "logs", Skipped: true, Detail: "not tried: no trace"})
 	want := `✓ answer      0.01s  the demo answered
 ✗ trace      60.00s  Jaeger has no trace at all
                      asked   http://127.0.0.1/x

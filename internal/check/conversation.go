@@ -57,7 +57,7 @@ func (c *conversation) say(ctx context.Context) (exchanged, error) {
 
 func (c *conversation) attempt(ctx context.Context) (exchanged, error) {
 	if c.conn == nil {
-		conn, _, err := websocket.Dial(ctx, c.address(), &websocket.DialOptions{HTTPClient: c.http})
+		conn, _, err := websocket.Dial(ctx, c.address(), &websocket.DialOptions{HTTPClient: c.http}) //nolint:bodyclose // there is none to close
 		if err != nil {
 			return exchanged{}, err
 		}
