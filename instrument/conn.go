@@ -144,7 +144,7 @@ func (c *Conn) Close(cause Cause) {
 // closeSpan makes the short span of the close, which tells of the whole connection in its attributes.
 func (c *Conn) closeSpan(cause Cause, now time.Duration) trace.Span {
 	in, out := &c.totals[receive], &c.totals[transmit]
-	_, span := c.observer.tracer.Start(context.Background(), transport+".close",
+	_, span := c.observer.tracer.Start(c.observer.root, transport+".close",
 		trace.WithNewRoot(),
 		trace.WithSpanKind(trace.SpanKindInternal),
 		trace.WithLinks(c.links(trace.SpanContext{})...),
@@ -179,7 +179,7 @@ func (c *Conn) links(sender trace.SpanContext) []trace.Link {
 
 // spanContext is what the connection's own log records are written with.
 func (c *Conn) spanContext(span trace.Span) context.Context {
-	ctx := contextWithSession(context.Background(), c.session)
+	ctx := contextWithSession(c.observer.root, c.session)
 	if span == nil {
 		return ctx
 	}

@@ -19,6 +19,7 @@ type Handshake struct {
 	observer *Observer
 	session  string
 	start    time.Duration
+	ctx      context.Context // that of the request, with the span and the session
 	span     trace.Span
 	ended    atomic.Bool
 }
@@ -49,8 +50,8 @@ func (o *Observer) Handshake(ctx context.Context, carrier propagation.TextMapCar
 		parent, opts = o.continueFrom(ctx, senderContext(carrier), opts)
 	}
 	ctx, h.span = o.tracer.Start(parent, transport+".handshake", opts...)
-	ctx = contextWithSession(ctx, h.session)
-	return context.WithValue(ctx, handshakeKey{}, h), h
+	h.ctx = contextWithSession(ctx, h.session)
+	return context.WithValue(h.ctx, handshakeKey{}, h), h
 }
 
 // HandshakeFromContext returns the Handshake that ctx carries, or nil. Adapters use it to carry on with a handshake that
@@ -81,7 +82,7 @@ func (h *Handshake) Refused(s Status, httpStatus int, err error) {
 	if kind, ok := refusalKind(s); ok {
 		o.metrics.errors.of(kind).Inc()
 	}
-	o.records.write(h.context(), recordRefused, now, slog.String("status", s.String()),
+	o.records.write(h.ctx, recordRefused, now, slog.String("status", s.String()),
 		slog.Int("http_status", httpStatus), slog.String("error", errorText(err)))
 }
 
@@ -111,15 +112,10 @@ func (h *Handshake) Opened() *Conn {
 	h.span.End()
 	o.metrics.connections.of(StatusConnected).Inc()
 	o.metrics.handshakeDuration.observe(StatusConnected, now, now-h.start, h.span.SpanContext())
-	o.records.write(h.context(), recordOpened, now)
+	o.records.write(h.ctx, recordOpened, now)
 	return &Conn{observer: o, session: h.session, handshake: h.span.SpanContext(), opened: now}
 }
 
 func (h *Handshake) end() bool {
 	return h != nil && h.observer.live() && h.ended.CompareAndSwap(false, true)
-}
-
-// context is what the handshake's log records are written with.
-func (h *Handshake) context() context.Context {
-	return contextWithSession(trace.ContextWithSpan(context.Background(), h.span), h.session)
 }

@@ -165,7 +165,7 @@ func (m *Message) keep(now, elapsed time.Duration) {
 		m.verdict = suppressedByCap
 		return
 	}
-	_, m.span = m.startSpan(context.Background(), trace.WithTimestamp(time.Now().Add(-elapsed)))
+	_, m.span = m.startSpan(m.conn.observer.root, trace.WithTimestamp(time.Now().Add(-elapsed)))
 }
 
 func (m *Message) startSpan(ctx context.Context, opts ...trace.SpanStartOption) (context.Context, trace.Span) {

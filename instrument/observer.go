@@ -1,6 +1,7 @@
 package instrument
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 
@@ -19,8 +20,9 @@ type Observer struct {
 	slowThreshold time.Duration
 	trustedPeers  bool
 
-	epoch   time.Time // what monotonic times count from
-	metrics *metrics  // nil in a zero Observer, which observes nothing
+	root    context.Context // of the spans and records that belong to no request
+	epoch   time.Time       // what monotonic times count from
+	metrics *metrics        // nil in a zero Observer, which observes nothing
 	types   map[string]*messageType
 	other   *messageType
 	tracer  trace.Tracer
@@ -48,6 +50,7 @@ func New(opts ...Option) (*Observer, error) {
 		limit:         c.connectionLimit,
 		slowThreshold: c.slowThreshold,
 		trustedPeers:  c.trustedPeers,
+		root:          context.Background(),
 		epoch:         time.Now(),
 		metrics:       newMetrics(c.namespace),
 		types:         make(map[string]*messageType, len(c.messageTypes)+1),

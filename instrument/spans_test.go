@@ -419,7 +419,8 @@ func value(t testing.TB, o *instrument.Observer, name, label, labelValue string)
 
 func TestUnsampledReceiveReturnsItsContext(t *testing.T) {
 	o := newObserver(t, instrument.WithSampleRatio(0))
-	ctx := context.WithValue(t.Context(), struct{}{}, 1)
+	type key struct{}
+	ctx := context.WithValue(t.Context(), key{}, 1)
 	got, m := open(t, o).Receive(ctx, instrument.MessageType{}, 1, nil)
 	m.End(nil)
 	if got != ctx {

@@ -114,6 +114,16 @@ func readToEnd(ctx context.Context, c interface {
 	}
 }
 
+// writeToEnd writes until a write fails.
+func writeToEnd(ctx context.Context, c *coder.Conn) {
+	payload := make([]byte, 1<<20)
+	for {
+		if err := c.Write(ctx, websocket.MessageBinary, payload); err != nil {
+			return
+		}
+	}
+}
+
 // counts returns every counter and gauge that is not 0 and the counts of histograms, without what measures time.
 func counts(t *testing.T, o *instrument.Observer) map[string]float64 {
 	t.Helper()
@@ -297,7 +307,7 @@ func TestEnds(t *testing.T) {
 		},
 		"peer vanishes": {
 			readUntilEnd,
-			func(_ context.Context, t *testing.T, c client) { _ = c.tcp.Close() },
+			func(_ context.Context, _ *testing.T, c client) { _ = c.tcp.Close() },
 			end{initiator: "network", reason: "abnormal", code: 1006, errors: map[string]float64{"read": 1}},
 		},
 		"peer resets": {
@@ -307,7 +317,7 @@ func TestEnds(t *testing.T) {
 		},
 		"peer vanishes within a message": {
 			readUntilEnd,
-			func(ctx context.Context, t *testing.T, c client) {
+			func(_ context.Context, t *testing.T, c client) {
 				if _, err := c.tcp.Write([]byte{0x81, 0xFE, 0x10}); err != nil {
 					t.Error(err)
 				}
@@ -317,7 +327,7 @@ func TestEnds(t *testing.T) {
 		},
 		"message too big": {
 			readUntilEnd,
-			func(ctx context.Context, t *testing.T, c client) {
+			func(ctx context.Context, _ *testing.T, c client) {
 				_ = c.Write(ctx, websocket.MessageBinary, make([]byte, 40_000))
 				_ = readToEnd(ctx, c)
 			},
@@ -325,7 +335,7 @@ func TestEnds(t *testing.T) {
 		},
 		"protocol error, reserved bits": {
 			readUntilEnd,
-			func(ctx context.Context, t *testing.T, c client) {
+			func(ctx context.Context, _ *testing.T, c client) {
 				_, _ = c.tcp.Write([]byte{0xF1, 0x80, 0, 0, 0, 0})
 				_ = readToEnd(ctx, c)
 			},
@@ -333,7 +343,7 @@ func TestEnds(t *testing.T) {
 		},
 		"protocol error, not masked": {
 			readUntilEnd,
-			func(ctx context.Context, t *testing.T, c client) {
+			func(ctx context.Context, _ *testing.T, c client) {
 				_, _ = c.tcp.Write([]byte{0x81, 0x00})
 				_ = readToEnd(ctx, c)
 			},
@@ -358,7 +368,7 @@ func TestEnds(t *testing.T) {
 				ping(ctx, c, 50*time.Millisecond)
 				_ = readToEnd(ctx, c)
 			},
-			func(ctx context.Context, t *testing.T, c client) {
+			func(_ context.Context, t *testing.T, c client) {
 				time.Sleep(200 * time.Millisecond)
 				c.reset(t)
 			},
@@ -417,8 +427,7 @@ func TestEnds(t *testing.T) {
 				go func() { read <- readToEnd(ctx, c) }()
 				timeout, cancel := context.WithTimeout(ctx, time.Second) // time enough to fill the buffers first
 				defer cancel()
-				for c.Write(timeout, websocket.MessageBinary, make([]byte, 1<<20)) == nil {
-				}
+				writeToEnd(timeout, c)
 				<-read
 			}, peerIsSilent,
 			end{initiator: "network", reason: "write_error", code: 1006, errors: map[string]float64{"write": 1}},
@@ -429,8 +438,7 @@ func TestEnds(t *testing.T) {
 				go func() { read <- readToEnd(ctx, c) }()
 				cancelled, cancel := context.WithCancel(ctx)
 				time.AfterFunc(100*time.Millisecond, cancel)
-				for c.Write(cancelled, websocket.MessageBinary, make([]byte, 1<<20)) == nil {
-				}
+				writeToEnd(cancelled, c)
 				<-read
 			}, peerIsSilent,
 			end{initiator: "local", reason: "abnormal", code: 1006},
@@ -675,7 +683,7 @@ func TestRefusedByHijack(t *testing.T) {
 // TestNoAllocations compares an echo through the adapter with one through the transport alone.
 func TestNoAllocations(t *testing.T) {
 	echo := func(t *testing.T, observer *instrument.Observer) float64 {
-		s := serveObserved(t, observer, func(ctx context.Context, o *instrument.Observer, c *coder.Conn) {
+		s := serveObserved(t, observer, func(_ context.Context, o *instrument.Observer, c *coder.Conn) {
 			defer c.CloseNow()
 			for {
 				typ, p, err := c.Read(context.Background())
