@@ -1,0 +1,92 @@
+package desk
+
+import (
+	"context"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// browser starts a headless Chromium, and fails the test for everything that the
+// pages complain about in it.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("needs chromium on PATH:", err)
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
+	// Not the context of the test, which ends before its cleanups.
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	t.Cleanup(cancel)
+	ctx, _ = chromedp.NewContext(ctx)
+	var mu sync.Mutex
+	var complaints []string
+	chromedp.ListenTarget(ctx, func(event any) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch e := event.(type) {
+		case *log.EventEntryAdded:
+			complaints = append(complaints, e.Entry.Text+" "+e.Entry.URL)
+		case *runtime.EventExceptionThrown:
+			complaints = append(complaints, e.ExceptionDetails.Error())
+		}
+	})
+	t.Cleanup(func() {
+		if err := chromedp.Cancel(ctx); err != nil {
+			t.Error("stop the browser:", err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, c := range complaints {
+			if !strings.Contains(c, "ERR_CONNECTION_REFUSED") { // the test stops the desk itself
+				t.Error("the browser complains:", c)
+			}
+		}
+	})
+	return ctx
+}
+
+// TestRefresh reads the inbox while something new arrives: what is open stays
+// open and focused, and a desk that has gone is noticed.
+func TestRefresh(t *testing.T) {
+	ctx := browser(t)
+	address, stop := serve(t, Config{})
+	do(t, "POST", address+"/v2/enqueue", trigger, "Content-Type", "application/json")
+
+	var folds, focus string
+	run := func(actions ...chromedp.Action) {
+		t.Helper()
+		if err := chromedp.Run(ctx, actions...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const state = `[...document.querySelectorAll("details")].map(d => d.open).join()`
+	run(chromedp.Navigate(address+"/inbox"),
+		chromedp.Evaluate(`document.querySelector("article summary").click(); document.querySelector("article summary").focus(); document.activeElement.id`, &focus),
+		chromedp.Evaluate(state, &folds))
+	if !strings.HasSuffix(focus, "-summary") || folds != "true" {
+		t.Fatalf("focus on %q, folds %q; want the summary and one open fold", focus, folds)
+	}
+
+	do(t, "POST", address+"/webhook/default", "{}", "Content-Type", "application/json")
+	var still string
+	run(chromedp.WaitVisible("#rejected"),
+		chromedp.Evaluate(`document.activeElement.id`, &still),
+		chromedp.Evaluate(state, &folds))
+	if still != focus || folds != "true" {
+		t.Errorf("after the refresh: focus on %q, folds %q; want %q and one open fold", still, folds, focus)
+	}
+
+	stop()
+	run(chromedp.WaitVisible("#lost"))
+}

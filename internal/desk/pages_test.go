@@ -1,0 +1,217 @@
+package desk
+
+import (
+	"flag"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sockscope/sockscope/internal/desk/inbox"
+	"github.com/sockscope/sockscope/internal/desk/status"
+	"github.com/sockscope/sockscope/internal/desk/tracing"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+const hostile = `<script>alert("1")</script>`
+
+var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func before(d time.Duration) time.Time { return now.Add(-d) }
+
+// goldenPages are the pages with everything that they can show. What comes from
+// outside is hostile, so that the golden files show that it is escaped.
+func goldenPages() map[string]struct {
+	template string
+	page     page
+} {
+	components := []status.Report{
+		{Component: status.Component{Name: "prometheus", Title: "Prometheus", Version: "3.13.5", Address: "http://127.0.0.1:9090", Ready: "http://prometheus:9090", See: "metrics"},
+			State: status.Ready, Since: before(90 * time.Minute), Checked: now},
+		{Component: status.Component{Name: "loki", Title: "Loki", Version: "3.7.8", Ready: "http://loki:3100", See: hostile},
+			State: status.NotReady, Since: before(5 * time.Second), Checked: now, Detail: "answers 503: " + hostile},
+		{Component: status.Component{Name: "grafana", Title: "Grafana", Ready: "http://grafana:3000", Optional: true},
+			State: status.Absent, Since: before(time.Hour), Checked: now, Detail: "connection refused"},
+		{Component: status.Component{Name: "jaeger", Title: "Jaeger", Ready: "http://jaeger:16686"}, State: status.Unknown},
+	}
+	trigger := inbox.Notification{
+		ID: "1", Source: inbox.PagerDuty, Receiver: "key 0123", Accepted: true, Event: inbox.Trigger, Outcome: inbox.Repeated,
+		Alert: "WebSocketLatencyHigh", Severity: "critical", Summary: hostile, Key: "k", Received: before(10 * time.Second),
+		Since: before(time.Hour), Count: 3, Warnings: []string{"payload.summary contains <no value>"},
+		Links: []inbox.Link{{Text: "Runbook", Href: "https://example.com/r"}, {Text: "Evil", Href: "javascript:alert(1)"}},
+		Body:  `{"x": "` + hostile + `"}`,
+	}
+	opened := trigger
+	opened.ID, opened.Outcome, opened.Received, opened.Warnings = "0", inbox.Opened, before(time.Hour), nil
+	resolved := inbox.Notification{ID: "2", Source: inbox.Slack, Receiver: "T/B 00", Accepted: true, Event: inbox.Resolve, Outcome: inbox.Resolved,
+		Alert: "HighConnectionDropRate", Summary: "Connections break", Received: before(26 * time.Hour), Since: before(27 * time.Hour), Count: 2}
+	dropped := inbox.Notification{ID: "3", Source: inbox.PagerDuty, Accepted: true, Event: inbox.Resolve, Outcome: inbox.Dropped, Summary: "who?", Received: before(time.Hour), Since: before(time.Hour), Count: 1}
+	rejected := inbox.Notification{ID: "4", Source: inbox.Webhook, Receiver: "default", Reason: "status is " + hostile, Received: before(time.Minute)}
+	beat := inbox.Notification{ID: "5", Source: inbox.Webhook, Receiver: "watchdog", Accepted: true, Event: inbox.Trigger, Alert: "Watchdog", Received: before(12 * time.Second)}
+	view := inbox.View{
+		Started:   before(28 * time.Hour),
+		DiskError: "no space left on device",
+		Open:      []inbox.Group{{ID: "alert-a", State: inbox.StateOpen, Latest: trigger, Events: []inbox.Notification{trigger, opened}}},
+		Closed: []inbox.Group{
+			{ID: "alert-b", State: inbox.StateResolved, Latest: resolved, Events: []inbox.Notification{resolved}},
+			{ID: "alert-c", State: inbox.StateDropped, Latest: dropped, Events: []inbox.Notification{dropped}},
+		},
+		Rejected:   []inbox.Notification{rejected},
+		Heartbeats: []inbox.Heartbeat{{Group: inbox.Group{ID: "alert-w", State: inbox.StateOpen, Latest: beat}, Seen: 20, Interval: time.Minute}},
+	}
+	late := inbox.View{Started: before(time.Hour), Heartbeats: []inbox.Heartbeat{{Group: inbox.Group{ID: "alert-w", State: inbox.StateOpen, Latest: beat}, Late: true}}}
+
+	const id = "724e3b184d68acf94e746096135d877c"
+	start := before(time.Minute)
+	root := tracing.Span{TraceID: id, ID: "b7ad6b7169203331", Name: "websocket.message chat", Kind: "consumer", Service: "demo", Start: start, End: start.Add(48 * time.Millisecond),
+		Status: "error", Message: hostile, Attributes: []tracing.Attribute{{Key: "k", Value: hostile}}, Resource: []tracing.Attribute{{Key: "service.name", Value: "demo"}},
+		Links:  []tracing.Link{{TraceID: "02620e98b440366a1cf7026b2d76d885", SpanID: "00f067aa0ba902b7"}},
+		Events: []tracing.Event{{Time: start, Name: "exception"}}}
+	child := tracing.Span{TraceID: id, ID: "00f067aa0ba902b8", Parent: root.ID, Name: hostile, Service: "store", Start: start.Add(10 * time.Millisecond), End: start.Add(22 * time.Millisecond)}
+	orphan := tracing.Span{TraceID: id, ID: "00f067aa0ba902b9", Parent: "00f067aa0ba90fff", Name: "lost", Service: "demo", Start: start.Add(30 * time.Millisecond), End: start.Add(31 * time.Millisecond)}
+	found := []tracing.Found{{TraceID: id, Name: hostile, Service: "demo", Start: start, Duration: time.Millisecond, Spans: 1, Failed: true}}
+	whole := traceData{JaegerUI: "http://127.0.0.1:16686/trace/" + id, View: tracing.View{
+		Trace:   tracing.Trace{ID: id, Spans: []tracing.Span{root, child, orphan}, More: 4},
+		Records: []tracing.Record{{Time: start, Level: "error", Service: "demo", Message: hostile, SpanID: root.ID, Fields: []tracing.Attribute{{Key: "room", Value: "lobby"}}}},
+		Linked: []tracing.Linked{
+			{Trace: tracing.Trace{ID: "02620e98b440366a1cf7026b2d76d885", Spans: []tracing.Span{{ID: "00f067aa0ba902b7", Name: "websocket.handshake", Service: "demo", Start: start, End: start.Add(time.Millisecond)}}}, From: []string{root.Name}},
+			{Trace: tracing.Trace{ID: "12620e98b440366a1cf7026b2d76d885"}, From: []string{"x", "y"}, Problem: "not stored"},
+		},
+		Linking: found, Session: found,
+	}}
+	unknown := traceData{View: tracing.View{Trace: tracing.Trace{ID: id}, Unknown: true, LogsProblem: "ask Loki: " + hostile}}
+	dead := traceData{View: tracing.View{Trace: tracing.Trace{ID: id}, SpansProblem: "ask Jaeger: connection refused"}}
+
+	return map[string]struct {
+		template string
+		page     page
+	}{
+		"status":       {"status", page{Title: "Status", Section: "status", Refresh: 3, Open: 1, Data: newStatusData(components, view)}},
+		"status-ready": {"status", page{Title: "Status", Section: "status", Refresh: 3, Data: newStatusData(components[:1], late)}},
+		"status-empty": {"status", page{Title: "Status", Section: "status", Refresh: 3, Data: newStatusData(nil, inbox.View{})}},
+		"inbox":        {"inbox", page{Title: "Inbox", Section: "inbox", Refresh: 3, Open: 1, Data: view}},
+		"inbox-late":   {"inbox", page{Title: "Inbox", Section: "inbox", Refresh: 3, Data: late}},
+		"inbox-empty":  {"inbox", page{Title: "Inbox", Section: "inbox", Refresh: 3, Data: inbox.View{Started: before(3 * time.Minute)}}},
+		"notification": {"notification", page{Title: "Notification", Section: "inbox", Data: trigger}},
+		"rejected":     {"notification", page{Title: "Notification", Section: "inbox", Data: rejected}},
+		"traces":       {"traces", page{Title: "Traces", Section: "trace", Data: tracesData{Recent: found}}},
+		"traces-dead":  {"traces", page{Title: "Traces", Section: "trace", Data: tracesData{Problem: hostile}}},
+		"trace":        {"trace", page{Title: "Trace", Section: "trace", Data: whole}},
+		"trace-absent": {"trace", page{Title: "Trace", Section: "trace", Refresh: 3, Data: unknown}},
+		"trace-dead":   {"trace", page{Title: "Trace", Section: "trace", Data: dead}},
+		"problem":      {"problem", page{Title: "Problem", Data: problemData{hostile, hostile}}},
+	}
+}
+
+func TestGoldenPages(t *testing.T) {
+	pages, err := newPages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, golden := range goldenPages() {
+		t.Run(name, func(t *testing.T) {
+			golden.page.Now = now
+			got, err := pages.render(golden.template, golden.page)
+			if err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join("testdata", name+".golden.html")
+			if *update {
+				if err := os.WriteFile(file, got, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), string(got)); diff != "" {
+				t.Errorf("write it anew with -update if this is meant (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestPagesAreSafe looks at every page for what its policy forbids and for text
+// from outside that became markup.
+func TestPagesAreSafe(t *testing.T) {
+	pages, err := newPages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, golden := range goldenPages() {
+		golden.page.Now = now
+		html, err := pages.render(golden.template, golden.page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, forbidden := range []string{hostile, "alert(\"1\")", `href="javascript:`, " style=", " onclick=", "<style", "ZgotmplZ", "<no value>", "&lt;nil&gt;", "//cdn", "%!"} {
+			if strings.Contains(string(html), forbidden) {
+				t.Errorf("page %s contains %q", name, forbidden)
+			}
+		}
+	}
+}
+
+func TestTraceStatus(t *testing.T) {
+	spans := tracing.Trace{Spans: make([]tracing.Span, 1)}
+	tests := []struct {
+		view tracing.View
+		want int
+	}{
+		{tracing.View{Trace: spans}, 200},
+		{tracing.View{Trace: spans, LogsProblem: "away"}, 200},
+		{tracing.View{Unknown: true, Records: make([]tracing.Record, 1)}, 200},
+		{tracing.View{Unknown: true}, 404},
+		{tracing.View{Unknown: true, LogsProblem: "away"}, 404},
+		{tracing.View{SpansProblem: "away"}, 502},
+	}
+	for _, test := range tests {
+		if got := traceStatus(test.view); got != test.want {
+			t.Errorf("traceStatus(%+v) = %d, want %d", test.view, got, test.want)
+		}
+	}
+}
+
+func TestDurations(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0:                             "0 µs",
+		1500 * time.Nanosecond:        "1.5 µs",
+		900 * time.Microsecond:        "900 µs",
+		2340 * time.Microsecond:       "2.34 ms",
+		48 * time.Millisecond:         "48.0 ms",
+		10 * time.Second:              "10.0 s",
+		2 * time.Second:               "2 s",
+		90 * time.Second:              "1 min 30 s",
+		59 * time.Minute:              "59 min",
+		25*time.Hour + 30*time.Minute: "1 d 1 h",
+		2*time.Hour + 3*time.Minute:   "2 h 3 min",
+	} {
+		if got := duration(d); got != want {
+			t.Errorf("duration(%v) = %q, want %q", d, got, want)
+		}
+	}
+	if got := ago(now, time.Time{}); got != "never" {
+		t.Errorf("ago of no time = %q", got)
+	}
+	if got := ago(now, now.Add(time.Second)); got != "0 s ago" {
+		t.Errorf("ago of the future = %q", got)
+	}
+}
+
+func TestStaticFiles(t *testing.T) {
+	for path, want := range map[string]string{
+		"/static/desk.css": "text/css", "/static/desk.js": "text/javascript", "/static/icon.svg": "image/svg+xml",
+	} {
+		w := httptest.NewRecorder()
+		staticFiles().ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		if got := w.Header().Get("Content-Type"); w.Code != 200 || !strings.HasPrefix(got, want) {
+			t.Errorf("%s is answered by %d as %s, want %s", path, w.Code, got, want)
+		}
+	}
+}
