@@ -53,7 +53,7 @@ func build(t *testing.T, s *Store, list []Component) (built, stages []string) {
 	lines := make(chan string, 1000)
 	err := s.Build(t.Context(), list,
 		func(c Component, p Progress) { lines <- "stage " + c.Name + " " + string(p.Stage) },
-		func(c Component, path string) { lines <- "built " + path })
+		func(_ Component, path string) { lines <- "built " + path })
 	if err != nil {
 		t.Fatal(err)
 	}

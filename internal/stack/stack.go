@@ -134,12 +134,13 @@ func checkPorts(list []service) error {
 	for _, s := range list {
 		for _, address := range s.listens {
 			l, err := net.Listen("tcp", address)
-			if errors.Is(err, syscall.EADDRINUSE) {
-				taken = append(taken, fmt.Errorf("%s, which %s needs, is taken: stop what listens there, or move the whole stack by --port-offset", address, s.name))
-			} else if err != nil {
-				taken = append(taken, fmt.Errorf("listen for %s: %w", s.name, err))
-			} else {
+			switch {
+			case err == nil:
 				_ = l.Close()
+			case errors.Is(err, syscall.EADDRINUSE):
+				taken = append(taken, fmt.Errorf("%s, which %s needs, is taken: stop what listens there, or move the whole stack by --port-offset", address, s.name))
+			default:
+				taken = append(taken, fmt.Errorf("listen for %s: %w", s.name, err))
 			}
 		}
 	}

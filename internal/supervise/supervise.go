@@ -164,8 +164,12 @@ func (p *Process) runOnce() error {
 	}
 	p.notify(Event{Program: p.program.Name, Kind: Started, PID: cmd.Process.Pid})
 
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
+	exited := make(chan struct{})
+	var exit error
+	go func() {
+		exit = cmd.Wait()
+		close(exited)
+	}()
 	probing, endProbing := context.WithCancel(context.Background())
 	probed := make(chan struct{})
 	go func() {
@@ -178,11 +182,11 @@ func (p *Process) runOnce() error {
 	defer func() { endProbing(); <-probed }()
 
 	select {
-	case err := <-exited:
-		if err == nil {
-			err = errors.New("exit status 0")
+	case <-exited:
+		if exit == nil {
+			return errors.New("exit status 0")
 		}
-		return err
+		return exit
 	case <-p.stop:
 	}
 	_ = cmd.Process.Signal(syscall.SIGTERM) // fails only if it has just ended

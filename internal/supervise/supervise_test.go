@@ -76,7 +76,7 @@ func selfProgram(t *testing.T, env ...string) (Program, string) {
 
 func get(t *testing.T, url string) string {
 	t.Helper()
-	resp, err := http.Get(url) //nolint:noctx // bounded by the test's own time-out
+	resp, err := http.Get(url)
 	if err != nil {
 		return ""
 	}
