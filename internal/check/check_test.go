@@ -34,7 +34,7 @@ func TestRun(t *testing.T) {
 		"quantiles": "within 2.999ms by the native histogram, 4.75ms by the classic one",
 		"exemplar":  "an exemplar of our own message leads to trace " + s.messages[3].span.TraceID().String(),
 		"trace":     "websocket.message message, linked to its handshake and to our traceparent",
-		"logs":      "1 log records with the trace id",
+		"logs":      "log records with the trace id: 1;",
 		"alerts":    "Watchdog reached the inbox by webhook ",
 	} {
 		if r := results[name]; !r.OK || !strings.Contains(r.Detail, want) {

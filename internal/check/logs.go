@@ -50,7 +50,7 @@ func (r *run) tryLogs(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("from the log record back to its trace: %w", err)
 	}
-	return fmt.Sprintf("%d log records with the trace id; they lead back to the span %s", records, s.Name), nil
+	return fmt.Sprintf("log records with the trace id: %d; the first leads back to the span %s", records, s.Name), nil
 }
 
 func nanoseconds(t time.Time) string { return strconv.FormatInt(t.UnixNano(), 10) }
