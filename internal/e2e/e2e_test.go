@@ -1,0 +1,306 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sockscope/sockscope/internal/dashboard"
+)
+
+// alertSpeed divides the durations of rules and routing for the drill.
+const alertSpeed = 20
+
+// TestStack brings the stack up as a user does and puts it through its paces.
+// The parts share one stack, since each start takes a while.
+func TestStack(t *testing.T) {
+	binary := program(t)
+	data := t.TempDir()
+	s := start(t, binary, freeOffset(t, 20000), data, fmt.Sprintf("--alert-speed=%d", alertSpeed))
+
+	t.Run("check", s.testCheck)
+	t.Run("dashboard", s.testDashboard)
+	t.Run("alert", s.testAlert)
+	t.Run("collector killed under load", s.testCollectorKilled)
+	t.Run("each component killed", s.testEachKilled)
+	t.Run("second stack", s.testSecondStack)
+	t.Run("same data refused", s.testDataInUse)
+	t.Run("restart", func(t *testing.T) {
+		count, err := s.logs(`sum(count_over_time({service_name="sockscope-demo"}[1h]))`)
+		if err != nil || count == 0 {
+			t.Fatalf("%v log records before the restart, %v", count, err)
+		}
+		offset := s.offset
+		s.stop(t)
+		began := time.Now()
+		again := start(t, binary, offset, data)
+		if took := time.Since(began); took > 30*time.Second {
+			t.Errorf("the second start took %s, with nothing to build", took)
+		}
+		if built := again.output.since(0, "Building"); len(built) > 0 {
+			t.Errorf("the second start built: %s", built)
+		}
+		eventually(t, "logs from before the restart", time.Minute, func() error {
+			after, err := again.logs(`sum(count_over_time({service_name="sockscope-demo"}[1h]))`)
+			return errors.Join(err, atLeast("log records", after, count))
+		})
+	})
+}
+
+func atLeast(what string, got, want float64) error {
+	if got < want {
+		return fmt.Errorf("%g %s, want at least %g", got, what, want)
+	}
+	return nil
+}
+
+// testCheck runs the command as a script would.
+func (s *stack) testCheck(t *testing.T) {
+	if broken := s.output.since(0, "broken"); len(broken) > 0 {
+		t.Errorf("the check at the end of the start: %s", broken)
+	}
+	out, err := s.run(t, "check", "--json", fmt.Sprintf("--port-offset=%d", s.offset))
+	if err != nil {
+		t.Fatalf("check failed: %v\n%s", err, out)
+	}
+	var document struct {
+		OK    bool
+		Steps []struct {
+			Name    string
+			OK      bool
+			Seconds float64
+		}
+	}
+	if err := json.Unmarshal(out, &document); err != nil {
+		t.Fatal(err)
+	}
+	if !document.OK || len(document.Steps) < 6 {
+		t.Errorf("check says %s", out)
+	}
+	for _, step := range document.Steps {
+		t.Logf("%s: %.2f s", step.Name, step.Seconds)
+	}
+}
+
+// load is the summary of sockscope load.
+type load struct {
+	Sent   int64 `json:"sent"`
+	Acked  int64 `json:"acked"`
+	Traced int64 `json:"traced"`
+}
+
+// underLoad drives the demo while work runs, and returns the summary.
+func (s *stack) underLoad(t *testing.T, rate int, duration time.Duration, work func()) load {
+	t.Helper()
+	type outcome struct {
+		out []byte
+		err error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		out, err := s.run(t, "load", "--json", "--url=ws://"+s.at.Demo+"/ws", "--connections=10",
+			fmt.Sprintf("--rate=%d", rate), "--duration="+duration.String())
+		done <- outcome{out, err}
+	}()
+	work()
+	o := <-done
+	if o.err != nil {
+		t.Errorf("load failed: %v\n%s", o.err, o.out)
+	}
+	var summary load
+	if err := json.Unmarshal(o.out, &summary); err != nil {
+		t.Fatalf("summary of load: %v\n%s", err, o.out)
+	}
+	return summary
+}
+
+// testDashboard runs every query of the dashboard, under some load.
+func (s *stack) testDashboard(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root(t), "deploy", "grafana", "dashboards", "*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no dashboards: %v", err)
+	}
+	variables := map[string]string{
+		"job": "sockscope-demo", "namespace": ".+", "instance": ".+",
+		"__rate_interval": "1m", "__interval": "15s", "__range": "5m", "__auto": "1m",
+	}
+	s.underLoad(t, 20, 90*time.Second, func() {
+		for _, file := range files {
+			board, err := dashboard.Load(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			queries, err := board.Queries(variables)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, q := range queries {
+				eventually(t, q.String(), 90*time.Second, func() error { return s.hasData(q) })
+			}
+		}
+	})
+}
+
+// hasData returns an error unless the query returns at least one number, or for
+// log records, one record.
+func (s *stack) hasData(q dashboard.Query) error {
+	var address string
+	switch q.Datasource {
+	case "prometheus":
+		address = "http://" + s.at.Prometheus + "/api/v1/query?query=" + url.QueryEscape(q.Expr)
+	case "loki":
+		address = "http://" + s.at.Loki + "/loki/api/v1/query_range?limit=10&query=" + url.QueryEscape(q.Expr)
+	default:
+		return fmt.Errorf("no way to ask a data source of type %q", q.Datasource)
+	}
+	var answer struct {
+		Data struct {
+			ResultType string
+			Result     []struct {
+				Value     [2]any   `json:"value"`
+				Values    [][2]any `json:"values"`
+				Histogram []any    `json:"histogram"`
+			}
+		}
+	}
+	if err := fetch(address, &answer); err != nil {
+		return err
+	}
+	for _, series := range answer.Data.Result {
+		if answer.Data.ResultType == "vector" && len(series.Histogram) == 0 && series.Value[1] == "NaN" {
+			continue
+		}
+		return nil
+	}
+	return fmt.Errorf("nothing but %v", answer.Data)
+}
+
+// testAlert switches a fault on and follows it to the pager and back.
+func (s *stack) testAlert(t *testing.T) {
+	const alert = "WebSocketLatencyHigh"
+	find := func(event string, after time.Time) error {
+		list, err := s.inbox()
+		if err != nil {
+			return err
+		}
+		for _, n := range list {
+			if n.Source == "pagerduty" && n.Alert == alert && n.Event == event && n.Received.After(after) {
+				if !n.Accepted {
+					return fmt.Errorf("rejected: %s", n.Reason)
+				}
+				return nil
+			}
+		}
+		return fmt.Errorf("no %s of %s among %d notifications", event, alert, len(list))
+	}
+	s.underLoad(t, 40, 90*time.Second, func() {
+		began := time.Now()
+		s.fault(t, "PUT", "slow_handling", `{"strength": 1500, "duration": "10m"}`)
+		eventually(t, "fault to page", time.Minute, func() error { return find("trigger", began) })
+		healed := time.Now()
+		s.fault(t, "DELETE", "slow_handling", "")
+		eventually(t, "healed to resolved", time.Minute, func() error { return find("resolve", healed) })
+	})
+	list, err := s.inbox()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range list {
+		if !n.Accepted {
+			t.Errorf("the inbox rejected a notification of %s by %s: %s", n.Alert, n.Source, n.Reason)
+		}
+	}
+}
+
+// testCollectorKilled kills the Collector in the middle of a load and counts
+// what arrived in the end.
+func (s *stack) testCollectorKilled(t *testing.T) {
+	const (
+		messages = `sum(websocket_messages_total{job="sockscope-demo",direction="receive"})`
+		sent     = `sum(instrument_log_records_total{job="sockscope-demo",result="sent"})`
+		inLoki   = `sum(count_over_time({service_name="sockscope-demo"}[2h]))`
+	)
+	began := time.Now()
+	before, err := s.demoMetric("websocket_messages_total", `direction="receive"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	summary := s.underLoad(t, 100, 30*time.Second, func() {
+		time.Sleep(10 * time.Second) // into the middle of the load
+		s.kill(t, "otelcol")
+	})
+	after, err := s.demoMetric("websocket_messages_total", `direction="receive"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if summary.Acked != summary.Sent || summary.Traced == 0 {
+		t.Errorf("users noticed, or there was nothing to lose: %+v", summary)
+	}
+	if err := atLeast("messages counted by the demo", after-before, float64(summary.Sent)); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "every message in Prometheus", time.Minute, func() error {
+		got, err := s.metric(messages)
+		return errors.Join(err, atLeast("messages", got, after))
+	})
+	eventually(t, "every trace that was acknowledged in Jaeger", 2*time.Minute, func() error {
+		got, err := s.traces(began)
+		return errors.Join(err, atLeast("traces", got, float64(summary.Traced)))
+	})
+	eventually(t, "every log record that was sent in Loki", 2*time.Minute, func() error {
+		sentRecords, err := s.metric(sent)
+		if err != nil {
+			return err
+		}
+		got, err := s.logs(inLoki)
+		return errors.Join(err, atLeast("log records", got, sentRecords))
+	})
+}
+
+// testEachKilled kills one component after the other: each is reported with the
+// cause, comes back, and the path is whole again.
+func (s *stack) testEachKilled(t *testing.T) {
+	for component, name := range map[string]string{
+		"prometheus": "prometheus", "alertmanager": "alertmanager", "otelcol": "otel-collector",
+		"jaeger": "jaeger", "loki": "loki", "demo": "demo", "desk": "desk",
+	} {
+		mark := s.output.count()
+		s.kill(t, component)
+		eventually(t, name+" killed, reported and back", time.Minute, func() error {
+			if len(s.output.since(mark, name+" died (signal: killed)")) == 0 {
+				return errors.New("not reported")
+			}
+			if len(s.output.since(mark, name+" is ready again")) == 0 {
+				return errors.New("not back")
+			}
+			return nil
+		})
+	}
+	s.testCheck(t)
+}
+
+// testSecondStack runs another stack beside this one.
+func (s *stack) testSecondStack(t *testing.T) {
+	second := start(t, s.binary, freeOffset(t, s.offset+100), t.TempDir())
+	second.testCheck(t)
+	s.testCheck(t)
+	second.stop(t)
+}
+
+// testDataInUse makes sure that two stacks don't share their data.
+func (s *stack) testDataInUse(t *testing.T) {
+	cmd := exec.Command(s.binary, "up", fmt.Sprintf("--port-offset=%d", freeOffset(t, s.offset+100)), "--data="+s.data)
+	cmd.Dir = root(t)
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "another stack is using "+s.data) {
+		t.Errorf("a second stack on the same data: %v\n%s", err, out)
+	}
+}
