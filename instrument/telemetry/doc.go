@@ -17,7 +17,8 @@
 // # Backends may be away
 //
 // Start never fails because a backend is away, and nothing here makes a caller wait for one. Spans and log records wait
-// in bounded queues while a backend is dead, slow or hanging; what does not fit is dropped, and for log records counted:
+// in bounded queues (2048 spans; 8192 records or 16 MiB) while a backend is dead, slow or hanging; what does not fit is
+// dropped, and for log records counted:
 //
 //   - instrument_log_records_total{result="sent"}: the server answered the push that held the record with 2xx (for OTLP: OK).
 //   - instrument_log_records_total{result="failed"}: the server refused the push for good, or kept failing for ten minutes.
@@ -26,7 +27,8 @@
 //   - instrument_log_queue_records: accepted, and none of these three yet.
 //
 // A delivery that fails is repeated every two seconds at the latest, so a backend that returns is used within seconds.
-// Failing deliveries are told on the service's own log output, once a minute.
+// That makes it at least once: a server that took a push and could not answer in time gets it again. Failing deliveries
+// are told on the service's own log output, once a minute.
 //
 // # Environment
 //
