@@ -14,7 +14,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // limit is how long anything may take before a test calls it hung. Nothing is expected to take nearly as long.
-const limit = 30 * time.Second
+const limit = time.Minute
 
 // start calls Start, and Shutdown when the test ends.
 func start(t *testing.T, opts ...Option) *Telemetry {
