@@ -113,8 +113,7 @@ func (c *session) write(ctx context.Context) {
 				continue
 			}
 			if err := c.writeFrame(ctx, f); err != nil {
-				// The reader has to learn of it too.
-				_ = c.conn.CloseNow()
+				c.abandon(err)
 				return
 			}
 		}
@@ -149,10 +148,19 @@ func (c *session) heartbeat(ctx context.Context) {
 		err := c.conn.Ping(pong)
 		cancel()
 		if err != nil {
-			_ = c.conn.CloseNow() // counted with the reason that Ping found
+			c.abandon(err)
 			return
 		}
 		timer.Reset(every)
+	}
+}
+
+// abandon ends a connection on which something failed, so that the reader
+// learns of it. Where it failed because the connection is closed, the reader
+// knows better why, and must be the one to say so.
+func (c *session) abandon(err error) {
+	if !errors.Is(err, net.ErrClosed) {
+		_ = c.conn.CloseNow() // an error means that it was closed meanwhile
 	}
 }
 

@@ -35,6 +35,6 @@ Start with "sockscope up", then open the address that it prints.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newUpCommand(), newBuildCommand(), newCheckCommand(), newDeskCommand(), newDemoCommand(), newReadyCommand())
+	root.AddCommand(newUpCommand(), newBuildCommand(), newCheckCommand(), newDeskCommand(), newDemoCommand(), newLoadCommand(), newReadyCommand())
 	return root
 }
