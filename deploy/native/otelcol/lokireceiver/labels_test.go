@@ -65,7 +65,7 @@ func TestParseLabelsBoundsTheirNumber(t *testing.T) {
 	}
 }
 
-// FuzzParseLabels compares with Prometheus' parser, which contrib's receiver uses: what we accept means the same there.
+// FuzzParseLabels compares with Prometheus' parser, which contrib's receiver uses: what both accept is the same.
 func FuzzParseLabels(f *testing.F) {
 	for _, test := range labelCases {
 		f.Add(test.text)
