@@ -57,7 +57,7 @@ func (d *Desk) traceJSON(w http.ResponseWriter, r *http.Request) {
 // not being able to look is not the same as not finding.
 func traceStatus(v tracing.View) int {
 	switch {
-	case len(v.Trace.Spans) > 0 || len(v.Records) > 0:
+	case len(v.Spans) > 0 || len(v.Records) > 0:
 		return http.StatusOK
 	case v.Unknown:
 		return http.StatusNotFound

@@ -136,13 +136,13 @@ func TestNotificationsAndRestart(t *testing.T) {
 	dir := t.TempDir()
 	address, stop := serve(t, Config{DataDir: dir})
 	response, text := do(t, "POST", address+"/v2/enqueue", trigger, "Content-Type", "application/json")
-	if response.StatusCode != 202 || text != `{"status":"success","message":"Event processed","dedup_key":"k"}`+"\n" {
+	if response.StatusCode != http.StatusAccepted || text != `{"status":"success","message":"Event processed","dedup_key":"k"}`+"\n" {
 		t.Fatalf("answer = %d %s", response.StatusCode, text)
 	}
-	if response, text = do(t, "POST", address+"/services/T1/B1/x", `{"text":"Deployed"}`, "Content-Type", "application/json"); response.StatusCode != 200 || text != "ok" {
+	if response, text = do(t, "POST", address+"/services/T1/B1/x", `{"text":"Deployed"}`, "Content-Type", "application/json"); response.StatusCode != http.StatusOK || text != "ok" {
 		t.Errorf("answer = %d %s", response.StatusCode, text)
 	}
-	if response, _ = do(t, "POST", address+"/webhook/default", `{}`, "Content-Type", "application/json"); response.StatusCode != 400 {
+	if response, _ = do(t, "POST", address+"/webhook/default", `{}`, "Content-Type", "application/json"); response.StatusCode != http.StatusBadRequest {
 		t.Errorf("answer = %d", response.StatusCode)
 	}
 	stop()
@@ -224,7 +224,7 @@ func TestForeignPages(t *testing.T) {
 			t.Errorf("%s is answered by %d %s, want %d", test.name, response.StatusCode, text, test.code)
 		}
 	}
-	if response, _ := do(t, "GET", address+"/api/inbox", "", "Host", "evil.example.com"); response.StatusCode != 421 {
+	if response, _ := do(t, "GET", address+"/api/inbox", "", "Host", "evil.example.com"); response.StatusCode != http.StatusMisdirectedRequest {
 		t.Errorf("a rebound name reads the inbox: %d", response.StatusCode)
 	}
 }

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"flag"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -64,6 +65,7 @@ func goldenPages() map[string]struct {
 		Rejected:   []inbox.Notification{rejected},
 		Heartbeats: []inbox.Heartbeat{{Group: inbox.Group{ID: "alert-w", State: inbox.StateOpen, Latest: beat}, Seen: 20, Interval: time.Minute}},
 	}
+	awaited := inbox.View{Heartbeats: []inbox.Heartbeat{{Group: inbox.Group{ID: "alert-w", State: inbox.StateOpen, Latest: beat}, Awaited: true}}}
 	late := inbox.View{Started: before(time.Hour), Heartbeats: []inbox.Heartbeat{{Group: inbox.Group{ID: "alert-w", State: inbox.StateOpen, Latest: beat}, Late: true}}}
 
 	const id = "724e3b184d68acf94e746096135d877c"
@@ -96,6 +98,7 @@ func goldenPages() map[string]struct {
 		"status-empty": {"status", page{Title: "Status", Section: "status", Refresh: 3, Data: newStatusData(nil, inbox.View{})}},
 		"inbox":        {"inbox", page{Title: "Inbox", Section: "inbox", Refresh: 3, Open: 1, Data: view}},
 		"inbox-late":   {"inbox", page{Title: "Inbox", Section: "inbox", Refresh: 3, Data: late}},
+		"inbox-await":  {"inbox", page{Title: "Inbox", Section: "inbox", Refresh: 3, Data: awaited}},
 		"inbox-empty":  {"inbox", page{Title: "Inbox", Section: "inbox", Refresh: 3, Data: inbox.View{Started: before(3 * time.Minute)}}},
 		"notification": {"notification", page{Title: "Notification", Section: "inbox", Data: trigger}},
 		"rejected":     {"notification", page{Title: "Notification", Section: "inbox", Data: rejected}},
@@ -209,7 +212,7 @@ func TestStaticFiles(t *testing.T) {
 		"/static/desk.css": "text/css", "/static/desk.js": "text/javascript", "/static/icon.svg": "image/svg+xml",
 	} {
 		w := httptest.NewRecorder()
-		staticFiles().ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		staticFiles().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 		if got := w.Header().Get("Content-Type"); w.Code != 200 || !strings.HasPrefix(got, want) {
 			t.Errorf("%s is answered by %d as %s, want %s", path, w.Code, got, want)
 		}

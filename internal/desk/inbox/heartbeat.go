@@ -21,6 +21,7 @@ type Heartbeat struct {
 	Silence  time.Duration // since the last one
 	Interval time.Duration // how often they come; 0 until that is known
 	Late     bool          // overdue, or resolved, which must never happen
+	Awaited  bool          // none yet since the inbox was started, and none overdue
 }
 
 // newHeartbeat judges a heartbeat's group. The inbox could hear nothing before
@@ -33,6 +34,7 @@ func newHeartbeat(g Group, started, now time.Time) Heartbeat {
 	}
 	listening := min(h.Silence, now.Sub(started))
 	h.Late = listening > overdue(expected) || !g.Open()
+	h.Awaited = !h.Late && g.Latest.Received.Before(started)
 	return h
 }
 

@@ -1,9 +1,11 @@
 package inbox
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -56,7 +58,7 @@ func TestLifecycle(t *testing.T) {
 				t.Errorf("outcomes (-want +got):\n%s", diff)
 			}
 			v := in.View()
-			groups := append(v.Open, v.Closed...)
+			groups := slices.Concat(v.Open, v.Closed)
 			if len(groups) != 1 || groups[0].State != test.state {
 				t.Errorf("groups = %+v, want one that is %s", groups, test.state)
 			}
@@ -194,7 +196,7 @@ func TestNotification(t *testing.T) {
 	if list := in.Notifications(); list[0].Body != "" {
 		t.Error("the list has bodies")
 	}
-	if _, err := in.Notification("unknown"); err != fs.ErrNotExist {
+	if _, err := in.Notification("unknown"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error = %v, want %v", err, fs.ErrNotExist)
 	}
 }

@@ -56,6 +56,33 @@ func TestRestartKeepsTheInbox(t *testing.T) {
 	}
 }
 
+// TestHeartbeatAfterRestart is in doubt until the first beat, and not late for
+// what came while nobody was listening.
+func TestHeartbeatAfterRestart(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		in := onDisk(t, dir)
+		beat := accepted(Trigger, "w")
+		beat.Alert = HeartbeatAlert
+		in.Add(beat)
+		time.Sleep(time.Minute)
+		in.Add(beat)
+		time.Sleep(time.Hour)
+		in = reopened(t, in, dir)
+		if h := in.View().Heartbeats[0]; h.Late || !h.Awaited {
+			t.Errorf("just started: late %v, awaited %v; want awaited", h.Late, h.Awaited)
+		}
+		time.Sleep(3 * time.Minute)
+		if h := in.View().Heartbeats[0]; !h.Late || h.Awaited {
+			t.Errorf("three minutes later: late %v, awaited %v; want late", h.Late, h.Awaited)
+		}
+		in.Add(beat)
+		if h := in.View().Heartbeats[0]; h.Late || h.Awaited {
+			t.Errorf("after a beat: late %v, awaited %v; want neither", h.Late, h.Awaited)
+		}
+	})
+}
+
 func TestTruncatedLastLine(t *testing.T) {
 	dir := t.TempDir()
 	in := onDisk(t, dir)
@@ -101,7 +128,7 @@ func TestJournalIsBounded(t *testing.T) {
 	in := onDisk(t, dir)
 	n := accepted(Trigger, "k")
 	n.Body = strings.Repeat("x", MaxBody)
-	for i := range 2 * maxJournal / MaxBody {
+	for i := range maxJournal/MaxBody + 200 {
 		n.Key = fmt.Sprint(i)
 		in.Add(n)
 	}

@@ -44,7 +44,8 @@ type object = map[string]any
 const key = "0123456789abcdef0123456789ABCDEF"
 
 // edited returns a complete trigger with some members set, or left out by nil.
-func edited(event, payload object) string {
+func edited(t testing.TB, event, payload object) string {
+	t.Helper()
 	p := object{"summary": "Messages are slow", "source": "chat", "severity": "critical"}
 	e := object{"routing_key": key, "event_action": "trigger", "dedup_key": "k", "payload": p}
 	maps.Copy(p, payload)
@@ -54,7 +55,7 @@ func edited(event, payload object) string {
 	}
 	text, err := json.Marshal(e)
 	if err != nil {
-		panic(err)
+		t.Fatal(err)
 	}
 	return string(text)
 }
@@ -66,11 +67,11 @@ func TestRules(t *testing.T) {
 		body  string
 		wrong string // what the errors say; empty if the event is right
 	}{
-		{"complete", edited(nil, nil), ""},
-		{"without dedup_key", edited(object{"dedup_key": nil}, nil), ""},
+		{"complete", edited(t, nil, nil), ""},
+		{"without dedup_key", edited(t, object{"dedup_key": nil}, nil), ""},
 		{"acknowledge", `{"routing_key":"` + key + `","event_action":"acknowledge","dedup_key":"k"}`, ""},
 		{"resolve", `{"routing_key":"` + key + `","event_action":"resolve","dedup_key":"k"}`, ""},
-		{"everything", edited(object{
+		{"everything", edited(t, object{
 			"client": "Sockscope", "client_url": "https://example.com",
 			"links":  []object{{"href": "https://example.com", "text": "Runbook"}, {"href": "x"}},
 			"images": []object{{"src": "https://example.com/a.png", "href": "https://example.com", "alt": "A"}},
@@ -78,8 +79,8 @@ func TestRules(t *testing.T) {
 			"timestamp": "2015-07-17T08:42:58.315+0000", "component": "c", "group": "g", "class": "c",
 			"custom_details": object{"load avg": 0.75},
 		}), ""},
-		{"longest allowed", edited(object{"dedup_key": long(255)}, object{"summary": long(1024)}), ""},
-		{"members that nobody knows", edited(object{"x": 1}, object{"y": 2}), ""},
+		{"longest allowed", edited(t, object{"dedup_key": long(255)}, object{"summary": long(1024)}), ""},
+		{"members that nobody knows", edited(t, object{"x": 1}, object{"y": 2}), ""},
 
 		{"empty", "", "not a JSON object"},
 		{"not JSON", "{", "not a JSON object"},
@@ -88,33 +89,33 @@ func TestRules(t *testing.T) {
 		{"two objects", "{}{}", "something follows"},
 		{"not UTF-8", "{\"\xff\":1}", "not UTF-8"},
 		{"nothing in it", "{}", "'routing_key' is missing or blank"},
-		{"no action", edited(object{"event_action": nil}, nil), "'event_action' is missing or blank"},
-		{"other action", edited(object{"event_action": "close"}, nil), "'event_action' is invalid"},
-		{"short key", edited(object{"routing_key": key[1:]}, nil), "'routing_key' is incorrect"},
-		{"long key", edited(object{"routing_key": key + "0"}, nil), "'routing_key' is incorrect"},
-		{"odd key", edited(object{"routing_key": "-" + key[1:]}, nil), "'routing_key' is incorrect"},
-		{"key is a number", edited(object{"routing_key": 5}, nil), "'routing_key' must be a string"},
-		{"long dedup_key", edited(object{"dedup_key": long(256)}, nil), "'dedup_key' has 256 characters"},
-		{"resolve what", edited(object{"event_action": "resolve", "dedup_key": nil}, nil), "'dedup_key' is missing"},
-		{"acknowledge what", edited(object{"event_action": "acknowledge", "dedup_key": ""}, nil), "'dedup_key' is missing"},
-		{"no payload", edited(object{"payload": nil}, nil), "'payload.summary' is missing"},
-		{"payload is text", edited(object{"payload": "p"}, nil), "'payload' must be an object"},
-		{"no summary", edited(nil, object{"summary": nil}), "'payload.summary' is missing"},
-		{"blank summary", edited(nil, object{"summary": ""}), "'payload.summary' is missing"},
-		{"long summary", edited(nil, object{"summary": long(1025)}), "'payload.summary' has 1025 characters"},
-		{"no source", edited(nil, object{"source": nil}), "'payload.source' is missing"},
-		{"no severity", edited(nil, object{"severity": nil}), "'payload.severity' is missing"},
-		{"other severity", edited(nil, object{"severity": "none"}), "'payload.severity' is invalid"},
-		{"capital severity", edited(nil, object{"severity": "Critical"}), "'payload.severity' is invalid"},
-		{"details are text", edited(nil, object{"custom_details": "d"}), "'payload.custom_details' must be an object"},
-		{"class is a number", edited(nil, object{"class": 1}), "'payload.class' must be a string"},
-		{"no time", edited(nil, object{"timestamp": "yesterday"}), "'payload.timestamp' must be an ISO 8601 time"},
-		{"links are text", edited(object{"links": "l"}, nil), "'links' must be an array of objects"},
-		{"link is text", edited(object{"links": []string{"l"}}, nil), "'links[0]' must be an object"},
-		{"link leads nowhere", edited(object{"links": []object{{"text": "t"}}}, nil), "'links[0].href' is missing"},
-		{"image has no source", edited(object{"images": []object{{"alt": "a"}}}, nil), "'images[0].src' is missing"},
-		{"image not by HTTPS", edited(object{"images": []object{{"src": "http://example.com/a.png"}}}, nil), "'images[0].src' must be an HTTPS URL"},
-		{"too large", edited(nil, object{"custom_details": object{"d": strings.Repeat("x", maxBody)}}), "too large"},
+		{"no action", edited(t, object{"event_action": nil}, nil), "'event_action' is missing or blank"},
+		{"other action", edited(t, object{"event_action": "close"}, nil), "'event_action' is invalid"},
+		{"short key", edited(t, object{"routing_key": key[1:]}, nil), "'routing_key' is incorrect"},
+		{"long key", edited(t, object{"routing_key": key + "0"}, nil), "'routing_key' is incorrect"},
+		{"odd key", edited(t, object{"routing_key": "-" + key[1:]}, nil), "'routing_key' is incorrect"},
+		{"key is a number", edited(t, object{"routing_key": 5}, nil), "'routing_key' must be a string"},
+		{"long dedup_key", edited(t, object{"dedup_key": long(256)}, nil), "'dedup_key' has 256 characters"},
+		{"resolve what", edited(t, object{"event_action": "resolve", "dedup_key": nil}, nil), "'dedup_key' is missing"},
+		{"acknowledge what", edited(t, object{"event_action": "acknowledge", "dedup_key": ""}, nil), "'dedup_key' is missing"},
+		{"no payload", edited(t, object{"payload": nil}, nil), "'payload.summary' is missing"},
+		{"payload is text", edited(t, object{"payload": "p"}, nil), "'payload' must be an object"},
+		{"no summary", edited(t, nil, object{"summary": nil}), "'payload.summary' is missing"},
+		{"blank summary", edited(t, nil, object{"summary": ""}), "'payload.summary' is missing"},
+		{"long summary", edited(t, nil, object{"summary": long(1025)}), "'payload.summary' has 1025 characters"},
+		{"no source", edited(t, nil, object{"source": nil}), "'payload.source' is missing"},
+		{"no severity", edited(t, nil, object{"severity": nil}), "'payload.severity' is missing"},
+		{"other severity", edited(t, nil, object{"severity": "none"}), "'payload.severity' is invalid"},
+		{"capital severity", edited(t, nil, object{"severity": "Critical"}), "'payload.severity' is invalid"},
+		{"details are text", edited(t, nil, object{"custom_details": "d"}), "'payload.custom_details' must be an object"},
+		{"class is a number", edited(t, nil, object{"class": 1}), "'payload.class' must be a string"},
+		{"no time", edited(t, nil, object{"timestamp": "yesterday"}), "'payload.timestamp' must be an ISO 8601 time"},
+		{"links are text", edited(t, object{"links": "l"}, nil), "'links' must be an array of objects"},
+		{"link is text", edited(t, object{"links": []string{"l"}}, nil), "'links[0]' must be an object"},
+		{"link leads nowhere", edited(t, object{"links": []object{{"text": "t"}}}, nil), "'links[0].href' is missing"},
+		{"image has no source", edited(t, object{"images": []object{{"alt": "a"}}}, nil), "'images[0].src' is missing"},
+		{"image not by HTTPS", edited(t, object{"images": []object{{"src": "http://example.com/a.png"}}}, nil), "'images[0].src' must be an HTTPS URL"},
+		{"too large", edited(t, nil, object{"custom_details": object{"d": strings.Repeat("x", maxBody)}}), "too large"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -162,7 +163,7 @@ func TestEveryMistakeIsNamed(t *testing.T) {
 
 func TestContentType(t *testing.T) {
 	for _, contentType := range []string{"", "text/plain", "application/x-www-form-urlencoded", "application/json2"} {
-		if code, _ := post(t, newInbox(t), contentType, edited(nil, nil)); code != http.StatusBadRequest {
+		if code, _ := post(t, newInbox(t), contentType, edited(t, nil, nil)); code != http.StatusBadRequest {
 			t.Errorf("Content-Type %q is answered by %d, want %d", contentType, code, http.StatusBadRequest)
 		}
 	}
@@ -170,8 +171,8 @@ func TestContentType(t *testing.T) {
 
 func TestNewAlertWithoutDedupKey(t *testing.T) {
 	in := newInbox(t)
-	_, first := post(t, in, "application/json", edited(object{"dedup_key": nil}, nil))
-	_, second := post(t, in, "application/json", edited(object{"dedup_key": nil}, nil))
+	_, first := post(t, in, "application/json", edited(t, object{"dedup_key": nil}, nil))
+	_, second := post(t, in, "application/json", edited(t, object{"dedup_key": nil}, nil))
 	if first.DedupKey == second.DedupKey {
 		t.Errorf("both got the dedup_key %q", first.DedupKey)
 	}
@@ -235,7 +236,7 @@ func TestAlertName(t *testing.T) {
 
 func TestSecretsAreNotKept(t *testing.T) {
 	in := newInbox(t)
-	post(t, in, "application/json", edited(nil, nil))
+	post(t, in, "application/json", edited(t, nil, nil))
 	n, err := in.Notification(in.Notifications()[0].ID)
 	if err != nil {
 		t.Fatal(err)
@@ -248,8 +249,8 @@ func TestSecretsAreNotKept(t *testing.T) {
 // FuzzHandler looks whether any body can be accepted that breaks a rule, or be
 // answered by something else than the two documented answers.
 func FuzzHandler(f *testing.F) {
-	f.Add(edited(nil, nil))
-	f.Add(edited(object{"links": []object{{"href": "h"}}, "images": []object{{"src": "https://x/y"}}}, object{"custom_details": object{"a": []int{1}}}))
+	f.Add(edited(f, nil, nil))
+	f.Add(edited(f, object{"links": []object{{"href": "h"}}, "images": []object{{"src": "https://x/y"}}}, object{"custom_details": object{"a": []int{1}}}))
 	f.Add(`{"routing_key":"` + key + `","event_action":"resolve","dedup_key":"k","payload":null}`)
 	f.Add(`{"payload":{"summary":"<no value>"}}`)
 	f.Fuzz(func(t *testing.T, body string) {

@@ -55,8 +55,8 @@ func (f *Finder) Find(ctx context.Context, id string) View {
 	trace, err := f.trace(ctx, id)
 	view := View{Trace: trace}
 	view.ID = id
-	if view.Trace.Spans == nil {
-		view.Trace.Spans = []Span{}
+	if view.Spans == nil {
+		view.Spans = []Span{}
 	}
 	if errors.Is(err, ErrNotFound) {
 		view.Unknown = true
@@ -79,7 +79,7 @@ func (f *Finder) addRecords(ctx context.Context, view *View, trace Trace) {
 	start, end = start.Add(-aroundSpans), end.Add(aroundSpans)
 	if len(trace.Spans) == 0 {
 		end = time.Now()
-		start = end.Add(-lastHours)
+		start = end.Add(-recently)
 	}
 	records, err := f.records(ctx, view.ID, start, end)
 	view.Records = records
@@ -130,7 +130,7 @@ func (f *Finder) fill(ctx context.Context, l *Linked) {
 
 // Inline tells whether the linked trace is small enough to be shown in full.
 func (l Linked) Inline() bool {
-	return len(l.Trace.Spans) > 0 && len(l.Trace.Spans) <= maxInline && l.More == 0
+	return len(l.Spans) > 0 && len(l.Spans) <= maxInline && l.More == 0
 }
 
 // sameSession finds the other traces of the connection that a trace belongs to:

@@ -72,7 +72,7 @@ func finder(t *testing.T, jaeger, loki string) *Finder {
 func TestFind(t *testing.T) {
 	b := start(t)
 	v := finder(t, b.jaeger.URL+"/", b.loki.URL).Find(t.Context(), messageID)
-	if len(v.Trace.Spans) != 5 || v.Unknown || v.SpansProblem != "" || v.LogsProblem != "" {
+	if len(v.Spans) != 5 || v.Unknown || v.SpansProblem != "" || v.LogsProblem != "" {
 		t.Errorf("view = %+v, want 5 spans and no problem", v)
 	}
 	if len(v.Linked) != 1 || v.Linked[0].ID != handshakeID || !v.Linked[0].Inline() || !cmp.Equal(v.Linked[0].From, []string{"websocket.message message"}) {
@@ -135,8 +135,8 @@ func TestUnknownTrace(t *testing.T) {
 	}
 	asked := <-b.queries
 	from, to := nanoseconds(t, asked["start"]), nanoseconds(t, asked["end"])
-	if time.Since(to) > time.Minute || to.Sub(from) != lastHours {
-		t.Errorf("Loki was asked from %v to %v, want the last %v", from, to, lastHours)
+	if time.Since(to) > time.Minute || to.Sub(from) != recently {
+		t.Errorf("Loki was asked from %v to %v, want the last %v", from, to, recently)
 	}
 	text, err := json.Marshal(v)
 	if err != nil || strings.Contains(string(text), "null") {
@@ -172,8 +172,8 @@ func TestDeadBackends(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			v := finder(t, test.jaeger, test.loki).Find(t.Context(), messageID)
-			if len(v.Trace.Spans) != test.spans || len(v.Records) != test.records || v.Unknown {
-				t.Errorf("%d spans and %d records, unknown %v; want %d and %d", len(v.Trace.Spans), len(v.Records), v.Unknown, test.spans, test.records)
+			if len(v.Spans) != test.spans || len(v.Records) != test.records || v.Unknown {
+				t.Errorf("%d spans and %d records, unknown %v; want %d and %d", len(v.Spans), len(v.Records), v.Unknown, test.spans, test.records)
 			}
 			if !strings.Contains(v.SpansProblem, test.spansProblem) || !strings.Contains(v.LogsProblem, test.logsProblem) ||
 				(v.SpansProblem == "") != (test.spansProblem == "") || (v.LogsProblem == "") != (test.logsProblem == "") {

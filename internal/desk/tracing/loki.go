@@ -17,8 +17,8 @@ const (
 	// aroundSpans is how far from the spans their records may lie: clocks of
 	// several machines, and what is logged after the last span has ended.
 	aroundSpans = time.Minute
-	// lastHours is where records are looked for when there are no spans.
-	lastHours = 6 * time.Hour
+	// recently is where records are looked for when there are no spans.
+	recently = 6 * time.Hour
 )
 
 // Record is a log record.
