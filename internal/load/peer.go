@@ -169,6 +169,9 @@ func (c *peer) countAck(env wire.Envelope, now time.Time) {
 		return
 	}
 	c.tally.acked.Add(1)
+	if env.Traceparent != "" {
+		c.tally.traced.Add(1)
+	}
 	c.tally.ack.record(now.Sub(c.plan.due(k)))
 }
 

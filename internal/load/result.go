@@ -22,6 +22,7 @@ type Result struct {
 	Skipped        int64   `json:"skipped"` // due on a connection that had ended
 	Acked          int64   `json:"acked"`
 	AckedTwice     int64   `json:"acked_twice"`
+	Traced         int64   `json:"traced"` // acknowledgements that named a trace
 	Refused        int64   `json:"refused"`
 	LostAcks       int64   `json:"lost_acks"`
 	Delivered      int64   `json:"delivered"`
@@ -47,7 +48,7 @@ func (t *tally) result(cfg Config, sending time.Duration, interrupted bool) *Res
 		URL: cfg.URL, Connections: cfg.Connections, Rooms: cfg.Rooms, Rate: cfg.Rate,
 		Seconds: sending.Seconds(), Interrupted: interrupted,
 		Sent: t.sent.Load(), Skipped: t.skipped.Load(),
-		Acked: t.acked.Load(), AckedTwice: t.ackedTwice.Load(), Refused: t.refused.Load(),
+		Acked: t.acked.Load(), AckedTwice: t.ackedTwice.Load(), Traced: t.traced.Load(), Refused: t.refused.Load(),
 		Delivered: t.delivered.Load(), DeliveredTwice: t.deliverTwice.Load(),
 		Unexpected: t.strange.Load(), EndedEarly: t.ended.Load(),
 		AckMS: t.ack.percentiles(), DeliveryMS: t.delivery.percentiles(), LagMS: t.lag.percentiles(),
@@ -84,7 +85,7 @@ func (r *Result) Print(w io.Writer) error {
 	out := &printer{w: w}
 	out.line("%d connections in %d rooms, %.1f s%s", r.Connections, r.Rooms, r.Seconds, stopped)
 	out.line("  sent       %9d  %.1f/s of %.1f/s, %d skipped", r.Sent, r.SentPerSecond, r.Rate, r.Skipped)
-	out.line("  acked      %9d  %d lost, %d twice, %d refused", r.Acked, r.LostAcks, r.AckedTwice, r.Refused)
+	out.line("  acked      %9d  %d lost, %d twice, %d refused, %d with a trace", r.Acked, r.LostAcks, r.AckedTwice, r.Refused, r.Traced)
 	out.line("  delivered  %9d  %d lost, %d twice, %d unexpected", r.Delivered, r.LostDeliveries, r.DeliveredTwice, r.Unexpected)
 	out.line("  ms since due       p50       p90       p99     p99.9       max")
 	for _, row := range []struct {

@@ -15,6 +15,7 @@ const longest = 10 * time.Minute
 type tally struct {
 	sent, skipped           atomic.Int64 // skipped: due, but the connection had ended
 	acked, ackedTwice       atomic.Int64
+	traced                  atomic.Int64 // acknowledged with a trace that can be looked up
 	refused                 atomic.Int64 // acknowledged with an error, or answered by one
 	expected                atomic.Int64 // deliveries of what was sent
 	delivered, deliverTwice atomic.Int64
