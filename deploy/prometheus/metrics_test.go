@@ -1,6 +1,10 @@
 package prometheus_test
 
 import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,6 +14,7 @@ import (
 
 	"github.com/sockscope/sockscope/instrument"
 	"github.com/sockscope/sockscope/internal/dashboard"
+	"github.com/sockscope/sockscope/internal/tool"
 )
 
 // Rule tests feed the rules with series that have the same spelling mistakes as
@@ -53,6 +58,44 @@ func TestQueriesAskForWhatIsExported(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// promtool parses what is no rule as if it were one.
+func TestQueriesParse(t *testing.T) {
+	var rules strings.Builder
+	add := func(expr string) {
+		fmt.Fprintf(&rules, "  - record: query_%d\n    expr: %q\n", rules.Len(), expr)
+	}
+	rules.WriteString("groups:\n- name: queries\n  rules:\n")
+	board, err := dashboard.Load(dashboardFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	queries, err := board.Queries(map[string]string{
+		"job": ".+", "namespace": ".+", "instance": ".+", "__rate_interval": "1m", "__auto": "1m",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range queries {
+		if query.Datasource == "prometheus" {
+			add(query.Expr)
+		}
+	}
+	for _, path := range files(t, runbooks+"/*.md") {
+		for _, block := range codeBlock.FindAllStringSubmatch(read(t, path), -1) {
+			if expr := strings.TrimSpace(block[1]); !strings.HasPrefix(expr, "{") { // LogQL
+				add(expr)
+			}
+		}
+	}
+	path := filepath.Join(t.TempDir(), "queries.yml")
+	if err := os.WriteFile(path, []byte(rules.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(tool.Path(t, "promtool"), "check", "rules", path).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
@@ -108,6 +151,7 @@ type matcher struct{ label, value string }
 var (
 	nameAndMatchers = regexp.MustCompile(`([a-zA-Z_][\w:]*)(\{[^{}]*\})?`)
 	labelAndValue   = regexp.MustCompile(`(\w+)\s*(?:=~|!~|!=|=)\s*"([^"]*)"`)
+	codeBlock       = regexp.MustCompile("(?s)```\n(.*?)```")
 	histogramPart   = regexp.MustCompile(`_(bucket|count|sum)$`)
 )
 
