@@ -25,7 +25,7 @@ type Config struct {
 	SampleRatio float64 // share of messages that get a span; default: none
 	SpanLimit   int     // message spans per second; default 50
 
-	ConnectionLimit    int           // open connections; default 5,000
+	ConnectionLimit    int           // open connections; default 2,000
 	RoomLimit          int           // rooms at once; default 10,000
 	RoomsPerConnection int           // default 16
 	SendQueue          int           // frames that wait for one connection; default 256
@@ -46,7 +46,7 @@ func (c Config) withDefaults() (Config, error) {
 		fallback int
 	}{
 		{"SpanLimit", &c.SpanLimit, 50},
-		{"ConnectionLimit", &c.ConnectionLimit, 5_000},
+		{"ConnectionLimit", &c.ConnectionLimit, 2_000},
 		{"RoomLimit", &c.RoomLimit, 10_000},
 		{"RoomsPerConnection", &c.RoomsPerConnection, 16},
 		{"SendQueue", &c.SendQueue, 256},

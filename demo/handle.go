@@ -146,10 +146,10 @@ func (c *session) answer(ctx context.Context, typ wire.Type, id string, payload 
 
 // newFrame makes a frame that names the trace it belongs to, if there is one
 // to be found.
-func newFrame(ctx context.Context, typ wire.Type, id string, payload any) (wire.Frame, error) {
+func newFrame(ctx context.Context, typ wire.Type, id string, payload any) (*wire.Frame, error) {
 	env, err := wire.New(typ, id, payload)
 	if err != nil {
-		return wire.Frame{}, err
+		return nil, err
 	}
 	if trace.SpanContextFromContext(ctx).IsSampled() {
 		propagation.TraceContext{}.Inject(ctx, &env)

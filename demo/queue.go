@@ -17,15 +17,15 @@ var (
 type queue struct {
 	// frames is closed after the last frame, so that who ranges over it gets
 	// all that was put and then ends.
-	frames chan wire.Frame
+	frames chan *wire.Frame
 
 	mu     sync.Mutex
 	closed bool
 }
 
-func newQueue(size int) *queue { return &queue{frames: make(chan wire.Frame, size)} }
+func newQueue(size int) *queue { return &queue{frames: make(chan *wire.Frame, size)} }
 
-func (q *queue) put(f wire.Frame) error {
+func (q *queue) put(f *wire.Frame) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {

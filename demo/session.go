@@ -120,7 +120,7 @@ func (c *session) write(ctx context.Context) {
 	}
 }
 
-func (c *session) writeFrame(ctx context.Context, f wire.Frame) error {
+func (c *session) writeFrame(ctx context.Context, f *wire.Frame) error {
 	ctx, cancel := context.WithTimeout(ctx, c.server.cfg.WriteTimeout)
 	defer cancel()
 	if err := c.conn.Write(ctx, websocket.MessageText, f.Data); err != nil {
@@ -170,7 +170,7 @@ func (c *session) Name() string { return c.name }
 // Deliver queues a frame. Who has let so many wait that there is no room for
 // another reads too slowly and is disconnected: it has to come back and start
 // afresh rather than miss messages without knowing.
-func (c *session) Deliver(f wire.Frame) {
+func (c *session) Deliver(f *wire.Frame) {
 	err := c.queue.put(f)
 	switch {
 	case errors.Is(err, errQueueClosed):

@@ -46,7 +46,7 @@ are at /metrics. At /fault it can be told to misbehave.`,
 	flags.StringVar(&f.server.TraceURL, "trace-url", "", "address that a trace id is appended to for links on the page, as in http://127.0.0.1:8090/trace/")
 	flags.DurationVar(&f.server.Heartbeat, "heartbeat", 30*time.Second, "time between pings, and what a pong may take")
 	flags.DurationVar(&f.drainTimeout, "drain-timeout", 20*time.Second, "time that connections get to end in order")
-	flags.IntVar(&f.server.ConnectionLimit, "connection-limit", 5_000, "connections that may be open at once")
+	flags.IntVar(&f.server.ConnectionLimit, "connection-limit", 2_000, "connections that may be open at once; each takes about 50 KB")
 	flags.Float64Var(&f.server.SampleRatio, "sample-ratio", 1, "share of messages that get a span, 0 to 1")
 	flags.IntVar(&f.server.SpanLimit, "span-limit", 50, "message spans per second at most")
 	flags.StringVar(&f.faultAPI, "fault-api", "loopback", "who may switch faults: loopback (callers on this machine) or open (everybody who reaches the server)")

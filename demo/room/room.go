@@ -22,7 +22,7 @@ type Member interface {
 	// Name is what the others see.
 	Name() string
 	// Deliver takes a frame. It must not block, nor call the hub.
-	Deliver(wire.Frame)
+	Deliver(*wire.Frame)
 }
 
 // Hub holds all rooms. A room comes into being with its first member and ends
@@ -105,7 +105,7 @@ func (h *Hub) Leave(name string, m Member) error {
 
 // Publish hands the frame to every member of the room, its sender included,
 // and returns how many there are.
-func (h *Hub) Publish(name string, f wire.Frame) int {
+func (h *Hub) Publish(name string, f *wire.Frame) int {
 	h.mu.Lock()
 	r, ok := h.rooms[name]
 	h.mu.Unlock()
@@ -120,7 +120,7 @@ func (h *Hub) Publish(name string, f wire.Frame) int {
 	return len(r.in)
 }
 
-func (r *members) announce(f wire.Frame) {
+func (r *members) announce(f *wire.Frame) {
 	if len(r.in) >= presenceLimit {
 		return
 	}

@@ -17,12 +17,12 @@ import (
 type listener struct {
 	name string
 	mu   sync.Mutex
-	got  []wire.Frame
+	got  []*wire.Frame
 }
 
 func (l *listener) Name() string { return l.name }
 
-func (l *listener) Deliver(f wire.Frame) {
+func (l *listener) Deliver(f *wire.Frame) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.got = append(l.got, f)
@@ -97,13 +97,13 @@ func TestPublishReachesTheRoomOnly(t *testing.T) {
 	ada.types()
 	ben.types()
 	eve.types()
-	if n := h.Publish("lobby", wire.Frame{Type: wire.TypeMessage}); n != 2 {
+	if n := h.Publish("lobby", &wire.Frame{Type: wire.TypeMessage}); n != 2 {
 		t.Errorf("%d recipients, want 2", n)
 	}
 	wantTypes(t, ada, wire.TypeMessage)
 	wantTypes(t, ben, wire.TypeMessage)
 	wantTypes(t, eve)
-	if n := h.Publish("nowhere", wire.Frame{}); n != 0 {
+	if n := h.Publish("nowhere", &wire.Frame{}); n != 0 {
 		t.Errorf("%d recipients in a room that is not there, want 0", n)
 	}
 }
@@ -160,7 +160,7 @@ func TestOrderIsTheSameForAll(t *testing.T) {
 		wg.Go(func() {
 			guest := &listener{name: "guest"}
 			for j := range 100 {
-				h.Publish("lobby", wire.Frame{Type: wire.Type(fmt.Sprint(i, " ", j))})
+				h.Publish("lobby", &wire.Frame{Type: wire.Type(fmt.Sprint(i, " ", j))})
 				_ = h.Join("lobby", guest)
 				_ = h.Leave("lobby", guest)
 			}

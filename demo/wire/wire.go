@@ -156,26 +156,26 @@ func New(typ Type, id string, payload any) (Envelope, error) {
 }
 
 // Frame is an encoded envelope, ready to be written to any number of
-// connections.
+// connections. They share it, so it must not be changed.
 type Frame struct {
 	Type Type
 	Data []byte
 }
 
 // Frame encodes the envelope.
-func (e *Envelope) Frame() (Frame, error) {
+func (e *Envelope) Frame() (*Frame, error) {
 	data, err := json.Marshal(e)
 	if err != nil {
-		return Frame{}, fmt.Errorf("encode a %s: %w", e.Type, err)
+		return nil, fmt.Errorf("encode a %s: %w", e.Type, err)
 	}
-	return Frame{Type: e.Type, Data: data}, nil
+	return &Frame{Type: e.Type, Data: data}, nil
 }
 
 // NewFrame makes a frame of what New makes.
-func NewFrame(typ Type, id string, payload any) (Frame, error) {
+func NewFrame(typ Type, id string, payload any) (*Frame, error) {
 	env, err := New(typ, id, payload)
 	if err != nil {
-		return Frame{}, err
+		return nil, err
 	}
 	return env.Frame()
 }
