@@ -721,3 +721,22 @@ func TestNoAllocations(t *testing.T) {
 		t.Errorf("%v allocations per echo, want the transport's %v", observed, bare)
 	}
 }
+
+// TestCancelledReadCloses wants a connection that is counted as closed to be closed, even when the transport had no
+// chance to notice that the context was cancelled.
+func TestCancelledReadCloses(t *testing.T) {
+	hold := make(chan struct{})
+	defer close(hold)
+	s := serve(t, func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
+		cancelled, cancel := context.WithCancel(ctx)
+		cancel()
+		_ = readToEnd(cancelled, c)
+		<-hold
+	})
+	c := dial(t, s.URL)
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	if err := readToEnd(ctx, c); ctx.Err() != nil {
+		t.Errorf("the connection is still open: %v", err)
+	}
+}
