@@ -1,0 +1,331 @@
+package coder_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/ws/coder"
+)
+
+// TestEnds has connections end in every way, between real peers, and compares everything that was counted.
+func TestEnds(t *testing.T) {
+	type end struct {
+		initiator, reason string
+		code              int
+		errors, pings     map[string]float64
+	}
+	readUntilEnd := func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
+		defer c.CloseNow()
+		_ = readToEnd(ctx, c)
+	}
+	peerReads := func(ctx context.Context, _ *testing.T, c client) { _ = readToEnd(ctx, c) }
+	peerIsSilent := func(ctx context.Context, _ *testing.T, _ client) { <-ctx.Done() }
+	peerCloses := func(code websocket.StatusCode) func(context.Context, *testing.T, client) {
+		return func(_ context.Context, t *testing.T, c client) {
+			if err := c.Close(code, "as it likes"); err != nil {
+				t.Errorf("close by the peer: %v", err)
+			}
+		}
+	}
+	weClose := func(code websocket.StatusCode) func(context.Context, *instrument.Observer, *coder.Conn) {
+		return func(_ context.Context, _ *instrument.Observer, c *coder.Conn) { _ = c.Close(code, "") }
+	}
+	tests := map[string]struct {
+		server func(context.Context, *instrument.Observer, *coder.Conn)
+		client func(context.Context, *testing.T, client)
+		want   end
+	}{
+		"peer closes, normal":           {readUntilEnd, peerCloses(1000), end{initiator: "remote", reason: "normal", code: 1000}},
+		"peer closes, no code":          {readUntilEnd, peerCloses(1005), end{initiator: "remote", reason: "normal", code: 1005}},
+		"peer closes, going away":       {readUntilEnd, peerCloses(1001), end{initiator: "remote", reason: "going_away", code: 1001}},
+		"peer closes, protocol error":   {readUntilEnd, peerCloses(1002), end{initiator: "remote", reason: "protocol_error", code: 1002}},
+		"peer closes, unsupported data": {readUntilEnd, peerCloses(1003), end{initiator: "remote", reason: "protocol_error", code: 1003}},
+		"peer closes, invalid payload":  {readUntilEnd, peerCloses(1007), end{initiator: "remote", reason: "protocol_error", code: 1007}},
+		"peer closes, policy":           {readUntilEnd, peerCloses(1008), end{initiator: "remote", reason: "policy", code: 1008}},
+		"peer closes, message too big":  {readUntilEnd, peerCloses(1009), end{initiator: "remote", reason: "message_too_big", code: 1009}},
+		"peer closes, extension":        {readUntilEnd, peerCloses(1010), end{initiator: "remote", reason: "protocol_error", code: 1010}},
+		"peer closes, internal":         {readUntilEnd, peerCloses(1011), end{initiator: "remote", reason: "internal", code: 1011}},
+		"peer closes, restart":          {readUntilEnd, peerCloses(1012), end{initiator: "remote", reason: "restart", code: 1012}},
+		"peer closes, try again later":  {readUntilEnd, peerCloses(1013), end{initiator: "remote", reason: "try_again_later", code: 1013}},
+		"peer closes, bad gateway":      {readUntilEnd, peerCloses(1014), end{initiator: "remote", reason: "internal", code: 1014}},
+		"peer closes, code of its own":  {readUntilEnd, peerCloses(4711), end{initiator: "remote", reason: "other", code: 4711}},
+		"we close, normal":              {weClose(1000), peerReads, end{initiator: "local", reason: "normal", code: 1000}},
+		"we close, going away":          {weClose(1001), peerReads, end{initiator: "local", reason: "going_away", code: 1001}},
+		"we close, policy":              {weClose(1008), peerReads, end{initiator: "local", reason: "policy", code: 1008}},
+		"we close, internal":            {weClose(1011), peerReads, end{initiator: "local", reason: "internal", code: 1011}},
+		"we close, restart":             {weClose(1012), peerReads, end{initiator: "local", reason: "restart", code: 1012}},
+		"we close, try again later":     {weClose(1013), peerReads, end{initiator: "local", reason: "try_again_later", code: 1013}},
+		"we close, code of our own":     {weClose(4000), peerReads, end{initiator: "local", reason: "other", code: 4000}},
+		"we close while we read": {
+			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					_ = readToEnd(ctx, c)
+				}()
+				_ = c.Close(1000, "")
+				<-done
+			}, peerReads, end{initiator: "local", reason: "normal", code: 1000},
+		},
+		"we cut": {
+			func(_ context.Context, _ *instrument.Observer, c *coder.Conn) { _ = c.CloseNow() },
+			peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
+		},
+		"we close for a slow consumer": {
+			func(_ context.Context, _ *instrument.Observer, c *coder.Conn) {
+				_ = c.CloseFor(instrument.ReasonSlowConsumer, websocket.StatusPolicyViolation, "too slow")
+			}, peerReads, end{initiator: "local", reason: "slow_consumer", code: 1008},
+		},
+		"we drain": {
+			func(_ context.Context, o *instrument.Observer, c *coder.Conn) {
+				o.SetDraining(true)
+				_ = c.CloseFor(instrument.ReasonShutdown, websocket.StatusGoingAway, "")
+				o.SetDraining(false)
+			}, peerReads, end{initiator: "local", reason: "shutdown", code: 1001},
+		},
+		"context cancelled": {
+			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
+				ctx, cancel := context.WithCancel(ctx)
+				time.AfterFunc(10*time.Millisecond, cancel)
+				_ = readToEnd(ctx, c)
+			}, peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
+		},
+		"context cancelled before reading": {
+			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
+				ctx, cancel := context.WithCancel(ctx)
+				cancel()
+				_ = readToEnd(ctx, c)
+			}, peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
+		},
+		"context cancelled while draining": {
+			func(ctx context.Context, o *instrument.Observer, c *coder.Conn) {
+				ctx, cancel := context.WithCancel(ctx)
+				o.SetDraining(true)
+				time.AfterFunc(10*time.Millisecond, cancel)
+				_ = readToEnd(ctx, c)
+				o.SetDraining(false)
+			}, peerReads, end{initiator: "local", reason: "shutdown", code: 1006},
+		},
+		"nothing received in time": {
+			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
+				ctx, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+				defer cancel()
+				_ = readToEnd(ctx, c)
+			}, peerReads, end{initiator: "local", reason: "idle_timeout", code: 1006},
+		},
+		"peer vanishes": {
+			readUntilEnd,
+			func(_ context.Context, _ *testing.T, c client) { _ = c.tcp.Close() },
+			end{initiator: "network", reason: "abnormal", code: 1006, errors: map[string]float64{"read": 1}},
+		},
+		"peer resets": {
+			readUntilEnd,
+			func(_ context.Context, t *testing.T, c client) { c.reset(t) },
+			end{initiator: "network", reason: "abnormal", code: 1006, errors: map[string]float64{"read": 1}},
+		},
+		"peer vanishes within a message": {
+			readUntilEnd,
+			func(_ context.Context, t *testing.T, c client) {
+				if _, err := c.tcp.Write([]byte{0x81, 0xFE, 0x10}); err != nil {
+					t.Error(err)
+				}
+				_ = c.tcp.Close()
+			},
+			end{initiator: "network", reason: "abnormal", code: 1006, errors: map[string]float64{"read": 1}},
+		},
+		"message too big": {
+			readUntilEnd,
+			func(ctx context.Context, _ *testing.T, c client) {
+				_ = c.Write(ctx, websocket.MessageBinary, make([]byte, 40_000))
+				_ = readToEnd(ctx, c)
+			},
+			end{initiator: "local", reason: "message_too_big", code: 1009, errors: map[string]float64{"read": 1}},
+		},
+		"protocol error, reserved bits": {
+			readUntilEnd,
+			func(ctx context.Context, _ *testing.T, c client) {
+				_, _ = c.tcp.Write([]byte{0xF1, 0x80, 0, 0, 0, 0})
+				_ = readToEnd(ctx, c)
+			},
+			end{initiator: "local", reason: "protocol_error", code: 1002, errors: map[string]float64{"read": 1}},
+		},
+		"protocol error, not masked": {
+			readUntilEnd,
+			func(ctx context.Context, _ *testing.T, c client) {
+				_, _ = c.tcp.Write([]byte{0x81, 0x00})
+				_ = readToEnd(ctx, c)
+			},
+			end{initiator: "local", reason: "protocol_error", code: 1002, errors: map[string]float64{"read": 1}},
+		},
+		"ping timeout, then cut": {
+			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
+				read := make(chan error, 1)
+				go func() { read <- readToEnd(ctx, c) }()
+				ping(ctx, c, 50*time.Millisecond)
+				_ = c.CloseNow()
+				<-read
+			}, peerIsSilent,
+			end{
+				initiator: "network", reason: "ping_timeout", code: 1006,
+				errors: map[string]float64{"timeout": 1}, pings: map[string]float64{"timeout": 1},
+			},
+		},
+		"ping timeout, then the peer resets": {
+			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
+				defer c.CloseNow()
+				ping(ctx, c, 50*time.Millisecond)
+				_ = readToEnd(ctx, c)
+			},
+			func(_ context.Context, t *testing.T, c client) {
+				time.Sleep(200 * time.Millisecond)
+				c.reset(t)
+			},
+			end{
+				initiator: "network", reason: "ping_timeout", code: 1006,
+				errors: map[string]float64{"timeout": 1}, pings: map[string]float64{"timeout": 1},
+			},
+		},
+		"ping timeout, then a pong": {
+			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
+				read := make(chan error, 1)
+				ping(ctx, c, 50*time.Millisecond) // nobody reads yet, so no pong can be seen
+				go func() { read <- readToEnd(ctx, c) }()
+				ping(ctx, c, deadline)
+				_ = c.Close(1000, "")
+				<-read
+			}, peerReads,
+			end{
+				initiator: "local", reason: "normal", code: 1000,
+				errors: map[string]float64{"timeout": 1}, pings: map[string]float64{"timeout": 1, "pong": 1},
+			},
+		},
+		"ping after the end": {
+			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
+				_ = readToEnd(ctx, c)
+				ping(ctx, c, deadline)
+			}, peerCloses(1000),
+			end{initiator: "remote", reason: "normal", code: 1000, pings: map[string]float64{"error": 1}},
+		},
+		"ping given up": {
+			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
+				cancelled, cancel := context.WithCancel(ctx)
+				time.AfterFunc(10*time.Millisecond, cancel)
+				_ = c.Ping(cancelled)
+				_ = readToEnd(ctx, c)
+			},
+			func(ctx context.Context, t *testing.T, c client) {
+				time.Sleep(50 * time.Millisecond)
+				peerCloses(1000)(ctx, t, c)
+			},
+			end{initiator: "remote", reason: "normal", code: 1000},
+		},
+		"write error": {
+			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
+				for c.Write(ctx, websocket.MessageText, []byte("hello")) == nil {
+					time.Sleep(5 * time.Millisecond)
+				}
+				_ = c.CloseNow()
+			},
+			func(_ context.Context, t *testing.T, c client) { c.reset(t) },
+			end{initiator: "network", reason: "write_error", code: 1006, errors: map[string]float64{"write": 1}},
+		},
+		"write timeout": {
+			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
+				read := make(chan error, 1)
+				go func() { read <- readToEnd(ctx, c) }()
+				timeout, cancel := context.WithTimeout(ctx, time.Second) // time enough to fill the buffers first
+				defer cancel()
+				writeToEnd(timeout, c)
+				<-read
+			}, peerIsSilent,
+			end{initiator: "network", reason: "write_error", code: 1006, errors: map[string]float64{"write": 1}},
+		},
+		"write given up": {
+			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
+				read := make(chan error, 1)
+				go func() { read <- readToEnd(ctx, c) }()
+				cancelled, cancel := context.WithCancel(ctx)
+				time.AfterFunc(100*time.Millisecond, cancel)
+				writeToEnd(cancelled, c)
+				<-read
+			}, peerIsSilent,
+			end{initiator: "local", reason: "abnormal", code: 1006},
+		},
+		"write after the end": {
+			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
+				_ = readToEnd(ctx, c)
+				for range 20 {
+					if err := c.Write(ctx, websocket.MessageText, []byte("late")); err == nil {
+						time.Sleep(time.Millisecond)
+					}
+				}
+				_ = c.Close(1000, "")
+			},
+			func(_ context.Context, t *testing.T, c client) { c.reset(t) },
+			end{initiator: "network", reason: "abnormal", code: 1006, errors: map[string]float64{"read": 1}},
+		},
+		"closed behind our back": {
+			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
+				_ = c.Unwrap().CloseNow()
+				_ = readToEnd(ctx, c)
+			}, peerReads,
+			end{initiator: "local", reason: "abnormal", code: 1006},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			done := make(chan struct{})
+			s := serve(t, func(ctx context.Context, o *instrument.Observer, c *coder.Conn) {
+				defer close(done)
+				tt.server(ctx, o, c)
+			})
+			ctx, cancel := context.WithCancel(t.Context())
+			c := dial(t, s.URL)
+			var peer sync.WaitGroup
+			peer.Go(func() { tt.client(ctx, t, c) })
+			<-done
+			cancel()
+			peer.Wait()
+
+			want := map[string]float64{
+				"connections_total{status=connected}":                                                     1,
+				"handshake_duration_seconds{status=connected}":                                            1,
+				"connection_duration_seconds{reason=" + tt.want.reason + "}":                              1,
+				"disconnections_total{initiator=" + tt.want.initiator + ",reason=" + tt.want.reason + "}": 1,
+			}
+			for kind, n := range tt.want.errors {
+				want["errors_total{kind="+kind+"}"] = n
+			}
+			for result, n := range tt.want.pings {
+				want["pings_total{result="+result+"}"] = n
+			}
+			if n := tt.want.pings["pong"]; n > 0 {
+				want["ping_rtt_seconds{}"] = n
+			}
+			eventually(t, want, func() map[string]float64 { return counts(t, s.observer) })
+
+			closed := s.records.find(t, "connection closed")
+			type cause struct{ Initiator, Reason, Code any }
+			if diff := cmp.Diff(cause{tt.want.initiator, tt.want.reason, float64(tt.want.code)},
+				cause{closed["initiator"], closed["reason"], closed["code"]}); diff != "" {
+				t.Errorf("record `connection closed`, -want +got:\n%s", diff)
+			}
+			if opened := s.records.find(t, "connection opened"); opened["session_id"] != closed["session_id"] {
+				t.Errorf("sessions differ: %v and %v", opened, closed)
+			}
+		})
+	}
+}
+
+func ping(ctx context.Context, c *coder.Conn, timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	_ = c.Ping(ctx)
+}
