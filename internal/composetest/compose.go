@@ -72,7 +72,11 @@ func newCompose(e *engine, program, root string) (*compose, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &compose{engine: e, program: program, root: root, offset: offset, files: []string{"docker-compose.yml"}}
+	c := &compose{
+		engine: e, program: program, root: root, offset: offset,
+		files: []string{"docker-compose.yml"},
+		env:   []string{"COMPOSE_BAKE=false"}, // it needs a plugin of the docker command
+	}
 	for variable, address := range publishedPorts(endpoint.Local(offset)) {
 		_, port, err := net.SplitHostPort(address)
 		if err != nil {

@@ -163,7 +163,7 @@ func baseImage(dockerfile string) (string, error) {
 func test(ctx context.Context, c *compose) error {
 	started := time.Now()
 	step("building the program's image")
-	if err := c.run(ctx, "build"); err != nil {
+	if err := c.run(ctx, "build", "demo"); err != nil {
 		return err
 	}
 	step("built in %s", since(started))
