@@ -71,7 +71,7 @@ func TestSilence(t *testing.T) {
 	c.send(wire.TypePing, nil)
 	heard := make(chan wire.Envelope, 1)
 	go func() {
-		env, err := c.read(patience)
+		env, err := c.read()
 		if err != nil {
 			t.Errorf("the connection did not survive the silence: %v", err)
 		}

@@ -30,7 +30,7 @@ func (c *session) receive(ctx context.Context, typ websocket.MessageType, data [
 
 func decode(typ websocket.MessageType, data []byte) (wire.Envelope, error) {
 	if typ != websocket.MessageText {
-		return wire.Envelope{}, &wire.Problem{Code: wire.CodeNotText, Reason: "frames have to be text"}
+		return wire.Envelope{}, &wire.RefusalError{Code: wire.CodeNotText, Reason: "frames have to be text"}
 	}
 	return wire.Decode(data)
 }
@@ -51,7 +51,7 @@ func (c *session) handle(ctx context.Context, env *wire.Envelope) error {
 	case wire.TypeMessage:
 		recipients, err = c.message(ctx, env)
 	}
-	var refused *wire.Problem
+	var refused *wire.RefusalError
 	if errors.As(err, &refused) {
 		err = c.answer(ctx, wire.TypeAck, env.MessageID, wire.AckPayload{Error: refused.Code, Reason: refused.Reason})
 	}
@@ -69,7 +69,7 @@ func (c *session) join(ctx context.Context, env *wire.Envelope) error {
 		return err
 	}
 	if _, in := c.rooms[p.Room]; !in && len(c.rooms) >= c.server.cfg.RoomsPerConnection {
-		return &wire.Problem{Code: wire.CodeTooManyRooms,
+		return &wire.RefusalError{Code: wire.CodeTooManyRooms,
 			Reason: fmt.Sprintf("a connection may be in %d rooms; leave one first", c.server.cfg.RoomsPerConnection)}
 	}
 	if err := c.server.hub.Join(p.Room, c); err != nil {
@@ -120,13 +120,13 @@ func (c *session) message(ctx context.Context, env *wire.Envelope) (recipients i
 }
 
 func notInRoom() error {
-	return &wire.Problem{Code: wire.CodeNotInRoom, Reason: "join the room first"}
+	return &wire.RefusalError{Code: wire.CodeNotInRoom, Reason: "join the room first"}
 }
 
 // answerProblem tells the peer what was wrong with what it sent.
 func (c *session) answerProblem(ctx context.Context, id string, err error) {
 	payload := wire.ErrorPayload{Code: wire.CodeBadEnvelope, Reason: "the message can't be read"}
-	var p *wire.Problem
+	var p *wire.RefusalError
 	if errors.As(err, &p) {
 		payload = wire.ErrorPayload{Code: p.Code, Reason: p.Reason}
 	}

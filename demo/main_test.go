@@ -236,8 +236,8 @@ func (c *client) send(typ wire.Type, payload any) string {
 }
 
 // read returns the next frame, or how the connection ended.
-func (c *client) read(within time.Duration) (wire.Envelope, error) {
-	ctx, cancel := context.WithTimeout(c.t.Context(), within)
+func (c *client) read() (wire.Envelope, error) {
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	_, data, err := c.conn.Read(ctx)
 	if err != nil {
@@ -251,7 +251,7 @@ func (c *client) read(within time.Duration) (wire.Envelope, error) {
 func expect[P any](c *client, typ wire.Type) (wire.Envelope, P) {
 	c.t.Helper()
 	var payload P
-	env, err := c.read(patience)
+	env, err := c.read()
 	if err != nil {
 		c.t.Fatalf("waiting for %s: %v", typ, err)
 	}
@@ -280,7 +280,7 @@ func (c *client) join(room string) {
 func (c *client) ended() error {
 	c.t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		if _, err := c.read(patience); err != nil {
+		if _, err := c.read(); err != nil {
 			return err
 		}
 	}

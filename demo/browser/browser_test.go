@@ -28,10 +28,10 @@ const patience = 30 * time.Second
 func TestTwoTabsChat(t *testing.T) {
 	s := newService(t, "")
 	browser := newBrowser(t)
-	ada, ben := newTab(t, browser), newTab(t, browser)
+	ada, ben := newTab(browser, t), newTab(browser, t)
 
-	ada.enter(s.url, "Ada", "lobby")
-	ben.enter(s.url, "Ben", "lobby")
+	ada.enter(s.url, "Ada")
+	ben.enter(s.url, "Ben")
 	ada.awaitText("#users", "Ben")
 	ben.awaitText("#users", "Ada")
 
@@ -66,8 +66,8 @@ func TestTwoTabsChat(t *testing.T) {
 // to the same address: the page has to find it and join again.
 func TestTabComesBack(t *testing.T) {
 	s := newService(t, "")
-	ada := newTab(t, newBrowser(t))
-	ada.enter(s.url, "Ada", "lobby")
+	ada := newTab(newBrowser(t), t)
+	ada.enter(s.url, "Ada")
 	ada.awaitText("#state", "connected")
 	s.stop()
 	ada.awaitText("#log", "the server restarts")
@@ -82,8 +82,8 @@ func TestTabComesBack(t *testing.T) {
 // TestPhoneInTheDark looks at the page where it is narrow and dark.
 func TestPhoneInTheDark(t *testing.T) {
 	s := newService(t, "")
-	ada := newTab(t, newBrowser(t))
-	ada.enter(s.url, "Ada", "lobby")
+	ada := newTab(newBrowser(t), t)
+	ada.enter(s.url, "Ada")
 	ada.say(strings.Repeat("longword", 30))
 	ada.awaitGone("#log .pending")
 	var light, dark string
@@ -180,7 +180,7 @@ type tab struct {
 	ctx context.Context
 }
 
-func newTab(t *testing.T, browser context.Context) *tab {
+func newTab(browser context.Context, t *testing.T) *tab {
 	t.Helper()
 	// By hand, because chromedp asks for no window, without which Chromium
 	// opens no tab in a new profile.
@@ -205,15 +205,15 @@ func (b *tab) run(actions ...chromedp.Action) {
 	}
 }
 
-// enter opens the page and joins a room by keyboard alone.
-func (b *tab) enter(url, name, room string) {
+// enter opens the page and joins the lobby by keyboard alone.
+func (b *tab) enter(url, name string) {
 	b.t.Helper()
 	b.run(
 		chromedp.Navigate(url),
 		chromedp.Evaluate(`document.querySelector("#name").select()`, nil),
 		chromedp.SendKeys("#name", name, chromedp.ByQuery),
 		chromedp.Evaluate(`document.querySelector("#room").select()`, nil),
-		chromedp.SendKeys("#room", room+"\r", chromedp.ByQuery),
+		chromedp.SendKeys("#room", "lobby\r", chromedp.ByQuery),
 	)
 	b.awaitText("#users", name)
 }

@@ -147,7 +147,7 @@ func TestLocalOnly(t *testing.T) {
 		{"127.0.0.1:5000", "", 403},
 		{"", "127.0.0.1", 403},
 	} {
-		r := httptest.NewRequest("GET", "/fault", nil)
+		r := httptest.NewRequest(http.MethodGet, "/fault", nil)
 		r.RemoteAddr, r.Host = tc.remote, tc.host
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)

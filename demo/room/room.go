@@ -58,7 +58,7 @@ func (h *Hub) Join(name string, m Member) error {
 	r, ok := h.rooms[name]
 	if !ok {
 		if len(h.rooms) >= h.limit {
-			return &wire.Problem{Code: wire.CodeServerFull, Reason: fmt.Sprintf("there are %d rooms already; join one of them", h.limit)}
+			return &wire.RefusalError{Code: wire.CodeServerFull, Reason: fmt.Sprintf("there are %d rooms already; join one of them", h.limit)}
 		}
 		r = &members{in: make(map[Member]struct{})}
 		h.rooms[name] = r

@@ -112,7 +112,7 @@ func TestRoomLimitAndEnd(t *testing.T) {
 	h := NewHub(1)
 	ada := &listener{name: "Ada"}
 	join(t, h, "one", ada)
-	var p *wire.Problem
+	var p *wire.RefusalError
 	if err := h.Join("two", ada); !errors.As(err, &p) || p.Code != wire.CodeServerFull {
 		t.Fatalf("a room too many: %v, want %s", err, wire.CodeServerFull)
 	}

@@ -39,23 +39,23 @@ const (
 	CodeServerFull   Code = "server_full"
 )
 
-// Problem is why a message was refused: a code for programs and a reason for
+// RefusalError is why a message was refused: a code for programs and a reason for
 // people. The reason never repeats what the client sent.
-type Problem struct {
+type RefusalError struct {
 	Code   Code
 	Reason string
 }
 
 // Error returns the code and the reason.
-func (p *Problem) Error() string { return string(p.Code) + ": " + p.Reason }
+func (p *RefusalError) Error() string { return string(p.Code) + ": " + p.Reason }
 
-func problem(code Code, format string, args ...any) *Problem {
-	return &Problem{Code: code, Reason: fmt.Sprintf(format, args...)}
+func problem(code Code, format string, args ...any) *RefusalError {
+	return &RefusalError{Code: code, Reason: fmt.Sprintf(format, args...)}
 }
 
 // Decode reads a frame from a client. It is strict: unknown fields, anything
 // after the object, and missing or malformed fields are refused with a
-// *Problem. The envelope then holds what could be told of the frame, so that
+// *RefusalError. The envelope then holds what could be told of the frame, so that
 // the answer can name its messageId.
 func Decode(frame []byte) (Envelope, error) {
 	if !utf8.Valid(frame) {
@@ -125,7 +125,7 @@ func (e *Envelope) payload(into any, check func() error) error {
 }
 
 // decodeObject decodes exactly one JSON object without unknown fields.
-func decodeObject(data []byte, into any, code Code, what string) *Problem {
+func decodeObject(data []byte, into any, code Code, what string) *RefusalError {
 	if trimmed := bytes.TrimLeft(data, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
 		return problem(code, "a %s has to be a JSON object", what)
 	}

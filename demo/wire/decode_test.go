@@ -189,9 +189,9 @@ func codeOf(t *testing.T, err error) Code {
 	if err == nil {
 		return ""
 	}
-	var p *Problem
+	var p *RefusalError
 	if !errors.As(err, &p) || p.Code == "" || p.Reason == "" {
-		t.Fatalf("%v (%T) is not a *Problem with code and reason", err, err)
+		t.Fatalf("%v (%T) is not a *RefusalError with code and reason", err, err)
 	}
 	return p.Code
 }

@@ -42,7 +42,7 @@ type peer struct {
 func connect(ctx context.Context, cfg Config, p *plan, t *tally, number int) (*peer, error) {
 	dialing, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	conn, _, err := websocket.Dial(dialing, fmt.Sprintf("%s?name=load-%d", cfg.URL, number), nil)
+	conn, _, err := websocket.Dial(dialing, fmt.Sprintf("%s?name=load-%d", cfg.URL, number), nil) //nolint:bodyclose // there is none to close, its documentation says
 	if err != nil {
 		return nil, err
 	}

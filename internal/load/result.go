@@ -1,10 +1,12 @@
 package load
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -62,14 +64,31 @@ func (t *tally) result(cfg Config, sending time.Duration, interrupted bool) *Res
 	return r
 }
 
-// Err returns what the server did wrong, nil if every message was acknowledged
-// once and delivered once to each member of its room.
+// Err returns what went wrong, nil if every message was sent, acknowledged once
+// and delivered once to each member of its room.
 func (r *Result) Err() error {
-	if r.Skipped+r.AckedTwice+r.Refused+r.LostAcks+r.DeliveredTwice+r.LostDeliveries+r.Unexpected+r.EndedEarly == 0 {
+	var wrong []string
+	for _, w := range []struct {
+		n    int64
+		what string
+	}{
+		{r.Skipped, "messages not sent"},
+		{r.LostAcks, "acknowledgements missing"},
+		{r.AckedTwice, "acknowledged twice"},
+		{r.Refused, "refused"},
+		{r.LostDeliveries, "deliveries missing"},
+		{r.DeliveredTwice, "delivered twice"},
+		{r.Unexpected, "unexpected frames"},
+		{r.EndedEarly, "connections ended early"},
+	} {
+		if w.n > 0 {
+			wrong = append(wrong, fmt.Sprintf("%d %s", w.n, w.what))
+		}
+	}
+	if wrong == nil {
 		return nil
 	}
-	return fmt.Errorf("load: of %d messages %d got no acknowledgement and %d were refused; %d deliveries are missing, %d came twice; %d connections ended early",
-		r.Sent, r.LostAcks, r.Refused, r.LostDeliveries, r.DeliveredTwice, r.EndedEarly)
+	return errors.New("load: " + strings.Join(wrong, ", "))
 }
 
 // Print writes the result for people.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.uber.org/goleak"
 
 	"github.com/sockscope/sockscope/demo"
@@ -41,7 +42,7 @@ func chat(t *testing.T, cfg demo.Config) (address string, server *httptest.Serve
 	return "ws" + strings.TrimPrefix(server.URL, "http") + "/ws", server
 }
 
-func run(t *testing.T, ctx context.Context, cfg Config) *Result {
+func run(ctx context.Context, t *testing.T, cfg Config) *Result {
 	t.Helper()
 	r, err := Run(ctx, cfg, time.Hour, func(Progress) {})
 	if err != nil {
@@ -51,7 +52,7 @@ func run(t *testing.T, ctx context.Context, cfg Config) *Result {
 }
 
 func TestRunAgainstTheDemo(t *testing.T) {
-	url, _ := chat(t, demo.Config{})
+	url, _ := chat(t, demo.Config{SampleRatio: 1, SpanLimit: 1000, TracerProvider: sdktrace.NewTracerProvider()})
 	var seen atomic.Int64
 	r, err := Run(t.Context(), Config{URL: url, Connections: 7, Rooms: 3, Rate: 100, Duration: time.Second},
 		100*time.Millisecond, func(p Progress) { seen.Store(p.Sent) })
@@ -72,6 +73,9 @@ func TestRunAgainstTheDemo(t *testing.T) {
 	}
 	if r.Sent != 100 || r.Acked != 100 || r.Delivered != deliveries || r.Interrupted {
 		t.Errorf("sent %d, acked %d, delivered %d, want 100, 100, %d", r.Sent, r.Acked, r.Delivered, deliveries)
+	}
+	if r.Traced != 100 {
+		t.Errorf("%d acknowledgements name a trace, want all", r.Traced)
 	}
 	if r.Seconds < 0.98 || r.AckMS.P50 <= 0 || r.AckMS.Max < r.AckMS.P50 || r.DeliveryMS.Max <= 0 {
 		t.Errorf("after %v s: ack %+v, delivery %+v", r.Seconds, r.AckMS, r.DeliveryMS)
@@ -99,7 +103,7 @@ func TestStallShowsInFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = resp.Body.Close()
-	r := run(t, t.Context(), Config{URL: url, Connections: 1, Rooms: 1, Rate: 20, Duration: time.Second})
+	r := run(t.Context(), t, Config{URL: url, Connections: 1, Rooms: 1, Rate: 20, Duration: time.Second})
 	if err := r.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +119,7 @@ func TestStoppedEarly(t *testing.T) {
 	url, _ := chat(t, demo.Config{})
 	ctx, stop := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer stop()
-	r := run(t, ctx, Config{URL: url, Connections: 4, Rooms: 2, Rate: 100, Duration: time.Minute})
+	r := run(ctx, t, Config{URL: url, Connections: 4, Rooms: 2, Rate: 100, Duration: time.Minute})
 	if err := r.Err(); err != nil || !r.Interrupted || r.Sent == 0 || r.Sent > 60 {
 		t.Errorf("sent %d, interrupted %t, %v: want a clean result of half a second", r.Sent, r.Interrupted, err)
 	}
@@ -187,7 +191,7 @@ func TestFindsWhatIsWrong(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url := wrongServer(t, tc.serve)
-			r := run(t, t.Context(), Config{URL: url, Connections: 1, Rooms: 1, Rate: 100, Duration: 100 * time.Millisecond})
+			r := run(t.Context(), t, Config{URL: url, Connections: 1, Rooms: 1, Rate: 100, Duration: 100 * time.Millisecond})
 			if r.Err() == nil || tc.wrong(r) != tc.want {
 				t.Errorf("counted %d, want %d: %+v", tc.wrong(r), tc.want, r)
 			}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sockscope/sockscope/internal/load"
+)
+
+// execute runs the program with these arguments.
+func execute(ctx context.Context, out io.Writer, args ...string) error {
+	root := newRootCommand()
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(io.Discard)
+	return root.ExecuteContext(ctx)
+}
+
+// TestDemoReadyLoad runs the demo, asks whether it is ready, drives it, and
+// ends it as a signal would.
+func TestDemoReadyLoad(t *testing.T) {
+	t.Setenv("OTEL_SDK_DISABLED", "true")
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	records, log := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := execute(ctx, log, "demo", "--listen", "127.0.0.1:0")
+		_ = log.Close()
+		ended <- err
+	}()
+	var listening struct{ Msg, Address string }
+	lines := json.NewDecoder(records)
+	if err := lines.Decode(&listening); err != nil || listening.Msg != "demo listening" {
+		t.Fatalf("the first record is %+v (%v)", listening, err)
+	}
+	go func() { _, _ = io.Copy(io.Discard, records) }()
+
+	if err := execute(ctx, io.Discard, "ready", listening.Address+"/readyz"); err != nil {
+		t.Error(err)
+	}
+	if err := execute(ctx, io.Discard, "ready", listening.Address+"/nothing"); err == nil || !strings.Contains(err.Error(), "404") {
+		t.Errorf("an address that answers 404: %v", err)
+	}
+	for _, path := range []string{"/", "/metrics", "/fault"} {
+		if resp, err := http.Get(listening.Address + path); err != nil || resp.StatusCode != http.StatusOK {
+			t.Errorf("%s: %v, %v", path, resp, err)
+		} else {
+			_ = resp.Body.Close()
+		}
+	}
+
+	var out bytes.Buffer
+	url := strings.Replace(listening.Address, "http", "ws", 1) + "/ws"
+	if err := execute(ctx, &out, "load", "--url", url, "--connections", "4", "--rate", "100", "--duration", "200ms", "--json"); err != nil {
+		t.Error(err)
+	}
+	var result load.Result
+	if err := json.Unmarshal(out.Bytes(), &result); err != nil || result.Acked != 20 || result.Rooms != 1 {
+		t.Errorf("the result is %+v (%v)", result, err)
+	}
+
+	stop()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("the demo ended with %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the demo does not end")
+	}
+	if err := execute(t.Context(), io.Discard, "ready", listening.Address+"/readyz"); err == nil {
+		t.Error("ready after its end")
+	}
+}
+
+func TestDemoRefuses(t *testing.T) {
+	t.Setenv("OTEL_SDK_DISABLED", "true")
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	for want, args := range map[string][]string{
+		"--listen":    {"--listen", taken.Addr().String()},
+		"--fault-api": {"--fault-api", "maybe"},
+		"SampleRatio": {"--sample-ratio", "2"},
+	} {
+		if err := execute(t.Context(), io.Discard, append([]string{"demo"}, args...)...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("demo %v: %v, want an error that names %s", args, err, want)
+		}
+	}
+}
