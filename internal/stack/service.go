@@ -3,6 +3,7 @@ package stack
 import (
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/sockscope/sockscope/internal/endpoint"
 )
@@ -45,7 +46,10 @@ func url(address string) string { return "http://" + address }
 func port(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
 
 // services lists the stack, in the order that gives most early.
-func services(at endpoint.Set, in places) []service {
+//
+// Rules whose durations are divided need samples as much closer together, down
+// to one a second.
+func services(at endpoint.Set, in places, alertSpeed int) []service {
 	return []service{
 		{
 			name: "desk", title: "Desk", see: "start here: status, inbox, traces",
@@ -112,6 +116,7 @@ func services(at endpoint.Set, in places) []service {
 				"OTELCOL_LOKI_PORT=" + port(at.CollectorLoki),
 				"OTELCOL_HEALTH_PORT=" + port(at.CollectorHealth),
 				"OTELCOL_METRICS_PORT=" + port(at.CollectorMetrics),
+				"OTELCOL_SCRAPE_INTERVAL=" + max(time.Second, 5*time.Second/time.Duration(alertSpeed)).String(),
 				"OTELCOL_QUEUE_DIR=" + filepath.Join(in.data, "otel-collector"),
 				"OTELCOL_TARGETS=" + filepath.Join(in.settings, "otel-collector", "targets"),
 				"PROMETHEUS_URL=" + url(at.Prometheus),

@@ -61,7 +61,7 @@ const (
 // returns an error if the stack can't be brought up.
 func Up(ctx context.Context, o Options) error {
 	in := places{deploy: o.Deploy, settings: filepath.Join(o.Data, "settings"), data: o.Data}
-	list := services(o.At, in)
+	list := services(o.At, in, o.AlertSpeed)
 	if o.Grafana != "" {
 		list = append(list, grafana(o.At, in, o.Grafana))
 	}

@@ -27,7 +27,7 @@ func names(list []service) []string {
 
 func TestServicesAreComplete(t *testing.T) {
 	at := endpoint.Local(0)
-	list := append(services(at, places{deploy: "d", settings: "s", data: "x"}), grafana(at, places{}, "/opt/grafana/bin/grafana"))
+	list := append(services(at, places{deploy: "d", settings: "s", data: "x"}, 1), grafana(at, places{}, "/opt/grafana/bin/grafana"))
 	known := map[string]bool{self: true, "/opt/grafana/bin/grafana": true}
 	for _, c := range component.Services() {
 		known[c.Name] = true
@@ -55,7 +55,7 @@ func TestServicesAreComplete(t *testing.T) {
 }
 
 func TestStopOrder(t *testing.T) {
-	list := services(endpoint.Local(0), places{})
+	list := services(endpoint.Local(0), places{}, 1)
 	order := names(stopOrder(list))
 	if len(order) != len(list) {
 		t.Fatalf("%d of %d services are stopped: %v", len(order), len(list), order)
