@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -294,6 +295,31 @@ func TestSlowConsumer(t *testing.T) {
 	if written+dropped != 2*sent {
 		t.Errorf("%v written and %v dropped of %v to two members", written, dropped, sent)
 	}
+}
+
+// TestPeersCloseWhileWrittenTo has peers leave in order while they are written
+// to: a write that fails because of it must not be taken for the reason. There
+// are no pings, because this client breaks off its closing when one comes.
+func TestPeersCloseWhileWrittenTo(t *testing.T) {
+	f := start(t, Config{Heartbeat: time.Hour})
+	const n = 100
+	talker := f.dial("talker")
+	talker.join("lobby")
+	clients := make([]*client, n)
+	for i := range clients {
+		clients[i] = f.dial("Ada")
+		clients[i].send(wire.TypeJoin, wire.JoinPayload{Room: "lobby"})
+	}
+	go func() { _ = talker.ended() }() // reads
+	var leaving sync.WaitGroup
+	for _, c := range clients {
+		leaving.Go(func() { _ = c.conn.Close(websocket.StatusNormalClosure, "") })
+		talker.send(wire.TypeMessage, wire.MessagePayload{Room: "lobby", Text: "bye"})
+	}
+	leaving.Wait()
+	f.awaitMetrics(map[string]float64{"disconnections_total remote normal": n, "active_connections": 1},
+		"websocket_disconnections_total", "websocket_active_connections", "websocket_errors_total")
+	f.shutdown(patience)
 }
 
 func TestConfigRefuses(t *testing.T) {
