@@ -256,7 +256,7 @@ func TestHeartbeatTimeout(t *testing.T) {
 		t.Errorf("the connection that answers ended too: %v", err)
 	default:
 	}
-	f.shutdown(patience)
+	f.shutdown()
 	<-answers
 }
 
@@ -319,7 +319,7 @@ func TestPeersCloseWhileWrittenTo(t *testing.T) {
 	leaving.Wait()
 	f.awaitMetrics(map[string]float64{"disconnections_total remote normal": n, "active_connections": 1},
 		"websocket_disconnections_total", "websocket_active_connections", "websocket_errors_total")
-	f.shutdown(patience)
+	f.shutdown()
 }
 
 func TestConfigRefuses(t *testing.T) {

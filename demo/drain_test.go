@@ -28,7 +28,7 @@ func TestDrain(t *testing.T) {
 
 	begin := time.Now()
 	var drained sync.WaitGroup
-	drained.Go(func() { f.shutdown(patience) })
+	drained.Go(func() { f.shutdown() })
 	expect[wire.AckPayload](c, wire.TypeAck)
 	expect[wire.MessagePayload](c, wire.TypeMessage)
 	expect[wire.GoingAwayPayload](c, wire.TypeGoingAway)

@@ -83,16 +83,16 @@ func start(t *testing.T, cfg Config) *fixture {
 	t.Cleanup(func() {
 		f.http.Client().CloseIdleConnections()
 		if !f.chat.isDraining() {
-			f.shutdown(patience)
+			f.shutdown()
 		}
 		f.http.Close()
 	})
 	return f
 }
 
-func (f *fixture) shutdown(timeout time.Duration) {
+func (f *fixture) shutdown() {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := f.chat.Shutdown(ctx); err != nil {
 		f.t.Errorf("shutdown: %v", err)
