@@ -26,6 +26,9 @@ func TestStack(t *testing.T) {
 	data := t.TempDir()
 	s := start(t, binary, freeOffset(t, 20000), data, fmt.Sprintf("--alert-speed=%d", alertSpeed))
 
+	if broken := s.output.since(0, "broken"); len(broken) > 0 {
+		t.Errorf("the check at the end of the start: %s", broken)
+	}
 	t.Run("check", s.testCheck)
 	t.Run("dashboard", s.testDashboard)
 	t.Run("alert", s.testAlert)
@@ -64,9 +67,6 @@ func atLeast(what string, got, want float64) error {
 
 // testCheck runs the command as a script would.
 func (s *stack) testCheck(t *testing.T) {
-	if broken := s.output.since(0, "broken"); len(broken) > 0 {
-		t.Errorf("the check at the end of the start: %s", broken)
-	}
 	out, err := s.run(t, "check", "--json", fmt.Sprintf("--port-offset=%d", s.offset))
 	if err != nil {
 		t.Fatalf("check failed: %v\n%s", err, out)
@@ -98,7 +98,7 @@ type load struct {
 }
 
 // underLoad drives the demo while work runs, and returns the summary.
-func (s *stack) underLoad(t *testing.T, rate int, duration time.Duration, work func()) load {
+func (s *stack) underLoad(t *testing.T, connections, rate int, duration time.Duration, work func()) load {
 	t.Helper()
 	type outcome struct {
 		out []byte
@@ -106,7 +106,7 @@ func (s *stack) underLoad(t *testing.T, rate int, duration time.Duration, work f
 	}
 	done := make(chan outcome, 1)
 	go func() {
-		out, err := s.run(t, "load", "--json", "--url=ws://"+s.at.Demo+"/ws", "--connections=10",
+		out, err := s.run(t, "load", "--json", "--url=ws://"+s.at.Demo+"/ws", fmt.Sprintf("--connections=%d", connections),
 			fmt.Sprintf("--rate=%d", rate), "--duration="+duration.String())
 		done <- outcome{out, err}
 	}()
@@ -132,7 +132,7 @@ func (s *stack) testDashboard(t *testing.T) {
 		"job": "sockscope-demo", "namespace": ".+", "instance": ".+",
 		"__rate_interval": "1m", "__interval": "15s", "__range": "5m", "__auto": "1m",
 	}
-	s.underLoad(t, 20, 90*time.Second, func() {
+	s.underLoad(t, 10, 20, 90*time.Second, func() {
 		for _, file := range files {
 			board, err := dashboard.Load(file)
 			if err != nil {
@@ -201,7 +201,8 @@ func (s *stack) testAlert(t *testing.T) {
 		}
 		return fmt.Errorf("no %s of %s among %d notifications", event, alert, len(list))
 	}
-	s.underLoad(t, 40, 90*time.Second, func() {
+	// So many connections that none has to wait for the handling of its last message.
+	s.underLoad(t, 100, 40, 90*time.Second, func() {
 		began := time.Now()
 		s.fault(t, "PUT", "slow_handling", `{"strength": 1500, "duration": "10m"}`)
 		eventually(t, "fault to page", time.Minute, func() error { return find("trigger", began) })
@@ -220,49 +221,53 @@ func (s *stack) testAlert(t *testing.T) {
 	}
 }
 
-// testCollectorKilled kills the Collector in the middle of a load and counts
-// what arrived in the end.
+// testCollectorKilled kills the Collector in the middle of a load and counts, in
+// each backend, what arrived in the end: no user notices, and nothing that was
+// handed over is lost.
 func (s *stack) testCollectorKilled(t *testing.T) {
-	const (
-		messages = `sum(websocket_messages_total{job="sockscope-demo",direction="receive"})`
-		sent     = `sum(instrument_log_records_total{job="sockscope-demo",result="sent"})`
-		inLoki   = `sum(count_over_time({service_name="sockscope-demo"}[2h]))`
-	)
-	began := time.Now()
-	before, err := s.demoMetric("websocket_messages_total", `direction="receive"`)
-	if err != nil {
-		t.Fatal(err)
+	count := func(name, label string) float64 {
+		t.Helper()
+		value, err := s.demoMetric(name, label)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return value
 	}
-	summary := s.underLoad(t, 100, 30*time.Second, func() {
+	began := time.Now()
+	messages := count("websocket_messages_total", `direction="receive"`)
+	sent := count("instrument_log_records_total", `result="sent"`)
+	summary := s.underLoad(t, 10, 100, 30*time.Second, func() {
 		time.Sleep(10 * time.Second) // into the middle of the load
 		s.kill(t, "otelcol")
 	})
-	after, err := s.demoMetric("websocket_messages_total", `direction="receive"`)
-	if err != nil {
-		t.Fatal(err)
-	}
 	if summary.Acked != summary.Sent || summary.Traced == 0 {
 		t.Errorf("users noticed, or there was nothing to lose: %+v", summary)
 	}
-	if err := atLeast("messages counted by the demo", after-before, float64(summary.Sent)); err != nil {
-		t.Error(err)
-	}
-	eventually(t, "every message in Prometheus", time.Minute, func() error {
-		got, err := s.metric(messages)
-		return errors.Join(err, atLeast("messages", got, after))
+	eventually(t, "every message counted in Prometheus", time.Minute, func() error {
+		want := count("websocket_messages_total", `direction="receive"`)
+		if err := atLeast("messages counted by the demo", want-messages, float64(summary.Sent)); err != nil {
+			return err
+		}
+		got, err := s.metric(`sum(websocket_messages_total{job="sockscope-demo",direction="receive"})`)
+		return errors.Join(err, atLeast("messages", got, want))
 	})
-	eventually(t, "every trace that was acknowledged in Jaeger", 2*time.Minute, func() error {
+	eventually(t, "every trace that an acknowledgement named in Jaeger", 2*time.Minute, func() error {
 		got, err := s.traces(began)
 		return errors.Join(err, atLeast("traces", got, float64(summary.Traced)))
 	})
-	eventually(t, "every log record that was sent in Loki", 2*time.Minute, func() error {
-		sentRecords, err := s.metric(sent)
-		if err != nil {
+	eventually(t, "every log record that was handed over in Loki", 2*time.Minute, func() error {
+		want := count("instrument_log_records_total", `result="sent"`) - sent
+		if err := atLeast("log records sent by the demo", want, float64(summary.Traced)); err != nil {
 			return err
 		}
-		got, err := s.logs(inLoki)
-		return errors.Join(err, atLeast("log records", got, sentRecords))
+		got, err := s.records(began)
+		return errors.Join(err, atLeast("different log records", got, want))
 	})
+	for _, result := range []string{"dropped", "failed"} {
+		if lost := count("instrument_log_records_total", `result="`+result+`"`); lost > 0 {
+			t.Errorf("%g log records were %s", lost, result)
+		}
+	}
 }
 
 // testEachKilled kills one component after the other: each is reported with the

@@ -139,6 +139,37 @@ func (s *stack) logs(query string) (float64, error) {
 	return v.sum()
 }
 
+// records returns how many different log records of the demo Loki has since
+// then: delivery is at least once.
+func (s *stack) records(since time.Time) (float64, error) {
+	const most = 5000 // that Loki returns
+	query := url.Values{
+		"query": {`{service_name="sockscope-demo"}`},
+		"start": {strconv.FormatInt(since.UnixNano(), 10)},
+		"limit": {strconv.Itoa(most)},
+	}
+	var answer struct {
+		Data struct {
+			Result []struct {
+				Values [][2]string `json:"values"`
+			} `json:"result"`
+		} `json:"data"`
+	}
+	if err := fetch("http://"+s.at.Loki+"/loki/api/v1/query_range?"+query.Encode(), &answer); err != nil {
+		return 0, err
+	}
+	different := make(map[[2]string]bool)
+	for _, stream := range answer.Data.Result {
+		for _, record := range stream.Values {
+			different[record] = true
+		}
+	}
+	if len(different) >= most {
+		return 0, fmt.Errorf("%d log records are too many to count", len(different))
+	}
+	return float64(len(different)), nil
+}
+
 // notification is an entry of the desk's inbox.
 type notification struct {
 	Source   string    `json:"source"`

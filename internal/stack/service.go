@@ -87,6 +87,8 @@ func services(at endpoint.Set, in places, alertSpeed int) []service {
 				"--web.listen-address=" + at.Prometheus,
 				"--web.enable-otlp-receiver", "--web.enable-lifecycle",
 				"--enable-feature=exemplar-storage",
+				// What is sent before Alertmanager is discovered, or while it restarts, is lost until then.
+				"--rules.alert.resend-delay=" + (30 * time.Second / time.Duration(alertSpeed)).String(),
 			},
 		},
 		{
