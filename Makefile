@@ -5,8 +5,8 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
-# Modules with code of our own. The others under deploy/native only pin programs.
-MODULES := . instrument instrument/telemetry deploy/native/otelcol
+# Where there is code of our own. The modules under deploy/native otherwise only pin programs.
+MODULES := . instrument instrument/telemetry deploy/native/otelcol/lokireceiver
 
 SOCKSCOPE := .cache/sockscope
 # What the stack consists of, and what checks it: built once, then found.

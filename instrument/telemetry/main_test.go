@@ -59,8 +59,6 @@ func eventually(t *testing.T, what string, ok func() bool) {
 // logMetrics are the metrics of log export.
 type logMetrics struct{ sent, dropped, failed, queued float64 }
 
-func (m logMetrics) settled() float64 { return m.sent + m.dropped + m.failed }
-
 func gatherLogMetrics(t *testing.T, g prometheus.Gatherer) (m logMetrics) {
 	t.Helper()
 	families, err := g.Gather()

@@ -111,7 +111,7 @@ func (e *otlpLogExporter) shutdown(ctx context.Context) error {
 func (e *otlpLogExporter) OnEmit(_ context.Context, r *sdklog.Record) error {
 	size := len(r.Body().AsString())
 	r.WalkAttributes(func(kv attribute.KeyValue) bool {
-		size += len(kv.Key) + len(kv.Value.Emit())
+		size += len(kv.Key) + len(kv.Value.String())
 		return true
 	})
 	e.queue.put(r.Clone(), size)

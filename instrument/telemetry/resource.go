@@ -37,5 +37,5 @@ func newResource(ctx context.Context, c config) (*resource.Resource, error) {
 // value is the attribute's value as text, empty where r has none.
 func value(r *resource.Resource, key attribute.Key) string {
 	v, _ := r.Set().Value(key)
-	return v.Emit()
+	return v.String()
 }

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -44,6 +45,9 @@ const self = ""
 func url(address string) string { return "http://" + address }
 
 func port(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
+
+// milliseconds writes a duration as Prometheus reads it: without fractions.
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) + "ms" }
 
 // services lists the stack, in the order that gives most early.
 //
@@ -88,7 +92,7 @@ func services(at endpoint.Set, in places, alertSpeed int) []service {
 				"--web.enable-otlp-receiver", "--web.enable-lifecycle",
 				"--enable-feature=exemplar-storage",
 				// What is sent before Alertmanager is discovered, or while it restarts, is lost until then.
-				"--rules.alert.resend-delay=" + (30 * time.Second / time.Duration(alertSpeed)).String(),
+				"--rules.alert.resend-delay=" + milliseconds(30*time.Second/time.Duration(alertSpeed)),
 			},
 		},
 		{
@@ -118,7 +122,7 @@ func services(at endpoint.Set, in places, alertSpeed int) []service {
 				"OTELCOL_LOKI_PORT=" + port(at.CollectorLoki),
 				"OTELCOL_HEALTH_PORT=" + port(at.CollectorHealth),
 				"OTELCOL_METRICS_PORT=" + port(at.CollectorMetrics),
-				"OTELCOL_SCRAPE_INTERVAL=" + max(time.Second, 5*time.Second/time.Duration(alertSpeed)).String(),
+				"OTELCOL_SCRAPE_INTERVAL=" + milliseconds(max(time.Second, 5*time.Second/time.Duration(alertSpeed))),
 				"OTELCOL_QUEUE_DIR=" + filepath.Join(in.data, "otel-collector"),
 				"OTELCOL_TARGETS=" + filepath.Join(in.settings, "otel-collector", "targets"),
 				"PROMETHEUS_URL=" + url(at.Prometheus),

@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -110,6 +111,18 @@ func TestShortenDurations(t *testing.T) {
 		t.Errorf("shortenEvaluation = %q", got)
 	}
 }
+
+func TestDurationsOfFlagsHaveNoFractions(t *testing.T) {
+	for _, s := range services(endpoint.Local(0), places{}, 7) {
+		for _, setting := range append(s.args, s.env...) {
+			if fraction.MatchString(setting) {
+				t.Errorf("%s gets %s, which Prometheus' parser refuses", s.name, setting)
+			}
+		}
+	}
+}
+
+var fraction = regexp.MustCompile(`=[0-9]*\.[0-9]+m?s$`)
 
 // TestRenderedSettings renders the settings in the repository and makes sure
 // that no address of the compose file is left in what runs on loopback.

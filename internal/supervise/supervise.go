@@ -65,6 +65,10 @@ const (
 	longEnough = time.Minute
 )
 
+// hopeless is how often a program may die before it is ready for the first
+// time, until nobody need wait for it.
+const hopeless = 4
+
 // Process is a program that is kept running until it is stopped.
 type Process struct {
 	program Program
@@ -74,6 +78,7 @@ type Process struct {
 
 	ready     chan struct{}
 	readyOnce sync.Once
+	failed    chan struct{} // closed when a program that was never ready is hopeless
 	stop      chan struct{}
 	stopOnce  sync.Once
 	done      chan struct{}
@@ -88,6 +93,7 @@ func Run(p Program, notify func(Event)) *Process {
 		log:     &lumberjack.Logger{Filename: p.Log, MaxSize: 10, MaxBackups: 1},
 		tail:    &tail{},
 		ready:   make(chan struct{}),
+		failed:  make(chan struct{}),
 		stop:    make(chan struct{}),
 		done:    make(chan struct{}),
 	}
@@ -95,14 +101,16 @@ func Run(p Program, notify func(Event)) *Process {
 	return process
 }
 
-// WaitReady returns when the program has been ready for the first time. The
-// error of a context that ends before carries the program's last lines.
+// WaitReady returns when the program has been ready for the first time. If it
+// dies again and again before, or ctx ends, the error has its last lines.
 func (p *Process) WaitReady(ctx context.Context) error {
 	select {
 	case <-p.ready:
 		return nil
 	case <-p.done:
 		return fmt.Errorf("%s was stopped before it was ready", p.program.Name)
+	case <-p.failed:
+		return fmt.Errorf("%s does not start; see %s\n%s", p.program.Name, p.program.Log, p.tail)
 	case <-ctx.Done():
 		if errors.Is(context.Cause(ctx), context.Canceled) {
 			return ctx.Err()
@@ -122,7 +130,7 @@ func (p *Process) keepRunning() {
 	defer close(p.done)
 	defer p.log.Close()
 	wait := firstWait
-	for {
+	for deaths := 1; ; deaths++ {
 		began := time.Now()
 		err := p.runOnce()
 		if p.stopping() {
@@ -130,6 +138,9 @@ func (p *Process) keepRunning() {
 		}
 		if time.Since(began) > longEnough {
 			wait = firstWait
+		}
+		if deaths == hopeless && !p.wasReady() {
+			close(p.failed)
 		}
 		p.notify(Event{Program: p.program.Name, Kind: Exited, Err: err, Tail: p.tail.lines(), Wait: wait})
 		select {
@@ -141,9 +152,13 @@ func (p *Process) keepRunning() {
 	}
 }
 
-func (p *Process) stopping() bool {
+func (p *Process) stopping() bool { return closed(p.stop) }
+
+func (p *Process) wasReady() bool { return closed(p.ready) }
+
+func closed(c <-chan struct{}) bool {
 	select {
-	case <-p.stop:
+	case <-c:
 		return true
 	default:
 		return false

@@ -179,6 +179,9 @@ func TestMissingProgram(t *testing.T) {
 	if e := <-events; e.Kind != Exited || !errors.Is(e.Err, os.ErrNotExist) {
 		t.Errorf("event is %+v", e)
 	}
+	if err := process.WaitReady(t.Context()); err == nil || !strings.Contains(err.Error(), "does not start") {
+		t.Errorf("waiting for it ends with %v", err)
+	}
 }
 
 func TestTailIsBounded(t *testing.T) {
