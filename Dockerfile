@@ -11,6 +11,9 @@ COPY . .
 RUN go build -trimpath -ldflags="-s -w" -o /out/sockscope ./cmd/sockscope && mkdir /out/data
 
 FROM scratch
+LABEL org.opencontainers.image.title="Sockscope" \
+      org.opencontainers.image.source="https://github.com/sockscope/sockscope" \
+      org.opencontainers.image.licenses="Apache-2.0"
 # For exporters and receivers that are reached by HTTPS.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/sockscope /sockscope

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -53,7 +55,7 @@ func freeOffset() (int, error) {
 			return offset, nil
 		}
 	}
-	return 0, fmt.Errorf("no offset leaves all ports free: stop what listens on them")
+	return 0, errors.New("no offset leaves all ports free: stop what listens on them")
 }
 
 func allFree(addresses map[string]string) bool {
@@ -124,8 +126,9 @@ func (c *compose) up(ctx context.Context) error {
 	return c.run(ctx, append(args, c.services...)...)
 }
 
-// images returns the image of each service that is not built from here.
-func (c *compose) images(ctx context.Context) (map[string]string, error) {
+// images reads which services there are, and returns those of each image that
+// is not built from here.
+func (c *compose) images(ctx context.Context) (map[string][]string, error) {
 	out, err := c.output(ctx, "config", "--format=json")
 	if err != nil {
 		return nil, err
@@ -139,20 +142,14 @@ func (c *compose) images(ctx context.Context) (map[string]string, error) {
 	if err := json.Unmarshal(out, &project); err != nil {
 		return nil, fmt.Errorf("read the project as Docker Compose prints it: %w", err)
 	}
-	images := make(map[string]string)
-	for name, service := range project.Services {
-		c.services = append(c.services, name)
-		if service.Build == nil {
-			images[name] = service.Image
+	c.services = slices.Sorted(maps.Keys(project.Services))
+	images := make(map[string][]string)
+	for _, name := range c.services {
+		if s := project.Services[name]; s.Build == nil {
+			images[s.Image] = append(images[s.Image], name)
 		}
 	}
-	slices.Sort(c.services)
 	return images, nil
-}
-
-// leaveOut removes a service from those that are run.
-func (c *compose) leaveOut(service string) {
-	c.services = slices.DeleteFunc(c.services, func(s string) bool { return s == service })
 }
 
 // showTrouble prints what helps to find out why the services did not start.

@@ -67,8 +67,8 @@ func run(ctx context.Context) (err error) {
 	}
 	// What is started must be stopped, also when the test is interrupted.
 	cleanUp := context.WithoutCancel(ctx)
-	remove, err := provideImages(ctx, c, programs)
-	defer func() { remove(cleanUp) }()
+	made, err := provideImages(ctx, c, programs)
+	defer func() { removeImages(cleanUp, e, made) }()
 	if err != nil {
 		return err
 	}
@@ -100,63 +100,6 @@ func repository(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("ask the go command for the module: %w", err)
 	}
 	return filepath.Dir(strings.TrimSpace(string(out))), nil
-}
-
-// provideImages makes the images that are missing and takes out the services
-// whose images can't be made. The function that it returns removes them again.
-func provideImages(ctx context.Context, c *compose, programs binaries) (remove func(context.Context), err error) {
-	var made []string
-	remove = func(ctx context.Context) {
-		for _, reference := range made {
-			_ = c.engine.command(ctx, "docker", "image", "rm", "--force", reference).Run() // an image left costs disk, nothing else
-		}
-	}
-	images, err := c.images(ctx)
-	if err != nil {
-		return remove, err
-	}
-	base, err := baseImage(filepath.Join(c.root, "Dockerfile"))
-	if err != nil {
-		return remove, err
-	}
-	images["the Dockerfile"] = base
-	done := make(map[string]bool)
-	for service, reference := range images {
-		if done[reference] {
-			continue
-		}
-		done[reference] = true
-		found, ours := c.engine.holds(ctx, reference)
-		image, known := imageFor(reference)
-		switch {
-		case found && !ours:
-			step("%s is there", reference)
-		case !known:
-			step("%s is left out: there is no %s here, and it can't be made from Go modules", service, reference)
-			c.leaveOut(service)
-		default:
-			step("making an image in place of %s", reference)
-			if err := image.make(ctx, c.engine, reference, programs); err != nil {
-				return remove, err
-			}
-			made = append(made, reference)
-		}
-	}
-	return remove, nil
-}
-
-// baseImage returns the image that the Dockerfile builds in.
-func baseImage(dockerfile string) (string, error) {
-	content, err := os.ReadFile(dockerfile)
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.Lines(string(content)) {
-		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "FROM" {
-			return fields[1], nil
-		}
-	}
-	return "", fmt.Errorf("%s has no FROM line", dockerfile)
 }
 
 // test is the test proper.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -99,24 +100,23 @@ func checkPaging(ctx context.Context, c *compose) error {
 func waitFor(ctx context.Context, url, wanted string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
+	last := errors.New("it was not asked")
 	for {
 		answer, err := get(ctx, url)
-		if err == nil && strings.Contains(answer, wanted) {
+		switch {
+		case err == nil && strings.Contains(answer, wanted):
 			return nil
+		case err == nil:
+			last = fmt.Errorf("%s has no %s in its answer %.500s", url, wanted, answer)
+		case ctx.Err() == nil:
+			last = err
 		}
 		select {
 		case <-time.After(time.Second):
 		case <-ctx.Done():
-			return fmt.Errorf("%s did not answer with %s but with %.500s (%w)", url, wanted, answer, errOr(err, ctx.Err()))
+			return last
 		}
 	}
-}
-
-func errOr(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
 }
 
 func get(ctx context.Context, url string) (string, error) {
