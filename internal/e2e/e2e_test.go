@@ -233,6 +233,12 @@ func (s *stack) testCollectorKilled(t *testing.T) {
 		}
 		return value
 	}
+	eventually(t, "log records of before delivered", time.Minute, func() error {
+		if queued := count("instrument_log_queue_records", ""); queued > 0 {
+			return fmt.Errorf("%g are queued", queued)
+		}
+		return nil
+	})
 	began := time.Now()
 	messages := count("websocket_messages_total", `direction="receive"`)
 	sent := count("instrument_log_records_total", `result="sent"`)

@@ -101,8 +101,8 @@ func (s *stack) demoMetric(name, label string) (float64, error) {
 	total := 0.0
 	scanner := bufio.NewScanner(resp.Body)
 	for scanner.Scan() {
-		if line := scanner.Text(); strings.HasPrefix(line, name+"{") && strings.Contains(line, label) {
-			value, err := strconv.ParseFloat(strings.Fields(line[strings.LastIndexByte(line, '}')+1:])[0], 64)
+		if line := scanner.Text(); isOf(line, name) && strings.Contains(line, label) {
+			value, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
 			if err != nil {
 				return 0, err
 			}
@@ -110,6 +110,12 @@ func (s *stack) demoMetric(name, label string) (float64, error) {
 		}
 	}
 	return total, scanner.Err()
+}
+
+// isOf tells whether a line of the text format is a sample of the metric.
+func isOf(line, metric string) bool {
+	rest, ok := strings.CutPrefix(line, metric)
+	return ok && (rest[0] == '{' || rest[0] == ' ')
 }
 
 // traces returns how many traces of handled messages Jaeger has since then.
