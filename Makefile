@@ -10,6 +10,10 @@ MODULES := . instrument instrument/telemetry deploy/native/otelcol/lokireceiver
 
 SOCKSCOPE := .cache/sockscope
 
+# The tests of deploy run these.
+export-tools = AMTOOL=$$($(SOCKSCOPE) build amtool); PROMTOOL=$$($(SOCKSCOPE) build promtool); \
+	ALERTMANAGER=$$($(SOCKSCOPE) build alertmanager); export AMTOOL PROMTOOL ALERTMANAGER
+
 .PHONY: help
 help:
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,8 +27,7 @@ test: test-unit test-e2e ## unit tests, then the whole stack end to end
 
 .PHONY: test-unit
 test-unit: $(SOCKSCOPE) ## unit tests of every module, with the race detector
-	@AMTOOL=$$($(SOCKSCOPE) build amtool) PROMTOOL=$$($(SOCKSCOPE) build promtool) ALERTMANAGER=$$($(SOCKSCOPE) build alertmanager); \
-	export AMTOOL PROMTOOL ALERTMANAGER; \
+	@$(export-tools); \
 	for module in $(MODULES); do \
 		echo "== test $$module"; \
 		(cd $$module && go test -race -timeout 15m ./...); \
@@ -59,6 +62,7 @@ check-settings: $(SOCKSCOPE)
 	$$promtool test rules deploy/prometheus/tests/*.yml
 	@amtool=$$($(SOCKSCOPE) build amtool); \
 	$$amtool check-config deploy/alertmanager/alertmanager.yml deploy/alertmanager/alertmanager.paging.yml
+	@$(export-tools); go test ./deploy/... # routes, runbooks, metric names
 	$$($(SOCKSCOPE) build otelcol) validate --config deploy/otel-collector/config.yaml
 	@compose=$$($(SOCKSCOPE) build docker-compose); \
 	$$compose -f docker-compose.yml config -q; \

@@ -30,6 +30,7 @@ func TestStack(t *testing.T) {
 		t.Errorf("the check at the end of the start: %s", broken)
 	}
 	t.Run("check", s.testCheck)
+	t.Run("every target is scraped", s.testTargets)
 	t.Run("dashboard", s.testDashboard)
 	t.Run("alert", s.testAlert)
 	t.Run("collector killed under load", s.testCollectorKilled)
@@ -87,6 +88,16 @@ func (s *stack) testCheck(t *testing.T) {
 	}
 	for _, step := range document.Steps {
 		t.Logf("%s: %.2f s", step.Name, step.Seconds)
+	}
+}
+
+// testTargets makes sure that the stack watches itself, too.
+func (s *stack) testTargets(t *testing.T) {
+	for _, job := range []string{"sockscope-demo", "prometheus", "alertmanager", "otel-collector", "jaeger", "loki"} {
+		eventually(t, "up "+job, time.Minute, func() error {
+			up, err := s.metric(fmt.Sprintf(`up{job=%q}`, job))
+			return errors.Join(err, atLeast("targets up", up, 1))
+		})
 	}
 }
 
