@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -24,6 +25,15 @@ func run() int {
 	return 0
 }
 
+// version is that of the release or commit that this program was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "development"
+	}
+	return info.Main.Version
+}
+
 func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "sockscope",
@@ -32,6 +42,7 @@ func newRootCommand() *cobra.Command {
 machine, together with a demo service to observe.
 
 Start with "sockscope up", then open the address that it prints.`,
+		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
