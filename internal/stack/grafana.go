@@ -22,6 +22,9 @@ func grafana(at endpoint.Set, in places, binary string) service {
 			"GF_PATHS_LOGS=" + filepath.Join(store, "log"),
 			"GF_PATHS_PLUGINS=" + filepath.Join(store, "plugins"),
 			"GF_PATHS_PROVISIONING=" + filepath.Join(in.deploy, "grafana", "provisioning"),
+			// Grafana 13 would replace its bundled data sources by newer ones, and without the internet lose them.
+			"GF_PLUGINS_PREINSTALL_DISABLED=true",
+			"GF_PLUGINS_PREINSTALL_AUTO_UPDATE=false",
 			"GF_ANALYTICS_REPORTING_ENABLED=false",
 			"GF_ANALYTICS_CHECK_FOR_UPDATES=false",
 			"GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES=false",
