@@ -46,9 +46,7 @@ func TestStack(t *testing.T) {
 		s.stop(t)
 		began := time.Now()
 		again := start(t, binary, offset, data)
-		if took := time.Since(began); took > 30*time.Second {
-			t.Errorf("the second start took %s, with nothing to build", took)
-		}
+		t.Logf("the second start, with its check, took %.1f s", time.Since(began).Seconds())
 		if built := again.output.since(0, "Building"); len(built) > 0 {
 			t.Errorf("the second start built: %s", built)
 		}
