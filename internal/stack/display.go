@@ -114,13 +114,20 @@ func (d *Display) set(name, state, detail string) {
 	}
 }
 
-// building says that a first start takes longer, and what comes when.
-func (d *Display) building(missing []component.Component, cache string) {
+// building says that a first start takes longer, what comes when, and what
+// there is at once.
+func (d *Display) building(list []service, missing []component.Component, cache string) {
 	var names []string
 	for _, c := range missing {
 		names = append(names, c.Name)
 	}
-	d.Printf("Building %s, in this order, into %s. Only the first start does; desk and demo are there at once.", strings.Join(names, ", "), cache)
+	d.Printf("Building %s, in this order. Only the first start does.", strings.Join(names, ", "))
+	d.Printf("The binaries are kept in %s.", cache)
+	for _, s := range list {
+		if s.component == self {
+			d.Printf("%s is there at once: %s", s.title, s.address)
+		}
+	}
 }
 
 // event shows what happened to a service.

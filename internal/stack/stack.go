@@ -218,7 +218,7 @@ func (r *runner) build(ctx context.Context, list []service, missing []component.
 	for _, s := range list {
 		byComponent[s.component] = s
 	}
-	r.options.Display.building(missing, r.options.Store.Dir)
+	r.options.Display.building(list, missing, r.options.Store.Dir)
 	err := r.options.Store.Build(ctx, missing,
 		func(c component.Component, p component.Progress) {
 			r.options.Display.set(byComponent[c.Name].name, string(p.Stage), p.String())

@@ -201,6 +201,7 @@ func TestDisplayPrintsLinesElsewhere(t *testing.T) {
 	var out strings.Builder
 	d := &Display{w: &out}
 	d.begin([]service{{name: "loki", title: "Loki", address: "http://127.0.0.1:3100", see: "logs"}})
+	d.building(services(endpoint.Local(0), places{}, 1), component.Services(), "/cache")
 	d.set("loki", "compiling", "1 of 900 packages")
 	for i := range 100 {
 		d.set("loki", "compiling", strconv.Itoa(i)+" of 900 packages")
@@ -212,7 +213,7 @@ func TestDisplayPrintsLinesElsewhere(t *testing.T) {
 	if lines := strings.Count(got, "compiling"); lines != 1 {
 		t.Errorf("%d lines about compiling within a moment:\n%s", lines, got)
 	}
-	for _, want := range []string{"Loki: ready in 0.5 s", "http://127.0.0.1:3100", "--grafana"} {
+	for _, want := range []string{"Loki: ready in 0.5 s", "http://127.0.0.1:3100", "--grafana", "Building prometheus", "Desk is there at once: http://127.0.0.1:8090"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
