@@ -93,6 +93,7 @@ func (d *Desk) Handler() http.Handler {
 	mux.HandleFunc("GET /inbox/{id}", d.notificationPage)
 	mux.HandleFunc("GET /trace", d.tracesPage)
 	mux.HandleFunc("GET /trace/{id}", d.tracePage)
+	mux.HandleFunc("GET /d/{uid}", d.dashboardPage)
 	mux.HandleFunc("GET /api/status", d.statusJSON)
 	mux.HandleFunc("GET /api/inbox", d.inboxJSON)
 	mux.HandleFunc("GET /api/inbox/{id}", d.notificationJSON)

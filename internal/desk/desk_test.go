@@ -114,6 +114,7 @@ func TestRoutes(t *testing.T) {
 		{"GET", none + "/api/trace/" + id, 404, `"unknown":true`},
 		{"GET", dead + "/api/trace/" + id, 502, `"spansProblem":"ask Jaeger`},
 		{"GET", none + "/nowhere", 404, ""},
+		{"GET", none + "/d/sockscope-websockets?var-job=x", 404, "sockscope up --grafana"},
 		{"GET", none + "/v2/enqueue", 405, ""},
 		{"PUT", none + "/v2/enqueue", 405, ""},
 		{"GET", none + "/services/T1/B1/x", 405, ""},

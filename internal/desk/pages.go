@@ -158,6 +158,14 @@ type traceData struct {
 	JaegerUI string // address of the trace there, if there is such a page
 }
 
+// dashboardPage answers where an alert's link to a Grafana dashboard leads when
+// the stack has no Grafana.
+func (d *Desk) dashboardPage(w http.ResponseWriter, _ *http.Request) {
+	d.problem(w, http.StatusNotFound, "inbox", "There is no Grafana to show the dashboard",
+		"Get it from grafana.com/grafana/download and start the stack again with sockscope up --grafana PATH, or run it with Docker Compose, which has it. "+
+			"Until then the queries of the alert's runbook can be asked of Prometheus and Loki themselves.")
+}
+
 func (d *Desk) tracePage(w http.ResponseWriter, r *http.Request) {
 	id, err := tracing.ParseID(r.PathValue("id"))
 	if err != nil {

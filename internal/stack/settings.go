@@ -16,7 +16,13 @@ import (
 
 // The files in deploy have the addresses of the compose file. Where a component
 // can't take them from the environment, exactly these are replaced.
-func addressReplacer(at endpoint.Set, alertmanagerDir string) *strings.Replacer {
+//
+// Without a Grafana the links to its dashboards lead to the desk, which says so.
+func addressReplacer(at endpoint.Set, alertmanagerDir string, hasGrafana bool) *strings.Replacer {
+	dashboards := at.Desk
+	if hasGrafana {
+		dashboards = at.Grafana
+	}
 	return strings.NewReplacer(
 		"demo:8080", at.Demo,
 		"desk:8090", at.Desk,
@@ -25,25 +31,25 @@ func addressReplacer(at endpoint.Set, alertmanagerDir string) *strings.Replacer 
 		"otel-collector:8888", at.CollectorMetrics,
 		"jaeger:8887", at.JaegerMetrics,
 		"loki:3100", at.Loki,
-		"127.0.0.1:3000", at.Grafana,
+		"127.0.0.1:3000", dashboards,
 		"/etc/alertmanager", alertmanagerDir,
 	)
 }
 
 // renderSettings writes the settings that differ from the repository's into
 // in.settings, which it empties first.
-func renderSettings(at endpoint.Set, in places, secrets string, alertSpeed int) error {
+func renderSettings(o Options, in places) error {
 	if err := os.RemoveAll(in.settings); err != nil {
 		return fmt.Errorf("remove the settings of the last start: %w", err)
 	}
 	alertmanager := filepath.Join(in.settings, "alertmanager")
-	addresses := addressReplacer(at, alertmanager).Replace
-	faster := func(content string) string { return shortenDurations(addresses(content), alertSpeed) }
+	addresses := addressReplacer(o.At, alertmanager, o.Grafana != "").Replace
+	faster := func(content string) string { return shortenDurations(addresses(content), o.AlertSpeed) }
 
 	from := func(elem ...string) string { return filepath.Join(append([]string{in.deploy}, elem...)...) }
 	to := func(elem ...string) string { return filepath.Join(append([]string{in.settings}, elem...)...) }
 	paging := "alertmanager.yml"
-	if _, err := os.Stat(filepath.Join(secrets, "pagerduty_routing_key")); secrets != "" && err == nil {
+	if _, err := os.Stat(filepath.Join(o.Secrets, "pagerduty_routing_key")); o.Secrets != "" && err == nil {
 		// With a key of one's own, PagerDuty is meant, not the desk.
 		paging = "alertmanager.paging.yml"
 	}
@@ -52,7 +58,7 @@ func renderSettings(at endpoint.Set, in places, secrets string, alertSpeed int) 
 		change   func(string) string
 	}{
 		{from("prometheus", "prometheus.yml"), to("prometheus", "prometheus.yml"), func(content string) string {
-			return shortenEvaluation(addresses(content), alertSpeed)
+			return shortenEvaluation(addresses(content), o.AlertSpeed)
 		}},
 		{from("prometheus", "rules"), to("prometheus", "rules"), faster},
 		{from("prometheus", "targets"), to("prometheus", "targets"), addresses},
@@ -65,11 +71,11 @@ func renderSettings(at endpoint.Set, in places, secrets string, alertSpeed int) 
 			return fmt.Errorf("render the settings: %w", err)
 		}
 	}
-	if secrets == "" {
+	if o.Secrets == "" {
 		return nil
 	}
 	unchanged := func(content string) string { return content }
-	if err := render(secrets, to("alertmanager", "secrets"), unchanged); err != nil {
+	if err := render(o.Secrets, to("alertmanager", "secrets"), unchanged); err != nil {
 		return fmt.Errorf("take the secrets: %w", err)
 	}
 	return nil

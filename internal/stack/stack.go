@@ -109,7 +109,7 @@ func prepare(o Options, in places, list []service) (unlock func(), err error) {
 		return nil, fmt.Errorf("another stack is using %s: stop it, or run a second one with --port-offset and its own --data", o.Data)
 	}
 	unlock = func() { _ = lock.Unlock() }
-	err = errors.Join(checkPorts(list), renderSettings(o.At, in, o.Secrets, o.AlertSpeed))
+	err = errors.Join(checkPorts(list), renderSettings(o, in))
 	if err == nil {
 		err = writeComponents(filepath.Join(in.settings, "components.json"), list, versions(o.Version))
 	}

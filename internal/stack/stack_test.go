@@ -130,7 +130,7 @@ func TestRenderedSettings(t *testing.T) {
 	at := endpoint.Local(20000)
 	dir := t.TempDir()
 	in := places{deploy: filepath.Join("..", "..", "deploy"), settings: filepath.Join(dir, "settings"), data: dir}
-	if err := renderSettings(at, in, "", 1); err != nil {
+	if err := renderSettings(Options{At: at, Grafana: "/opt/grafana/bin/grafana", AlertSpeed: 1}, in); err != nil {
 		t.Fatal(err)
 	}
 	rendered := readAll(t, in.settings)
@@ -152,6 +152,18 @@ func TestRenderedSettings(t *testing.T) {
 	}
 }
 
+func TestDashboardLinksWithoutGrafana(t *testing.T) {
+	at := endpoint.Local(100)
+	in := places{deploy: filepath.Join("..", "..", "deploy"), settings: t.TempDir()}
+	if err := renderSettings(Options{At: at, AlertSpeed: 1}, in); err != nil {
+		t.Fatal(err)
+	}
+	config, err := os.ReadFile(filepath.Join(in.settings, "prometheus", "prometheus.yml"))
+	if err != nil || !strings.Contains(string(config), "grafana_url: http://"+at.Desk+"\n") {
+		t.Errorf("links to dashboards don't lead to the desk: %v\n%s", err, config)
+	}
+}
+
 func TestOwnSecretsPageForReal(t *testing.T) {
 	const key = "abcdefghijklmnopqrstuvwxyz012345"
 	secrets := t.TempDir()
@@ -160,7 +172,7 @@ func TestOwnSecretsPageForReal(t *testing.T) {
 	}
 	dir := t.TempDir()
 	in := places{deploy: filepath.Join("..", "..", "deploy"), settings: dir, data: dir}
-	if err := renderSettings(endpoint.Local(0), in, secrets, 1); err != nil {
+	if err := renderSettings(Options{At: endpoint.Local(0), Secrets: secrets, AlertSpeed: 1}, in); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(filepath.Join(dir, "alertmanager", "secrets", "pagerduty_routing_key"))
