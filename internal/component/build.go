@@ -243,7 +243,7 @@ func (s *Store) buildCacheLock() *flock.Flock {
 func (s *Store) locks() string { return filepath.Join(s.Dir, "locks") }
 
 // DropBuildCache removes what the compiler kept between the builds of several
-// components, about 5 GB, unless another program is building. After an
+// components, several GB, unless another program is building. After an
 // interrupted build it's worth keeping.
 func (s *Store) DropBuildCache() error {
 	inUse := s.buildCacheLock()
