@@ -141,7 +141,7 @@ func BenchmarkOpenClose(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				_, h := o.Handshake(b.Context(), nil, "chat.example")
-				h.Opened().Close(cause)
+				h.Opened(101).Close(cause)
 			}
 		})
 	}

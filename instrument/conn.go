@@ -17,15 +17,55 @@ type Conn struct {
 	session   string
 	handshake trace.SpanContext
 	opened    time.Duration
+	number    uint64 // of the connection
+	shard     uint32 // of the instruments that messages move
+	place     int    // among the live connections of its shard, whose lock protects it
 	closed    atomic.Bool
-	totals    [2]totals // by direction
+
+	queue         waiting
+	queueCapacity atomic.Int64
+	pings         waiting
+	rtt           atomic.Int64 // time.Duration
+
+	totals [2]totals // by direction
 }
 
-// totals is what a connection has carried in one direction, for its close span and log record. It fills a cache line, or
-// else readers and writers, and the connections that lie next to each other in memory, would slow each other down.
+// totals is what a connection has carried in one direction. It fills a cache line, or else readers and writers, and the
+// connections that lie next to each other in memory, would slow each other down.
 type totals struct {
 	messages, bytes atomic.Int64
-	_               [48]byte
+	last            atomic.Int64 // time.Duration since the observer's epoch, coarsely; 0 is never
+	_               [cacheLine - 24]byte
+}
+
+func (t *totals) add(size int, now time.Duration) {
+	t.messages.Add(1)
+	t.bytes.Add(int64(size))
+	if t.last.Load() != int64(now) { // writing costs more than looking
+		t.last.Store(int64(now))
+	}
+}
+
+func (o *Observer) newConn(session string, handshake trace.SpanContext, now time.Duration) *Conn {
+	c := &Conn{
+		observer:  o,
+		session:   session,
+		handshake: handshake,
+		opened:    now,
+		number:    o.opened.Add(1),
+	}
+	c.shard = uint32(c.number) % uint32(o.shards)
+	o.conns.add(c)
+	o.active.Add(1)
+	return c
+}
+
+// Observer returns the observer of the endpoint, nil for a nil or zero Conn.
+func (c *Conn) Observer() *Observer {
+	if !c.live() {
+		return nil
+	}
+	return c.observer
 }
 
 // A Cause says how a connection ended.
@@ -75,28 +115,21 @@ func (c *Conn) Sent(t MessageType, size int) {
 }
 
 func (c *Conn) count(d direction, t *messageType, size int) {
-	t.messages[d].Inc()
-	c.observer.metrics.messageSize[d].Observe(float64(size))
-	c.observer.last[d].mark()
-	c.totals[d].messages.Add(1)
-	c.totals[d].bytes.Add(int64(size))
+	o := c.observer
+	t.messages.inc(c.shard, d)
+	o.metrics.messageSize[d].observe(c.shard, int64(size))
+	c.totals[d].add(size, o.last[d].mark(o.epoch))
+}
+
+// lastRead is when something was last received, or the connection was opened.
+func (c *Conn) lastRead() time.Duration {
+	return max(c.opened, time.Duration(c.totals[receive].last.Load()))
 }
 
 // Dropped counts n outbound messages that were not written.
 func (c *Conn) Dropped(r DropReason, n int) {
 	if c.live() && n > 0 {
 		c.observer.metrics.dropped.of(r).Add(float64(n))
-	}
-}
-
-// Pinged counts a ping. The round trip time counts only for PingPong.
-func (c *Conn) Pinged(rtt time.Duration, r PingResult) {
-	if !c.live() {
-		return
-	}
-	c.observer.metrics.pings.of(r).Inc()
-	if r == PingPong {
-		c.observer.metrics.pingRTT.Observe(rtt.Seconds())
 	}
 }
 
@@ -118,6 +151,7 @@ func (c *Conn) Close(cause Cause) {
 	}
 	o := c.observer
 	now := o.now()
+	o.conns.remove(c)
 	o.active.Add(-1)
 	o.metrics.disconnection(cause.Initiator, cause.Reason).Inc()
 	span := c.closeSpan(cause, now)
@@ -144,20 +178,21 @@ func (c *Conn) Close(cause Cause) {
 // closeSpan makes the short span of the close, which tells of the whole connection in its attributes.
 func (c *Conn) closeSpan(cause Cause, now time.Duration) trace.Span {
 	in, out := &c.totals[receive], &c.totals[transmit]
-	_, span := c.observer.tracer.Start(c.observer.root, transport+".close",
+	o := c.observer
+	_, span := o.tracer.Start(o.root, o.transport+".close",
 		trace.WithNewRoot(),
 		trace.WithSpanKind(trace.SpanKindInternal),
 		trace.WithLinks(c.links(trace.SpanContext{})...),
 		trace.WithAttributes(
 			attribute.String("session.id", c.session),
-			attribute.Int("websocket.close.code", cause.Code),
-			attribute.String("websocket.close.reason", cause.Reason.String()),
-			attribute.String("websocket.close.initiator", cause.Initiator.String()),
-			attribute.Float64("websocket.duration", (now-c.opened).Seconds()),
-			attribute.Int64("websocket.received.messages", in.messages.Load()),
-			attribute.Int64("websocket.received.bytes", in.bytes.Load()),
-			attribute.Int64("websocket.sent.messages", out.messages.Load()),
-			attribute.Int64("websocket.sent.bytes", out.bytes.Load()),
+			attribute.Int(o.transport+".close.code", cause.Code),
+			attribute.String(o.transport+".close.reason", cause.Reason.String()),
+			attribute.String(o.transport+".close.initiator", cause.Initiator.String()),
+			attribute.Float64(o.transport+".duration", (now-c.opened).Seconds()),
+			attribute.Int64(o.transport+".received.messages", in.messages.Load()),
+			attribute.Int64(o.transport+".received.bytes", in.bytes.Load()),
+			attribute.Int64(o.transport+".sent.messages", out.messages.Load()),
+			attribute.Int64(o.transport+".sent.bytes", out.bytes.Load()),
 		))
 	span.End()
 	return span

@@ -31,7 +31,7 @@ func Example() {
 	message := observer.MessageType("message")
 
 	ctx, handshake := observer.Handshake(context.Background(), nil, "chat.example")
-	conn := handshake.Opened()
+	conn := handshake.Opened(101)
 	ctx = conn.Context(ctx)
 
 	// One message comes in with its sender's trace context, is handled and answered.
@@ -87,7 +87,7 @@ func ExampleNewLogHandler() {
 		return
 	}
 	ctx, handshake := observer.Handshake(context.Background(), nil, "chat.example")
-	ctx = handshake.Opened().Context(ctx)
+	ctx = handshake.Opened(101).Context(ctx)
 
 	logger.InfoContext(ctx, "joined", "room", "lobby")
 	// Output: level=INFO msg=joined room=lobby session_id_length=32

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/propagation"
@@ -49,7 +48,7 @@ func FuzzEventOrder(f *testing.F) {
 					case 0:
 						hs[which%handshakes].Refused(instrument.Status(which), which, nil)
 					case 1, 2:
-						if c := hs[which%handshakes].Opened(); c != nil {
+						if c := hs[which%handshakes].Opened(101); c != nil {
 							mu.Lock()
 							conns = append(conns, c)
 							mu.Unlock()
@@ -64,7 +63,7 @@ func FuzzEventOrder(f *testing.F) {
 					case 7:
 						c.Dropped(instrument.DropReason(which), which-1)
 					case 8:
-						c.Pinged(time.Duration(which), instrument.PingResult(which))
+						c.Ping().End(instrument.PingResult(which))
 					case 9, 10, 11:
 						c.Close(instrument.Cause{Initiator: instrument.Initiator(which), Reason: instrument.CloseReason(which)})
 					case 12:

@@ -39,8 +39,8 @@ func (o *Observer) Handshake(ctx context.Context, carrier propagation.TextMapCar
 		trace.WithSpanKind(trace.SpanKindServer),
 		trace.WithAttributes(
 			attribute.String("server.address", bounded(serverAddress)),
-			attribute.String("network.protocol.name", transport),
-			attribute.String("websocket.namespace", o.namespace),
+			attribute.String("network.protocol.name", o.transport),
+			attribute.String(o.transport+".namespace", o.namespace),
 			attribute.String("session.id", h.session),
 		),
 	}
@@ -49,7 +49,7 @@ func (o *Observer) Handshake(ctx context.Context, carrier propagation.TextMapCar
 	if !trace.SpanContextFromContext(ctx).IsValid() {
 		parent, opts = o.continueFrom(ctx, senderContext(carrier), opts)
 	}
-	ctx, h.span = o.tracer.Start(parent, transport+".handshake", opts...)
+	ctx, h.span = o.tracer.Start(parent, o.transport+".handshake", opts...)
 	h.ctx = contextWithSession(ctx, h.session)
 	return context.WithValue(h.ctx, handshakeKey{}, h), h
 }
@@ -62,17 +62,16 @@ func HandshakeFromContext(ctx context.Context) *Handshake {
 }
 
 // Refused ends a handshake that did not become a connection: s says why in the metrics, httpStatus is what the peer was
-// answered, and err, which may be nil, is the cause for the span and the log record `handshake refused`.
+// answered, 0 if the transport has no such status, and err, which may be nil, is the cause for the span and the log
+// record `handshake refused`.
 func (h *Handshake) Refused(s Status, httpStatus int, err error) {
 	if !h.end() {
 		return
 	}
 	o := h.observer
 	now := o.now()
-	h.span.SetAttributes(
-		attribute.Int("http.response.status_code", httpStatus),
-		attribute.String("error.type", s.String()),
-	)
+	h.span.SetAttributes(attribute.String("error.type", s.String()))
+	h.answered(httpStatus)
 	if httpStatus >= http.StatusInternalServerError || s == StatusError {
 		h.span.SetStatus(codes.Error, errorText(err))
 	}
@@ -99,21 +98,28 @@ func refusalKind(s Status) (ErrorKind, bool) {
 	}
 }
 
-// Opened ends a handshake that became a connection, which counts as open until Conn.Close. After Refused, and on a nil
+// Opened ends a handshake that became a connection, which counts as open until Conn.Close. httpStatus is what the peer
+// was answered, such as 101 for a WebSocket, and 0 if the transport has no such status. After Refused, and on a nil
 // Handshake, it returns nil.
-func (h *Handshake) Opened() *Conn {
+func (h *Handshake) Opened(httpStatus int) *Conn {
 	if !h.end() {
 		return nil
 	}
 	o := h.observer
 	now := o.now()
-	o.active.Add(1)
-	h.span.SetAttributes(attribute.Int("http.response.status_code", http.StatusSwitchingProtocols))
+	h.answered(httpStatus)
 	h.span.End()
+	c := o.newConn(h.session, h.span.SpanContext(), now)
 	o.metrics.connections.of(StatusConnected).Inc()
 	o.metrics.handshakeDuration.observe(StatusConnected, now, now-h.start, h.span.SpanContext())
 	o.records.write(h.ctx, recordOpened, now)
-	return &Conn{observer: o, session: h.session, handshake: h.span.SpanContext(), opened: now}
+	return c
+}
+
+func (h *Handshake) answered(httpStatus int) {
+	if httpStatus != 0 {
+		h.span.SetAttributes(attribute.Int("http.response.status_code", httpStatus))
+	}
 }
 
 func (h *Handshake) end() bool {

@@ -61,7 +61,7 @@ func TestOverflow(t *testing.T) {
 	c.Received(instrument.MessageType{}, 1) // means "other", is no mistake
 	c.Dropped(99, 1)
 	c.Dropped(0, 0)
-	c.Pinged(0, 99)
+	c.Ping().End(99)
 	c.Error(t.Context(), 99, nil)
 	c.Close(instrument.Cause{Initiator: 99, Reason: 99})
 	open(t, o).Close(instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: 99})

@@ -5,15 +5,16 @@ import (
 	"time"
 )
 
-// lastSeenResolution is how far the exported time of the newest message may lie behind the truth.
+// lastSeenResolution is how far the time of the newest message may lie behind the truth.
 const lastSeenResolution = 250 * time.Millisecond
 
 // lastSeen remembers when something last happened, coarsely: reading the clock would cost more than everything else on
-// the path of a message. The first event reads it and starts a timer; until the timer fires, further events are one load
-// of a value that all cores share unchanged. While nothing happens no timer runs, so there is nothing to stop.
+// the path of a message. The first event reads it and starts a timer; until the timer fires, further events are two
+// loads of what all processors share unchanged. While nothing happens no timer runs, so there is nothing to stop.
 type lastSeen struct {
 	fresh atomic.Bool
-	nanos atomic.Int64 // Unix time; 0 is never
+	unix  atomic.Int64 // nanoseconds; 0 is never
+	since atomic.Int64 // time.Duration since the observer's epoch
 	timer *time.Timer
 }
 
@@ -22,16 +23,19 @@ func (l *lastSeen) init() {
 	l.timer.Stop()
 }
 
-func (l *lastSeen) mark() {
-	if l.fresh.Load() || !l.fresh.CompareAndSwap(false, true) {
-		return
+// mark says that it happens now and returns when that is, since the epoch.
+func (l *lastSeen) mark(epoch time.Time) time.Duration {
+	if !l.fresh.Load() && l.fresh.CompareAndSwap(false, true) {
+		now := time.Now()
+		l.unix.Store(now.UnixNano())
+		l.since.Store(int64(now.Sub(epoch)))
+		l.timer.Reset(lastSeenResolution)
 	}
-	l.nanos.Store(time.Now().UnixNano())
-	l.timer.Reset(lastSeenResolution)
+	return time.Duration(l.since.Load())
 }
 
 // seconds returns the Unix time of the last event, and false when there was none.
 func (l *lastSeen) seconds() (float64, bool) {
-	n := l.nanos.Load()
+	n := l.unix.Load()
 	return float64(n) / 1e9, n != 0
 }

@@ -107,7 +107,7 @@ func TestLastSeen(t *testing.T) {
 			t.Error("seen before anything happened")
 		}
 		for range 100 {
-			l.mark()
+			l.mark(time.Now())
 			time.Sleep(17 * time.Millisecond)
 			seconds, ok := l.seconds()
 			behind := float64(time.Now().UnixNano())/1e9 - seconds

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
@@ -30,24 +29,19 @@ type messageType struct {
 	name      string
 	spanName  string
 	attribute attribute.KeyValue
-	messages  [2]prometheus.Counter // by direction
-	duration  prometheus.Observer
-	// Exemplars of slow and failed messages are throttled apart from the others': they are the ones worth following.
-	exemplars, keptExemplars throttle
+	messages  messageCounts
+	duration  *histogram
 }
 
 func newMessageType(o *Observer, name string) *messageType {
-	t := &messageType{
+	return &messageType{
 		observer:  o,
 		name:      name,
-		spanName:  transport + ".message " + name,
-		attribute: attribute.String("websocket.message.type", name),
-		duration:  o.metrics.messageDuration.WithLabelValues(name),
+		spanName:  o.transport + ".message " + name,
+		attribute: attribute.String(o.transport+".message.type", name),
+		messages:  make(messageCounts, o.shards),
+		duration:  o.metrics.newMessageDuration(name),
 	}
-	for _, d := range []direction{receive, transmit} {
-		t.messages[d] = o.metrics.messages.WithLabelValues(d.String(), name)
-	}
-	return t
 }
 
 // resolve returns what o knows about t. A type of another observer is outside of this one's set.
@@ -108,18 +102,12 @@ func (m Message) End(err error) {
 		m.keep(now, elapsed)
 	}
 	if m.span == nil {
-		m.suppressed()
+		o.suppressed(m.verdict)
 	}
-
-	exemplars := &m.typ.exemplars
-	if slow || err != nil {
-		exemplars = &m.typ.keptExemplars
-	}
-	var sc trace.SpanContext
+	m.typ.duration.observe(m.conn.shard, int64(elapsed))
 	if m.span != nil {
-		sc = m.span.SpanContext()
+		m.typ.duration.exemplify(now, int64(elapsed), m.span.SpanContext(), slow || err != nil)
 	}
-	observe(m.typ.duration, exemplars, now, elapsed, sc)
 	if slow || err != nil {
 		m.report(now, elapsed, err)
 	}
@@ -147,13 +135,13 @@ func (m *Message) report(now, elapsed time.Duration, err error) {
 	o.records.write(m.conn.spanContext(m.span), record, now, attrs...)
 }
 
-// suppressed counts a message without a span, by what kept it from having one.
-func (m *Message) suppressed() {
-	switch m.verdict {
+// suppressed counts a span that was not made, by what kept it from being made.
+func (o *Observer) suppressed(v verdict) {
+	switch v {
 	case suppressedByRatio:
-		m.conn.observer.metrics.suppressedByRatio.Inc()
+		o.metrics.suppressedByRatio.Inc()
 	case suppressedByCap:
-		m.conn.observer.metrics.suppressedByCap.Inc()
+		o.metrics.suppressedByCap.Inc()
 	case sampled, unsampledParent:
 	}
 }
@@ -175,7 +163,7 @@ func (m *Message) startSpan(ctx context.Context, opts ...trace.SpanStartOption) 
 		trace.WithSpanKind(trace.SpanKindConsumer),
 		trace.WithAttributes(
 			m.typ.attribute,
-			attribute.Int("websocket.message.size", m.size),
+			attribute.Int(o.transport+".message.size", m.size),
 			attribute.String("network.io.direction", receive.String()),
 			attribute.String("session.id", m.conn.session),
 		))

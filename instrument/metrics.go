@@ -8,78 +8,101 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// transport is the prefix of the metrics and spans of the contract.
-const transport = "websocket"
-
 // metrics holds the instruments of one observer. Children of closed sets are resolved here, once: a message never pays
-// for looking up a label.
+// for looking up a label. Those that every message moves are our own, sharded ones, all others client_golang's.
 type metrics struct {
 	collectors []prometheus.Collector
 
-	connections        closedCounter[Status]
-	disconnections     []closedCounter[CloseReason] // by Initiator
-	errors             closedCounter[ErrorKind]
-	dropped            closedCounter[DropReason]
-	pings              closedCounter[PingResult]
-	messages           *prometheus.CounterVec
-	handshakeDuration  closedHistogram[Status]
-	connectionDuration closedHistogram[CloseReason]
-	messageDuration    *prometheus.HistogramVec
-	messageSize        [2]prometheus.Observer // by direction
-	pingRTT            prometheus.Observer
+	connections         closedCounter[Status]
+	disconnections      []closedCounter[CloseReason] // by Initiator
+	errors              closedCounter[ErrorKind]
+	dropped             closedCounter[DropReason]
+	pings               closedCounter[PingResult]
+	handshakeDuration   closedHistogram[Status]
+	connectionDuration  closedHistogram[CloseReason]
+	pingRTT             prometheus.Observer
+	broadcastDuration   prometheus.Observer
+	broadcastRecipients prometheus.Observer
+	backplaneLag        *prometheus.HistogramVec
+	backplaneMessages   *prometheus.CounterVec
 
+	overflow          *prometheus.CounterVec
 	typeOverflow      prometheus.Counter
 	suppressedByRatio prometheus.Counter
 	suppressedByCap   prometheus.Counter
+
+	messageSize        [2]*histogram // by direction
+	delivery           *histogram
+	newMessageDuration func(name string) *histogram
 }
 
-func newMetrics(namespace string) *metrics {
+func newMetrics(transport, namespace string, shards int, created time.Time) *metrics {
 	m := new(metrics)
-	f := factory{labels: prometheus.Labels{"namespace": namespace}, made: &m.collectors}
+	f := factory{prefix: transport, labels: prometheus.Labels{"namespace": namespace}, made: &m.collectors}
+	own := factory{prefix: "instrument", labels: prometheus.Labels{"namespace": namespace, "transport": transport}, made: &m.collectors}
 
-	overflow := f.counter("instrument_label_overflow_total",
+	m.overflow = own.counter("_label_overflow_total",
 		"Values outside of a label's closed set, exported as other.", "label")
-	m.typeOverflow = overflow.WithLabelValues("type")
-
-	m.connections = newClosedCounter[Status](f.counter(transport+"_connections_total",
-		"Handshakes, by how they ended.", "status"), overflow.WithLabelValues("status"), statusNames())
-	m.errors = newClosedCounter[ErrorKind](f.counter(transport+"_errors_total",
-		"Errors, by what failed.", "kind"), overflow.WithLabelValues("kind"), errorNames())
-	m.dropped = newClosedCounter[DropReason](f.counter(transport+"_messages_dropped_total",
-		"Outbound messages that were not written.", "reason"), overflow.WithLabelValues("reason"), dropNames())
-	m.pings = newClosedCounter[PingResult](f.counter(transport+"_pings_total",
-		"Pings sent, by what became of them.", "result"), overflow.WithLabelValues("result"), pingNames())
-	m.disconnections = newDisconnections(f.counter(transport+"_disconnections_total",
-		"Closed connections, by who closed them and why.", "initiator", "reason"),
-		overflow.WithLabelValues("initiator"), overflow.WithLabelValues("reason"))
-	m.messages = f.counter(transport+"_messages_total", "Whole messages.", "direction", "type")
-
-	m.handshakeDuration = newClosedHistogram[Status](f.histogram(transport+"_handshake_duration_seconds",
-		"Time from the upgrade request to its answer.", durationBuckets(0.001), "status"), statusNames())
-	m.connectionDuration = newClosedHistogram[CloseReason](f.histogram(transport+"_connection_duration_seconds",
-		"Lifetime of closed connections.", lifetimeBuckets(), "reason"), reasonNames())
-	m.messageDuration = f.histogram(transport+"_message_duration_seconds",
-		"Handling time of received messages.", durationBuckets(0.0001), "type")
-	m.pingRTT = f.histogram(transport+"_ping_rtt_seconds", "Time from ping to pong.", durationBuckets(0.0005)).WithLabelValues()
-	size := f.histogram(transport+"_message_size_bytes", "Payload size of messages.", sizeBuckets(), "direction")
-	for _, d := range []direction{receive, transmit} {
-		m.messageSize[d] = size.WithLabelValues(d.String())
-	}
-
-	suppressed := f.counter("instrument_spans_suppressed_total", "Message spans that were not made.", "cause")
+	overflow := m.overflow.WithLabelValues
+	m.typeOverflow = overflow("type")
+	suppressed := own.counter("_spans_suppressed_total", "Spans of messages and broadcasts that were not made.", "cause")
 	m.suppressedByRatio = suppressed.WithLabelValues("ratio")
 	m.suppressedByCap = suppressed.WithLabelValues("rate_cap")
+
+	m.connections = newClosedCounter[Status](f.counter("_connections_total",
+		"Handshakes, by how they ended.", "status"), overflow("status"), statusNames())
+	m.errors = newClosedCounter[ErrorKind](f.counter("_errors_total",
+		"Errors, by what failed.", "kind"), overflow("kind"), errorNames())
+	m.dropped = newClosedCounter[DropReason](f.counter("_messages_dropped_total",
+		"Outbound messages that were not written.", "reason"), overflow("reason"), dropNames())
+	m.pings = newClosedCounter[PingResult](f.counter("_pings_total",
+		"Pings sent, by what became of them.", "result"), overflow("result"), pingNames())
+	m.disconnections = newDisconnections(f.counter("_disconnections_total",
+		"Closed connections, by who closed them and why.", "initiator", "reason"), overflow("initiator"), overflow("reason"))
+
+	m.handshakeDuration = newClosedHistogram[Status](f.histogram("_handshake_duration_seconds",
+		"Time from the upgrade request to its answer.", durationBuckets(0.001), "status"), statusNames())
+	m.connectionDuration = newClosedHistogram[CloseReason](f.histogram("_connection_duration_seconds",
+		"Lifetime of closed connections.", lifetimeBuckets(), "reason"), reasonNames())
+	m.pingRTT = f.histogram("_ping_rtt_seconds", "Time from ping to pong.", durationBuckets(0.0005)).WithLabelValues()
+	m.broadcastDuration = f.histogram("_broadcast_duration_seconds",
+		"Time from publishing a message to handing it to the last recipient of this process.", durationBuckets(0.0001)).WithLabelValues()
+	m.broadcastRecipients = f.histogram("_broadcast_recipients",
+		"Connections of this process that a published message was handed to.", recipientBuckets()).WithLabelValues()
+
+	m.backplaneLag = f.histogram("_backplane_lag_seconds",
+		"Time from publishing a message on one node to its delivery on another.", durationBuckets(0.0005), "backplane")
+	m.backplaneMessages = f.counter("_backplane_messages_total",
+		"Messages between nodes, by what became of them.", "backplane", "direction", "result")
+
+	sizes := newLayout(1, -1, 40, sizeBuckets())
+	durations := newLayout(1e9, -20, 20, durationBuckets(0.0001))
+	size := f.desc("_message_size_bytes", "Payload size of messages.", "direction")
+	for _, d := range []direction{receive, transmit} {
+		m.messageSize[d] = newHistogram(size, sizes, shards, created, d.String())
+	}
+	m.delivery = newHistogram(f.desc("_delivery_duration_seconds",
+		"Time from handing a message to the send queue to writing it to the socket."), durations, shards, created)
+	handling := f.desc("_message_duration_seconds", "Handling time of received messages.", "type")
+	m.newMessageDuration = func(name string) *histogram {
+		return newHistogram(handling, durations, shards, created, name)
+	}
 	return m
 }
 
-// factory makes instruments with the labels that all of them share and keeps them for collection.
+// factory makes instruments with the prefix and the labels that all of them share and keeps them for collection.
 type factory struct {
+	prefix string
 	labels prometheus.Labels
 	made   *[]prometheus.Collector
 }
 
+func (f factory) desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(f.prefix+name, help, labels, f.labels)
+}
+
 func (f factory) counter(name, help string, labels ...string) *prometheus.CounterVec {
-	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: f.labels}, labels)
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: f.prefix + name, Help: help, ConstLabels: f.labels}, labels)
 	*f.made = append(*f.made, c)
 	return c
 }
@@ -88,7 +111,7 @@ func (f factory) counter(name, help string, labels ...string) *prometheus.Counte
 // values can make it grow.
 func (f factory) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
 	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name:                            name,
+		Name:                            f.prefix + name,
 		Help:                            help,
 		ConstLabels:                     f.labels,
 		Buckets:                         buckets,
@@ -114,6 +137,9 @@ func lifetimeBuckets() []float64 {
 
 // sizeBuckets are classic buckets from 64 B to 1 MiB.
 func sizeBuckets() []float64 { return prometheus.ExponentialBuckets(64, 4, 8) }
+
+// recipientBuckets are classic buckets from nobody to a hundred thousand.
+func recipientBuckets() []float64 { return []float64{0, 1, 10, 100, 1_000, 10_000, 100_000} }
 
 // closedCounter is one resolved counter per value of a closed set. They exist from the start, so that a rate does not
 // miss the first event.

@@ -2,6 +2,8 @@ package instrument
 
 import (
 	"context"
+	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,26 +17,32 @@ const scope = "github.com/sockscope/sockscope/instrument"
 // Conn. It is a prometheus.Collector for the program to register. All methods are safe for concurrent use; on a nil
 // Observer they do nothing.
 type Observer struct {
+	transport     string // the prefix of metrics, spans and attributes
 	namespace     string
 	limit         int
 	slowThreshold time.Duration
 	trustedPeers  bool
 
-	root    context.Context // of the spans and records that belong to no request
-	epoch   time.Time       // what monotonic times count from
-	metrics *metrics        // nil in a zero Observer, which observes nothing
-	types   map[string]*messageType
-	other   *messageType
-	tracer  trace.Tracer
-	sampler sampler
-	records *records
+	root       context.Context // of the spans and records that belong to no request
+	epoch      time.Time       // what monotonic times count from
+	shards     int             // of what messages move
+	metrics    *metrics        // nil in a zero Observer, which observes nothing
+	types      map[string]*messageType
+	other      *messageType
+	backplanes map[string]*Backplane
+	tracer     trace.Tracer
+	sampler    sampler
+	records    *records
 
+	otherBackplane func() *Backplane
+
+	conns    live
+	opened   atomic.Uint64
 	active   atomic.Int64
 	draining atomic.Bool
 	last     [2]lastSeen // by direction
 
-	activeDesc, limitDesc, drainingDesc *prometheus.Desc
-	lastDesc                            [2]*prometheus.Desc
+	descs descs
 }
 
 var _ prometheus.Collector = (*Observer)(nil)
@@ -46,17 +54,21 @@ func New(opts ...Option) (*Observer, error) {
 		return nil, err
 	}
 	o := &Observer{
+		transport:     c.transport,
 		namespace:     c.namespace,
 		limit:         c.connectionLimit,
 		slowThreshold: c.slowThreshold,
 		trustedPeers:  c.trustedPeers,
 		root:          context.Background(),
 		epoch:         time.Now(),
-		metrics:       newMetrics(c.namespace),
+		shards:        shardCount(runtime.GOMAXPROCS(0)),
 		types:         make(map[string]*messageType, len(c.messageTypes)+1),
+		backplanes:    make(map[string]*Backplane, len(c.backplanes)),
 		tracer:        c.tracerProvider.Tracer(scope),
 		records:       newRecords(c.logger, c.namespace),
+		descs:         newDescs(c.transport, c.namespace),
 	}
+	o.metrics = newMetrics(o.transport, o.namespace, o.shards, o.epoch)
 	o.sampler.init(c.sampleRatio, c.spanLimit)
 	for _, name := range append(c.messageTypes, other) {
 		if o.types[name] == nil {
@@ -64,7 +76,10 @@ func New(opts ...Option) (*Observer, error) {
 		}
 	}
 	o.other = o.types[other]
-	o.describe()
+	for _, name := range c.backplanes {
+		o.backplanes[name] = newBackplane(o, name)
+	}
+	o.otherBackplane = sync.OnceValue(func() *Backplane { return newBackplane(o, other) })
 	for d := range o.last {
 		o.last[d].init()
 	}
@@ -101,64 +116,3 @@ func (o *Observer) live() bool { return o != nil && o.metrics != nil }
 
 // now is the monotonic time since the Observer was made: half the price of time.Now, and it never jumps.
 func (o *Observer) now() time.Duration { return time.Since(o.epoch) }
-
-// describe makes the descriptors of what is computed at scrape.
-func (o *Observer) describe() {
-	desc := func(name, help string, labels prometheus.Labels) *prometheus.Desc {
-		all := prometheus.Labels{"namespace": o.namespace}
-		for k, v := range labels {
-			all[k] = v
-		}
-		return prometheus.NewDesc(transport+name, help, nil, all)
-	}
-	o.activeDesc = desc("_active_connections", "Connections open now.", nil)
-	o.drainingDesc = desc("_draining", "1 while the endpoint is shutting down gracefully.", nil)
-	o.limitDesc = desc("_connection_limit", "Connections that the endpoint is made for.", nil)
-	for d := range o.lastDesc {
-		o.lastDesc[d] = desc("_last_message_timestamp_seconds", "Time of the newest message of any connection.",
-			prometheus.Labels{"direction": direction(d).String()})
-	}
-}
-
-// Describe implements prometheus.Collector.
-func (o *Observer) Describe(ch chan<- *prometheus.Desc) {
-	if !o.live() {
-		return
-	}
-	for _, c := range o.metrics.collectors {
-		c.Describe(ch)
-	}
-	ch <- o.activeDesc
-	ch <- o.drainingDesc
-	ch <- o.limitDesc
-	for _, d := range o.lastDesc {
-		ch <- d
-	}
-}
-
-// Collect implements prometheus.Collector.
-func (o *Observer) Collect(ch chan<- prometheus.Metric) {
-	if !o.live() {
-		return
-	}
-	for _, c := range o.metrics.collectors {
-		c.Collect(ch)
-	}
-	gauge := func(desc *prometheus.Desc, v float64) {
-		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v)
-	}
-	gauge(o.activeDesc, float64(o.active.Load()))
-	draining := 0.0
-	if o.draining.Load() {
-		draining = 1
-	}
-	gauge(o.drainingDesc, draining)
-	if o.limit > 0 {
-		gauge(o.limitDesc, float64(o.limit))
-	}
-	for d := range o.last {
-		if t, ok := o.last[d].seconds(); ok {
-			gauge(o.lastDesc[d], t)
-		}
-	}
-}

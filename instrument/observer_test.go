@@ -42,7 +42,7 @@ func newObserver(t testing.TB, opts ...instrument.Option) *instrument.Observer {
 func open(t testing.TB, o *instrument.Observer) *instrument.Conn {
 	t.Helper()
 	_, h := o.Handshake(t.Context(), nil, "chat.example")
-	c := h.Opened()
+	c := h.Opened(101)
 	if c == nil {
 		t.Fatal("Opened returned nil")
 	}
@@ -108,7 +108,7 @@ func TestEverythingMoves(t *testing.T) {
 
 		_, h := o.Handshake(ctx, nil, "chat.example")
 		time.Sleep(20 * time.Millisecond)
-		first, second := h.Opened(), open(t, o)
+		first, second := h.Opened(101), open(t, o)
 
 		_, m := first.Receive(ctx, join, 100, nil)
 		time.Sleep(2 * time.Millisecond)
@@ -120,8 +120,10 @@ func TestEverythingMoves(t *testing.T) {
 		first.Sent(message, 2000)
 		second.Sent(message, 2000)
 		second.Dropped(instrument.DropQueueFull, 3)
-		second.Pinged(30*time.Millisecond, instrument.PingPong)
-		second.Pinged(0, instrument.PingTimeout)
+		ping := second.Ping()
+		time.Sleep(30 * time.Millisecond)
+		ping.End(instrument.PingPong)
+		second.Ping().End(instrument.PingTimeout)
 		second.Error(ctx, instrument.ErrorTimeout, errors.New("no pong"))
 
 		time.Sleep(time.Minute)
@@ -246,7 +248,7 @@ func TestNothing(t *testing.T) {
 				t.Error("Handshake of an observer that observes nothing must return its context and nil")
 			}
 			h.Refused(instrument.StatusError, http.StatusInternalServerError, nil)
-			c := h.Opened()
+			c := h.Opened(101)
 			o.SetDraining(true)
 			if o.Draining() {
 				t.Error("Draining = true")
@@ -277,7 +279,7 @@ func useEverything(t *testing.T, c *instrument.Conn) {
 	c.Received(instrument.MessageType{}, 1)
 	c.Sent(instrument.MessageType{}, 1)
 	c.Dropped(instrument.DropClosed, 1)
-	c.Pinged(time.Second, instrument.PingPong)
+	c.Ping().End(instrument.PingPong)
 	c.Error(ctx, instrument.ErrorRead, nil)
 	c.Close(instrument.Cause{})
 	c.Close(instrument.Cause{})
@@ -287,12 +289,12 @@ func TestHandshakeEndsOnce(t *testing.T) {
 	o := newObserver(t)
 	_, h := o.Handshake(t.Context(), nil, "")
 	h.Refused(instrument.StatusDraining, http.StatusServiceUnavailable, nil)
-	if c := h.Opened(); c != nil {
+	if c := h.Opened(101); c != nil {
 		t.Error("a refused handshake was opened")
 	}
 	_, h = o.Handshake(t.Context(), nil, "")
-	c := h.Opened()
-	if again := h.Opened(); again != nil {
+	c := h.Opened(101)
+	if again := h.Opened(101); again != nil {
 		t.Error("a handshake was opened twice")
 	}
 	h.Refused(instrument.StatusError, http.StatusInternalServerError, nil)

@@ -20,6 +20,7 @@ const (
 	recordSlow
 	recordSlowConsumer
 	recordError
+	recordBackplane
 )
 
 // How many records of one message are written per second. Everything above is counted and told with the next one: a
@@ -40,7 +41,7 @@ type recordKind struct {
 // records writes the log records of one observer.
 type records struct {
 	logger *slog.Logger
-	kinds  [recordError + 1]recordKind
+	kinds  [recordBackplane + 1]recordKind
 }
 
 func newRecords(l *slog.Logger, namespace string) *records {
@@ -54,6 +55,7 @@ func newRecords(l *slog.Logger, namespace string) *records {
 		recordSlow:         "message slow",
 		recordSlowConsumer: "slow consumer closed",
 		recordError:        "connection error",
+		recordBackplane:    "backplane error",
 	} {
 		r.kinds[kind].init(message, slog.LevelWarn, warningsPerSecond)
 	}

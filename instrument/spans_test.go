@@ -117,7 +117,7 @@ func TestSpansOfConnection(t *testing.T) {
 			t.Error("the handshake's context carries no span, or not the handshake")
 		}
 		time.Sleep(10 * time.Millisecond)
-		c := h.Opened()
+		c := h.Opened(101)
 
 		mctx, m := c.Receive(ctx, o.MessageType("message"), 7, sender("01"))
 		_, child := s.provider.Tracer("test").Start(mctx, "query")
@@ -170,7 +170,7 @@ func TestTrustedPeers(t *testing.T) {
 	s := recordSpans()
 	o := newObserver(t, s.option(), instrument.WithTrustedPeers(), instrument.WithSampleRatio(0))
 	_, h := o.Handshake(t.Context(), sender("01"), "")
-	c := h.Opened()
+	c := h.Opened(101)
 	for _, carrier := range []propagation.TextMapCarrier{
 		sender("01"), // sampled by its sender: obeyed although the ratio is 0
 		sender("00"), // not sampled by its sender: obeyed

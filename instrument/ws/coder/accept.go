@@ -28,7 +28,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o *instrument.Observer, opts
 		h.Refused(status, code, err)
 		return nil, err
 	}
-	return &Conn{ws: ws, observer: o, session: h.Opened()}, nil
+	return &Conn{ws: ws, observer: o, session: h.Opened(http.StatusSwitchingProtocols)}, nil
 }
 
 func hostname(hostport string) string {

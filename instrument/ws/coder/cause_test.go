@@ -26,7 +26,7 @@ func TestEndIsLeftToTheWrite(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, h := o.Handshake(t.Context(), nil, "")
-			c := &Conn{observer: o, session: h.Opened()}
+			c := &Conn{observer: o, session: h.Opened(101)}
 			c.sending.Add(1)
 			for _, f := range order {
 				f(c)

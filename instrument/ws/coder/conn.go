@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"sync/atomic"
-	"time"
 
 	"github.com/coder/websocket"
 
@@ -82,20 +81,20 @@ func (c *Conn) suspectWrite(err error) { c.writeError.Store(&err) }
 func (c *Conn) Ping(ctx context.Context) error {
 	c.sending.Add(1)
 	defer c.sent()
-	start := time.Now()
+	ping := c.session.Ping()
 	err := c.ws.Ping(ctx)
 	switch {
 	case err == nil:
 		c.pingTimeout.Store(false)
-		c.session.Pinged(time.Since(start), instrument.PingPong)
+		ping.End(instrument.PingPong)
 	case errors.Is(err, context.DeadlineExceeded):
 		c.pingTimeout.Store(true)
-		c.session.Pinged(0, instrument.PingTimeout)
+		ping.End(instrument.PingTimeout)
 		c.session.Error(ctx, instrument.ErrorTimeout, err)
 	case errors.Is(err, context.Canceled):
-		// The caller has given up, which tells nothing about the peer.
+		ping.Forget() // the caller has given up, which tells nothing about the peer
 	default:
-		c.session.Pinged(0, instrument.PingError)
+		ping.End(instrument.PingError)
 	}
 	return err
 }

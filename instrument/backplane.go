@@ -1,0 +1,131 @@
+package instrument
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// BackplaneResult says what became of a message between the nodes of one service.
+type BackplaneResult uint8
+
+// The results of a message on the backplane.
+const (
+	// BackplaneOK is a message that was handed over.
+	BackplaneOK BackplaneResult = iota + 1
+	// BackplaneError is a message that could not be handed over, or not be understood.
+	BackplaneError
+	// BackplaneDropped is a message for which there was no room.
+	BackplaneDropped
+)
+
+func backplaneNames() []string { return []string{other, "ok", "error", "dropped"} }
+
+// String returns the label value.
+func (r BackplaneResult) String() string { return nameIn(backplaneNames(), r) }
+
+// A Backplane observes what the nodes of one service send to each other, so that a message that comes in at one reaches
+// the connections of all. It is resolved by Observer.Backplane. All methods are safe for concurrent use; on a nil
+// Backplane they do nothing.
+type Backplane struct {
+	observer *Observer
+	name     string
+	up       atomic.Bool
+	messages [2]closedCounter[BackplaneResult] // by direction
+	lag      prometheus.Observer
+}
+
+func newBackplane(o *Observer, name string) *Backplane {
+	b := &Backplane{observer: o, name: name, lag: o.metrics.backplaneLag.WithLabelValues(name)}
+	for _, d := range []direction{receive, transmit} {
+		b.messages[d] = newClosedCounter[BackplaneResult](
+			o.metrics.backplaneMessages.MustCurryWith(prometheus.Labels{"backplane": name, "direction": d.String()}),
+			o.metrics.overflow.WithLabelValues("result"), backplaneNames())
+	}
+	return b
+}
+
+// Backplane returns the backplane that WithBackplanes has registered under that name. For any other name it returns one
+// called "other" and counts it in instrument_label_overflow_total.
+func (o *Observer) Backplane(name string) *Backplane {
+	if !o.live() {
+		return nil
+	}
+	if b := o.backplanes[name]; b != nil {
+		return b
+	}
+	o.metrics.overflow.WithLabelValues("backplane").Inc()
+	return o.otherBackplane()
+}
+
+// SetUp says whether the backplane is connected: websocket_backplane_up, which is 0 until then.
+func (b *Backplane) SetUp(up bool) {
+	if b != nil {
+		b.up.Store(up)
+	}
+}
+
+// Published counts a message to the other nodes.
+func (b *Backplane) Published(r BackplaneResult) {
+	if b != nil {
+		b.messages[transmit].of(r).Inc()
+	}
+}
+
+// Received counts a message of another node that is not delivered, such as one that can't be understood. Deliver counts
+// the others.
+func (b *Backplane) Received(r BackplaneResult) {
+	if b != nil {
+		b.messages[receive].of(r).Inc()
+	}
+}
+
+// Error counts a failure of the backplane and writes the log record `backplane error`.
+func (b *Backplane) Error(ctx context.Context, err error) {
+	if b == nil {
+		return
+	}
+	o := b.observer
+	o.metrics.errors.of(ErrorBackplane).Inc()
+	o.records.write(ctx, recordBackplane, o.now(),
+		slog.String("backplane", b.name), slog.String("error", errorText(err)))
+}
+
+// Deliver begins to observe the delivery of another node's message to the connections of this one. The carrier holds the
+// trace context that came with it and may be nil; published is when the other node has sent it, by that node's clock.
+// The difference to this node's counts as lag, 0 if it is negative; a zero time is not observed.
+//
+// The nodes are one service and trust each other: the span `websocket.deliver` is a child of the sender's if that is
+// sampled, within the limit of WithSpanLimit, and there is none otherwise.
+func (b *Backplane) Deliver(ctx context.Context, carrier propagation.TextMapCarrier, published time.Time) (context.Context, *Broadcast) {
+	if b == nil {
+		return ctx, nil
+	}
+	o := b.observer
+	b.Received(BackplaneOK)
+	if !published.IsZero() {
+		b.lag.Observe(max(time.Since(published), 0).Seconds())
+	}
+	fan := o.newBroadcast()
+	sender := senderContext(carrier)
+	if !sender.IsSampled() {
+		return ctx, fan
+	}
+	if v := o.sampler.decide(fan.start, sender); v != sampled {
+		o.suppressed(v)
+		return ctx, fan
+	}
+	ctx, fan.span = o.tracer.Start(trace.ContextWithRemoteSpanContext(ctx, sender), o.transport+".deliver",
+		trace.WithSpanKind(trace.SpanKindConsumer),
+		trace.WithAttributes(
+			attribute.String(o.transport+".namespace", o.namespace),
+			attribute.String(o.transport+".backplane", b.name),
+		))
+	return ctx, fan
+}

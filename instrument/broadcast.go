@@ -1,0 +1,101 @@
+package instrument
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// clockEvery is for how many recipients of a broadcast the clock is read once: some microseconds' worth.
+const clockEvery = 64
+
+// A Broadcast is the publishing of one message to many connections, from Observer.Broadcast or Backplane.Deliver to End.
+// Its methods are safe for concurrent use; on a nil Broadcast they do nothing but what the Conn would.
+type Broadcast struct {
+	observer   *Observer
+	span       trace.Span // nil unless sampled
+	start      time.Duration
+	now        atomic.Int64 // time.Duration since the observer's epoch, as it was some recipients ago
+	enqueued   atomic.Int64
+	dropped    atomic.Int64
+	recipients attribute.Key
+	drops      attribute.Key
+}
+
+// Broadcast begins to observe the publishing of one message to the connections of this process: one span
+// `websocket.broadcast` and one observation, however many recipients there are. The span is a child of the one in ctx
+// if that is sampled; without one in ctx it is sampled as a message is, by ratio and cap. The returned context carries
+// it, to be injected into what is published elsewhere.
+func (o *Observer) Broadcast(ctx context.Context) (context.Context, *Broadcast) {
+	if !o.live() {
+		return ctx, nil
+	}
+	b := o.newBroadcast()
+	parent := trace.SpanContextFromContext(ctx)
+	if v := o.sampler.decide(b.start, parent); v != sampled {
+		o.suppressed(v)
+		return ctx, b
+	}
+	ctx, b.span = o.tracer.Start(ctx, o.transport+".broadcast", trace.WithSpanKind(trace.SpanKindProducer),
+		trace.WithAttributes(attribute.String(o.transport+".namespace", o.namespace)))
+	return ctx, b
+}
+
+func (o *Observer) newBroadcast() *Broadcast {
+	b := &Broadcast{
+		observer:   o,
+		start:      o.now(),
+		recipients: attribute.Key(o.transport + ".recipients"),
+		drops:      attribute.Key(o.transport + ".dropped"),
+	}
+	b.now.Store(int64(b.start))
+	return b
+}
+
+// Enqueue tells, as Conn.Enqueue does, that the message is handed to the send queue of c, a recipient. The clock is read
+// for one in 64 recipients only.
+func (b *Broadcast) Enqueue(c *Conn) Delivery {
+	if b == nil {
+		return c.Enqueue()
+	}
+	if n := b.enqueued.Add(1); n%clockEvery == 0 {
+		b.now.Store(int64(b.observer.now()))
+	}
+	if !c.live() {
+		return Delivery{}
+	}
+	return c.enqueue(time.Duration(b.now.Load()))
+}
+
+// Drop tells that the queue did not take the message: c is no recipient after all, and the drop counts as
+// Delivery.Dropped does.
+func (b *Broadcast) Drop(d Delivery, r DropReason) {
+	d.Dropped(r)
+	if b != nil {
+		b.enqueued.Add(-1)
+		b.dropped.Add(1)
+	}
+}
+
+// End tells that the message was handed to the last recipient, or why it could not be. It is to be called once.
+func (b *Broadcast) End(err error) {
+	if b == nil {
+		return
+	}
+	o := b.observer
+	recipients := b.enqueued.Load()
+	o.metrics.broadcastDuration.Observe((o.now() - b.start).Seconds())
+	o.metrics.broadcastRecipients.Observe(float64(recipients))
+	if b.span == nil {
+		return
+	}
+	b.span.SetAttributes(b.recipients.Int64(recipients), b.drops.Int64(b.dropped.Load()))
+	if err != nil {
+		b.span.SetStatus(codes.Error, errorText(err))
+	}
+	b.span.End()
+}

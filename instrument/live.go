@@ -1,0 +1,104 @@
+package instrument
+
+import (
+	"iter"
+	"slices"
+	"sync"
+	"time"
+)
+
+// liveShards is in how many parts the live connections are held, so that opening, closing and listing do not wait for
+// each other.
+const liveShards = 64
+
+// live is the set of open connections.
+type live [liveShards]liveShard
+
+type liveShard struct {
+	mu    sync.Mutex
+	conns []*Conn
+	_     [cacheLine - 32]byte
+}
+
+func (l *live) add(c *Conn) {
+	s := &l[c.number%liveShards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.place = len(s.conns)
+	s.conns = append(s.conns, c)
+}
+
+// remove puts the last connection of the shard into the place of c.
+func (l *live) remove(c *Conn) {
+	s := &l[c.number%liveShards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last := len(s.conns) - 1
+	s.conns[c.place] = s.conns[last]
+	s.conns[c.place].place = c.place
+	s.conns[last] = nil
+	s.conns = s.conns[:last]
+	if cap(s.conns) > 64 && len(s.conns) < cap(s.conns)/4 {
+		s.conns = slices.Clone(s.conns) // the peak is over
+	}
+}
+
+// all lists the connections, a shard at a time. Connections may come and go meanwhile.
+func (l *live) all() iter.Seq[*Conn] {
+	return func(yield func(*Conn) bool) {
+		var conns []*Conn
+		for i := range l {
+			s := &l[i]
+			s.mu.Lock()
+			conns = append(conns[:0], s.conns...)
+			s.mu.Unlock()
+			for _, c := range conns {
+				if !yield(c) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// idleAfter are the values of the label idle: how long nothing was read.
+func idleAfter() []time.Duration {
+	return []time.Duration{30 * time.Second, time.Minute, 5 * time.Minute}
+}
+
+func idleNames() []string { return []string{"30s", "1m", "5m"} }
+
+// liveness is what the live connections have in common at one moment.
+type liveness struct {
+	idle       []int // by idleAfter
+	queued     int
+	fullest    float64 // queue by its capacity
+	queuedFor  time.Duration
+	unanswered time.Duration // ping
+}
+
+// liveness looks at every connection: some ten nanoseconds each, and no lock that lasts longer.
+func (o *Observer) liveness() liveness {
+	now := o.now()
+	after := idleAfter()
+	l := liveness{idle: make([]int, len(after))}
+	for c := range o.conns.all() {
+		silent := now - c.lastRead()
+		for i, d := range after {
+			if silent > d {
+				l.idle[i]++
+			}
+		}
+		if n, since := c.queue.length(); n > 0 {
+			l.queued += n
+			l.queuedFor = max(l.queuedFor, now-since)
+			if capacity := c.queueCapacity.Load(); capacity > 0 {
+				l.fullest = max(l.fullest, float64(n)/float64(capacity))
+			}
+		}
+		if n, since := c.pings.length(); n > 0 {
+			l.unanswered = max(l.unanswered, now-since)
+		}
+	}
+	return l
+}

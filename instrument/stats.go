@@ -1,0 +1,67 @@
+package instrument
+
+import (
+	"iter"
+	"time"
+)
+
+// ConnStats is what is known of one connection at one moment, for a console that lists and ranks connections.
+type ConnStats struct {
+	// Session is the id of the connection, as on spans and in log records.
+	Session string
+	// Opened is when the handshake succeeded.
+	Opened time.Time
+	// ReceivedMessages, ReceivedBytes, SentMessages and SentBytes are totals of payloads.
+	ReceivedMessages, ReceivedBytes, SentMessages, SentBytes int64
+	// LastReceived and LastSent are when the newest message was counted, to a quarter second; zero when there was none.
+	LastReceived, LastSent time.Time
+	// Queued is the number of messages in the send queue, QueueCapacity how many it holds (0: not said), and QueuedFor
+	// for how long the oldest has been waiting.
+	Queued, QueueCapacity int
+	QueuedFor             time.Duration
+	// RTT is the round trip time of the last ping that was answered, 0 when there was none.
+	RTT time.Duration
+	// Unanswered is the age of the oldest ping without an answer, 0 when there is none.
+	Unanswered time.Duration
+}
+
+// Conns lists the connections that are open. Connections may open and close meanwhile: one that does is listed or not,
+// and none twice. No connection waits for who is listing.
+func (o *Observer) Conns() iter.Seq[*Conn] {
+	if !o.live() {
+		return func(func(*Conn) bool) {}
+	}
+	return o.conns.all()
+}
+
+// Stats returns what is known of the connection now. It neither stops nor slows the connection.
+func (c *Conn) Stats() ConnStats {
+	if !c.live() {
+		return ConnStats{}
+	}
+	now := c.observer.now()
+	at := func(d time.Duration) time.Time {
+		if d == 0 {
+			return time.Time{}
+		}
+		return c.observer.epoch.Add(d).Round(0)
+	}
+	in, out := &c.totals[receive], &c.totals[transmit]
+	s := ConnStats{
+		Session:          c.session,
+		Opened:           c.observer.epoch.Add(c.opened).Round(0),
+		ReceivedMessages: in.messages.Load(), ReceivedBytes: in.bytes.Load(),
+		SentMessages: out.messages.Load(), SentBytes: out.bytes.Load(),
+		LastReceived:  at(time.Duration(in.last.Load())),
+		LastSent:      at(time.Duration(out.last.Load())),
+		QueueCapacity: int(c.queueCapacity.Load()),
+		RTT:           time.Duration(c.rtt.Load()),
+	}
+	if n, since := c.queue.length(); n > 0 {
+		s.Queued, s.QueuedFor = n, now-since
+	}
+	if n, since := c.pings.length(); n > 0 {
+		s.Unanswered = now - since
+	}
+	return s
+}
