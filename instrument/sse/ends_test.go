@@ -1,0 +1,204 @@
+package sse_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/sse"
+)
+
+// TestEnds has streams end in every way, between real peers and over both versions of HTTP, and compares everything that
+// was counted.
+func TestEnds(t *testing.T) {
+	type end struct {
+		initiator, reason string
+		errors            map[string]float64
+	}
+	untilGone := func(_ *server, s *sse.Stream, r *http.Request) error {
+		<-r.Context().Done()
+		return nil
+	}
+	sendUntilError := func(_ *server, s *sse.Stream, _ *http.Request) error {
+		big := sse.Event{Data: make([]byte, 1<<20)}
+		for {
+			if err := s.Send(big); err != nil {
+				if again := s.Comment(""); !errors.Is(again, sse.ErrClosed) {
+					return fmt.Errorf("Comment after %w: %v, want ErrClosed", err, again)
+				}
+				return nil
+			}
+		}
+	}
+	reads := func(_ *testing.T, c client) { _ = c.read() }
+	readsNothing := func(*testing.T, client) {}
+	leaves := func(_ *testing.T, c client) { c.leave() }
+	resets := func(t *testing.T, c client) { c.reset(t) }
+	tests := map[string]struct {
+		server func(*server, *sse.Stream, *http.Request) error
+		client func(*testing.T, client)
+		want   end
+	}{
+		"handler returns": {
+			func(*server, *sse.Stream, *http.Request) error { return nil },
+			reads, end{initiator: "local", reason: "normal"},
+		},
+		"peer leaves":               {untilGone, leaves, end{initiator: "remote", reason: "going_away"}},
+		"peer resets":               {untilGone, resets, end{initiator: "remote", reason: "going_away"}},
+		"peer leaves while we send": {sendUntilError, leaves, end{initiator: "remote", reason: "going_away"}},
+		"peer resets while we send": {sendUntilError, resets, end{initiator: "remote", reason: "going_away"}},
+		"peer does not read in time": {
+			func(srv *server, s *sse.Stream, r *http.Request) error {
+				s.SetWriteTimeout(100 * time.Millisecond)
+				return sendUntilError(srv, s, r)
+			},
+			readsNothing, end{initiator: "network", reason: "write_error", errors: map[string]float64{"write": 1}},
+		},
+		"we close a slow consumer": {
+			func(_ *server, s *sse.Stream, _ *http.Request) error {
+				s.CloseFor(instrument.ReasonSlowConsumer)
+				if err := s.Send(sse.Event{Data: []byte("late")}); !errors.Is(err, sse.ErrClosed) {
+					return fmt.Errorf("Send after CloseFor: %v, want ErrClosed", err)
+				}
+				return nil
+			},
+			reads, end{initiator: "local", reason: "slow_consumer"},
+		},
+		"we close a slow consumer within Send": {
+			func(srv *server, s *sse.Stream, r *http.Request) error {
+				s.SetWriteTimeout(0)
+				timer := time.AfterFunc(100*time.Millisecond, func() { s.CloseFor(instrument.ReasonSlowConsumer) })
+				defer timer.Stop()
+				return sendUntilError(srv, s, r)
+			},
+			readsNothing, end{initiator: "local", reason: "slow_consumer"},
+		},
+		"we drain": {
+			func(srv *server, _ *sse.Stream, _ *http.Request) error {
+				srv.observer.SetDraining(true)
+				return nil
+			},
+			reads, end{initiator: "local", reason: "shutdown"},
+		},
+		"we drain and cut": {
+			func(srv *server, s *sse.Stream, r *http.Request) error {
+				srv.observer.SetDraining(true)
+				srv.CloseClientConnections()
+				return untilGone(srv, s, r)
+			},
+			readsNothing, end{initiator: "local", reason: "shutdown"},
+		},
+		"token expires": {
+			func(_ *server, s *sse.Stream, _ *http.Request) error {
+				s.CloseFor(instrument.ReasonTokenExpired)
+				return nil
+			},
+			reads, end{initiator: "local", reason: "token_expired"},
+		},
+		"handler panics": {
+			func(*server, *sse.Stream, *http.Request) error { panic("oops") },
+			reads, end{initiator: "local", reason: "internal", errors: map[string]float64{"panic": 1}},
+		},
+		"handler aborts": {
+			func(*server, *sse.Stream, *http.Request) error { panic(http.ErrAbortHandler) },
+			reads, end{initiator: "local", reason: "abnormal"},
+		},
+		"handler aborts while draining": {
+			func(srv *server, _ *sse.Stream, _ *http.Request) error {
+				srv.observer.SetDraining(true)
+				panic(http.ErrAbortHandler)
+			},
+			reads, end{initiator: "local", reason: "shutdown"},
+		},
+		"closed twice": {
+			func(_ *server, s *sse.Stream, _ *http.Request) error {
+				s.Close()
+				s.CloseFor(instrument.ReasonPolicy)
+				return nil
+			},
+			reads, end{initiator: "local", reason: "normal"},
+		},
+	}
+	for version, p := range protocols() {
+		for name, tt := range tests {
+			t.Run(version+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				done := make(chan error, 1)
+				s := serve(t, p, func(srv *server, w http.ResponseWriter, r *http.Request) {
+					defer close(done)
+					stream, err := sse.Accept(w, r, srv.observer)
+					if err != nil {
+						done <- err
+						return
+					}
+					defer stream.Close()
+					if err := tt.server(srv, stream, r); err != nil {
+						done <- err
+					}
+				})
+				c := connect(t, s, nil)
+				tt.client(t, c)
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+				s.observer.SetDraining(false)
+
+				want := ended(tt.want.initiator, tt.want.reason)
+				for kind, n := range tt.want.errors {
+					want["errors_total{kind="+kind+"}"] = n
+				}
+				eventually(t, want, func() map[string]float64 { return counts(t, s.observer) })
+
+				closed := s.records.find(t, "connection closed")
+				type cause struct{ Initiator, Reason, Code any }
+				if diff := cmp.Diff(cause{tt.want.initiator, tt.want.reason, 0.0},
+					cause{closed["initiator"], closed["reason"], closed["code"]}); diff != "" {
+					t.Errorf("record `connection closed`, -want +got:\n%s", diff)
+				}
+				if opened := s.records.find(t, "connection opened"); opened["session_id"] != closed["session_id"] {
+					t.Errorf("sessions differ: %v and %v", opened, closed)
+				}
+			})
+		}
+	}
+}
+
+// TestIdle has a stream outlast the server's timeouts in silence, and then carry an event.
+func TestIdle(t *testing.T) {
+	for version, p := range protocols() {
+		t.Run(version, func(t *testing.T) {
+			s := serve(t, p, func(srv *server, w http.ResponseWriter, r *http.Request) {
+				stream, err := sse.Accept(w, r, srv.observer)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer stream.Close()
+				stream.SetWriteTimeout(serverTimeout)
+				for range 3 {
+					if err := stream.Comment(""); err != nil {
+						t.Errorf("heartbeat: %v", err)
+					}
+					select {
+					case <-r.Context().Done():
+						t.Error("the stream ended in silence")
+					case <-time.After(2 * serverTimeout):
+					}
+				}
+				if err := stream.Send(sse.Event{Data: []byte("still here")}); err != nil {
+					t.Errorf("send: %v", err)
+				}
+			})
+			want := []received{{Type: "message", Data: "still here"}}
+			if diff := cmp.Diff(want, connect(t, s, nil).read()); diff != "" {
+				t.Errorf("received, -want +got:\n%s", diff)
+			}
+			eventually(t, ended("local", "normal"), func() map[string]float64 { return counts(t, s.observer) })
+		})
+	}
+}

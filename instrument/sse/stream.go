@@ -1,0 +1,214 @@
+package sse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sockscope/sockscope/instrument"
+)
+
+const (
+	defaultWriteTimeout = 10 * time.Second
+	maxKeptFrame        = 64 << 10 // a larger buffer is not kept for the next event
+)
+
+// A Stream is an open event stream that is observed. Send, Comment, Close and CloseFor may be called concurrently, while
+// the handler has not returned. It starts no goroutine and sends nothing of its own.
+type Stream struct {
+	w           http.ResponseWriter
+	control     *http.ResponseController
+	ctx         context.Context // of the request: done when the peer is gone
+	observer    *instrument.Observer
+	session     *instrument.Conn
+	lastEventID string
+	counting    bool
+	classify    func(Event) instrument.MessageType
+	closed      atomic.Bool
+
+	writing sync.Mutex // one frame at a time
+	frame   []byte
+	timeout time.Duration
+}
+
+// Unwrap returns the ResponseWriter underneath. What is written to it is not observed.
+func (s *Stream) Unwrap() http.ResponseWriter { return s.w }
+
+// Session returns the handle for what only the application knows: types of events, queues, what is dropped.
+func (s *Stream) Session() *instrument.Conn { return s.session }
+
+// LastEventID returns the id of the last event that the peer got before it connected again, as it says itself in the
+// header Last-Event-ID, or "" if there is none. The peer can make it up, but it is something that Send could have sent: at
+// most 256 bytes of UTF-8 on one line.
+func (s *Stream) LastEventID() string { return s.lastEventID }
+
+// CountMessages has the stream count each event that it sends, with the length of its data and the type that classify
+// returns; a nil classify makes it "other". It is to be called before the stream is used. The application must then not
+// count events by Session().Sent itself. By default nothing is counted here.
+func (s *Stream) CountMessages(classify func(Event) instrument.MessageType) {
+	s.counting, s.classify = true, classify
+}
+
+// SetWriteTimeout sets how long an event or comment may take to be written, before the stream is given up. It is to be
+// called before the stream is used. 0 means no limit: a peer that does not read then blocks Send until its connection
+// breaks. The default is 10 seconds. It has no effect below a middleware that hides the deadlines of the ResponseWriter.
+func (s *Stream) SetWriteTimeout(d time.Duration) { s.timeout = max(d, 0) }
+
+// Send writes an event and flushes it. An event that cannot be written as it is, such as one with a line feed in its ID
+// or Type, is refused with an error and harms nothing. Every other error means that the stream has ended: it is ErrClosed
+// when it had ended before.
+func (s *Stream) Send(e Event) error {
+	if err := e.check(); err != nil {
+		return err
+	}
+	if err := s.write(func(frame []byte) []byte { return appendEvent(frame, &e) }); err != nil {
+		return err
+	}
+	if s.counting {
+		var t instrument.MessageType
+		if s.classify != nil {
+			t = s.classify(e)
+		}
+		s.session.Sent(t, len(e.Data))
+	}
+	return nil
+}
+
+// Comment writes a comment, which peers ignore, and flushes it. An empty one is the usual heartbeat: it keeps proxies
+// from closing an idle stream, and is how a peer that has silently vanished is found out.
+func (s *Stream) Comment(text string) error {
+	return s.write(func(frame []byte) []byte { return append(appendLines(frame, ":", []byte(text)), '\n') })
+}
+
+// write writes what appendTo appends to an empty frame.
+func (s *Stream) write(appendTo func([]byte) []byte) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if s.closed.Load() {
+		return ErrClosed
+	}
+	if err := s.ctx.Err(); err != nil {
+		s.end(s.gone(err))
+		return fmt.Errorf("sse: the peer is gone: %w", err)
+	}
+	s.frame = appendTo(s.frame[:0])
+	deadline := s.startWrite()
+	defer s.endWrite()
+	_, err := s.w.Write(s.frame)
+	if err == nil {
+		err = s.control.Flush()
+	}
+	if cap(s.frame) > maxKeptFrame {
+		s.frame = nil
+	}
+	switch {
+	case err == nil:
+		return nil
+	case s.closed.Load(): // and so was cut off
+		return ErrClosed
+	}
+	s.writeFailed(deadline, err)
+	return fmt.Errorf("sse: write: %w", err)
+}
+
+func (s *Stream) startWrite() (deadline time.Time) {
+	if s.timeout > 0 {
+		deadline = time.Now().Add(s.timeout)
+	}
+	_ = s.control.SetWriteDeadline(deadline)
+	return deadline
+}
+
+// endWrite lifts the deadline: over HTTP/2 it would end the stream by passing even while nothing is written. The deadline
+// of a stream that has been closed meanwhile stays.
+func (s *Stream) endWrite() {
+	if s.closed.Load() {
+		return
+	}
+	_ = s.control.SetWriteDeadline(time.Time{})
+}
+
+// writeFailed ends the stream for what a failed write tells. HTTP/2 does not say that it was the deadline; the clock does.
+func (s *Stream) writeFailed(deadline time.Time, err error) {
+	late := !deadline.IsZero() && !time.Now().Before(deadline)
+	if !late && !errors.Is(err, os.ErrDeadlineExceeded) {
+		s.end(s.gone(err))
+		return
+	}
+	if s.end(instrument.Cause{Initiator: instrument.InitiatorNetwork, Reason: instrument.ReasonWriteError, Err: err}) {
+		s.session.Error(s.ctx, instrument.ErrorWrite, err)
+	}
+}
+
+// gone is the cause of an end that was not brought about here, as far as one can know: see the package's comment.
+func (s *Stream) gone(err error) instrument.Cause {
+	if s.observer.Draining() {
+		return local(instrument.ReasonShutdown)
+	}
+	return instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonGoingAway, Err: err}
+}
+
+func local(reason instrument.CloseReason) instrument.Cause {
+	return instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: reason}
+}
+
+// Close ends the stream and is meant to be deferred by the handler, whose return is what ends the answer. On a stream
+// that has ended already it changes nothing. A panic of the handler is counted and goes on, if Close itself is deferred.
+// Browsers take the end of an answer for a broken connection and connect again, until a request is answered 204.
+func (s *Stream) Close() {
+	if v := recover(); v != nil {
+		s.panicked(v)
+		panic(v) //nolint:forbidigo // it is the handler's own, on its way to net/http
+	}
+	if err := s.ctx.Err(); err != nil {
+		s.end(s.gone(err))
+		return
+	}
+	if s.observer.Draining() {
+		s.CloseFor(instrument.ReasonShutdown)
+		return
+	}
+	s.CloseFor(instrument.ReasonNormal)
+}
+
+// CloseFor ends the stream for a reason that only the application knows, such as instrument.ReasonSlowConsumer. Whatever
+// is sent afterwards is refused with ErrClosed, and a Send that waits for the peer to read is cut off.
+func (s *Stream) CloseFor(reason instrument.CloseReason) {
+	if !s.end(local(reason)) {
+		return
+	}
+	if !s.writing.TryLock() {
+		_ = s.control.SetWriteDeadline(time.Now())
+		return
+	}
+	defer s.writing.Unlock()
+	// The server has the end of the answer left to write, and must not wait for the peer to read it either.
+	s.startWrite()
+}
+
+// end closes the session for the first cause that was known, and says whether it was this one.
+func (s *Stream) end(cause instrument.Cause) bool {
+	if !s.closed.CompareAndSwap(false, true) {
+		return false
+	}
+	s.session.Close(cause)
+	return true
+}
+
+func (s *Stream) panicked(v any) {
+	if v == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so, too
+		if s.observer.Draining() {
+			s.end(local(instrument.ReasonShutdown))
+		}
+		s.end(local(instrument.ReasonAbnormal))
+		return
+	}
+	err := fmt.Errorf("panic: %v", v)
+	s.session.Error(s.ctx, instrument.ErrorPanic, err)
+	s.end(instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: instrument.ReasonInternal, Err: err})
+}
