@@ -45,8 +45,8 @@ func newLayout(stepsPerUnit float64, minExp, maxExp int, classic []float64) *lay
 	for _, b := range classic {
 		l.classic = append(l.classic, int64(math.Round(b*stepsPerUnit)))
 	}
-	for i := range perOctave {
-		l.bounds[i] = math.Float64bits(math.Exp2(float64(i)/perOctave)) & mantissa
+	for i, b := range octave() {
+		l.bounds[i] = math.Float64bits(b) & mantissa
 	}
 	l.bounds[perOctave] = math.MaxUint64
 	for slot := range l.slots {
@@ -69,6 +69,15 @@ func newLayout(stepsPerUnit float64, minExp, maxExp int, classic []float64) *lay
 		l.boundary = append(l.boundary, boundary)
 	}
 	return l
+}
+
+// octave returns the bounds of the native buckets from 1/2 to 1. They are Prometheus' to the last bit, which computing
+// them would not yield.
+func octave() [perOctave]float64 {
+	return [perOctave]float64{
+		0.5, 0.5452538663326288, 0.5946035575013605, 0.6484197773255048,
+		0.7071067811865475, 0.7711054127039704, 0.8408964152537144, 0.9170040432046711,
+	}
 }
 
 // cell returns the index of the cell that v belongs to.

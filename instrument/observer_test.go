@@ -96,7 +96,8 @@ func TestFreshObserver(t *testing.T) {
 func TestEverythingMoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newObserver(t, instrument.WithNamespace("chat"), instrument.WithMessageTypes("join", "message"),
-			instrument.WithSampleRatio(0), instrument.WithTracerProvider(noop.NewTracerProvider()))
+			instrument.WithSampleRatio(0), instrument.WithTracerProvider(noop.NewTracerProvider()),
+			instrument.WithBackplanes("redis"))
 		join, message := o.MessageType("join"), o.MessageType("message")
 		ctx := t.Context()
 
@@ -126,7 +127,28 @@ func TestEverythingMoves(t *testing.T) {
 		second.Ping().End(instrument.PingTimeout)
 		second.Error(ctx, instrument.ErrorTimeout, errors.New("no pong"))
 
+		second.SetQueueCapacity(4)
+		_, b := o.Broadcast(ctx)
+		written, lost := b.Enqueue(second), b.Enqueue(first)
+		b.Drop(lost, instrument.DropSlowConsumer)
+		b.Enqueue(second)
+		time.Sleep(time.Millisecond)
+		b.End(nil)
+		time.Sleep(4 * time.Millisecond)
+		written.Sent(message, 300)
+
+		redis := o.Backplane("redis")
+		redis.SetUp(true)
+		redis.Published(instrument.BackplaneOK)
+		redis.Received(instrument.BackplaneError)
+		_, fan := redis.Deliver(ctx, nil, time.Now().Add(-2*time.Millisecond))
+		fan.End(nil)
+		redis.Error(ctx, errors.New("connection refused"))
+		o.Backplane("invented").SetUp(true)
+
 		time.Sleep(time.Minute)
+		second.Ping()
+		time.Sleep(500 * time.Millisecond)
 		first.Close(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonGoingAway, Code: 1001})
 		first.Close(instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: instrument.ReasonNormal, Code: 1000})
 		o.SetDraining(true)
@@ -184,6 +206,10 @@ func TestWrongOptions(t *testing.T) {
 		"negative span limit":   {instrument.WithSpanLimit(-1), "span limit"},
 		"no slow threshold":     {instrument.WithSlowThreshold(0), "must be positive"},
 		"no connection limit":   {instrument.WithConnectionLimit(0), "connection limit"},
+		"empty transport":       {instrument.WithTransport(""), "transport"},
+		"transport no prefix":   {instrument.WithTransport("9p"), "transport"},
+		"transport with dash":   {instrument.WithTransport("socket-io"), "transport"},
+		"empty backplane":       {instrument.WithBackplanes(""), "backplane"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -210,6 +236,8 @@ func TestOptionCombinations(t *testing.T) {
 		instrument.WithSlowThreshold(time.Nanosecond),
 		instrument.WithTrustedPeers(),
 		instrument.WithConnectionLimit(5),
+		instrument.WithTransport("sse"),
+		instrument.WithBackplanes("redis", "redis"),
 		nil,
 	}
 	for set := range 1 << len(options) {
@@ -256,6 +284,22 @@ func TestNothing(t *testing.T) {
 			if got := o.MessageType("any").String(); got != "other" {
 				t.Errorf("MessageType = %q, want other", got)
 			}
+			for range o.Conns() {
+				t.Error("an observer that observes nothing has connections")
+			}
+			ctx, b := o.Broadcast(t.Context())
+			if ctx != t.Context() {
+				t.Error("Broadcast of an observer that observes nothing must return its context")
+			}
+			b.Drop(b.Enqueue(c), instrument.DropQueueFull)
+			b.End(nil)
+			backplane := o.Backplane("redis")
+			backplane.SetUp(true)
+			backplane.Published(instrument.BackplaneOK)
+			backplane.Received(instrument.BackplaneOK)
+			backplane.Error(ctx, nil)
+			_, b = backplane.Deliver(ctx, nil, time.Now())
+			b.End(nil)
 			useEverything(t, c)
 			useEverything(t, new(instrument.Conn))
 			new(instrument.Handshake).Refused(instrument.StatusError, http.StatusInternalServerError, nil)
@@ -280,6 +324,13 @@ func useEverything(t *testing.T, c *instrument.Conn) {
 	c.Sent(instrument.MessageType{}, 1)
 	c.Dropped(instrument.DropClosed, 1)
 	c.Ping().End(instrument.PingPong)
+	c.Ping().Forget()
+	c.SetQueueCapacity(1)
+	c.Enqueue().Sent(instrument.MessageType{}, 1)
+	c.Enqueue().Dropped(instrument.DropClosed)
+	if c.Observer() != nil || c.Stats() != (instrument.ConnStats{}) {
+		t.Error("a connection that observes nothing has an observer or statistics")
+	}
 	c.Error(ctx, instrument.ErrorRead, nil)
 	c.Close(instrument.Cause{})
 	c.Close(instrument.Cause{})
