@@ -22,6 +22,7 @@ func TestNoAllocations(t *testing.T) {
 		"Received":               func() { c.Received(message, 128) },
 		"Sent":                   func() { c.Sent(message, 128) },
 		"Dropped":                func() { c.Dropped(instrument.DropQueueFull, 1) },
+		"Enqueue":                func() { c.Enqueue().Sent(message, 128) },
 		"Ping":                   func() { c.Ping().End(instrument.PingPong) },
 		"Receive":                func() { _, m := c.Receive(ctx, message, 128, nil); m.End(nil) },
 		"Receive with a carrier": func() { _, m := c.Receive(ctx, message, 128, carrier); m.End(nil) },

@@ -70,6 +70,14 @@ func FuzzEventOrder(f *testing.F) {
 						c.Error(t.Context(), instrument.ErrorKind(which), nil)
 					case 13:
 						o.SetDraining(which%2 == 0)
+					case 14:
+						_, b := o.Broadcast(t.Context())
+						d := b.Enqueue(c)
+						c.Enqueue().Sent(o.MessageType("message"), which)
+						b.Drop(d, instrument.DropReason(which))
+						b.End(nil)
+						d.Sent(instrument.MessageType{}, which) // a second end
+						c.Ping()
 					default:
 						if active := sum(t, registry, "websocket_active_connections"); active < 0 {
 							t.Errorf("%v active connections", active)
@@ -90,6 +98,11 @@ func FuzzEventOrder(f *testing.F) {
 		}
 		if active := sum(t, registry, "websocket_active_connections"); active != 0 {
 			t.Errorf("%v active connections after all have closed", active)
+		}
+		for _, name := range []string{"websocket_send_queue_messages", "websocket_idle_connections", "websocket_ping_unanswered_seconds"} {
+			if v := sum(t, registry, name); v != 0 {
+				t.Errorf("%s is %v after all have closed", name, v)
+			}
 		}
 		if closed := sum(t, registry, "websocket_disconnections_total"); closed != opened {
 			t.Errorf("%v disconnections of %v connections", closed, opened)

@@ -1,0 +1,123 @@
+package instrument_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/propagation"
+
+	"github.com/sockscope/sockscope/instrument"
+)
+
+// TestBroadcastAcrossNodes follows one message from the node that publishes it to another: one trace, with a span per
+// node and none per recipient.
+func TestBroadcastAcrossNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := recordSpans()
+		here := newObserver(t, s.option(), instrument.WithNamespace("chat"), instrument.WithSampleRatio(1), instrument.WithBackplanes("redis"))
+		there := newObserver(t, s.option(), instrument.WithNamespace("chat"), instrument.WithSampleRatio(0), instrument.WithBackplanes("redis"))
+		c, far := open(t, here), open(t, there)
+
+		ctx, m := c.Receive(t.Context(), instrument.MessageType{}, 7, nil)
+		ctx, b := here.Broadcast(ctx)
+		envelope := propagation.MapCarrier{}
+		propagation.TraceContext{}.Inject(ctx, envelope)
+		here.Backplane("redis").Published(instrument.BackplaneOK)
+		for range 100 {
+			b.Enqueue(c).Sent(instrument.MessageType{}, 1)
+		}
+		b.Drop(b.Enqueue(c), instrument.DropQueueFull)
+		b.End(errors.New("some were too slow"))
+		m.End(nil)
+		time.Sleep(3 * time.Millisecond)
+		_, fan := there.Backplane("redis").Deliver(t.Context(), envelope, time.Now().Add(-3*time.Millisecond))
+		fan.Enqueue(far).Dropped(instrument.DropClosed)
+		fan.End(nil)
+
+		var got []span
+		trace := map[string]bool{}
+		for i, g := range s.ended(t) {
+			if g.Name == "websocket.broadcast" || g.Name == "websocket.deliver" {
+				got = append(got, g)
+				trace[s.Ended()[i].SpanContext().TraceID().String()] = true
+			}
+		}
+		want := []span{
+			{
+				Name: "websocket.broadcast", Kind: "producer", Status: "some were too slow", Attributes: map[string]any{
+					"websocket.namespace": "chat", "websocket.recipients": int64(100), "websocket.dropped": int64(1),
+				},
+			},
+			{
+				Name: "websocket.deliver", Kind: "consumer", Attributes: map[string]any{
+					"websocket.namespace": "chat", "websocket.backplane": "redis",
+					"websocket.recipients": int64(1), "websocket.dropped": int64(0),
+				},
+			},
+		}
+		if diff := gocmp.Diff(want, got); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+		if len(trace) != 1 {
+			t.Errorf("spans of %d traces, want one", len(trace))
+		}
+	})
+}
+
+// TestDeliverUnsampled has no span where the sender has none, and lag that the nodes' clocks make negative is none.
+func TestDeliverUnsampled(t *testing.T) {
+	s := recordSpans()
+	o := newObserver(t, s.option(), instrument.WithSampleRatio(1), instrument.WithBackplanes("redis"))
+	for _, carrier := range []propagation.TextMapCarrier{nil, sender("00"), propagation.MapCarrier{"traceparent": "00-bad"}} {
+		ctx, b := o.Backplane("redis").Deliver(t.Context(), carrier, time.Now().Add(time.Hour))
+		b.End(nil)
+		if ctx != t.Context() {
+			t.Errorf("carrier %v: the context carries a span", carrier)
+		}
+	}
+	_, b := o.Backplane("redis").Deliver(t.Context(), nil, time.Time{})
+	b.End(nil)
+	if n := len(s.Ended()); n != 0 {
+		t.Errorf("%d spans, want none", n)
+	}
+	families, err := registryOf(t, o).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != "websocket_backplane_lag_seconds" {
+			continue
+		}
+		if h := f.GetMetric()[0].GetHistogram(); h.GetSampleCount() != 3 || h.GetSampleSum() != 0 {
+			t.Errorf("lag: %d observations with a sum of %v, want 3 of 0", h.GetSampleCount(), h.GetSampleSum())
+		}
+	}
+}
+
+// TestOtherTransport has another transport's name in everything.
+func TestOtherTransport(t *testing.T) {
+	s := recordSpans()
+	o := newObserver(t, s.option(), instrument.WithTransport("sse"), instrument.WithSampleRatio(1))
+	_, h := o.Handshake(t.Context(), nil, "")
+	c := h.Opened(200)
+	_, m := c.Receive(t.Context(), instrument.MessageType{}, 1, nil)
+	m.End(nil)
+	c.Close(instrument.Cause{})
+	var got []string
+	for _, g := range s.ended(t) {
+		got = append(got, g.Name)
+	}
+	if diff := gocmp.Diff([]string{"sse.handshake", "sse.message other", "sse.close"}, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if got := value(t, o, "sse_connections_total", "status", "connected"); got != 1 {
+		t.Errorf("sse_connections_total = %v, want 1", got)
+	}
+	both := exposition(t, o, newObserver(t)) // the same namespace, another transport
+	if len(both) == 0 {
+		t.Error("nothing is exported")
+	}
+}

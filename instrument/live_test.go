@@ -1,0 +1,152 @@
+package instrument_test
+
+import (
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sockscope/sockscope/instrument"
+)
+
+// TestConnsAndStats compares everything that a console gets to know of a connection.
+func TestConnsAndStats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newObserver(t, instrument.WithMessageTypes("message"))
+		opened := time.Now()
+		c, closed := open(t, o), open(t, o)
+		closed.Close(instrument.Cause{})
+		message := o.MessageType("message")
+		time.Sleep(time.Second)
+		c.Received(message, 10)
+		time.Sleep(time.Second)
+		c.Sent(message, 20)
+		c.SetQueueCapacity(8)
+		c.Enqueue()
+		c.Enqueue().Sent(message, 30)
+		ping := c.Ping()
+		time.Sleep(20 * time.Millisecond)
+		ping.End(instrument.PingPong)
+		c.Ping()
+		time.Sleep(time.Second)
+
+		var got []instrument.ConnStats
+		for c := range o.Conns() {
+			got = append(got, c.Stats())
+		}
+		want := []instrument.ConnStats{{
+			Session: c.ID(), Opened: opened,
+			ReceivedMessages: 1, ReceivedBytes: 10, SentMessages: 2, SentBytes: 50,
+			LastReceived: opened.Add(time.Second), LastSent: opened.Add(2 * time.Second),
+			Queued: 1, QueueCapacity: 8, QueuedFor: 1020 * time.Millisecond,
+			RTT: 20 * time.Millisecond, Unanswered: time.Second,
+		}}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+		for range o.Conns() {
+			break // who has seen enough may stop
+		}
+	})
+}
+
+// TestIdle has connections fall silent one after the other.
+func TestIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newObserver(t)
+		busy := open(t, o)
+		open(t, o)
+		idle := func() [3]float64 {
+			busy.Received(instrument.MessageType{}, 1)
+			var got [3]float64
+			for i, name := range []string{"30s", "1m", "5m"} {
+				got[i] = value(t, o, "websocket_idle_connections", "idle", name)
+			}
+			return got
+		}
+		for _, tt := range []struct {
+			after time.Duration
+			want  [3]float64
+		}{
+			{30 * time.Second, [3]float64{}},
+			{time.Second, [3]float64{1, 0, 0}},
+			{30 * time.Second, [3]float64{1, 1, 0}},
+			{4 * time.Minute, [3]float64{1, 1, 1}},
+		} {
+			time.Sleep(tt.after)
+			if got := idle(); got != tt.want {
+				t.Errorf("idle after %v more: %v, want %v", tt.after, got, tt.want)
+			}
+		}
+	})
+}
+
+// TestComeAndGo opens and closes connections from several goroutines while they are listed, and wants nothing left.
+func TestComeAndGo(t *testing.T) {
+	o := newObserver(t)
+	before := heap()
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			held := make([]*instrument.Conn, 100)
+			for i := range 25_000 {
+				held[i%100].Close(instrument.Cause{Initiator: instrument.InitiatorLocal})
+				held[i%100] = open(t, o)
+			}
+			for _, c := range held {
+				c.Close(instrument.Cause{Initiator: instrument.InitiatorLocal})
+			}
+		})
+	}
+	ended := make(chan struct{})
+	go func() { all.Wait(); close(ended) }()
+	for listing := true; listing; {
+		select {
+		case <-ended:
+			listing = false
+		default:
+		}
+		n := 0
+		for range o.Conns() {
+			n++
+		}
+		if n > 800 || !listing && n != 0 {
+			t.Fatalf("%d connections are listed (everything has ended: %v)", n, !listing)
+		}
+	}
+	if after := heap(); after > before+1<<20 {
+		t.Errorf("the heap has grown from %d to %d bytes", before, after)
+	}
+	runtime.KeepAlive(o)
+}
+
+// TestMemoryPerConnection holds a connection that has carried messages to a kilobyte.
+func TestMemoryPerConnection(t *testing.T) {
+	o := newObserver(t)
+	const n = 10_000
+	conns := make([]*instrument.Conn, n)
+	before := heap()
+	for i := range conns {
+		conns[i] = open(t, o)
+		conns[i].Received(instrument.MessageType{}, 1)
+		conns[i].Enqueue().Sent(instrument.MessageType{}, 1)
+		conns[i].Ping().End(instrument.PingPong)
+	}
+	if each := (heap() - before) / n; each > 1024 {
+		t.Errorf("%d bytes per connection, want at most 1024", each)
+	} else {
+		t.Logf("%d bytes per connection", each)
+	}
+	runtime.KeepAlive(conns)
+}
+
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}

@@ -1,0 +1,62 @@
+package instrument
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+// TestWaiting takes away from the front, the middle and the end, grows over the ring's edge, and forgets what is too
+// much.
+func TestWaiting(t *testing.T) {
+	var w waiting
+	var model []time.Duration
+	check := func(what string) {
+		t.Helper()
+		n, since := w.length()
+		var want time.Duration
+		if len(model) > 0 {
+			want = model[0]
+		}
+		if n != len(model) || since != want {
+			t.Fatalf("%s: %d wait since %v, want %d since %v", what, n, since, len(model), want)
+		}
+	}
+	add := func(d time.Duration) { w.add(d, 40); model = append(model, d) }
+	remove := func(i int) { w.remove(model[i]); model = slices.Delete(model, i, i+1) }
+	check("fresh")
+	w.remove(1)
+	check("removed from nothing")
+	next := time.Duration(0)
+	for round := range 30 {
+		for range 3 {
+			if len(model) < 40 {
+				next++
+				add(next)
+			}
+		}
+		remove(0)
+		check("from the front")
+		remove(len(model) - 1)
+		check("from the end")
+		if round%3 == 2 {
+			remove(len(model) / 2)
+			check("from the middle")
+		}
+	}
+	w.remove(-1)
+	check("one that never came")
+	for len(model) < 40 {
+		next++
+		add(next)
+	}
+	w.add(next+1, 40)
+	check("one too many")
+	for len(model) > 0 {
+		remove(0)
+		check("emptied")
+	}
+	if len(w.since) > 16 {
+		t.Errorf("%d places are kept after a backlog", len(w.since))
+	}
+}
