@@ -1,0 +1,122 @@
+package carrier
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+	"time"
+)
+
+const (
+	// magic begins every envelope and names the version of its form.
+	magic = "sockscope/1 "
+	// maxDigits keeps the time of publishing from overflowing: it suffices until the year 33658.
+	maxDigits      = 18
+	maxPublished   = 1e18 - 1
+	maxHeaderBytes = len(magic) + maxDigits + 2*(len(" ")+maxValueBytes) + len("\n")
+)
+
+// An Envelope is put around a payload where the transport has no headers, as in Redis Pub/Sub. It is a line of text, with
+// the time of publishing in microseconds since 1970 and, where there is one, the trace context; behind the line comes the
+// payload as it is:
+//
+//	sockscope/1 1767366245123456 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 vendor=value
+//	{"type": "message", …}
+//
+// What does not begin with such a line is a payload without an envelope, so that publishers that know of none are
+// understood. Subscribers that know of none see the line.
+//
+// The zero Envelope has no time and no trace context. An Envelope is not safe for concurrent use.
+type Envelope struct {
+	// Published is when the payload was published, to the microsecond, by the publisher's clock: what a backplane's lag is
+	// measured from. The zero time, like any before 1970, stands for unknown.
+	Published time.Time
+
+	fields
+	unread [2][]byte // the fields' values in what was parsed
+}
+
+// Append appends the envelope and the payload to dst and returns the result. It allocates once if dst lacks the room, which
+// a dst that is used again for the next message soon has.
+func (e *Envelope) Append(dst, payload []byte) []byte {
+	e.load()
+	published := e.Published.UnixMicro()
+	if published < 0 || published > maxPublished {
+		published = 0
+	}
+	dst = slices.Grow(dst, len(magic)+maxDigits+2+len(e.values[traceparent])+len(e.values[tracestate])+len("\n")+len(payload))
+	dst = append(dst, magic...)
+	dst = strconv.AppendInt(dst, published, 10)
+	for _, value := range e.values {
+		if value == "" || e.values[traceparent] == "" {
+			continue
+		}
+		dst = append(dst, ' ')
+		dst = append(dst, value...)
+	}
+	dst = append(dst, '\n')
+	return append(dst, payload...)
+}
+
+// Parse takes the place of what the Envelope held before and returns the payload, which is a part of data. If data has no
+// envelope, all of it is the payload and the Envelope is zero. Parse does not allocate.
+func (e *Envelope) Parse(data []byte) (payload []byte) {
+	*e = Envelope{}
+	header, ok := bytes.CutPrefix(data[:min(len(data), maxHeaderBytes)], []byte(magic))
+	if !ok {
+		return data
+	}
+	end := bytes.IndexByte(header, '\n')
+	if end < 0 || !e.parseHeader(header[:end]) {
+		*e = Envelope{}
+		return data
+	}
+	return data[len(magic)+end+len("\n"):]
+}
+
+// parseHeader parses the line without the magic. It is strict: a payload that merely resembles an envelope is none.
+func (e *Envelope) parseHeader(header []byte) bool {
+	digits, context, hasParent := bytes.Cut(header, []byte(" "))
+	parent, state, hasState := bytes.Cut(context, []byte(" "))
+	if hasParent && !printable(traceparent, parent) || hasState && !printable(tracestate, state) {
+		return false
+	}
+	e.unread = [...][]byte{parent, state}
+	return e.parsePublished(digits)
+}
+
+func (e *Envelope) parsePublished(digits []byte) bool {
+	if len(digits) == 0 || len(digits) > maxDigits {
+		return false
+	}
+	var published int64
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return false
+		}
+		published = published*10 + int64(c-'0')
+	}
+	if published > 0 {
+		e.Published = time.UnixMicro(published)
+	}
+	return true
+}
+
+// Get returns traceparent or tracestate, "" if there is none. The first Get after Parse costs an allocation for each of
+// the two that there is.
+func (e *Envelope) Get(key string) string {
+	e.load()
+	return e.get(key)
+}
+
+// Keys returns which of traceparent and tracestate there are.
+func (e *Envelope) Keys() []string { return keys(e) }
+
+func (e *Envelope) load() {
+	if !e.read {
+		e.read = true
+		for field, value := range e.unread {
+			e.values[field] = string(value)
+		}
+	}
+}

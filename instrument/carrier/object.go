@@ -1,0 +1,86 @@
+package carrier
+
+import "strings"
+
+// maxScanBytes is how much of a document is searched.
+const maxScanBytes = 64 << 10
+
+// search returns a scanner over as much of a payload as may be searched.
+func search(payload []byte) scanner {
+	return scanner{data: payload[:min(len(payload), maxScanBytes)]}
+}
+
+// readFrom reads the fields of the object that begins at s. The first of each name counts.
+func (f *fields) readFrom(s scanner) {
+	var found [2]bool
+	for more := s.enter() && s.next(); more; more = s.skip() && s.next() {
+		if field := s.field(); field >= 0 && !found[field] {
+			found[field] = true
+			f.values[field] = s.value(field)
+		}
+		if found[traceparent] && found[tracestate] {
+			return
+		}
+	}
+}
+
+// insert returns a copy of the document of s, which has entered an object, with the fields as its first members instead
+// of those it had. If the fields are wrapped in the texts before and after, to become a member that the object does not
+// have, its other members all stay. insert moves s behind the object; it returns nil if that is malformed.
+func (f *fields) insert(s *scanner, before, after string) []byte {
+	members := s.pos
+	out := make([]byte, 0, len(s.data)+len(before)+f.quotedLen()+len(after)+len(","))
+	out = append(out, s.data[:members]...)
+	out = append(out, before...)
+	out = f.appendQuoted(out)
+	out = append(out, after...)
+	for s.next() {
+		from, replaced := s.from, before == "" && s.field() >= 0
+		if !s.skip() {
+			return nil
+		}
+		if replaced {
+			continue
+		}
+		if len(out) > members {
+			out = append(out, ',')
+		}
+		out = append(out, s.data[from:s.pos]...)
+	}
+	if !s.closed {
+		return nil
+	}
+	return append(out, s.data[s.pos-len("}"):]...)
+}
+
+// appendQuoted appends the fields as members of an object.
+func (f *fields) appendQuoted(dst []byte) []byte {
+	for field, value := range f.values {
+		if value == "" || f.values[traceparent] == "" {
+			continue
+		}
+		if field > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, '"')
+		dst = append(dst, names()[field]...)
+		dst = append(dst, `":"`...)
+		for i := range len(value) {
+			if value[i] == '"' || value[i] == '\\' {
+				dst = append(dst, '\\')
+			}
+			dst = append(dst, value[i])
+		}
+		dst = append(dst, '"')
+	}
+	return dst
+}
+
+// quotedLen returns how much appendQuoted appends at most.
+func (f *fields) quotedLen() int {
+	n := 0
+	for field, value := range f.values {
+		n += len(`,"":""`) + len(names()[field]) + len(value) + strings.Count(value, `"`) + strings.Count(value, `\`)
+	}
+	return n
+}

@@ -1,0 +1,229 @@
+package carrier
+
+import (
+	"bytes"
+	"strings"
+)
+
+// A scanner walks over the members of a JSON object and finds where they begin and end. It builds nothing and checks no
+// more of the grammar than it needs for that. Nesting is counted and not followed, so that depth costs neither stack nor
+// memory, and no byte is looked at more than a few times.
+type scanner struct {
+	data []byte
+	pos  int
+	from int    // where the current member begins, right after what separates it from the one before
+	name []byte // of the current member, as it is written
+
+	behind bool // behind a member, so that a comma has to come before the next
+	closed bool // behind the end of the object
+}
+
+// find moves to the value of the first member that has this name, in the object that begins here.
+func (s *scanner) find(name string) bool {
+	for more := s.enter() && s.next(); more; more = s.skip() && s.next() {
+		if s.named(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// enter moves into the object that begins here.
+func (s *scanner) enter() bool {
+	s.space()
+	s.behind, s.closed = false, false
+	return s.take('{')
+}
+
+// next moves to the value of the next member. After the last one it returns false and the object is closed; if it is not,
+// it is malformed.
+func (s *scanner) next() bool {
+	s.from = s.pos
+	s.space()
+	if s.take('}') {
+		s.closed = true
+		return false
+	}
+	if s.behind {
+		if !s.take(',') {
+			return false
+		}
+		s.from = s.pos
+		s.space()
+	}
+	s.behind = true
+	start := s.pos
+	if !s.skipString() {
+		return false
+	}
+	s.name = s.data[start:s.pos]
+	s.space()
+	if !s.take(':') {
+		return false
+	}
+	s.space()
+	return true
+}
+
+// skip moves behind the value that begins here and the space after it.
+func (s *scanner) skip() bool {
+	start, depth := s.pos, 0
+	for s.pos < len(s.data) {
+		switch c := s.data[s.pos]; {
+		case c == '"':
+			if !s.skipString() {
+				return false
+			}
+		case c == '{' || c == '[':
+			s.pos++
+			depth++
+		case depth > 0 && (c == '}' || c == ']'):
+			s.pos++
+			depth--
+		case depth > 0:
+			s.pos++
+		default:
+			s.skipScalar()
+		}
+		if depth == 0 {
+			break
+		}
+	}
+	found := depth == 0 && s.pos > start
+	s.space()
+	return found
+}
+
+// skipScalar moves behind a number or literal, to where the next token begins.
+func (s *scanner) skipScalar() {
+	for s.pos < len(s.data) && strings.IndexByte(" \t\r\n,:\"{}[]", s.data[s.pos]) < 0 {
+		s.pos++
+	}
+}
+
+// skipString moves behind the string that begins here: behind the first quote that no backslash escapes.
+func (s *scanner) skipString() bool {
+	if !s.take('"') {
+		return false
+	}
+	for start := s.pos; ; {
+		n := bytes.IndexByte(s.data[s.pos:], '"')
+		if n < 0 {
+			return false
+		}
+		s.pos += n + 1
+		backslashes := 0
+		for i := s.pos - 2; i >= start && s.data[i] == '\\'; i-- {
+			backslashes++
+		}
+		if backslashes%2 == 0 {
+			return true
+		}
+	}
+}
+
+// space moves behind white space.
+func (s *scanner) space() {
+	for s.pos < len(s.data) {
+		switch s.data[s.pos] {
+		case ' ', '\t', '\r', '\n':
+			s.pos++
+		default:
+			return
+		}
+	}
+}
+
+// take moves behind c if that is what comes here.
+func (s *scanner) take(c byte) bool {
+	if s.pos == len(s.data) || s.data[s.pos] != c {
+		return false
+	}
+	s.pos++
+	return true
+}
+
+// ended tells whether nothing but space comes here.
+func (s *scanner) ended() bool {
+	s.space()
+	return s.pos == len(s.data)
+}
+
+// named tells whether the current member has that name.
+func (s *scanner) named(name string) bool {
+	var space [16]byte
+	text, ok := unquote(space[:0:len(name)], s.name)
+	return ok && string(text) == name
+}
+
+// field returns which of the fields the current member is, or -1.
+func (s *scanner) field() int {
+	for field, name := range names() {
+		if s.named(name) {
+			return field
+		}
+	}
+	return -1
+}
+
+// value returns the value that begins here if it may be one of that field's, "" otherwise.
+func (s *scanner) value(field int) string {
+	ahead := *s
+	if !ahead.skipString() {
+		return ""
+	}
+	var space [maxValueBytes]byte
+	text, ok := unquote(space[:0], s.data[s.pos:ahead.pos])
+	if !ok || !printable(field, text) {
+		return ""
+	}
+	return string(text)
+}
+
+// unquote appends to dst what a JSON string, given with its quotes, stands for. It fails if that is anything but ASCII or
+// needs more than dst's capacity: names and values that are looked for have neither.
+func unquote(dst, quoted []byte) ([]byte, bool) {
+	for i, end := 1, len(quoted)-1; i < end; i++ {
+		c := quoted[i]
+		if c == '\\' {
+			i++ // there is one more, or the quote at the end would be escaped
+			switch c = quoted[i]; c {
+			case '"', '\\', '/':
+			case 'u':
+				if c = ascii(quoted[i+1 : end]); c == 0 {
+					return nil, false
+				}
+				i += 4
+			default: // control characters
+				return nil, false
+			}
+		}
+		if c > '~' || len(dst) == cap(dst) {
+			return nil, false
+		}
+		dst = append(dst, c)
+	}
+	return dst, true
+}
+
+// ascii returns the character that four hexadecimal digits stand for, 0 if that is not ASCII.
+func ascii(digits []byte) byte {
+	if len(digits) < 4 || digits[0] != '0' || digits[1] != '0' || digits[2] > '7' {
+		return 0
+	}
+	high, low := hexDigit(digits[2]), hexDigit(digits[3])
+	if high < 0 || low < 0 {
+		return 0
+	}
+	return byte(high<<4 | low)
+}
+
+func hexDigit(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c|0x20 && c|0x20 <= 'f':
+		return int(c|0x20-'a') + 10
+	}
+	return -1
+}
