@@ -3,7 +3,6 @@ module github.com/sockscope/sockscope/instrument
 go 1.26.8
 
 require (
-	github.com/coder/websocket v1.8.15
 	github.com/google/go-cmp v0.7.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/prometheus/client_model v0.6.3

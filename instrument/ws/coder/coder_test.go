@@ -63,6 +63,56 @@ func TestEcho(t *testing.T) {
 	})
 }
 
+// TestCountMessages has the adapter count, by a type that it is told and without one.
+func TestCountMessages(t *testing.T) {
+	for name, classified := range map[string]bool{"classified": true, "all other": false} {
+		t.Run(name, func(t *testing.T) {
+			o, err := instrument.New(instrument.WithMessageTypes("text"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, typ := o.MessageType("text"), "other"
+			var classify func(websocket.MessageType, []byte) instrument.MessageType
+			if classified {
+				typ = "text"
+				classify = func(websocket.MessageType, []byte) instrument.MessageType { return text }
+			}
+			s := serveObserved(t, o, func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
+				defer c.CloseNow()
+				c.CountMessages(classify)
+				for {
+					typ, p, err := c.Read(ctx)
+					if err != nil || c.Write(ctx, typ, p) != nil {
+						return
+					}
+				}
+			})
+			c := dial(t, s.URL)
+			for range 3 {
+				if err := c.Write(t.Context(), websocket.MessageText, []byte("hello")); err != nil {
+					t.Fatal(err)
+				}
+				if _, _, err := c.Read(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := c.Close(websocket.StatusNormalClosure, ""); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, map[string]float64{
+				"connections_total{status=connected}":                  1,
+				"handshake_duration_seconds{status=connected}":         1,
+				"connection_duration_seconds{reason=normal}":           1,
+				"disconnections_total{initiator=remote,reason=normal}": 1,
+				"messages_total{direction=receive,type=" + typ + "}":   3,
+				"messages_total{direction=transmit,type=" + typ + "}":  3,
+				"message_size_bytes{direction=receive}":                3,
+				"message_size_bytes{direction=transmit}":               3,
+			}, func() map[string]float64 { return counts(t, o) })
+		})
+	}
+}
+
 // TestNoAllocations compares an echo through the adapter with one through the transport alone.
 func TestNoAllocations(t *testing.T) {
 	echo := func(t *testing.T, observer *instrument.Observer) float64 {

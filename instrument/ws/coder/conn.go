@@ -3,7 +3,9 @@ package coder
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"net/http"
 	"sync/atomic"
 
 	"github.com/coder/websocket"
@@ -25,6 +27,8 @@ type Conn struct {
 
 	sending atomic.Int32 // writes and pings under way
 	cut     atomic.Bool  // a read found the connection closed by this side, and not why
+
+	classify func(websocket.MessageType, []byte) instrument.MessageType // nil unless the adapter counts
 }
 
 // Unwrap returns the connection underneath, for what Conn does not offer. What is done with it is not observed; a
@@ -34,24 +38,41 @@ func (c *Conn) Unwrap() *websocket.Conn { return c.ws }
 // Session returns the handle for what only the application knows: types of messages, their handling, what is dropped.
 func (c *Conn) Session() *instrument.Conn { return c.session }
 
-// Read reads a message, see websocket.Conn.Read. It does not count it: the application does, by Session, when it knows
-// the message's type. When Read fails the connection has ended, and the error tells how.
+// CountMessages has Read and Write count the messages themselves, with the type that classify returns for them, or all as
+// "other" if classify is nil. It is to be called before the connection is used. From then on the application must not
+// count by Session().Received, Receive or Sent, or messages count twice. It is for servers that do not time the handling
+// of messages; by default the application counts.
+func (c *Conn) CountMessages(classify func(typ websocket.MessageType, payload []byte) instrument.MessageType) {
+	if classify == nil {
+		classify = func(websocket.MessageType, []byte) instrument.MessageType { return instrument.MessageType{} }
+	}
+	c.classify = classify
+}
+
+// Read reads a message, see websocket.Conn.Read. It counts it only after CountMessages: otherwise the application does,
+// by Session, when it knows the message's type. When Read fails the connection has ended, and the error tells how.
 func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) {
 	typ, p, err := c.ws.Read(ctx)
-	if err != nil {
+	switch {
+	case err != nil:
 		c.readFailed(ctx, err)
+	case c.classify != nil:
+		c.session.Received(c.classify(typ, p), len(p))
 	}
 	return typ, p, err
 }
 
-// Write writes a message, see websocket.Conn.Write. It does not count it: the application calls Session().Sent with the
-// type. A failed write is counted as an error and, unless there turns out to be a better reason, as the one for which
-// the connection ends.
+// Write writes a message, see websocket.Conn.Write. It counts it only after CountMessages: otherwise the application
+// calls Session().Sent with the type. A failed write is counted as an error and, unless there turns out to be a better
+// reason, as the one for which the connection ends.
 func (c *Conn) Write(ctx context.Context, typ websocket.MessageType, p []byte) error {
 	c.sending.Add(1)
 	defer c.sent()
 	err := c.ws.Write(ctx, typ, p)
 	c.written(ctx, err)
+	if err == nil && c.classify != nil {
+		c.session.Sent(c.classify(typ, p), len(p))
+	}
 	return err
 }
 
@@ -118,10 +139,30 @@ func (c *Conn) closeFor(cause instrument.Cause, code websocket.StatusCode, text 
 }
 
 // CloseNow closes the connection without the close handshake, see websocket.Conn.CloseNow. It is meant to be deferred:
-// on a connection that has ended already it changes nothing.
+// on a connection that has ended already it changes nothing. When the handler panics, the deferred CloseNow counts the
+// panic as an error and as the cause of the close, internal, and lets the panic go on.
 func (c *Conn) CloseNow() error {
+	if v := recover(); v != nil {
+		c.panicked(v)
+		panic(v) //nolint:forbidigo // it is the handler's panic and net/http's to deal with
+	}
 	cause := c.cutCause()
 	c.ending.CompareAndSwap(nil, &cause)
 	defer c.end(cause)
 	return c.ws.CloseNow()
+}
+
+// panicked ends the connection of a handler that panicked. There is no close handshake, because it would hold up whoever
+// waits for the panic.
+func (c *Conn) panicked(v any) {
+	cause := c.cutCause()
+	if v != http.ErrAbortHandler { // which is how a handler gives up on purpose
+		err := fmt.Errorf("panic: %v", v)
+		c.session.Error(c.session.Context(context.Background()), instrument.ErrorPanic, err)
+		cause = local(instrument.ReasonInternal, websocket.StatusAbnormalClosure)
+		cause.Err = err
+	}
+	c.ending.CompareAndSwap(nil, &cause)
+	_ = c.ws.CloseNow()
+	c.end(cause)
 }

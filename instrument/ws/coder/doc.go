@@ -10,8 +10,10 @@
 //   - a write that fails: network, write_error, likewise
 //   - the context of a read: local, idle_timeout when its deadline has passed, a cut when it was cancelled
 //   - a message above the read limit: local, message_too_big; any other violation: local, protocol_error
+//   - a panic of the handler, seen by the deferred [Conn.CloseNow]: local, internal
 //   - everything else, as a TCP reset: network, abnormal
 //
-// The application counts messages itself by [Conn.Session], because only it knows their types. It must read until Read
+// The application counts messages itself by [Conn.Session], because only it knows their types, or has the adapter count
+// them by [Conn.CountMessages]. It must read until Read
 // fails or close the connection, as the transport requires anyway: that is when the connection is counted as closed.
 package coder

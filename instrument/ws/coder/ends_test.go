@@ -2,6 +2,7 @@ package coder_test
 
 import (
 	"context"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -270,6 +271,28 @@ func TestEnds(t *testing.T) {
 			func(_ context.Context, t *testing.T, c client) { c.reset(t) },
 			end{initiator: "network", reason: "abnormal", code: 1006, errors: map[string]float64{"read": 1}},
 		},
+		"handler panics": {
+			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
+				panics(t, "boom", func() { _, _, _ = c.Read(ctx); panic("boom") }, c)
+			},
+			func(ctx context.Context, t *testing.T, c client) {
+				_ = c.Write(ctx, websocket.MessageText, []byte("go"))
+				_ = readToEnd(ctx, c)
+			},
+			end{initiator: "local", reason: "internal", code: 1006, errors: map[string]float64{"panic": 1}},
+		},
+		"handler aborts": {
+			func(_ context.Context, _ *instrument.Observer, c *coder.Conn) {
+				panics(t, http.ErrAbortHandler, func() { panic(http.ErrAbortHandler) }, c)
+			}, peerReads,
+			end{initiator: "local", reason: "abnormal", code: 1006},
+		},
+		"handler panics after the end": {
+			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
+				panics(t, "boom", func() { _ = readToEnd(ctx, c); panic("boom") }, c)
+			}, peerCloses(1000),
+			end{initiator: "remote", reason: "normal", code: 1000, errors: map[string]float64{"panic": 1}},
+		},
 		"closed behind our back": {
 			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
 				_ = c.Unwrap().CloseNow()
@@ -322,6 +345,18 @@ func TestEnds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// panics runs a handler that defers CloseNow and wants its panic to arrive unchanged, as net/http would get it.
+func panics(t *testing.T, want any, handler func(), c *coder.Conn) {
+	t.Helper()
+	defer func() {
+		if got := recover(); got != want {
+			t.Errorf("the panic arrived as %v, want %v", got, want)
+		}
+	}()
+	defer c.CloseNow()
+	handler()
 }
 
 func ping(ctx context.Context, c *coder.Conn, timeout time.Duration) {
