@@ -6,6 +6,7 @@ WORKDIR /src
 COPY go.mod go.sum ./
 COPY instrument/go.mod instrument/go.sum instrument/
 COPY instrument/telemetry/go.mod instrument/telemetry/go.sum instrument/telemetry/
+COPY instrument/ws/coder/go.mod instrument/ws/coder/go.sum instrument/ws/coder/
 RUN go mod download
 COPY . .
 RUN go build -trimpath -ldflags="-s -w" -o /out/sockscope ./cmd/sockscope && mkdir /out/data

@@ -359,15 +359,15 @@ func TestPageIsClosed(t *testing.T) {
 
 func TestQueue(t *testing.T) {
 	q := newQueue(1)
-	if err := q.put(&wire.Frame{}); err != nil {
+	if err := q.put(queued{Frame: &wire.Frame{}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := q.put(&wire.Frame{}); !errors.Is(err, errQueueFull) {
+	if err := q.put(queued{Frame: &wire.Frame{}}); !errors.Is(err, errQueueFull) {
 		t.Errorf("a full queue: %v", err)
 	}
 	q.close()
 	q.close()
-	if err := q.put(&wire.Frame{}); !errors.Is(err, errQueueClosed) {
+	if err := q.put(queued{Frame: &wire.Frame{}}); !errors.Is(err, errQueueClosed) {
 		t.Errorf("a closed queue: %v", err)
 	}
 	if _, more := <-q.frames; !more {

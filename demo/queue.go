@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/sockscope/sockscope/demo/wire"
+	"github.com/sockscope/sockscope/instrument"
 )
 
 var (
@@ -12,20 +13,26 @@ var (
 	errQueueClosed = errors.New("send queue is closed")
 )
 
+// queued is a frame in a queue, with what measures how long it stays there.
+type queued struct {
+	*wire.Frame
+	delivery instrument.Delivery
+}
+
 // queue holds the frames that wait to be written to one connection. Putting
 // never blocks: a peer that reads slowly must not hold up who writes to it.
 type queue struct {
 	// frames is closed after the last frame, so that who ranges over it gets
 	// all that was put and then ends.
-	frames chan *wire.Frame
+	frames chan queued
 
 	mu     sync.Mutex
 	closed bool
 }
 
-func newQueue(size int) *queue { return &queue{frames: make(chan *wire.Frame, size)} }
+func newQueue(size int) *queue { return &queue{frames: make(chan queued, size)} }
 
-func (q *queue) put(f *wire.Frame) error {
+func (q *queue) put(f queued) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {

@@ -38,11 +38,13 @@ type session struct {
 }
 
 func newSession(s *Server, name string, conn *coder.Conn, socket net.Conn) *session {
+	seen := conn.Session()
+	seen.SetQueueCapacity(s.cfg.SendQueue)
 	return &session{
 		server:  s,
 		name:    name,
 		conn:    conn,
-		seen:    conn.Session(),
+		seen:    seen,
 		socket:  socket,
 		queue:   newQueue(s.cfg.SendQueue),
 		rooms:   make(map[string]struct{}),
@@ -69,7 +71,9 @@ func (c *session) run(ctx context.Context) {
 	// Usually closed by now; the error would say so.
 	_ = c.conn.CloseNow()
 	c.queue.close()
-	c.seen.Dropped(c.unsent(), len(c.queue.frames))
+	for f := range c.queue.frames {
+		f.delivery.Dropped(c.unsent())
+	}
 }
 
 // unsent is why a frame could not be written.
@@ -109,7 +113,7 @@ func (c *session) write(ctx context.Context) {
 				return
 			}
 			if c.server.faults.silence.On() {
-				c.seen.Dropped(instrument.DropExpired, 1)
+				f.delivery.Dropped(instrument.DropExpired)
 				continue
 			}
 			if err := c.writeFrame(ctx, f); err != nil {
@@ -120,14 +124,14 @@ func (c *session) write(ctx context.Context) {
 	}
 }
 
-func (c *session) writeFrame(ctx context.Context, f *wire.Frame) error {
+func (c *session) writeFrame(ctx context.Context, f queued) error {
 	ctx, cancel := context.WithTimeout(ctx, c.server.cfg.WriteTimeout)
 	defer cancel()
 	if err := c.conn.Write(ctx, websocket.MessageText, f.Data); err != nil {
-		c.seen.Dropped(c.unsent(), 1)
+		f.delivery.Dropped(c.unsent())
 		return err
 	}
-	c.seen.Sent(c.server.observed.messageType(f.Type), len(f.Data))
+	f.delivery.Sent(c.server.observed.messageType(f.Type), len(f.Data))
 	return nil
 }
 
@@ -171,12 +175,13 @@ func (c *session) Name() string { return c.name }
 // another reads too slowly and is disconnected: it has to come back and start
 // afresh rather than miss messages without knowing.
 func (c *session) Deliver(f *wire.Frame) {
-	err := c.queue.put(f)
+	delivery := c.seen.Enqueue()
+	err := c.queue.put(queued{f, delivery})
 	switch {
 	case errors.Is(err, errQueueClosed):
-		c.seen.Dropped(instrument.DropClosed, 1)
+		delivery.Dropped(instrument.DropClosed)
 	case errors.Is(err, errQueueFull):
-		c.seen.Dropped(instrument.DropQueueFull, 1)
+		delivery.Dropped(instrument.DropQueueFull)
 		if c.slow.CompareAndSwap(false, true) {
 			// In the background, because closing waits for the peer.
 			c.closing.Go(func() {
