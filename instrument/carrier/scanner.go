@@ -151,6 +151,10 @@ func (s *scanner) ended() bool {
 
 // named tells whether the current member has that name.
 func (s *scanner) named(name string) bool {
+	plain := s.name[1 : len(s.name)-1]
+	if bytes.IndexByte(plain, '\\') < 0 {
+		return string(plain) == name
+	}
 	var space [16]byte
 	text, ok := unquote(space[:0:len(name)], s.name)
 	return ok && string(text) == name
