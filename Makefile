@@ -6,7 +6,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
 # Where there is code of our own. The modules under deploy/native otherwise only pin programs.
-MODULES := . instrument instrument/telemetry deploy/native/otelcol/lokireceiver
+MODULES := . deploy/native/otelcol/lokireceiver $(patsubst %/go.mod,%,$(shell git ls-files 'instrument/go.mod' 'instrument/*/go.mod'))
 
 SOCKSCOPE := .cache/sockscope
 
@@ -69,8 +69,10 @@ check-settings: $(SOCKSCOPE)
 	SOCKSCOPE_SECRETS=deploy/alertmanager/secrets/desk $$compose -f docker-compose.yml -f docker-compose.paging.yml config -q
 
 .PHONY: bench
-bench: ## what instrumentation costs, beside the bare instruments
-	cd instrument && go test -run '^$$' -bench . -benchmem ./...
+bench: ## what instrumentation costs, beside the bare instruments and transports, and beside others
+	@for module in $(filter instrument%,$(MODULES)); do \
+		(cd $$module && go test -run '^$$' -bench . -benchmem -benchtime 500ms -count 4 ./...); \
+	done | go run ./internal/benchtable
 
 .PHONY: $(SOCKSCOPE)
 $(SOCKSCOPE):
