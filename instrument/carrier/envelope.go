@@ -2,7 +2,6 @@ package carrier
 
 import (
 	"bytes"
-	"slices"
 	"strconv"
 	"time"
 )
@@ -36,15 +35,18 @@ type Envelope struct {
 	unread [2][]byte // the fields' values in what was parsed
 }
 
-// Append appends the envelope and the payload to dst and returns the result. It allocates once if dst lacks the room, which
-// a dst that is used again for the next message soon has.
+// Append appends the envelope and the payload to dst and returns the result. If dst is nil, the result is what it allocates.
+// A dst that is used again for the next message saves that.
 func (e *Envelope) Append(dst, payload []byte) []byte {
 	e.load()
 	published := e.Published.UnixMicro()
 	if published < 0 || published > maxPublished {
 		published = 0
 	}
-	dst = slices.Grow(dst, len(magic)+maxDigits+2+len(e.values[traceparent])+len(e.values[tracestate])+len("\n")+len(payload))
+	if dst == nil {
+		context := len(" ") + len(e.values[traceparent]) + len(" ") + len(e.values[tracestate])
+		dst = make([]byte, 0, len(magic)+maxDigits+context+len("\n")+len(payload))
+	}
 	dst = append(dst, magic...)
 	dst = strconv.AppendInt(dst, published, 10)
 	for _, value := range e.values {
