@@ -35,13 +35,13 @@ func TestEnds(t *testing.T) {
 			}
 		}
 	}
-	reads := func(_ *testing.T, c client) { _ = c.read() }
-	readsNothing := func(*testing.T, client) {}
-	leaves := func(_ *testing.T, c client) { c.leave() }
-	resets := func(t *testing.T, c client) { c.reset(t) }
+	reads := func(_ *testing.T, _ *server, c client) { _ = c.read() }
+	readsNothing := func(*testing.T, *server, client) {}
+	leaves := func(_ *testing.T, _ *server, c client) { c.leave() }
+	resets := func(t *testing.T, _ *server, c client) { c.reset(t) }
 	tests := map[string]struct {
 		server func(*server, *sse.Stream, *http.Request) error
-		client func(*testing.T, client)
+		client func(*testing.T, *server, client)
 		want   end
 	}{
 		"handler returns": {
@@ -86,12 +86,11 @@ func TestEnds(t *testing.T) {
 			reads, end{initiator: "local", reason: "shutdown"},
 		},
 		"we drain and cut": {
-			func(srv *server, s *sse.Stream, r *http.Request) error {
+			untilGone,
+			func(_ *testing.T, srv *server, _ client) {
 				srv.observer.SetDraining(true)
 				srv.CloseClientConnections()
-				return untilGone(srv, s, r)
-			},
-			readsNothing, end{initiator: "local", reason: "shutdown"},
+			}, end{initiator: "local", reason: "shutdown"},
 		},
 		"token expires": {
 			func(_ *server, s *sse.Stream, _ *http.Request) error {
@@ -142,7 +141,7 @@ func TestEnds(t *testing.T) {
 					}
 				})
 				c := connect(t, s, nil)
-				tt.client(t, c)
+				tt.client(t, s, c)
 				if err := <-done; err != nil {
 					t.Error(err)
 				}

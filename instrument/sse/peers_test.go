@@ -59,7 +59,7 @@ func serve(t *testing.T, p *http.Protocols, handle func(*server, http.ResponseWr
 	return s
 }
 
-func (s *server) start(t *testing.T, p *http.Protocols, handler http.HandlerFunc) {
+func (s *server) start(t testing.TB, p *http.Protocols, handler http.HandlerFunc) {
 	t.Helper()
 	s.Server = httptest.NewUnstartedServer(handler)
 	s.Config.Protocols = p
@@ -79,7 +79,7 @@ type client struct {
 }
 
 // connect asks for a stream and leaves it unread.
-func connect(t *testing.T, s *server, header http.Header) client {
+func connect(t testing.TB, s *server, header http.Header) client {
 	t.Helper()
 	var c client
 	transport := &http.Transport{
@@ -142,7 +142,7 @@ func counts(t *testing.T, o *instrument.Observer) map[string]float64 {
 		for _, m := range f.GetMetric() {
 			var labels []string
 			for _, l := range m.GetLabel() {
-				if l.GetName() != "namespace" {
+				if l.GetName() != "namespace" && l.GetName() != "transport" {
 					labels = append(labels, l.GetName()+"="+l.GetValue())
 				}
 			}

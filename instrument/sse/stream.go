@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -99,6 +100,9 @@ func (s *Stream) write(appendTo func([]byte) []byte) error {
 	s.frame = appendTo(s.frame[:0])
 	deadline := s.startWrite()
 	defer s.endWrite()
+	if s.closed.Load() { // by CloseFor, which may have cut off a write that had not begun
+		return ErrClosed
+	}
 	_, err := s.w.Write(s.frame)
 	if err == nil {
 		err = s.control.Flush()
@@ -124,13 +128,18 @@ func (s *Stream) startWrite() (deadline time.Time) {
 	return deadline
 }
 
-// endWrite lifts the deadline: over HTTP/2 it would end the stream by passing even while nothing is written. The deadline
-// of a stream that has been closed meanwhile stays.
+// endWrite lifts the deadline: over HTTP/2 it would end the stream by passing even while nothing is written.
 func (s *Stream) endWrite() {
-	if s.closed.Load() {
-		return
-	}
 	_ = s.control.SetWriteDeadline(time.Time{})
+	if s.closed.Load() {
+		s.startEnd()
+	}
+}
+
+// startEnd limits the time for what net/http has left to write when the handler returns: a peer that does not read must
+// not keep it from returning, whatever the application's limit is.
+func (s *Stream) startEnd() {
+	_ = s.control.SetWriteDeadline(time.Now().Add(cmp.Or(s.timeout, defaultWriteTimeout)))
 }
 
 // writeFailed ends the stream for what a failed write tells. HTTP/2 does not say that it was the deadline; the clock does.
@@ -187,8 +196,7 @@ func (s *Stream) CloseFor(reason instrument.CloseReason) {
 		return
 	}
 	defer s.writing.Unlock()
-	// The server has the end of the answer left to write, and must not wait for the peer to read it either.
-	s.startWrite()
+	s.startEnd()
 }
 
 // end closes the session for the first cause that was known, and says whether it was this one.
