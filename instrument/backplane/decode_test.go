@@ -1,0 +1,72 @@
+package backplane
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/sockscope/sockscope/instrument/carrier"
+)
+
+// FuzzDecode receives anything. What is accepted is what was received, less an envelope, and within the limit.
+func FuzzDecode(f *testing.F) {
+	for _, seed := range []string{
+		"", "plain", "sockscope/1 0\n", "sockscope/1 1767366245123456\nhello", "sockscope/2 0\nhello", "sockscope/1 0",
+		"sockscope/1 0 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 vendor=value\nhello", strings.Repeat("x", 65),
+	} {
+		f.Add(seed)
+	}
+	b := &Backplane{config: config{limit: 512}, echoes: newEchoes()}
+	f.Fuzz(func(t *testing.T, received string) {
+		m, err := b.decode(&redis.Message{Channel: "room", Payload: received})
+		if err != nil {
+			if len(received) <= 512 && !strings.HasPrefix(received, envelopes) {
+				t.Errorf("%q is refused: %v", received, err)
+			}
+			return
+		}
+		if len(received) > 512 || !strings.HasSuffix(received, string(m.Payload)) || m.Own || m.Channel != "room" {
+			t.Errorf("%q became %+v", received, m)
+		}
+		if enveloped := len(m.Payload) < len(received); enveloped != strings.HasPrefix(received, envelopes) {
+			t.Errorf("%q became %q", received, m.Payload)
+		}
+	})
+}
+
+// TestEnvelopes sees to it that what the carrier makes is recognised as an envelope.
+func TestEnvelopes(t *testing.T) {
+	if made := new(carrier.Envelope).Append(nil, nil); !bytes.HasPrefix(made, []byte(envelopes)) {
+		t.Errorf("an envelope is %q, which does not begin with %q", made, envelopes)
+	}
+}
+
+// TestEchoes expects more messages than can be expected.
+func TestEchoes(t *testing.T) {
+	e := newEchoes()
+	message := func(i int) []byte { return []byte{byte(i), byte(i >> 8)} }
+	for i := range maxEchoes + 10 {
+		e.expect("room", message(i))
+	}
+	if e.take("other room", message(100)) {
+		t.Error("a message on another channel is taken for the expected one")
+	}
+	for i := range maxEchoes + 10 {
+		if got, want := e.take("room", message(i)), i >= 10; got != want {
+			t.Fatalf("message %d of %d: taken %t, want %t", i, maxEchoes+10, got, want)
+		}
+	}
+	if e.take("room", message(100)) {
+		t.Error("a message is taken twice that was expected once")
+	}
+	e.expect("room", message(1))
+	e.expect("room", message(1))
+	if first, second, third := e.take("room", message(1)), e.take("room", message(1)), e.take("room", message(1)); !first || !second || third {
+		t.Errorf("of two the same, taken are %t, %t, %t", first, second, third)
+	}
+	if len(e.expected) != 0 {
+		t.Errorf("%d are left", len(e.expected))
+	}
+}

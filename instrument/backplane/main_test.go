@@ -1,0 +1,116 @@
+package backplane_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+)
+
+// deadline is when a test gives up; nothing in the tests waits for it to pass.
+const deadline = 20 * time.Second
+
+// shared is the server of the tests that do it no harm, of the example and of the benchmark.
+var shared *server
+
+func TestMain(m *testing.M) {
+	s, err := startServer()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	shared = s
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		shared.kill()
+		os.Exit(code)
+	}))
+}
+
+// A server is a redis-server on loopback.
+type server struct {
+	addr string
+	cmd  *exec.Cmd
+}
+
+func startServer() (*server, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s := &server{addr: l.Addr().String()}
+	if err := l.Close(); err != nil {
+		return nil, err
+	}
+	return s, s.start()
+}
+
+// ownServer starts a server for a test that harms it.
+func ownServer(t *testing.T) *server {
+	t.Helper()
+	s, err := startServer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.kill)
+	return s
+}
+
+func (s *server) start() error {
+	_, port, err := net.SplitHostPort(s.addr)
+	if err != nil {
+		return err
+	}
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		return fmt.Errorf("these tests need a Redis of their own: install redis-server, as by `apt-get install redis-server`"+
+			" or `brew install redis`: %w", err)
+	}
+	s.cmd = exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := s.cmd.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", path, err)
+	}
+	client := redis.NewClient(&redis.Options{Addr: s.addr, MaxRetries: -1})
+	defer client.Close()
+	for end := time.Now().Add(deadline); ; time.Sleep(5 * time.Millisecond) {
+		if err = client.Ping(context.Background()).Err(); err == nil {
+			return nil
+		}
+		if time.Now().After(end) {
+			s.kill()
+			return fmt.Errorf("%s on %s does not answer: %w", path, s.addr, err)
+		}
+	}
+}
+
+// kill ends the server at once, as a crash would, even while it is paused.
+func (s *server) kill() {
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait()
+}
+
+func (s *server) restart(t *testing.T) {
+	t.Helper()
+	if err := s.start(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// pause has the server hang: connections stay open and are even accepted, but nothing is answered.
+func (s *server) pause(t *testing.T) { s.signal(t, syscall.SIGSTOP) }
+
+func (s *server) resume(t *testing.T) { s.signal(t, syscall.SIGCONT) }
+
+func (s *server) signal(t *testing.T, sig syscall.Signal) {
+	t.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		t.Fatal(err)
+	}
+}

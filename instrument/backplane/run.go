@@ -1,0 +1,205 @@
+package backplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/sockscope/sockscope/instrument"
+)
+
+// ErrRunning is what Run fails with while it is running already.
+var ErrRunning = errors.New("run is running already")
+
+// The pauses between attempts to connect, halved at random so that the nodes of a service don't come back all at once.
+const (
+	shortestPause = 50 * time.Millisecond
+	longestPause  = 2 * time.Second
+)
+
+// Run receives the messages of all channels that are or will be subscribed to, and calls handle for one after the other
+// in the order of their arrival, in the goroutine of its caller, until ctx ends. Then it returns nil; messages that are
+// still waiting are dropped and counted. Two goroutines receive and ping meanwhile and have ended when Run returns,
+// which a Redis that does not answer can delay by the DialTimeout and ReadTimeout of the client's options. Run returns
+// an error only if it is running already or the client has been closed.
+func (b *Backplane) Run(ctx context.Context, handle func(context.Context, Message)) error {
+	if !b.running.CompareAndSwap(false, true) {
+		return fmt.Errorf("backplane: %w", ErrRunning)
+	}
+	defer b.running.Store(false)
+	ctx, cancel := context.WithCancel(ctx)
+	queue, done := make(chan Message, b.queueLength), make(chan error, 1)
+	var receiving sync.WaitGroup
+	receiving.Go(func() { done <- b.receive(ctx, queue) })
+	defer func() { // also when the handler panics
+		cancel()
+		receiving.Wait()
+		for range len(queue) {
+			b.observed.Received(instrument.BackplaneDropped)
+		}
+	}()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case gap := <-b.restored:
+			b.onRestored(gap)
+		case m := <-queue:
+			handle(ctx, m)
+		}
+	}
+}
+
+// Ready waits until Run is connected and Redis has confirmed all channels, as a service may before it takes clients, or
+// in its readiness probe. The error tells that ctx has ended before, and why Redis cannot be reached if that is known.
+func (b *Backplane) Ready(ctx context.Context) error {
+	b.mu.Lock()
+	ready := b.ready
+	b.mu.Unlock()
+	select {
+	case <-ready:
+		return nil
+	case <-ctx.Done():
+	}
+	if reason := b.down.Load(); reason != nil {
+		return fmt.Errorf("backplane: not ready: %w: %w: %w", context.Cause(ctx), ErrDown, *reason)
+	}
+	return fmt.Errorf("backplane: not ready: %w", context.Cause(ctx))
+}
+
+// receive keeps a connection, one after the other, until ctx ends.
+func (b *Backplane) receive(ctx context.Context, queue chan<- Message) error {
+	b.observed.SetUp(false)
+	defer b.observed.SetUp(false)
+	defer b.down.Store(nil)
+	var proven time.Time // until when nothing has been missed
+	for pause := shortestPause; ; pause = min(2*pause, longestPause) {
+		c := b.connect(ctx, proven)
+		err := b.serve(c, queue)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, redis.ErrClosed):
+			return fmt.Errorf("backplane: the client has been closed: end Run by its context first: %w", err)
+		}
+		b.observed.SetUp(false)
+		b.observed.Error(ctx, fmt.Errorf("backplane: %w", err))
+		if c.up {
+			pause, proven = shortestPause, c.proven
+		}
+		if !c.up || errors.Is(err, errUnanswered) { // else the first attempt to reconnect will show
+			b.down.Store(&err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause/2 + rand.N(pause/2)):
+		}
+	}
+}
+
+// connect begins a connection. If Redis cannot be reached, it has ended already.
+func (b *Backplane) connect(ctx context.Context, missedSince time.Time) *connection {
+	c := newConnection(ctx, b.client.Subscribe(ctx), missedSince)
+	c.send(ping) // before the channels are locked, because it dials
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if channels := slices.Collect(maps.Keys(b.channels)); len(channels) > 0 {
+		c.subscribed = c.send(subscribe, channels...)
+	}
+	b.conn = c
+	return c
+}
+
+// serve receives until the connection ends, and returns why it has.
+func (b *Backplane) serve(c *connection, queue chan<- Message) error {
+	var watching sync.WaitGroup
+	watching.Go(func() { b.watch(c) })
+	c.read(func(r *redis.Message) { b.enqueue(c.ctx, r, queue) })
+	watching.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.conn = nil
+	if c.up {
+		b.ready = make(chan struct{})
+	}
+	return c.reason
+}
+
+// watch pings until the connection ends, and closes it. The first answer to come means that all channels have been
+// subscribed to, because Redis answers in order.
+func (b *Backplane) watch(c *connection) {
+	defer c.pubsub.Close()
+	for {
+		sent := time.Now()
+		timeout, cancel := context.WithTimeoutCause(c.ctx, b.pingTimeout, errUnanswered)
+		err := c.send(ping).wait(timeout)
+		cancel()
+		if err == nil {
+			err = c.subscribed.wait(c.ctx) // answered by now
+		}
+		if err != nil {
+			c.end(err)
+			return
+		}
+		b.connected(c, sent)
+		select {
+		case <-c.ended:
+			return
+		case <-c.ctx.Done():
+			c.end(c.ctx.Err())
+			return
+		case <-b.check:
+		case <-time.After(b.pingInterval):
+		}
+	}
+}
+
+// connected notes that a ping sent at that time has been answered.
+func (b *Backplane) connected(c *connection, sent time.Time) {
+	b.down.Store(nil)
+	b.observed.SetUp(true)
+	c.proven = sent
+	if c.up {
+		return
+	}
+	c.up = true
+	if !c.missedSince.IsZero() {
+		b.tell(Gap{From: c.missedSince, To: time.Now()})
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.ready)
+}
+
+// tell leaves the gap for Run to tell, together with one that it has not come to tell yet.
+func (b *Backplane) tell(gap Gap) {
+	select {
+	case untold := <-b.restored:
+		gap.From = untold.From
+	default:
+	}
+	b.restored <- gap
+}
+
+// enqueue leaves a message for Run to handle.
+func (b *Backplane) enqueue(ctx context.Context, r *redis.Message, queue chan<- Message) {
+	m, err := b.decode(r)
+	if err != nil {
+		b.observed.Received(instrument.BackplaneError)
+		b.observed.Error(ctx, fmt.Errorf("backplane: message on %q: %w", r.Channel, err))
+		return
+	}
+	select {
+	case queue <- m:
+	default:
+		b.observed.Received(instrument.BackplaneDropped)
+	}
+}
