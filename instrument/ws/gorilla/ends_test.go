@@ -1,0 +1,350 @@
+package gorilla_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/gorilla/websocket"
+
+	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/ws/gorilla"
+)
+
+type end struct {
+	initiator, reason string
+	code              int
+	errors, pings     map[string]float64
+}
+
+type endTest struct {
+	server func(*instrument.Observer, *gorilla.Conn)
+	client func(t *testing.T, c *websocket.Conn, serverDone <-chan struct{})
+	want   end
+}
+
+func readUntilEnd(_ *instrument.Observer, c *gorilla.Conn) {
+	defer c.Close()
+	_ = readToEnd(c)
+}
+
+func peerReads(_ *testing.T, c *websocket.Conn, _ <-chan struct{}) { _ = readToEnd(c) }
+
+func peerIsSilent(_ *testing.T, _ *websocket.Conn, done <-chan struct{}) { <-done }
+
+func peerCloses(code int) func(*testing.T, *websocket.Conn, <-chan struct{}) {
+	return func(t *testing.T, c *websocket.Conn, _ <-chan struct{}) {
+		if err := closeFrame(c, code); err != nil {
+			t.Errorf("close by the peer: %v", err)
+		}
+		if err := readToEnd(c); !websocket.IsCloseError(err, code) {
+			t.Errorf("the peer's close frame was answered by %v", err)
+		}
+	}
+}
+
+func peerSends(frame ...byte) func(*testing.T, *websocket.Conn, <-chan struct{}) {
+	return func(t *testing.T, c *websocket.Conn, _ <-chan struct{}) {
+		if _, err := c.NetConn().Write(frame); err != nil {
+			t.Error(err)
+		}
+		_ = readToEnd(c)
+	}
+}
+
+// weClose writes the close frame, waits for the answer and closes.
+func weClose(code int) func(*instrument.Observer, *gorilla.Conn) {
+	return func(_ *instrument.Observer, c *gorilla.Conn) {
+		defer c.Close()
+		_ = c.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""))
+		_ = readToEnd(c)
+	}
+}
+
+// TestEnds has connections end in every way, between real peers, and compares everything that was counted.
+func TestEnds(t *testing.T) {
+	tests := map[string]endTest{}
+	for code, reason := range map[int]string{
+		1000: "normal", 1001: "going_away", 1002: "protocol_error", 1003: "protocol_error", 1007: "protocol_error", 1008: "policy",
+		1009: "message_too_big", 1010: "protocol_error", 1011: "internal", 1012: "restart", 1013: "try_again_later", 4711: "other",
+		1005: "normal",
+	} {
+		tests[fmt.Sprint("peer closes, ", code)] = endTest{readUntilEnd, peerCloses(code), end{initiator: "remote", reason: reason, code: code}}
+		tests[fmt.Sprint("we close, ", code)] = endTest{weClose(code), peerReads, end{initiator: "local", reason: reason, code: code}}
+	}
+	for _, more := range []map[string]endTest{localEnds(), networkEnds(), protocolEnds(), pingEnds()} {
+		for name, tt := range more {
+			tests[name] = tt
+		}
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tt.run(t)
+		})
+	}
+}
+
+func (tt endTest) run(t *testing.T) {
+	done := make(chan struct{})
+	s := serve(t, func(o *instrument.Observer, c *gorilla.Conn) {
+		defer close(done)
+		tt.server(o, c)
+	})
+	c := dial(t, s.URL)
+	var peer sync.WaitGroup
+	peer.Go(func() { tt.client(t, c, done) })
+	<-done
+	_ = c.NetConn().SetReadDeadline(time.Now().Add(deadline))
+	peer.Wait()
+
+	want := map[string]float64{
+		"connections_total{status=connected}":                                                     1,
+		"handshake_duration_seconds{status=connected}":                                            1,
+		"connection_duration_seconds{reason=" + tt.want.reason + "}":                              1,
+		"disconnections_total{initiator=" + tt.want.initiator + ",reason=" + tt.want.reason + "}": 1,
+	}
+	for kind, n := range tt.want.errors {
+		want["errors_total{kind="+kind+"}"] = n
+	}
+	for result, n := range tt.want.pings {
+		want["pings_total{result="+result+"}"] = n
+	}
+	if n := tt.want.pings["pong"]; n > 0 {
+		want["ping_rtt_seconds{}"] = n
+	}
+	eventually(t, want, func() map[string]float64 { return counts(t, s.observer) })
+	closed := s.records.find(t, "connection closed")
+	type cause struct{ Initiator, Reason, Code any }
+	if diff := cmp.Diff(cause{tt.want.initiator, tt.want.reason, float64(tt.want.code)},
+		cause{closed["initiator"], closed["reason"], closed["code"]}); diff != "" {
+		t.Errorf("record `connection closed`, -want +got:\n%s", diff)
+	}
+	if opened := s.records.find(t, "connection opened"); opened["session_id"] != closed["session_id"] {
+		t.Errorf("sessions differ: %v and %v", opened, closed)
+	}
+}
+
+func localEnds() map[string]endTest {
+	return map[string]endTest{
+		"we close without waiting": {
+			func(_ *instrument.Observer, c *gorilla.Conn) {
+				_ = closeFrame(c, 1001)
+				_ = c.Close()
+			}, peerReads, end{initiator: "local", reason: "going_away", code: 1001},
+		},
+		"we close by a writer": {
+			func(o *instrument.Observer, c *gorilla.Conn) {
+				if w, err := c.NextWriter(websocket.CloseMessage); err == nil {
+					_, _ = w.Write(websocket.FormatCloseMessage(1012, ""))
+					_ = w.Close()
+				}
+				readUntilEnd(o, c)
+			}, peerReads, end{initiator: "local", reason: "restart", code: 1012},
+		},
+		"we cut while we read": {
+			func(_ *instrument.Observer, c *gorilla.Conn) {
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					_ = readToEnd(c)
+				}()
+				_ = c.Close()
+				<-done
+			}, peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
+		},
+		"we cut while draining": {
+			func(o *instrument.Observer, c *gorilla.Conn) {
+				o.SetDraining(true)
+				_ = c.Close()
+				o.SetDraining(false)
+			}, peerReads, end{initiator: "local", reason: "shutdown", code: 1006},
+		},
+		"we drain": {
+			func(_ *instrument.Observer, c *gorilla.Conn) {
+				_ = c.CloseFor(instrument.ReasonShutdown, 1001, "")
+			}, peerReads, end{initiator: "local", reason: "shutdown", code: 1001},
+		},
+		"we close for a slow consumer": {
+			func(_ *instrument.Observer, c *gorilla.Conn) {
+				_ = c.CloseFor(instrument.ReasonSlowConsumer, 1008, "too slow")
+			}, peerReads, end{initiator: "local", reason: "slow_consumer", code: 1008},
+		},
+		"closed behind our back": {
+			func(o *instrument.Observer, c *gorilla.Conn) {
+				_ = c.Unwrap().Close()
+				readUntilEnd(o, c)
+			}, peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
+		},
+		"nothing received in time": {
+			func(o *instrument.Observer, c *gorilla.Conn) {
+				_ = c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+				readUntilEnd(o, c)
+			}, peerReads, end{initiator: "local", reason: "idle_timeout", code: 1006},
+		},
+		"handler fails": {
+			func(o *instrument.Observer, c *gorilla.Conn) {
+				c.SetPingHandler(func(string) error { return errors.New("enough of it") })
+				readUntilEnd(o, c)
+			}, peerSends(0x89, 0x80, 0, 0, 0, 0), end{initiator: "local", reason: "abnormal", code: 1006},
+		},
+		"handler panics": {
+			func(_ *instrument.Observer, c *gorilla.Conn) {
+				defer c.Close()
+				panic("mistake")
+			},
+			func(t *testing.T, c *websocket.Conn, _ <-chan struct{}) {
+				if err := readToEnd(c); !websocket.IsCloseError(err, 1011) {
+					t.Errorf("the peer got %v, want close code 1011", err)
+				}
+			},
+			end{initiator: "local", reason: "internal", code: 1011, errors: map[string]float64{"panic": 1}},
+		},
+		"handler aborts": {
+			func(_ *instrument.Observer, c *gorilla.Conn) {
+				defer c.Close()
+				panic(http.ErrAbortHandler)
+			}, peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
+		},
+	}
+}
+
+func networkEnds() map[string]endTest {
+	broken := end{initiator: "network", reason: "abnormal", code: 1006, errors: map[string]float64{"read": 1}}
+	unwritable := end{initiator: "network", reason: "write_error", code: 1006, errors: map[string]float64{"write": 1}}
+	return map[string]endTest{
+		"peer vanishes": {
+			readUntilEnd, func(_ *testing.T, c *websocket.Conn, _ <-chan struct{}) { _ = c.Close() }, broken,
+		},
+		"peer resets": {
+			readUntilEnd, func(t *testing.T, c *websocket.Conn, _ <-chan struct{}) { reset(t, c) }, broken,
+		},
+		"peer vanishes within a message": {
+			func(_ *instrument.Observer, c *gorilla.Conn) {
+				defer c.Close()
+				var v any
+				_ = c.ReadJSON(&v)
+			},
+			func(t *testing.T, c *websocket.Conn, _ <-chan struct{}) {
+				_, _ = c.NetConn().Write([]byte{0x81, 0x85, 0, 0, 0, 0, '{'})
+				_ = c.Close()
+			}, broken,
+		},
+		"write error": {
+			func(_ *instrument.Observer, c *gorilla.Conn) {
+				defer c.Close()
+				for c.WriteMessage(websocket.TextMessage, []byte("hello")) == nil {
+					time.Sleep(5 * time.Millisecond)
+				}
+				_ = c.WriteMessage(websocket.TextMessage, []byte("again"))
+			},
+			func(t *testing.T, c *websocket.Conn, _ <-chan struct{}) { reset(t, c) }, unwritable,
+		},
+		"write timeout": {
+			func(_ *instrument.Observer, c *gorilla.Conn) {
+				defer c.Close()
+				_ = c.SetWriteDeadline(time.Now().Add(time.Second)) // time enough to fill the buffers first
+				for payload := make([]byte, 1<<20); c.WriteMessage(websocket.BinaryMessage, payload) == nil; {
+				}
+			}, peerIsSilent, unwritable,
+		},
+		"write timeout of a writer": {
+			func(_ *instrument.Observer, c *gorilla.Conn) {
+				defer c.Close()
+				_ = c.SetWriteDeadline(time.Now().Add(time.Second))
+				w, err := c.NextWriter(websocket.BinaryMessage)
+				for payload := make([]byte, 1<<20); err == nil; {
+					_, err = w.Write(payload)
+				}
+				_ = w.Close()
+			}, peerIsSilent, unwritable,
+		},
+		"write after the end": {
+			func(o *instrument.Observer, c *gorilla.Conn) {
+				readUntilEnd(o, c)
+				_ = c.WriteMessage(websocket.TextMessage, []byte("late"))
+			}, func(t *testing.T, c *websocket.Conn, _ <-chan struct{}) { reset(t, c) }, broken,
+		},
+	}
+}
+
+func protocolEnds() map[string]endTest {
+	violation := end{initiator: "local", reason: "protocol_error", code: 1002, errors: map[string]float64{"read": 1}}
+	return map[string]endTest{
+		"message too big": {
+			func(o *instrument.Observer, c *gorilla.Conn) {
+				c.SetReadLimit(100)
+				readUntilEnd(o, c)
+			},
+			func(_ *testing.T, c *websocket.Conn, _ <-chan struct{}) {
+				_ = c.WriteMessage(websocket.BinaryMessage, make([]byte, 101))
+				_ = readToEnd(c)
+			},
+			end{initiator: "local", reason: "message_too_big", code: 1009, errors: map[string]float64{"read": 1}},
+		},
+		"reserved bits":    {readUntilEnd, peerSends(0xF1, 0x80, 0, 0, 0, 0), violation},
+		"not masked":       {readUntilEnd, peerSends(0x81, 0x01, 'x'), violation},
+		"unknown opcode":   {readUntilEnd, peerSends(0x83, 0x80, 0, 0, 0, 0), violation},
+		"endless ping":     {readUntilEnd, peerSends(0x09, 0x80, 0, 0, 0, 0), violation},
+		"bad close code":   {readUntilEnd, peerSends(0x88, 0x82, 0, 0, 0, 0, 0, 7), violation},
+		"odd continuation": {readUntilEnd, peerSends(0x80, 0x80, 0, 0, 0, 0), violation},
+	}
+}
+
+func pingEnds() map[string]endTest {
+	ping := func(c *gorilla.Conn) { _ = c.WriteMessage(websocket.PingMessage, nil) }
+	return map[string]endTest{
+		"pings answered": {
+			func(o *instrument.Observer, c *gorilla.Conn) {
+				pongs := 0
+				c.SetPongHandler(func(string) error {
+					if pongs++; pongs < 3 {
+						return c.WriteControl(websocket.PingMessage, []byte("again"), time.Now().Add(deadline))
+					}
+					return closeFrame(c, 1000)
+				})
+				ping(c)
+				readUntilEnd(o, c)
+			}, peerReads, end{initiator: "local", reason: "normal", code: 1000, pings: map[string]float64{"pong": 3}},
+		},
+		"ping timeout": {
+			func(o *instrument.Observer, c *gorilla.Conn) {
+				ping(c)
+				_ = c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+				readUntilEnd(o, c)
+			}, peerIsSilent,
+			end{
+				initiator: "network", reason: "ping_timeout", code: 1006,
+				errors: map[string]float64{"timeout": 1}, pings: map[string]float64{"timeout": 1},
+			},
+		},
+		"ping after a close frame": {
+			func(o *instrument.Observer, c *gorilla.Conn) {
+				_ = closeFrame(c, 1000)
+				ping(c)
+				readUntilEnd(o, c)
+			}, peerReads, end{initiator: "local", reason: "normal", code: 1000, pings: map[string]float64{"error": 1}},
+		},
+		"unanswered ping, but the peer closes": {
+			func(o *instrument.Observer, c *gorilla.Conn) {
+				ping(c)
+				readUntilEnd(o, c)
+			},
+			func(t *testing.T, c *websocket.Conn, _ <-chan struct{}) {
+				c.SetPingHandler(func(string) error { return nil })
+				peerCloses(1000)(t, c, nil)
+			}, end{initiator: "remote", reason: "normal", code: 1000},
+		},
+		"pong that nobody asked for": {
+			func(o *instrument.Observer, c *gorilla.Conn) { readUntilEnd(o, c) },
+			func(t *testing.T, c *websocket.Conn, _ <-chan struct{}) {
+				_ = c.WriteControl(websocket.PongMessage, nil, time.Now().Add(deadline))
+				peerCloses(1000)(t, c, nil)
+			}, end{initiator: "remote", reason: "normal", code: 1000},
+		},
+	}
+}

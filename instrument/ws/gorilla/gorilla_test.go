@@ -1,0 +1,164 @@
+package gorilla_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/ws/gorilla"
+)
+
+// TestCountMessages reads and writes in every way that the transport offers.
+func TestCountMessages(t *testing.T) {
+	type greeting struct{ Name string }
+	s := serve(t, func(o *instrument.Observer, c *gorilla.Conn) {
+		defer c.Close()
+		text, binary, join := o.MessageType("text"), o.MessageType("binary"), o.MessageType("join")
+		c.CountMessages(func(kind int, payload []byte) instrument.MessageType {
+			switch {
+			case bytes.HasPrefix(payload, []byte("{")):
+				return join
+			case kind == websocket.TextMessage:
+				return text
+			default:
+				return binary
+			}
+		})
+		if _, p, err := c.ReadMessage(); err != nil || string(p) != "hello" {
+			t.Errorf("read %q, %v", p, err)
+		}
+		var g greeting
+		if err := c.ReadJSON(&g); err != nil || g.Name != "anna" {
+			t.Errorf("read %v, %v", g, err)
+		}
+		if _, r, err := c.NextReader(); err != nil {
+			t.Error(err)
+		} else if p, err := io.ReadAll(r); err != nil || len(p) != 5000 {
+			t.Errorf("read %d bytes, %v", len(p), err)
+		}
+		if _, _, err := c.NextReader(); err != nil { // and leave it unread
+			t.Error(err)
+		}
+		prepared, err := websocket.NewPreparedMessage(websocket.TextMessage, []byte("to all"))
+		if err != nil {
+			t.Error(err)
+		}
+		for _, err := range []error{
+			c.WriteMessage(websocket.TextMessage, []byte("welcome")), c.WriteJSON(g), c.WritePreparedMessage(prepared),
+		} {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		w, err := c.NextWriter(websocket.BinaryMessage)
+		if err != nil {
+			t.Error(err)
+		}
+		for range 3 {
+			if _, err := w.Write(make([]byte, 2000)); err != nil {
+				t.Error(err)
+			}
+		}
+		if _, err := c.NextWriter(websocket.TextMessage); err != nil { // closes the other, and is closed by the next
+			t.Error(err)
+		}
+		if err := c.WriteMessage(websocket.TextMessage, nil); err != nil {
+			t.Error(err)
+		}
+		_ = readToEnd(c)
+	})
+	c := dial(t, s.URL)
+	for _, err := range []error{
+		c.WriteMessage(websocket.TextMessage, []byte("hello")),
+		c.WriteJSON(greeting{"anna"}),
+		c.WriteMessage(websocket.BinaryMessage, make([]byte, 5000)),
+		c.WriteMessage(websocket.TextMessage, []byte("unread")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []int{7, 16, 6, 6000, 0, 0} {
+		if _, p, err := c.ReadMessage(); err != nil || len(p) != want {
+			t.Errorf("read %d bytes, %v, want %d", len(p), err, want)
+		}
+	}
+	peerCloses(1000)(t, c, nil)
+	eventually(t, map[string]float64{
+		"connections_total{status=connected}":                  1,
+		"handshake_duration_seconds{status=connected}":         1,
+		"connection_duration_seconds{reason=normal}":           1,
+		"disconnections_total{initiator=remote,reason=normal}": 1,
+		"messages_total{direction=receive,type=text}":          2,
+		"messages_total{direction=receive,type=join}":          1,
+		"messages_total{direction=receive,type=binary}":        1,
+		"messages_total{direction=transmit,type=text}":         4,
+		"messages_total{direction=transmit,type=join}":         1,
+		"messages_total{direction=transmit,type=binary}":       1,
+		"message_size_bytes{direction=receive}":                4,
+		"message_size_bytes{direction=transmit}":               6,
+	}, func() map[string]float64 { return counts(t, s.observer) })
+	closed := s.records.find(t, "connection closed")
+	if closed["received_bytes"] != float64(5+16+5000) || closed["sent_bytes"] != float64(7+16+6+6000) {
+		t.Errorf("bytes in record: %v received, %v sent", closed["received_bytes"], closed["sent_bytes"])
+	}
+}
+
+// TestUnobserved uses the adapter without an observer, which leaves plain gorilla/websocket.
+func TestUnobserved(t *testing.T) {
+	s := newServer(t, func(_ *server, w http.ResponseWriter, r *http.Request) {
+		c, err := gorilla.Upgrade(nil, new(websocket.Upgrader), w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		c.CountMessages(nil)
+		_ = c.WriteControl(websocket.PingMessage, nil, time.Now().Add(deadline))
+		readUntilEnd(nil, c)
+	})
+	peerCloses(1000)(t, dial(t, s.URL), nil)
+}
+
+// echo is what an application does with the transport's connection, or with the adapter's.
+type echo interface {
+	ReadMessage() (int, []byte, error)
+	WriteMessage(int, []byte) error
+	Close() error
+}
+
+func echoes(c echo) {
+	defer c.Close()
+	for {
+		kind, p, err := c.ReadMessage()
+		if err != nil || c.WriteMessage(kind, p) != nil {
+			return
+		}
+	}
+}
+
+// echoServer upgrades with the transport alone if there is no observer.
+func echoServer(t testing.TB, o *instrument.Observer) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if o == nil {
+			c, err := new(websocket.Upgrader).Upgrade(w, r, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			echoes(c)
+			return
+		}
+		c, err := gorilla.Upgrade(o, new(websocket.Upgrader), w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		c.CountMessages(nil)
+		echoes(c)
+	}
+}

@@ -1,0 +1,107 @@
+package gorilla
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+
+	"github.com/sockscope/sockscope/instrument"
+)
+
+// ReadMessage reads a message, see websocket.Conn.ReadMessage. When it fails the connection has ended, and the error
+// tells how.
+func (c *Conn) ReadMessage() (kind int, p []byte, err error) {
+	c.reading.end()
+	kind, p, err = c.transport.ReadMessage()
+	switch {
+	case err != nil:
+		c.readFailed(err)
+	case c.counting:
+		c.session.Received(c.typeOf(kind, p), len(p))
+	}
+	return kind, p, err
+}
+
+// NextReader returns a reader of the next message, see websocket.Conn.NextReader. The message is counted when it has
+// been read to its end. When NextReader or the reader fails the connection has ended.
+func (c *Conn) NextReader() (kind int, r io.Reader, err error) {
+	m, err := c.nextReader()
+	if err != nil {
+		return -1, nil, err
+	}
+	return m.kind, m, nil
+}
+
+func (c *Conn) nextReader() (*messageReader, error) {
+	c.reading.end()
+	kind, r, err := c.transport.NextReader()
+	if err != nil {
+		c.readFailed(err)
+		return nil, err
+	}
+	c.reading = &messageReader{c: c, r: r, kind: kind}
+	return c.reading, nil
+}
+
+// ReadJSON reads a message and decodes it into v, see websocket.Conn.ReadJSON.
+func (c *Conn) ReadJSON(v any) error {
+	m, err := c.nextReader()
+	if err != nil {
+		return err
+	}
+	err = json.NewDecoder(m).Decode(v)
+	m.end() // the decoder stops where the value does
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF // an empty message, as in the transport
+	}
+	return err
+}
+
+// messageReader reads one message and counts it.
+type messageReader struct {
+	c     *Conn
+	r     io.Reader
+	kind  int
+	typ   instrument.MessageType
+	size  int
+	begun bool // typ is known
+	ended bool // counted or failed
+}
+
+func (m *messageReader) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	if !m.ended {
+		m.read(p[:n])
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, io.EOF):
+		m.end()
+	default:
+		m.ended = true
+		m.c.readFailed(err)
+	}
+	return n, err
+}
+
+func (m *messageReader) read(p []byte) {
+	m.size += len(p)
+	if m.c.counting && !m.begun && len(p) > 0 {
+		m.begun, m.typ = true, m.c.typeOf(m.kind, p)
+	}
+}
+
+// end counts the message, unless it has been.
+func (m *messageReader) end() {
+	if m == nil || m.ended {
+		return
+	}
+	m.ended = true
+	if !m.c.counting {
+		return
+	}
+	if !m.begun {
+		m.typ = m.c.typeOf(m.kind, nil)
+	}
+	m.c.session.Received(m.typ, m.size)
+}

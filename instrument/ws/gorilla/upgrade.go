@@ -1,0 +1,69 @@
+package gorilla
+
+import (
+	"net"
+	"net/http"
+
+	"github.com/gorilla/websocket"
+	"go.opentelemetry.io/otel/propagation"
+
+	"github.com/sockscope/sockscope/instrument"
+)
+
+// Upgrade upgrades the request as upgrader.Upgrade does, with the same answer to a request that it refuses, and observes
+// the handshake: a refused one is counted with its status and logged, a successful one becomes an open connection, which
+// counts until the returned Conn has ended. The upgrader is not changed, and its Error is called as ever. A nil Observer
+// leaves the connection unobserved.
+//
+// If r's context carries a handshake that the application has begun with Observer.Handshake, in order to authenticate
+// the peer within it, Upgrade carries on with that one.
+func Upgrade(
+	o *instrument.Observer, upgrader *websocket.Upgrader, w http.ResponseWriter, r *http.Request, responseHeader http.Header,
+) (*Conn, error) {
+	h := instrument.HandshakeFromContext(r.Context())
+	if h == nil {
+		_, h = o.Handshake(r.Context(), propagation.HeaderCarrier(r.Header), hostname(r.Host))
+	}
+	answered := 0
+	observed := *upgrader
+	observed.Error = func(w http.ResponseWriter, r *http.Request, status int, reason error) {
+		answered = status
+		refuse(upgrader, w, r, status, reason)
+	}
+	ws, err := observed.Upgrade(w, r, responseHeader)
+	if err != nil {
+		h.Refused(refusal(answered, err), answered, err)
+		return nil, err
+	}
+	return newConn(ws, o, h.Opened(http.StatusSwitchingProtocols)), nil
+}
+
+// refuse answers as the upgrader would have answered itself.
+func refuse(upgrader *websocket.Upgrader, w http.ResponseWriter, r *http.Request, status int, reason error) {
+	if upgrader.Error != nil {
+		upgrader.Error(w, r, status, reason)
+		return
+	}
+	w.Header().Set("Sec-Websocket-Version", "13")
+	http.Error(w, http.StatusText(status), status)
+}
+
+// refusal classifies a handshake by the status that it was refused with, 0 if the connection was closed without an
+// answer.
+func refusal(status int, err error) instrument.Status {
+	switch {
+	case status == http.StatusForbidden: // the origin
+		return instrument.StatusForbidden
+	case status >= http.StatusInternalServerError, status == 0 && isNetworkError(err):
+		return instrument.StatusError
+	default:
+		return instrument.StatusBadHandshake
+	}
+}
+
+func hostname(hostport string) string {
+	if host, _, err := net.SplitHostPort(hostport); err == nil {
+		return host
+	}
+	return hostport
+}
