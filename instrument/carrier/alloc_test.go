@@ -14,13 +14,15 @@ import (
 
 // A message of usual size in each format: a JSON object without and with trace context, a call with it.
 const (
-	plainChat = `{"type":"message","timestamp":"2026-01-02T15:04:05Z","messageId":"6f1c2a80-5d1e-4b6c-9a43-0f2f6a1b7c55",` +
+	plainChat = `{"type":"message","timestamp":"2026-01-02T15:04:05Z",` +
+		`"messageId":"6f1c2a80-5d1e-4b6c-9a43-0f2f6a1b7c55",` +
 		`"payload":{"room":"lobby","text":"She said \"hi\" to everyone in the room."}}`
 	tracedChat = `{"traceparent":"` + parent + `","tracestate":"` + state + `","type":"message",` +
 		`"timestamp":"2026-01-02T15:04:05Z","messageId":"6f1c2a80-5d1e-4b6c-9a43-0f2f6a1b7c55",` +
 		`"payload":{"room":"lobby","text":"She said \"hi\" to everyone in the room."}}`
-	tracedCall = `{"jsonrpc":"2.0","id":7,"method":"message","params":{"_meta":{"traceparent":"` + parent + `","tracestate":"` + state +
-		`"},"room":"lobby","text":"She said \"hi\" to everyone in the room."}}`
+	tracedCall = `{"jsonrpc":"2.0","id":7,"method":"message",` +
+		`"params":{"_meta":{"traceparent":"` + parent + `","tracestate":"` + state + `"},` +
+		`"room":"lobby","text":"She said \"hi\" to everyone in the room."}}`
 )
 
 // TestAllocations holds each step to what its documentation says it allocates.
@@ -57,7 +59,8 @@ func TestAllocations(t *testing.T) {
 		"Envelope, not asked": {0, func() { envelope.Parse(posted) }},
 		"Envelope, none":      {0, func() { envelope.Parse(with); envelope.Get("traceparent") }},
 		"Envelope, present":   {2, func() { envelope.Parse(posted); get(&envelope) }},
-		"Envelope, appended":  {1, func() { envelope = carrier.Envelope{Published: published}; set(&envelope); envelope.Append(nil, with) }},
+		"Envelope, appended": {1,
+			func() { envelope = carrier.Envelope{Published: published}; set(&envelope); envelope.Append(nil, with) }},
 		"Envelope, with a buffer": {0, func() {
 			envelope = carrier.Envelope{Published: published}
 			set(&envelope)

@@ -2,16 +2,16 @@
 //
 // There is one type for each format, and each is a [propagation.TextMapCarrier] in both directions:
 //
-//   - [JSON] has traceparent and tracestate beside the other fields of a JSON object. A CloudEvent in the JSON format is
-//     one as well.
+//   - [JSON] has traceparent and tracestate beside the other fields of a JSON object. A CloudEvent in the JSON format
+//     is one as well.
 //   - [JSONRPC] has them in params._meta of a JSON-RPC 2.0 call, as the Model Context Protocol does.
-//   - [Envelope] is put around a payload of any kind, for Redis Pub/Sub and the like. It also tells when the payload was
-//     published.
+//   - [Envelope] is put around a payload of any kind, for Redis Pub/Sub and the like. It also tells when the payload
+//     was published.
 //
 // # Receiving
 //
-// A carrier costs nothing until it is asked: whether a message is sampled is decided first, and only then is the message
-// searched for the context of its sender. One carrier serves a connection's read loop for all of its messages:
+// A carrier costs nothing until it is asked: whether a message is sampled is decided first, and only then is the
+// message searched for the context of its sender. One carrier serves a connection's read loop for all of its messages:
 //
 //	var envelope carrier.JSON
 //	for {
@@ -35,12 +35,14 @@
 //
 // # What a peer can do
 //
-// Nothing that it sends is trusted, built or kept. A search takes no more than the first 64 KiB of a message, follows no
-// nesting, and allocates no more than the two values. A traceparent must have no space, a tracestate may, and otherwise
-// both consist of printable ASCII, at most 512 bytes of it, which is what the W3C recommendation asks a tracestate to
-// have room for. Anything else is taken as absent, as are other keys, such as baggage. Whether a traceparent is well
-// formed is left to the propagator, and whether the sender is trusted, whose context then becomes the parent instead of
-// a link, to the Observer.
+// Nothing that it sends is trusted, built or kept. A search takes no more than the first 64 KiB of a message, keeps no
+// account of nesting but its depth, and allocates no more than the two values. A traceparent must have no space, a
+// tracestate may, and otherwise both consist of printable ASCII, at most 512 bytes of it, which is what the W3C
+// recommendation asks a tracestate to have room for. Anything else is taken as absent, as are other keys, such as
+// baggage. Whether a traceparent is well formed is left to the propagator, and whether the sender is trusted, whose
+// context then becomes the parent instead of a link, to the Observer.
+//
+// Whoever puts trace context into a message has it read to its end, since it is copied as well.
 //
 // # Other formats
 //

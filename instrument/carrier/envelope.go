@@ -15,9 +15,9 @@ const (
 	maxHeaderBytes = len(magic) + maxDigits + 2*(len(" ")+maxValueBytes) + len("\n")
 )
 
-// An Envelope is put around a payload where the transport has no headers, as in Redis Pub/Sub. It is a line of text, with
-// the time of publishing in microseconds since 1970 and, where there is one, the trace context; behind the line comes the
-// payload as it is:
+// An Envelope is put around a payload where the transport has no headers, as in Redis Pub/Sub. It is a line of text,
+// with the time of publishing in microseconds since 1970 and, where there is one, the trace context; behind the line
+// comes the payload as it is:
 //
 //	sockscope/1 1767366245123456 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 vendor=value
 //	{"type": "message", …}
@@ -27,16 +27,16 @@ const (
 //
 // The zero Envelope has no time and no trace context. An Envelope is not safe for concurrent use.
 type Envelope struct {
-	// Published is when the payload was published, to the microsecond, by the publisher's clock: what a backplane's lag is
-	// measured from. The zero time, like any before 1970, stands for unknown.
+	// Published is when the payload was published, to the microsecond, by the publisher's clock: what a backplane's lag
+	// is measured from. The zero time, like any before 1970, stands for unknown.
 	Published time.Time
 
 	fields
 	unread [2][]byte // the fields' values in what was parsed
 }
 
-// Append appends the envelope and the payload to dst and returns the result. If dst is nil, the result is what it allocates.
-// A dst that is used again for the next message saves that.
+// Append appends the envelope and the payload to dst and returns the result. If dst is nil, the result is what it
+// allocates. A dst that is used again for the next message saves that.
 func (e *Envelope) Append(dst, payload []byte) []byte {
 	e.load()
 	published := e.Published.UnixMicro()
@@ -60,8 +60,8 @@ func (e *Envelope) Append(dst, payload []byte) []byte {
 	return append(dst, payload...)
 }
 
-// Parse takes the place of what the Envelope held before and returns the payload, which is a part of data. If data has no
-// envelope, all of it is the payload and the Envelope is zero. Parse does not allocate.
+// Parse takes the place of what the Envelope held before and returns the payload, which is a part of data. If data has
+// no envelope, all of it is the payload and the Envelope is zero. Parse does not allocate.
 func (e *Envelope) Parse(data []byte) (payload []byte) {
 	*e = Envelope{}
 	header, ok := bytes.CutPrefix(data[:min(len(data), maxHeaderBytes)], []byte(magic))

@@ -33,13 +33,15 @@ func TestEnvelopeParse(t *testing.T) {
 	}{
 		"all": {"sockscope/1 1767366245123456 " + parent + " " + state + "\npayload\n",
 			enveloped{"payload\n", at, fields{"traceparent": parent, "tracestate": state}}},
-		"no state":       {"sockscope/1 1767366245123456 " + parent + "\npayload", enveloped{"payload", at, fields{"traceparent": parent}}},
-		"no context":     {"sockscope/1 1767366245123456\npayload", enveloped{"payload", at, fields{}}},
-		"no time":        {"sockscope/1 0 x\npayload", enveloped{"payload", time.Time{}, fields{"traceparent": "x"}}},
-		"no payload":     {"sockscope/1 0\n", enveloped{"", time.Time{}, fields{}}},
-		"twice":          {"sockscope/1 0\nsockscope/1 0\n", enveloped{"sockscope/1 0\n", time.Time{}, fields{}}},
-		"binary":         {"sockscope/1 0\n\x00\xff\n\n", enveloped{"\x00\xff\n\n", time.Time{}, fields{}}},
-		"spacious state": {"sockscope/1 0 x a=b c=d\n", enveloped{"", time.Time{}, fields{"traceparent": "x", "tracestate": "a=b c=d"}}},
+		"no state": {"sockscope/1 1767366245123456 " + parent + "\npayload",
+			enveloped{"payload", at, fields{"traceparent": parent}}},
+		"no context": {"sockscope/1 1767366245123456\npayload", enveloped{"payload", at, fields{}}},
+		"no time":    {"sockscope/1 0 x\npayload", enveloped{"payload", time.Time{}, fields{"traceparent": "x"}}},
+		"no payload": {"sockscope/1 0\n", enveloped{"", time.Time{}, fields{}}},
+		"twice":      {"sockscope/1 0\nsockscope/1 0\n", enveloped{"sockscope/1 0\n", time.Time{}, fields{}}},
+		"binary":     {"sockscope/1 0\n\x00\xff\n\n", enveloped{"\x00\xff\n\n", time.Time{}, fields{}}},
+		"spacious state": {"sockscope/1 0 x a=b c=d\n",
+			enveloped{"", time.Time{}, fields{"traceparent": "x", "tracestate": "a=b c=d"}}},
 		"longest": {"sockscope/1 999999999999999999 " + long + " " + long + "\n",
 			enveloped{"", time.UnixMicro(999999999999999999), fields{"traceparent": long, "tracestate": long}}},
 
@@ -75,14 +77,17 @@ func TestEnvelopeAppend(t *testing.T) {
 		set       []string
 		want      string
 	}{
-		"all":                    {at, []string{"tracestate", state, "traceparent", parent}, "sockscope/1 1767366245123456 " + parent + " " + state + "\npayload"},
-		"no state":               {at, []string{"traceparent", parent}, "sockscope/1 1767366245123456 " + parent + "\npayload"},
+		"all": {at, []string{"tracestate", state, "traceparent", parent},
+			"sockscope/1 1767366245123456 " + parent + " " + state + "\npayload"},
+		"no state": {at, []string{"traceparent", parent},
+			"sockscope/1 1767366245123456 " + parent + "\npayload"},
 		"no context":             {at, nil, "sockscope/1 1767366245123456\npayload"},
 		"zero":                   {time.Time{}, nil, "sockscope/1 0\npayload"},
 		"before 1970":            {time.Unix(-1, 0), nil, "sockscope/1 0\npayload"},
 		"after all time":         {time.UnixMicro(math.MaxInt64), nil, "sockscope/1 0\npayload"},
 		"a state without parent": {at, []string{"tracestate", state}, "sockscope/1 1767366245123456\npayload"},
-		"what breaks the line":   {at, []string{"traceparent", "x\n", "tracestate", "x\ny"}, "sockscope/1 1767366245123456\npayload"},
+		"what breaks the line": {at, []string{"traceparent", "x\n", "tracestate", "x\ny"},
+			"sockscope/1 1767366245123456\npayload"},
 		"what breaks the fields": {at, []string{"traceparent", "x y"}, "sockscope/1 1767366245123456\npayload"},
 	}
 	for name, tc := range tests {

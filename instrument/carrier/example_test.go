@@ -35,11 +35,11 @@ func ExampleJSON_Bytes() {
 	ctx := inTrace()
 
 	var envelope carrier.JSON
-	envelope.Reset([]byte(`{"type": "message", "payload": {"text": "hi"}}`))
+	envelope.Reset([]byte(`{"type": "message"}`))
 	propagation.TraceContext{}.Inject(ctx, &envelope)
 
 	fmt.Println(string(envelope.Bytes()))
-	// Output: {"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01","type": "message", "payload": {"text": "hi"}}
+	// Output: {"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01","type": "message"}
 }
 
 // A CloudEvent has its extension attributes beside the others, so that JSON is the carrier for it.
@@ -87,11 +87,18 @@ func ExampleJSONRPC_Bytes() {
 	ctx := inTrace()
 
 	var request carrier.JSONRPC
-	request.Reset([]byte(`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"get_weather"}}`))
+	request.Reset([]byte(`{
+	"jsonrpc": "2.0", "id": 2, "method": "tools/call",
+	"params": {"name": "get_weather"}
+}`))
 	propagation.TraceContext{}.Inject(ctx, &request)
 
 	fmt.Println(string(request.Bytes()))
-	// Output: {"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"_meta":{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},"name":"get_weather"}}
+	// Output:
+	// {
+	// 	"jsonrpc": "2.0", "id": 2, "method": "tools/call",
+	// 	"params": {"_meta":{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},"name": "get_weather"}
+	// }
 }
 
 // One node publishes what another one delivers to its connections, in one trace and with the lag between them.
@@ -125,8 +132,8 @@ func ExampleEnvelope_Parse() {
 	// Output: {"type": "message"} true []
 }
 
-// natsHeader carries trace context in the headers of NATS, a nats.Header. [propagation.HeaderCarrier] won't do: it would
-// write "Traceparent", and not find the "traceparent" of services in other languages.
+// natsHeader carries trace context in the headers of NATS, a nats.Header. [propagation.HeaderCarrier] won't do: it
+// would write "Traceparent", and not find the "traceparent" of services in other languages.
 type natsHeader map[string][]string
 
 func (h natsHeader) Get(key string) string {

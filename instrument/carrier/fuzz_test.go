@@ -106,7 +106,8 @@ func addDocuments(f *testing.F) {
 		`{"jsonrpc":"2.0","method":"tools/call","params":{"_meta":{"traceparent":"` + parent + `"},"arguments":[1]},"id":1}`,
 		`{"specversion":"1.0","type":"t","source":"/s","id":"1","traceparent":null,"data":{"traceparent":"x"}}`,
 		` { "tr\u0061ceparent" : "\u0030\/\"" , "tracestate" : "a=b" , "traceparent" : [ ] } `,
-		`{"method":"m","params":{"_meta":{"a":1,"traceparent":"x"}}}`, `{"method":"m","params":[]}`, `{"method":"m"}`, `{}`, `[]`, `"`, ``,
+		`{"method":"m","params":{"_meta":{"a":1,"traceparent":"x"}}}`,
+		`{"method":"m","params":[]}`, `{"method":"m"}`, `{}`, `[]`, `"`, ``,
 		`{"a":"\\","b":"\"","c":-1.5e+3,"d":[[[[{}]]]],"e":true}`, `{"a":1}{`, "{\"\xff\":\"\\ud800\"}", `{"a":1,}`,
 	} {
 		f.Add([]byte(payload), parent, state)

@@ -16,9 +16,9 @@ type JSONRPC struct {
 // Reset makes the carrier that of payload, which it reads later and never changes. Reset does not allocate.
 func (r *JSONRPC) Reset(payload []byte) { *r = JSONRPC{payload: payload} }
 
-// Get returns traceparent or tracestate, and "" if the payload doesn't have it or has anything but a string there. If there
-// are several members of one name, the first counts. The first Get searches the payload, which costs an allocation for
-// each of the two that there is.
+// Get returns traceparent or tracestate, and "" if the payload doesn't have it or has anything but a string there. If
+// there are several members of one name, the first counts. The first Get searches the payload, which costs an
+// allocation for each of the two that there is.
 func (r *JSONRPC) Get(key string) string {
 	if !r.read {
 		r.read = true
@@ -32,9 +32,9 @@ func (r *JSONRPC) Get(key string) string {
 // Keys returns which of traceparent and tracestate there are.
 func (r *JSONRPC) Keys() []string { return keys(r) }
 
-// Bytes returns the payload with the fields that were set as the first members of params._meta, instead of all that it had
-// of these names. Where there is no _meta, or are no params, they are added. It is the payload itself if nothing was set
-// or there is no place for it, and otherwise a copy, the one allocation.
+// Bytes returns the payload with the fields that were set as the first members of params._meta, instead of all that it
+// had of these names. Where there is no _meta, or are no params, they are added. It is the payload itself if nothing
+// was set or there is no place for it, and otherwise a copy, the one allocation.
 func (r *JSONRPC) Bytes() []byte {
 	if !r.set {
 		return r.payload

@@ -18,8 +18,9 @@ func TestJSONRPCGet(t *testing.T) {
 		"request": {`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"get_weather",` +
 			`"_meta":{"progressToken":1,"traceparent":"` + parent + `","tracestate":"` + state + `"}}}`,
 			fields{"traceparent": parent, "tracestate": state}},
-		"escaped names":       {`{"p\u0061rams":{"\u005fmeta":{"traceparent":"x"}}}`, fields{"traceparent": "x"}},
-		"before what is huge": {`{"params":{"_meta":{"traceparent":"x"},"a":"` + huge + `"}}`, fields{"traceparent": "x"}},
+		"escaped names": {`{"p\u0061rams":{"\u005fmeta":{"traceparent":"x"}}}`, fields{"traceparent": "x"}},
+		"before what is huge": {`{"params":{"_meta":{"traceparent":"x"},"a":"` + huge + `"}}`,
+			fields{"traceparent": "x"}},
 		"behind what is huge": {`{"params":{"a":"` + huge + `","_meta":{"traceparent":"x"}}}`, fields{}},
 		"first params":        {`{"params":{},"params":{"_meta":{"traceparent":"x"}}}`, fields{}},
 		"first _meta":         {`{"params":{"_meta":{},"_meta":{"traceparent":"x"}}}`, fields{}},
@@ -43,13 +44,19 @@ func TestJSONRPCGet(t *testing.T) {
 }
 
 func TestJSONRPCBytes(t *testing.T) {
+	const set = `"traceparent":"x","tracestate":"s=1"`
 	tests := map[string]struct{ payload, want string }{
-		"no params":     {`{"method":"ping"}`, `{"params":{"_meta":{"traceparent":"x","tracestate":"s=1"}},"method":"ping"}`},
-		"no _meta":      {`{"method":"m","params": {"a":1}}`, `{"method":"m","params": {"_meta":{"traceparent":"x","tracestate":"s=1"},"a":1}}`},
-		"empty params":  {`{"method":"m","params":{ }}`, `{"method":"m","params":{"_meta":{"traceparent":"x","tracestate":"s=1"}}}`},
-		"_meta":         {`{"params":{"a":1,"_meta":{"b":2}},"method":"m"}`, `{"params":{"a":1,"_meta":{"traceparent":"x","tracestate":"s=1","b":2}},"method":"m"}`},
-		"replaced":      {`{"method":"m","params":{"_meta":{"b":2,"traceparent":"y"}}}`, `{"method":"m","params":{"_meta":{"traceparent":"x","tracestate":"s=1","b":2}}}`},
-		"others stay":   {`{"method":"m","traceparent":"y","params":{"traceparent":"y"}}`, `{"method":"m","traceparent":"y","params":{"_meta":{"traceparent":"x","tracestate":"s=1"},"traceparent":"y"}}`},
+		"no params":    {`{"method":"ping"}`, `{"params":{"_meta":{` + set + `}},"method":"ping"}`},
+		"no _meta":     {`{"method":"m","params": {"a":1}}`, `{"method":"m","params": {"_meta":{` + set + `},"a":1}}`},
+		"empty params": {`{"method":"m","params":{ }}`, `{"method":"m","params":{"_meta":{` + set + `}}}`},
+		"_meta": {`{"params":{"_meta":{"b":2}},"method":"m"}`,
+			`{"params":{"_meta":{` + set + `,"b":2}},"method":"m"}`},
+		"_meta, later": {`{"method":"m","params":{"a":1,"_meta":{}}}`,
+			`{"method":"m","params":{"a":1,"_meta":{` + set + `}}}`},
+		"replaced": {`{"method":"m","params":{"_meta":{"traceparent":"y"}}}`,
+			`{"method":"m","params":{"_meta":{` + set + `}}}`},
+		"others stay": {`{"method":"m","traceparent":"y","params":{"traceparent":"y"}}`,
+			`{"method":"m","traceparent":"y","params":{"_meta":{` + set + `},"traceparent":"y"}}`},
 		"positional":    {`{"method":"m","params":[1]}`, `{"method":"m","params":[1]}`},
 		"null params":   {`{"method":"m","params":null}`, `{"method":"m","params":null}`},
 		"null _meta":    {`{"method":"m","params":{"_meta":null}}`, `{"method":"m","params":{"_meta":null}}`},
@@ -71,6 +78,16 @@ func TestJSONRPCBytes(t *testing.T) {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestJSONRPCUnset has nothing to put in.
+func TestJSONRPCUnset(t *testing.T) {
+	var c carrier.JSONRPC
+	payload := `{"method":"m","params":{"_meta":{"traceparent":"x"}}}`
+	c.Reset([]byte(payload))
+	if diff := cmp.Diff(payload, string(c.Bytes())); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 

@@ -6,8 +6,8 @@ import (
 )
 
 // A scanner walks over the members of a JSON object and finds where they begin and end. It builds nothing and checks no
-// more of the grammar than it needs for that. Nesting is counted and not followed, so that depth costs neither stack nor
-// memory, and no byte is looked at more than a few times.
+// more of the grammar than it needs for that. Nesting is counted and not followed, so that depth costs neither stack
+// nor memory, and no byte is looked at more than a few times.
 type scanner struct {
 	data []byte
 	pos  int
@@ -35,8 +35,8 @@ func (s *scanner) enter() bool {
 	return s.take('{')
 }
 
-// next moves to the value of the next member. After the last one it returns false and the object is closed; if it is not,
-// it is malformed.
+// next moves to the value of the next member. After the last one it returns false and the object is closed; if it is
+// not, it is malformed.
 func (s *scanner) next() bool {
 	s.from = s.pos
 	s.space()
@@ -184,8 +184,8 @@ func (s *scanner) value(field int) string {
 	return string(text)
 }
 
-// unquote appends to dst what a JSON string, given with its quotes, stands for. It fails if that is anything but ASCII or
-// needs more than dst's capacity: names and values that are looked for have neither.
+// unquote appends to dst what a JSON string, given with its quotes, stands for. It fails if that is anything but ASCII
+// or needs more than dst's capacity: names and values that are looked for have neither.
 func unquote(dst, quoted []byte) ([]byte, bool) {
 	for i, end := 1, len(quoted)-1; i < end; i++ {
 		c := quoted[i]
