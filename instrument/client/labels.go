@@ -1,0 +1,35 @@
+package client
+
+// trigger is what makes a reconciliation necessary: a value of a closed label.
+type trigger string
+
+const (
+	triggerConnect   trigger = "connect"   // the first connection of Run
+	triggerReconnect trigger = "reconnect" // every other
+	triggerGap       trigger = "gap"       // in the sequence
+	triggerStale     trigger = "stale"     // a stale stream resumes on the same connection
+	triggerSlow      trigger = "slow"      // the handler had no room
+	triggerHandler   trigger = "handler"   // the handler failed
+	triggerManual    trigger = "manual"    // Client.Reconcile
+)
+
+func triggers() []trigger {
+	return []trigger{
+		triggerConnect, triggerReconnect, triggerGap, triggerStale, triggerSlow, triggerHandler, triggerManual,
+	}
+}
+
+// result is how an attempt to reconcile ends: a value of a closed label.
+type result string
+
+const (
+	resultOK       result = "ok"
+	resultError    result = "error"    // fetching or restoring the snapshot failed
+	resultBehind   result = "behind"   // the snapshot does not reach the events that were held back
+	resultOverflow result = "overflow" // too many events to be held back
+	resultAborted  result = "aborted"  // overtaken by the end of the connection, another gap or a slow handler
+)
+
+func results() []result {
+	return []result{resultOK, resultError, resultBehind, resultOverflow, resultAborted}
+}

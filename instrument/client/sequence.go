@@ -1,0 +1,127 @@
+package client
+
+import "fmt"
+
+// A Verdict says how an event's sequence numbers stand to those before it.
+type Verdict uint8
+
+// The verdicts of a Sequence.
+const (
+	// InOrder is an event that continues the sequence. A range that begins before the end of the sequence and ends
+	// after it does, too, and so does an event without a number.
+	InOrder Verdict = iota
+	// Gap is an event that continues the sequence after missing numbers.
+	Gap
+	// Duplicate is an event whose numbers have all been observed.
+	Duplicate
+	// OutOfOrder is an event that comes late: it has numbers that were missing.
+	OutOfOrder
+	// Superseded is an event that the snapshot already contains, see Sequence.Reset.
+	Superseded
+)
+
+// String returns the verdict in words.
+func (v Verdict) String() string {
+	names := []string{"in order", "gap", "duplicate", "out of order", "superseded"}
+	if int(v) >= len(names) {
+		return fmt.Sprintf("Verdict(%d)", uint8(v))
+	}
+	return names[v]
+}
+
+// rememberedGaps is how many gaps a Sequence keeps apart in order to tell late events from repeated ones.
+const rememberedGaps = 16
+
+// A Sequence follows the numbers of one stream and tells gaps, duplicates and late events. Events carry one number each
+// or a range of them, as an exchange's aggregated updates do. The zero value takes the first event as the beginning. It
+// allocates nothing, remembers no more than the 16 newest gaps (a late event of an older one counts as a duplicate), and
+// is not safe for concurrent use.
+type Sequence struct {
+	begun   bool
+	last    uint64
+	floor   uint64 // up to here a snapshot tells all
+	gaps    [rememberedGaps]span
+	missing int // gaps in use, oldest first
+}
+
+// span is a range of numbers, both ends included.
+type span struct{ first, last uint64 }
+
+func (s span) width() uint64 { return s.last - s.first + 1 }
+
+// Reset makes last the end of the sequence because a snapshot contains everything up to it. What is observed up to
+// there afterwards is Superseded, for a snapshot may be ahead of the stream. A snapshot without a number, 0, makes the
+// sequence begin with the next event.
+func (s *Sequence) Reset(last uint64) {
+	*s = Sequence{begun: last != 0, last: last, floor: last}
+}
+
+// Last returns the highest number observed, 0 before the first.
+func (s *Sequence) Last() uint64 { return s.last }
+
+// Observe takes the numbers from first to last of one event and returns the verdict and, for a Gap, how many numbers are
+// missing. An event with one number has it in first, and the same or 0 in last. An event without a number, first and
+// last 0, is always InOrder.
+func (s *Sequence) Observe(first, last uint64) (v Verdict, missing uint64) {
+	event := span{first, max(first, last)}
+	if event.first == 0 {
+		if event.last == 0 {
+			return InOrder, 0
+		}
+		event.first = 1 // numbers begin with 1, because 0 is none
+	}
+	switch {
+	case !s.begun:
+		s.begun, s.last = true, event.last
+		return InOrder, 0
+	case event.last <= s.floor:
+		return Superseded, 0
+	case event.last <= s.last:
+		if s.fill(event) {
+			return OutOfOrder, 0
+		}
+		return Duplicate, 0
+	case event.first > s.last && event.first-s.last > 1:
+		gap := span{s.last + 1, event.first - 1}
+		s.remember(gap)
+		s.last = event.last
+		return Gap, gap.width()
+	default:
+		if event.first <= s.last {
+			s.fill(event)
+		}
+		s.last = event.last
+		return InOrder, 0
+	}
+}
+
+// remember keeps a gap; when there are too many, the oldest is forgotten.
+func (s *Sequence) remember(gap span) {
+	if s.missing == rememberedGaps {
+		copy(s.gaps[:], s.gaps[1:])
+		s.missing--
+	}
+	s.gaps[s.missing] = gap
+	s.missing++
+}
+
+// fill takes the numbers of a late event out of the gaps and says whether any was missing.
+func (s *Sequence) fill(event span) (any bool) {
+	old := s.gaps
+	gaps := old[:s.missing]
+	s.missing = 0
+	for _, gap := range gaps {
+		if event.last < gap.first || gap.last < event.first {
+			s.remember(gap)
+			continue
+		}
+		any = true
+		if gap.first < event.first {
+			s.remember(span{gap.first, event.first - 1})
+		}
+		if event.last < gap.last {
+			s.remember(span{event.last + 1, gap.last})
+		}
+	}
+	return any
+}

@@ -1,0 +1,183 @@
+package client
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// phase is how far the reconciliation of a stream is.
+type phase uint8
+
+const (
+	away      phase = iota // there is no connection, or no subscription yet: events are held back
+	skipping               // waits for the handler to catch up; events are thrown away
+	resting                // waits before fetching a snapshot; events are held back unless there were too many
+	fetching               // a snapshot is being fetched; events are held back
+	restoring              // the snapshot is in the handler's queue; events go after it
+	live
+)
+
+// stream is a registered stream, or the one that stands for all others. What is not atomic belongs to Run's goroutine.
+type stream struct {
+	Stream
+	metrics streamMetrics
+	state   atomic.Uint32 // State
+	newest  atomic.Int64  // Unix time in ns of the newest event
+	manual  atomic.Bool   // the application asks for a reconciliation
+	result  atomic.Pointer[handled]
+	stale   atomic.Bool   // there has been nothing new for too long, maybe over several connections
+	skip    atomic.Uint64 // the handler skips what was queued in an epoch before this
+
+	phase    phase
+	epoch    uint64 // counts attempts to reconcile, and connections
+	sequence Sequence
+	held     []Event
+	overflow bool      // too many events for held: nothing is held back until the next fetch
+	progress time.Time // when there was something new
+	quiet    bool      // check need not look at it: it waits for the subscription, or is known to be stale
+	dropping bool      // the last event found no room
+
+	trigger  trigger
+	began    time.Time // when reconciling became necessary
+	backoff  backoff
+	settled  bool // there is no reason to wait before the next attempt
+	retryAt  time.Time
+	liveAt   time.Time
+	inFlight bool // a snapshot is being fetched, maybe for an epoch that has passed
+}
+
+type streamMetrics struct {
+	gaps, missing, duplicates, late, drift prometheus.Counter
+	lag                                    prometheus.Observer
+}
+
+// handled is what the handler tells about a stream: that it has restored a snapshot and handled the events held back, or
+// that something failed.
+type handled struct {
+	epoch    uint64
+	replayed int
+	drifted  bool
+	err      error
+}
+
+func newStream(s Stream, c *config, m *metrics) *stream {
+	return &stream{
+		Stream:  s,
+		backoff: backoff{min: c.minBackoff, max: c.maxBackoff, random: c.random},
+		metrics: streamMetrics{
+			gaps:       m.gaps.WithLabelValues(s.Name),
+			missing:    m.missing.WithLabelValues(s.Name),
+			duplicates: m.duplicates.WithLabelValues(s.Name),
+			late:       m.late.WithLabelValues(s.Name),
+			drift:      m.drift.WithLabelValues(s.Name),
+			lag:        m.lag.WithLabelValues(s.Name),
+		},
+	}
+}
+
+// reconciles says whether there is a snapshot to reconcile the stream with.
+func (st *stream) reconciles() bool { return st.Snapshot != nil }
+
+// open prepares the stream for a new connection. Its sequence begins anew: many feeds number each connection's events.
+func (st *stream) open() {
+	st.close()
+	st.sequence = Sequence{}
+	st.dropping = false
+	st.manual.Store(false)
+	if !st.reconciles() {
+		st.phase = live
+	}
+}
+
+// close leaves nothing of a connection that has ended.
+func (st *stream) close() {
+	st.epoch++
+	st.phase = away
+	st.held, st.overflow, st.inFlight = nil, false, false
+}
+
+// settle lets the next reconciliation begin at once.
+func (st *stream) settle() {
+	st.settled = true
+	st.backoff.reset()
+}
+
+// reconciling says whether a reconciliation is under way.
+func (st *stream) reconciling() bool { return st.phase != away && st.phase != live }
+
+// skipBefore has the handler skip what was queued before an epoch.
+func (st *stream) skipBefore(epoch uint64) {
+	for {
+		old := st.skip.Load()
+		if old >= epoch || st.skip.CompareAndSwap(old, epoch) {
+			return
+		}
+	}
+}
+
+// received counts an event, and returns how its numbers stand to those before.
+func (st *stream) received(e *Event, at time.Time) Verdict {
+	st.newest.Store(at.UnixNano())
+	if !e.Time.IsZero() {
+		st.metrics.lag.Observe(max(at.Sub(e.Time), 0).Seconds())
+	}
+	verdict, missing := st.sequence.Observe(e.First, e.Last)
+	switch verdict {
+	case Gap:
+		st.metrics.gaps.Inc()
+		st.metrics.missing.Add(float64(missing))
+	case Duplicate:
+		st.metrics.duplicates.Inc()
+	case OutOfOrder:
+		st.metrics.late.Inc()
+	case InOrder, Superseded:
+	}
+	return verdict
+}
+
+// hold keeps an event back and says whether there was room.
+func (st *stream) hold(e Event, limit int) bool {
+	if len(st.held) >= limit {
+		st.held, st.overflow = nil, true
+		return false
+	}
+	st.held = append(st.held, e)
+	return true
+}
+
+// after returns the events that were held back and come after the snapshot, and how the sequence goes on. It fails when
+// they do not continue the snapshot without a gap.
+func (st *stream) after(s Snapshot) ([]Event, Sequence, error) {
+	events := slices.Clone(st.held)
+	slices.SortStableFunc(events, func(a, b Event) int {
+		switch {
+		case a.First < b.First:
+			return -1
+		case a.First > b.First:
+			return 1
+		}
+		return 0
+	})
+	var sequence Sequence
+	sequence.Reset(s.Last)
+	rest := events[:0]
+	for _, e := range events {
+		switch verdict, _ := sequence.Observe(e.First, e.Last); verdict {
+		case InOrder:
+			rest = append(rest, e)
+		case Gap:
+			return nil, sequence, errBehind
+		case Duplicate, OutOfOrder, Superseded:
+		}
+	}
+	if s.Last == 0 && sequence.Last() == 0 {
+		sequence = st.sequence
+	}
+	if sequence.Last() < st.sequence.Last() {
+		return nil, sequence, errBehind
+	}
+	return rest, sequence, nil
+}
