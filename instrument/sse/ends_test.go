@@ -20,7 +20,7 @@ func TestEnds(t *testing.T) {
 		initiator, reason string
 		errors            map[string]float64
 	}
-	untilGone := func(_ *server, s *sse.Stream, r *http.Request) error {
+	untilGone := func(_ *server, _ *sse.Stream, r *http.Request) error {
 		<-r.Context().Done()
 		return nil
 	}

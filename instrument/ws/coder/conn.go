@@ -156,8 +156,8 @@ func (c *Conn) CloseNow() error {
 // waits for the panic.
 func (c *Conn) panicked(v any) {
 	cause := c.cutCause()
-	if v != http.ErrAbortHandler { // which is how a handler gives up on purpose
-		err := fmt.Errorf("panic: %v", v)
+	if err, ok := v.(error); !ok || !errors.Is(err, http.ErrAbortHandler) { // which is how a handler gives up on purpose
+		err = fmt.Errorf("panic: %v", v)
 		c.session.Error(c.session.Context(context.Background()), instrument.ErrorPanic, err)
 		cause = local(instrument.ReasonInternal, websocket.StatusAbnormalClosure)
 		cause.Err = err
