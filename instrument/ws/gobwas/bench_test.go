@@ -1,0 +1,44 @@
+package gobwas_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/coder/websocket"
+	"github.com/gobwas/ws"
+
+	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/ws/gobwas"
+)
+
+// BenchmarkEcho sends 128 bytes over loopback and back: "bare" through ws alone, "observed" with every message counted
+// by the adapter, "timed" with everything counted and timed by the application.
+func BenchmarkEcho(b *testing.B) {
+	for _, way := range []struct {
+		name string
+		echo handler
+	}{{"bare", echoBare}, {"observed", echoCounted}, {"timed", echoTimed}} {
+		b.Run(way.name, func(b *testing.B) {
+			s := new(server)
+			var err error
+			if s.observer, err = instrument.New(); err != nil {
+				b.Fatal(err)
+			}
+			s.serveTCP(b, ws.Upgrader{}, func(_ context.Context, o *instrument.Observer, c *gobwas.Conn) {
+				way.echo(context.Background(), o, c) // as long as it takes
+			})
+			c, ctx, payload := dial(b, s.url), context.Background(), make([]byte, 128)
+			defer c.CloseNow()
+			b.SetBytes(int64(len(payload)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := c.Write(ctx, websocket.MessageBinary, payload); err != nil {
+					b.Fatal(err)
+				}
+				if _, _, err := c.Read(ctx); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

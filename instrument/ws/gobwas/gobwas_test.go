@@ -1,0 +1,263 @@
+package gobwas_test
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"sync"
+	"testing"
+
+	"github.com/coder/websocket"
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
+
+	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/ws/gobwas"
+)
+
+// TestEcho carries messages in the ways in which users of ws read and write, and compares the counts.
+func TestEcho(t *testing.T) {
+	echoes := map[string]func(c *gobwas.Conn) error{
+		"wsutil": func(c *gobwas.Conn) error {
+			for {
+				p, op, err := wsutil.ReadClientData(c)
+				if err != nil {
+					return err
+				}
+				if err := wsutil.WriteServerMessage(c, op, p); err != nil {
+					return err
+				}
+			}
+		},
+		"wsutil.Reader and Writer": func(c *gobwas.Conn) error {
+			r, w := wsutil.NewServerSideReader(c), wsutil.NewWriterSize(c, ws.StateServerSide, 0, 10)
+			handle := wsutil.ControlFrameHandler(c, ws.StateServerSide)
+			for {
+				h, err := r.NextFrame()
+				if err != nil {
+					return err
+				}
+				if h.OpCode.IsControl() {
+					if err := handle(h, r); err != nil {
+						return err
+					}
+					continue
+				}
+				w.Reset(c, ws.StateServerSide, h.OpCode)
+				if _, err := io.Copy(w, r); err != nil {
+					return err
+				}
+				if err := w.Flush(); err != nil {
+					return err
+				}
+			}
+		},
+		"frames, buffered": func(c *gobwas.Conn) error {
+			rw := bufio.NewReadWriter(bufio.NewReader(c), bufio.NewWriter(c))
+			for {
+				h, err := ws.ReadHeader(rw)
+				if err != nil {
+					return err
+				}
+				payload := make([]byte, h.Length)
+				if _, err := io.ReadFull(rw, payload); err != nil {
+					return err
+				}
+				f := ws.UnmaskFrameInPlace(ws.Frame{Header: h, Payload: payload})
+				if err := ws.WriteFrame(rw, f); err != nil {
+					return err
+				}
+				if err := rw.Flush(); err != nil || h.OpCode == ws.OpClose {
+					return err
+				}
+			}
+		},
+	}
+	for way, serve := range ways() {
+		for name, echo := range echoes {
+			t.Run(way+"/"+name, func(t *testing.T) {
+				s := newServer(t, instrument.WithMessageTypes("text", "large"))
+				text, large := s.observer.MessageType("text"), s.observer.MessageType("large")
+				serve(s, t, func(_ context.Context, _ *instrument.Observer, c *gobwas.Conn) {
+					defer c.Close()
+					c.CountMessages(func(op ws.OpCode, size int64) instrument.MessageType {
+						switch {
+						case size > 1000:
+							return large
+						case op == ws.OpText:
+							return text
+						}
+						return instrument.MessageType{}
+					})
+					_ = echo(c)
+				})
+				c := dial(t, s.url)
+				for typ, p := range map[websocket.MessageType][]byte{
+					websocket.MessageText: []byte("hello, echo"), websocket.MessageBinary: {},
+				} {
+					for range 10 {
+						c.echoes(t, typ, p)
+					}
+				}
+				c.echoes(t, websocket.MessageText, make([]byte, 20_000))
+				if err := c.Close(websocket.StatusNormalClosure, ""); err != nil {
+					t.Fatal(err)
+				}
+				want := end{initiator: "remote", reason: "normal", code: 1000}
+				counts := want.counts()
+				for _, direction := range []string{"receive", "transmit"} {
+					for typ, n := range map[string]float64{"text": 10, "other": 10, "large": 1} {
+						counts["messages_total{direction="+direction+",type="+typ+"}"] = n
+					}
+					counts["message_size_bytes{direction="+direction+"}"] = 21
+				}
+				s.counted(t, counts)
+				if closed := s.records.find(t, "connection closed"); closed["received_bytes"] != 20_110. ||
+					closed["sent_bytes"] != 20_110. {
+					t.Errorf("record is %v, want 20110 bytes both ways", closed)
+				}
+			})
+		}
+	}
+}
+
+func (c client) echoes(t testing.TB, typ websocket.MessageType, p []byte) {
+	t.Helper()
+	if err := c.Write(t.Context(), typ, p); err != nil {
+		t.Fatal(err)
+	}
+	if _, got, err := c.Read(t.Context()); err != nil || string(got) != string(p) {
+		t.Fatalf("read %d bytes, %v, want the %d that were sent", len(got), err, len(p))
+	}
+}
+
+// TestFragments receives a message in pieces with a ping between them.
+func TestFragments(t *testing.T) {
+	s, got := newServer(t), make(chan string, 1)
+	s.serveHTTP(t, ws.HTTPUpgrader{}, func(_ context.Context, _ *instrument.Observer, c *gobwas.Conn) {
+		defer c.Close()
+		c.CountMessages(nil)
+		p, _ := wsutil.ReadClientText(c)
+		got <- string(p)
+		_ = readToEnd(c)
+	})
+	c := dial(t, s.url)
+	c.send(t, ws.OpText, false, []byte("one "))
+	c.send(t, ws.OpContinuation, false, nil)
+	c.send(t, ws.OpPing, true, []byte("still there?"))
+	c.send(t, ws.OpContinuation, true, []byte("message"))
+	if p := <-got; p != "one message" {
+		t.Errorf("received %q", p)
+	}
+	_ = c.Close(websocket.StatusNormalClosure, "")
+	want := end{initiator: "remote", reason: "normal", code: 1000}
+	counts := want.counts()
+	counts["messages_total{direction=receive,type=other}"] = 1
+	counts["message_size_bytes{direction=receive}"] = 1
+	s.counted(t, counts)
+	if closed := s.records.find(t, "connection closed"); closed["received_bytes"] != 11. {
+		t.Errorf("record is %v, want 11 bytes received", closed)
+	}
+}
+
+// TestConcurrentWrites has one goroutine answer pings, as wsutil does within a read, while others write frames.
+func TestConcurrentWrites(t *testing.T) {
+	const writers, messages = 4, 50
+	s := newServer(t)
+	s.serveTCP(t, ws.Upgrader{}, func(_ context.Context, _ *instrument.Observer, c *gobwas.Conn) {
+		defer c.Close()
+		c.CountMessages(nil)
+		frame := ws.MustCompileFrame(ws.NewTextFrame([]byte("hello")))
+		var all sync.WaitGroup
+		for range writers {
+			all.Go(func() {
+				for range messages {
+					_, _ = c.Write(frame)
+					_, _ = c.Write(ws.CompiledPing)
+				}
+			})
+		}
+		_ = readToEnd(c)
+		all.Wait()
+	})
+	c := dial(t, s.url)
+	for n := range writers * messages {
+		if n%writers == 0 {
+			c.send(t, ws.OpPing, true, []byte{byte(n)})
+		}
+		if _, p, err := c.Read(t.Context()); err != nil || string(p) != "hello" {
+			t.Fatalf("read %q, %v", p, err)
+		}
+	}
+	c.send(t, ws.OpText, true, []byte("done"))
+	_ = c.Close(websocket.StatusNormalClosure, "")
+	// How many pongs the peer has sent before it closed is its own affair.
+	want := end{initiator: "remote", reason: "normal", code: 1000}
+	messagesOnly := want.counts()
+	messagesOnly["messages_total{direction=receive,type=other}"] = 1
+	messagesOnly["message_size_bytes{direction=receive}"] = 1
+	messagesOnly["messages_total{direction=transmit,type=other}"] = writers * messages
+	messagesOnly["message_size_bytes{direction=transmit}"] = writers * messages
+	s.countedWithout(t, messagesOnly, "ping")
+}
+
+// TestNoAllocations compares an echo on the observed connection with one on the connection underneath.
+func TestNoAllocations(t *testing.T) {
+	echo := func(t *testing.T, handle handler) float64 {
+		s := newServer(t, instrument.WithSampleRatio(0))
+		s.serveTCP(t, ws.Upgrader{}, handle)
+		c, ctx, payload := dial(t, s.url), context.Background(), make([]byte, 128)
+		return testing.AllocsPerRun(1000, func() {
+			if err := c.Write(ctx, websocket.MessageBinary, payload); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := c.Read(ctx); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	bare := echo(t, echoBare)
+	for name, handle := range map[string]handler{"counted by the adapter": echoCounted, "timed by the application": echoTimed} {
+		if observed := echo(t, handle); observed > bare {
+			t.Errorf("%s: %v allocations per echo, want the transport's %v", name, observed, bare)
+		}
+	}
+}
+
+func echoBare(_ context.Context, _ *instrument.Observer, c *gobwas.Conn) {
+	defer c.Close()
+	bare := c.Unwrap()
+	for {
+		p, op, err := wsutil.ReadClientData(bare)
+		if err != nil || wsutil.WriteServerMessage(bare, op, p) != nil {
+			return
+		}
+	}
+}
+
+func echoCounted(_ context.Context, _ *instrument.Observer, c *gobwas.Conn) {
+	defer c.Close()
+	c.CountMessages(nil)
+	for {
+		p, op, err := wsutil.ReadClientData(c)
+		if err != nil || wsutil.WriteServerMessage(c, op, p) != nil {
+			return
+		}
+	}
+}
+
+func echoTimed(ctx context.Context, _ *instrument.Observer, c *gobwas.Conn) {
+	defer c.Close()
+	ctx = c.Session().Context(ctx)
+	for {
+		p, op, err := wsutil.ReadClientData(c)
+		if err != nil {
+			return
+		}
+		_, m := c.Session().Receive(ctx, instrument.MessageType{}, len(p), nil)
+		if err = wsutil.WriteServerMessage(c, op, p); err == nil {
+			c.Session().Sent(instrument.MessageType{}, len(p))
+		}
+		m.End(err)
+	}
+}

@@ -1,0 +1,71 @@
+package gobwas
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/sockscope/sockscope/instrument"
+)
+
+// maxPings is how many pings of a connection may be unanswered. One more, and the oldest counts as a timeout.
+const maxPings = 16
+
+// pings are those that were sent and not answered yet.
+type pings struct {
+	mu         sync.Mutex
+	unanswered []ping // from the oldest on
+	ended      bool
+}
+
+type ping struct {
+	instrument.Ping
+	payload uint64 // sum
+}
+
+func (p *pings) sent(sent ping) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		sent.End(instrument.PingError)
+		return
+	}
+	if len(p.unanswered) == maxPings {
+		p.unanswered[0].End(instrument.PingTimeout)
+		p.unanswered = slices.Delete(p.unanswered, 0, 1)
+	}
+	p.unanswered = append(p.unanswered, sent)
+}
+
+// answered ends the oldest ping with the payload of a pong, and those before it: a peer need not answer every ping, only
+// the newest. A pong to no ping is allowed, too.
+func (p *pings) answered(payload uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, sent := range p.unanswered {
+		if sent.payload == payload {
+			p.endFirst(i+1, instrument.PingPong)
+			return
+		}
+	}
+}
+
+func (p *pings) waiting() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.unanswered) > 0
+}
+
+// end ends all pings, those to come as errors.
+func (p *pings) end(r instrument.PingResult) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
+	p.endFirst(len(p.unanswered), r)
+}
+
+func (p *pings) endFirst(n int, r instrument.PingResult) {
+	for _, sent := range p.unanswered[:n] {
+		sent.End(r)
+	}
+	p.unanswered = slices.Delete(p.unanswered, 0, n)
+}
