@@ -17,6 +17,7 @@
 //		broadcast.End(rooms.send(ctx, broadcast, m.Channel, m.Payload))
 //	})
 //	…
+//	err = bp.Ready(ctx)                     // before the service takes clients
 //	err = bp.Subscribe(ctx, "room:lobby")   // the first member has joined
 //	err = bp.Publish(ctx, "room:lobby", payload)
 //	err = bp.Unsubscribe(ctx, "room:lobby") // the last one has left

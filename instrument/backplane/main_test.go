@@ -36,25 +36,31 @@ func TestMain(m *testing.M) {
 // A server is a redis-server on loopback.
 type server struct {
 	addr string
+	args []string
 	cmd  *exec.Cmd
 }
 
-func startServer() (*server, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func startServer(args ...string) (*server, error) {
+	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
 	}
-	s := &server{addr: l.Addr().String()}
-	if err := l.Close(); err != nil {
-		return nil, err
-	}
+	s := &server{addr: addr, args: args}
 	return s, s.start()
 }
 
-// ownServer starts a server for a test that harms it.
-func ownServer(t *testing.T) *server {
+func freeAddr() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// ownServer starts a server for a test that harms it, or wants it different.
+func ownServer(t *testing.T, args ...string) *server {
 	t.Helper()
-	s, err := startServer()
+	s, err := startServer(args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,8 +78,8 @@ func (s *server) start() error {
 		return fmt.Errorf("these tests need a Redis of their own: install redis-server, as by `apt-get install redis-server`"+
 			" or `brew install redis`: %w", err)
 	}
-	s.cmd = exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	args := append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"}, s.args...)
+	s.cmd = exec.Command(path, args...)
 	if err := s.cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", path, err)
 	}

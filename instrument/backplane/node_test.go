@@ -22,7 +22,7 @@ import (
 // A node is one of those that a backplane connects, with all that it tells.
 type node struct {
 	*backplane.Backplane
-	client   *redis.Client
+	client   redis.UniversalClient
 	observer *instrument.Observer
 	spans    *tracetest.SpanRecorder
 	records  *records
@@ -38,8 +38,13 @@ func newNode(t *testing.T, s *server, opts ...backplane.Option) *node {
 
 func newNodeWith(t *testing.T, o *redis.Options, opts ...backplane.Option) *node {
 	t.Helper()
+	return newNodeOf(t, redis.NewClient(o), opts...)
+}
+
+func newNodeOf(t *testing.T, client redis.UniversalClient, opts ...backplane.Option) *node {
+	t.Helper()
 	n := &node{
-		client:   redis.NewClient(o),
+		client:   client,
 		spans:    tracetest.NewSpanRecorder(),
 		records:  new(records),
 		received: make(chan backplane.Message, 100),

@@ -3,6 +3,7 @@ package backplane_test
 import (
 	"context"
 	"errors"
+	"net"
 	"regexp"
 	"slices"
 	"testing"
@@ -102,6 +103,46 @@ func TestCut(t *testing.T) {
 	}
 }
 
+// TestCluster does the same with Redis Cluster, where every node passes on what is published at any other.
+func TestCluster(t *testing.T) {
+	bus, err := freeAddr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(bus)
+	s := ownServer(t, "--cluster-enabled", "yes", "--cluster-port", port, "--dir", t.TempDir())
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{s.addr}})
+	if err := client.ClusterAddSlotsRange(t.Context(), 0, 16383).Err(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() string {
+		if err := client.Get(t.Context(), "key").Err(); !errors.Is(err, redis.Nil) {
+			return err.Error()
+		}
+		return ""
+	})
+	n := newNodeOf(t, client)
+	n.start(t)
+	if err := n.Subscribe(t.Context(), "one", "two"); err != nil {
+		t.Fatal(err)
+	}
+	n.publish(t, "one", "hello")
+	n.publish(t, "two", "hello")
+	n.expect(t, "one hello own", "two hello own")
+
+	s.kill()
+	n.waitUp(t, false)
+	s.restart(t)
+	receive(t, n.gaps)
+	eventually(t, func() string {
+		if err := n.Publish(t.Context(), "two", []byte("again")); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	n.expect(t, "two again own")
+}
+
 // TestPublisher finds out by publishing alone whether Redis can be reached.
 func TestPublisher(t *testing.T) {
 	s := ownServer(t)
@@ -172,7 +213,7 @@ func TestFailedPublishAsks(t *testing.T) {
 	n := newNodeWith(t, &redis.Options{Addr: s.addr, PoolSize: 1, MaxRetries: -1, PoolTimeout: time.Millisecond},
 		backplane.WithPing(time.Hour, deadline))
 	n.start(t, "room")
-	busy := n.client.Conn() // the only one of the pool
+	busy := n.client.(*redis.Client).Conn() // the only one of the pool
 	defer busy.Close()
 	if err := busy.Ping(t.Context()).Err(); err != nil {
 		t.Fatal(err)
