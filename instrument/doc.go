@@ -12,7 +12,7 @@
 //	message := observer.MessageType("message")
 //	…
 //	ctx, handshake := observer.Handshake(r.Context(), propagation.HeaderCarrier(r.Header), r.Host)
-//	conn := handshake.Opened() // or handshake.Refused(…)
+//	conn := handshake.Opened(http.StatusSwitchingProtocols) // or handshake.Refused(…)
 //	ctx, m := conn.Receive(ctx, message, len(payload), envelope)
 //	m.End(handle(ctx, payload))
 //	conn.Sent(message, len(reply))
@@ -29,10 +29,26 @@
 // peer can add a series. Histograms have classic buckets made for their quantity and native ones alongside; those of
 // durations have exemplars with the trace_id and span_id of sampled spans, a new one at most every 100 ms per series.
 //
-// Every series that a message moves is looked up when the Observer is made. [Conn.Received] and [Conn.Sent] take no
-// lock, read no clock and do not allocate; [Conn.Receive] with [Message.End] reads the clock twice. A connection is
-// counted down by the first [Conn.Close] only, whoever calls it in whatever order, so websocket_active_connections is
-// never negative and 0 when all have closed. websocket_last_message_timestamp_seconds is right to a quarter second.
+// Every series that a message moves is looked up when the Observer is made, and is there once per processor, so that
+// connections do not wait for each other. [Conn.Received] and [Conn.Sent] take no lock, read no clock and do not
+// allocate; [Conn.Receive] with [Message.End] reads the clock twice. A connection is counted down by the first
+// [Conn.Close] only, whoever calls it in whatever order, so websocket_active_connections is never negative and 0 when
+// all have closed.
+//
+// What only live connections know is asked of them at scrape and exported as aggregates: how many have been silent for
+// long, how full the fullest send queue is and how old the oldest message in one (see [Conn.Enqueue]), how long a ping
+// has been waiting (see [Conn.Ping]). The number of series does not depend on the number of connections. Times of the
+// newest message are right to a quarter second. [Observer.Conns] lists the connections for whoever wants to see each.
+//
+// # Fan-out
+//
+// A [Broadcast] is one message to many connections, and a [Backplane] is the way by which the nodes of one service pass
+// messages to each other. Both have one span and one observation per node, however many recipients there are.
+//
+// # Other transports
+//
+// [WithTransport] names another prefix than websocket for all that is exported. What measures HTTP requests should leave
+// out those that become connections: see [IsUpgrade] and [WithoutUpgrades].
 //
 // # Spans
 //
@@ -51,8 +67,8 @@
 // # Log records
 //
 // Records have constant messages and say the rest in fields: "connection opened", "connection closed", "handshake
-// refused", "message failed", "message slow", "connection error", "slow consumer closed". Each message has a limit per
-// second; the next record tells as "suppressed" how many were left out. A slow or failed message that has a span always
-// has its record. Payloads are never logged, and texts are cut. [NewLogHandler] adds the ids of trace, span and session
-// to the records of the whole service.
+// refused", "message failed", "message slow", "connection error", "slow consumer closed", "backplane error". Each message
+// has a limit per second; the next record tells as "suppressed" how many were left out. A slow or failed message that has
+// a span always has its record. Payloads are never logged, and texts are cut. [NewLogHandler] adds the ids of trace, span
+// and session to the records of the whole service.
 package instrument
