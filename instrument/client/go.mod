@@ -4,8 +4,10 @@ go 1.26.8
 
 require (
 	github.com/coder/websocket v1.8.15
+	github.com/google/go-cmp v0.7.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/sockscope/sockscope/instrument v0.0.0
+	go.uber.org/goleak v1.3.0
 )
 
 require (

@@ -46,7 +46,7 @@ func TestReconcile(t *testing.T) {
 		state  client.State
 	}{
 		"older events are left out, the rest is replayed": {
-			steps:  []step{{send: []string{"book 9 9", "book 10 10", "book 11 11", "book 12 12"}}, {snapshot: at(10)}, {send: []string{"book 13 13"}}},
+			steps:  []step{{send: []string{"book 10 10", "book 11 11", "book 12 12"}}, {snapshot: at(10)}, {send: []string{"book 13 13"}}},
 			notes:  []string{"book = 10", "book 11 11", "book 12 12", "book 13 13"},
 			counts: map[string]float64{"reconciliations_total ok connect": 1, "reconciliation_duration_seconds": 1},
 			state:  client.Live,
