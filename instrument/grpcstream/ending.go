@@ -1,0 +1,156 @@
+package grpcstream
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/sockscope/sockscope/instrument"
+)
+
+// ending is how an RPC has ended.
+type ending struct {
+	how  how
+	code codes.Code
+	err  error
+}
+
+type how uint8
+
+const (
+	answered how = iota // by the server's status
+	left                // the client has cancelled it, or its deadline has passed
+	lost                // its connection has ended
+	panicked
+)
+
+// errPanic stands for the handler's panic, whose value nobody gets to see but the runtime.
+var errPanic = errors.New("panic in the handler of an RPC")
+
+// endingOf finds out how an RPC has ended from whether its status was sent and the error of stats.End.
+func endingOf(ctx context.Context, sent bool, err error) ending {
+	e := ending{how: answered, code: status.Code(err), err: err}
+	interrupted := !sent && ctx.Err() != nil
+	switch {
+	case !sent && !interrupted && err == nil: // nothing kept the status from being sent, and yet it was not
+		e.how, e.err = panicked, errPanic
+	case interrupted && connectionEnded(ctx):
+		e.how = lost
+	case interrupted, e.code == codes.Canceled, e.code == codes.DeadlineExceeded && deadlinePassed(ctx):
+		e.how = left
+	}
+	return e
+}
+
+// connectionEnded tells an RPC that was interrupted by the end of its connection from one that was by its client. Its
+// context is cancelled in either case, and the end of a connection is told only afterwards; but a stream whose client has
+// left refuses a header for that reason, and any other for another. None of them sends one.
+func connectionEnded(ctx context.Context) bool {
+	if grpc.ServerTransportStreamFromContext(ctx) == nil {
+		return false // it was interrupted before it had begun
+	}
+	switch status.Code(grpc.SendHeader(ctx, nil)) {
+	case codes.Canceled, codes.DeadlineExceeded:
+		return false
+	default:
+		return true
+	}
+}
+
+func deadlinePassed(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && !time.Now().Before(deadline)
+}
+
+// errorKind returns which error the ending is, if it is one.
+func (e ending) errorKind() (instrument.ErrorKind, bool) {
+	switch e.how {
+	case answered:
+	case panicked:
+		return instrument.ErrorPanic, true
+	case left, lost:
+		return 0, false
+	}
+	switch e.code {
+	case codes.Unknown, codes.Internal, codes.DataLoss:
+		return instrument.ErrorHandler, true
+	case codes.DeadlineExceeded:
+		return instrument.ErrorTimeout, true
+	case codes.Unauthenticated, codes.PermissionDenied:
+		return instrument.ErrorAuth, true
+	default:
+		return 0, false
+	}
+}
+
+// refusal returns the status of the handshake of a stream that has not been open, if it is a refusal.
+func (e ending) refusal(draining bool) (instrument.Status, bool) {
+	if e.how != answered {
+		return 0, false
+	}
+	switch e.code {
+	case codes.OK:
+		return 0, false
+	case codes.Unauthenticated:
+		return instrument.StatusUnauthorized, true
+	case codes.PermissionDenied:
+		return instrument.StatusForbidden, true
+	case codes.ResourceExhausted:
+		return instrument.StatusRateLimited, true
+	case codes.Unimplemented, codes.InvalidArgument, codes.NotFound, codes.AlreadyExists, codes.FailedPrecondition,
+		codes.OutOfRange:
+		return instrument.StatusBadHandshake, true
+	case codes.Unavailable:
+		if draining {
+			return instrument.StatusDraining, true
+		}
+	}
+	return instrument.StatusError, true
+}
+
+// cause returns why a stream that has been open has ended.
+func (e ending) cause(draining bool) instrument.Cause {
+	c := instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: instrument.ReasonInternal, Code: int(e.code), Err: e.err}
+	switch e.how {
+	case answered:
+		c.Reason = e.reason(draining)
+	case left:
+		c.Initiator, c.Reason = instrument.InitiatorRemote, instrument.ReasonGoingAway
+	case lost:
+		if c.Reason = instrument.ReasonShutdown; !draining {
+			c.Initiator, c.Reason = instrument.InitiatorNetwork, instrument.ReasonAbnormal
+		}
+	case panicked:
+	}
+	return c
+}
+
+// reason returns the reason that a status stands for.
+func (e ending) reason(draining bool) instrument.CloseReason {
+	switch e.code {
+	case codes.OK:
+		return instrument.ReasonNormal
+	case codes.Unknown, codes.Internal, codes.DataLoss, codes.DeadlineExceeded:
+		return instrument.ReasonInternal
+	case codes.PermissionDenied, codes.InvalidArgument, codes.NotFound, codes.AlreadyExists, codes.FailedPrecondition,
+		codes.OutOfRange:
+		return instrument.ReasonPolicy
+	case codes.Unauthenticated:
+		return instrument.ReasonTokenExpired
+	case codes.Unimplemented:
+		return instrument.ReasonProtocolError
+	case codes.Unavailable:
+		if draining {
+			return instrument.ReasonShutdown
+		}
+		return instrument.ReasonTryAgainLater
+	case codes.ResourceExhausted, codes.Aborted:
+		return instrument.ReasonTryAgainLater
+	default:
+		return instrument.ReasonOther
+	}
+}

@@ -1,0 +1,150 @@
+package grpcstream_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// TestModes makes one RPC of each mode and compares everything that both observers have counted.
+func TestModes(t *testing.T) {
+	srv := &service{
+		unary: func(context.Context, *message) (*message, error) { return messageOf(20), nil },
+		stream: func(s grpc.ServerStream) error {
+			method, _ := grpc.MethodFromServerStream(s)
+			received := 1
+			if method != serverStreamMethod {
+				for received = 0; s.RecvMsg(new(message)) == nil; received++ {
+					if method == bidiMethod {
+						if err := s.SendMsg(messageOf(20)); err != nil {
+							return err
+						}
+					}
+				}
+			}
+			replies := map[string]int{clientStreamMethod: 1, serverStreamMethod: 3}[method]
+			for range replies {
+				if err := s.SendMsg(messageOf(20)); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	// A message of 10 bytes is 12 long in protobuf, one of 20 bytes 22.
+	messages := func(method string, received, sent float64) map[string]float64 {
+		return map[string]float64{
+			"messages_total{direction=receive,type=" + method + "}":  received,
+			"messages_total{direction=transmit,type=" + method + "}": sent,
+			"message_size_bytes{direction=receive}":                  received,
+			"message_size_bytes{direction=transmit}":                 sent,
+			"message_size_bytes_sum{direction=receive}":              12 * received,
+			"message_size_bytes_sum{direction=transmit}":             22 * sent,
+		}
+	}
+	tests := map[string]struct {
+		method         string
+		sends          int
+		received, sent float64
+	}{
+		"unary":            {unaryMethod, 1, 1, 1},
+		"client streaming": {clientStreamMethod, 5, 5, 1},
+		"server streaming": {serverStreamMethod, 0, 1, 3},
+		"bidirectional":    {bidiMethod, 4, 4, 4},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, srv)
+			c := dial(t, s)
+			if err := call(t, c, tt.method, tt.sends); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Close(); err != nil {
+				t.Fatal(err)
+			}
+			streams, connections := map[string]float64{}, ended("remote", "going_away")
+			if tt.method == unaryMethod {
+				connections["message_duration_seconds{type="+unaryMethod+"}"] = 1
+			} else {
+				streams = ended("local", "normal")
+				maps.Copy(streams, messages(tt.method, tt.received, tt.sent))
+			}
+			maps.Copy(connections, messages(tt.method, tt.received, tt.sent))
+			eventually(t, streams, func() map[string]float64 { return counts(t, s.streams) })
+			eventually(t, connections, func() map[string]float64 { return counts(t, s.connections) })
+		})
+	}
+}
+
+// call makes an RPC with as many messages of 10 bytes and waits for its end.
+func call(t *testing.T, c *client, method string, sends int) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	if method == unaryMethod {
+		return c.Invoke(ctx, method, messageOf(10), new(message))
+	}
+	stream := c.open(ctx, t, method)
+	for range sends {
+		if err := stream.SendMsg(messageOf(10)); err != nil {
+			return err
+		}
+	}
+	if method != serverStreamMethod {
+		if err := stream.CloseSend(); err != nil {
+			return err
+		}
+	}
+	if err := receiveToEnd(stream); !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
+// TestUnary has unary RPCs fail and compares which of it is an error.
+func TestUnary(t *testing.T) {
+	tests := map[codes.Code]string{
+		codes.OK: "", codes.Canceled: "", codes.InvalidArgument: "", codes.NotFound: "", codes.AlreadyExists: "",
+		codes.ResourceExhausted: "", codes.FailedPrecondition: "", codes.Aborted: "", codes.OutOfRange: "",
+		codes.Unknown: "handler", codes.DeadlineExceeded: "handler", codes.Unimplemented: "handler", codes.Internal: "handler",
+		codes.Unavailable: "handler", codes.DataLoss: "handler",
+		codes.Unauthenticated: "auth", codes.PermissionDenied: "auth",
+	}
+	for code, kind := range tests {
+		t.Run(code.String(), func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, &service{unary: func(context.Context, *message) (*message, error) {
+				return new(message), status.Error(code, "as told")
+			}})
+			c := dial(t, s)
+			if err := call(t, c, unaryMethod, 1); status.Code(err) != code {
+				t.Fatalf("call: %v, want %v", err, code)
+			}
+			if err := c.Close(); err != nil {
+				t.Fatal(err)
+			}
+			want := ended("remote", "going_away")
+			maps.Copy(want, map[string]float64{
+				"message_duration_seconds{type=" + unaryMethod + "}":         1,
+				"messages_total{direction=receive,type=" + unaryMethod + "}": 1,
+				"message_size_bytes{direction=receive}":                      1,
+				"message_size_bytes_sum{direction=receive}":                  12,
+			})
+			if code == codes.OK {
+				want["messages_total{direction=transmit,type="+unaryMethod+"}"] = 1
+				want["message_size_bytes{direction=transmit}"] = 1
+			}
+			if kind != "" {
+				want["errors_total{kind="+kind+"}"] = 1
+			}
+			eventually(t, want, func() map[string]float64 { return counts(t, s.connections) })
+			eventually(t, map[string]float64{}, func() map[string]float64 { return counts(t, s.streams) })
+		})
+	}
+}

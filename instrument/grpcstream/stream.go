@@ -1,0 +1,120 @@
+package grpcstream
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sockscope/sockscope/instrument"
+)
+
+// acceptedAfter is how long a handler may take to refuse a stream. One that neither sends nor reads anything, such as
+// that of a subscription, must not be missing from the open ones for as long as nothing happens.
+const acceptedAfter = time.Second
+
+// A stream is a streaming RPC of a method that the server has.
+type stream struct {
+	observer      *instrument.Observer
+	typ           instrument.MessageType
+	carrying      *instrument.Conn // the session of its connection, which counts messages, too
+	carryingType  instrument.MessageType
+	clientStreams bool
+	timeout       *time.Timer
+
+	session atomic.Pointer[instrument.Conn] // nil until it is open
+
+	opening   sync.Mutex
+	handshake *instrument.Handshake
+	requested bool // a request of the size was received before the stream was open
+	request   int
+	refused   bool
+}
+
+// newStream begins to observe the handshake of a stream, unless nobody observes it.
+func newStream(ctx context.Context, o *instrument.Observer, r *rpc, clientStreams bool) *stream {
+	s := &stream{
+		observer:      o,
+		typ:           o.MessageType(r.method),
+		carrying:      r.connection.session,
+		carryingType:  r.connection.messageType(r.method),
+		clientStreams: clientStreams,
+	}
+	_, s.handshake = o.Handshake(ctx, r.header, r.header.authority())
+	if s.handshake != nil {
+		s.timeout = time.AfterFunc(acceptedAfter, func() { s.open() })
+	}
+	return s
+}
+
+// open ends the handshake of a stream that is accepted, and returns its session, or nil if it has been refused.
+func (s *stream) open() *instrument.Conn {
+	if session := s.session.Load(); session != nil || s.handshake == nil {
+		return session
+	}
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	if s.refused || s.session.Load() != nil {
+		return s.session.Load()
+	}
+	s.timeout.Stop()
+	session := s.handshake.Opened(0)
+	if s.requested {
+		session.Received(s.typ, s.request)
+	}
+	s.session.Store(session)
+	return session
+}
+
+// received counts a message of the client's. The one request that a method without a streaming client has is part of the
+// handshake, as an HTTP request is: gRPC reads it before the handler can refuse.
+func (s *stream) received(_ context.Context, size int) {
+	s.carrying.Received(s.carryingType, size)
+	if s.clientStreams || !s.keepRequest(size) {
+		s.open().Received(s.typ, size)
+	}
+}
+
+// keepRequest keeps the request for when the stream is open, and says whether it is not yet.
+func (s *stream) keepRequest(size int) bool {
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	if s.handshake == nil || s.session.Load() != nil {
+		return false
+	}
+	s.requested, s.request = true, size
+	return true
+}
+
+func (s *stream) sent(size int) {
+	s.carrying.Sent(s.carryingType, size)
+	s.open().Sent(s.typ, size)
+}
+
+func (s *stream) headerSent() { s.open() }
+
+// end ends the observation: by a refusal if the stream has not been open, by a close if it has.
+func (s *stream) end(ctx context.Context, e ending) {
+	if s.handshake == nil || s.refuse(e) {
+		return
+	}
+	session := s.open()
+	if kind, ok := e.errorKind(); ok {
+		session.Error(ctx, kind, e.err)
+	}
+	session.Close(e.cause(s.observer.Draining()))
+}
+
+// refuse says whether the RPC has ended by being refused.
+func (s *stream) refuse(e ending) bool {
+	status, ok := e.refusal(s.observer.Draining())
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	if !ok || s.session.Load() != nil {
+		return false
+	}
+	s.timeout.Stop()
+	s.refused = true
+	s.handshake.Refused(status, 0, e.err)
+	return true
+}
