@@ -33,6 +33,7 @@ func TestAllocations(t *testing.T) {
 		envelope carrier.Envelope
 		with     = []byte(tracedChat)
 		without  = []byte(plainChat)
+		escaped  = []byte(`{"\u0061":1,"\u00zz":2,"traceparent":"\u00zz","tracestate":"\u0000"}`)
 		called   = []byte(tracedCall)
 		posted   = []byte("sockscope/1 1767366245123456 " + parent + " " + state + "\n" + tracedChat)
 		buffer   = make([]byte, 0, 1024)
@@ -43,22 +44,23 @@ func TestAllocations(t *testing.T) {
 		want float64
 		f    func()
 	}{
-		"JSON, not asked":     {0, func() { object.Reset(with) }},
-		"JSON, absent":        {0, func() { object.Reset(without); get(&object) }},
-		"JSON, present":       {2, func() { object.Reset(with); get(&object) }},
-		"JSON, a bomb":        {0, func() { object.Reset(bomb); object.Get("traceparent") }},
-		"JSON, nothing set":   {0, func() { object.Reset(with); object.Bytes() }},
-		"JSON, inserted":      {1, func() { object.Reset(without); set(&object); object.Bytes() }},
-		"JSON, replaced":      {1, func() { object.Reset(with); set(&object); object.Bytes() }},
-		"JSONRPC, not asked":  {0, func() { rpc.Reset(called) }},
-		"JSONRPC, absent":     {0, func() { rpc.Reset(without); get(&rpc) }},
-		"JSONRPC, present":    {2, func() { rpc.Reset(called); get(&rpc) }},
-		"JSONRPC, a bomb":     {0, func() { rpc.Reset(bomb); rpc.Get("traceparent") }},
-		"JSONRPC, no place":   {0, func() { rpc.Reset(without); set(&rpc); rpc.Bytes() }},
-		"JSONRPC, replaced":   {1, func() { rpc.Reset(called); set(&rpc); rpc.Bytes() }},
-		"Envelope, not asked": {0, func() { envelope.Parse(posted) }},
-		"Envelope, none":      {0, func() { envelope.Parse(with); envelope.Get("traceparent") }},
-		"Envelope, present":   {2, func() { envelope.Parse(posted); get(&envelope) }},
+		"JSON, not asked":       {0, func() { object.Reset(with) }},
+		"JSON, absent":          {0, func() { object.Reset(without); get(&object) }},
+		"JSON, present":         {2, func() { object.Reset(with); get(&object) }},
+		"JSON, absent, escaped": {0, func() { object.Reset(escaped); get(&object) }},
+		"JSON, a bomb":          {0, func() { object.Reset(bomb); object.Get("traceparent") }},
+		"JSON, nothing set":     {0, func() { object.Reset(with); object.Bytes() }},
+		"JSON, inserted":        {1, func() { object.Reset(without); set(&object); object.Bytes() }},
+		"JSON, replaced":        {1, func() { object.Reset(with); set(&object); object.Bytes() }},
+		"JSONRPC, not asked":    {0, func() { rpc.Reset(called) }},
+		"JSONRPC, absent":       {0, func() { rpc.Reset(without); get(&rpc) }},
+		"JSONRPC, present":      {2, func() { rpc.Reset(called); get(&rpc) }},
+		"JSONRPC, a bomb":       {0, func() { rpc.Reset(bomb); rpc.Get("traceparent") }},
+		"JSONRPC, no place":     {0, func() { rpc.Reset(without); set(&rpc); rpc.Bytes() }},
+		"JSONRPC, replaced":     {1, func() { rpc.Reset(called); set(&rpc); rpc.Bytes() }},
+		"Envelope, not asked":   {0, func() { envelope.Parse(posted) }},
+		"Envelope, none":        {0, func() { envelope.Parse(with); envelope.Get("traceparent") }},
+		"Envelope, present":     {2, func() { envelope.Parse(posted); get(&envelope) }},
 		"Envelope, appended": {1,
 			func() { envelope = carrier.Envelope{Published: published}; set(&envelope); envelope.Append(nil, with) }},
 		"Envelope, with a buffer": {0, func() {

@@ -70,7 +70,6 @@ func (e *Envelope) Parse(data []byte) (payload []byte) {
 	}
 	end := bytes.IndexByte(header, '\n')
 	if end < 0 || !e.parseHeader(header[:end]) {
-		*e = Envelope{}
 		return data
 	}
 	return data[len(magic)+end+len("\n"):]
@@ -80,11 +79,12 @@ func (e *Envelope) Parse(data []byte) (payload []byte) {
 func (e *Envelope) parseHeader(header []byte) bool {
 	digits, context, hasParent := bytes.Cut(header, []byte(" "))
 	parent, state, hasState := bytes.Cut(context, []byte(" "))
-	if hasParent && !printable(traceparent, parent) || hasState && !printable(tracestate, state) {
+	if hasParent && !printable(traceparent, parent) || hasState && !printable(tracestate, state) ||
+		!e.parsePublished(digits) {
 		return false
 	}
 	e.unread = [...][]byte{parent, state}
-	return e.parsePublished(digits)
+	return true
 }
 
 func (e *Envelope) parsePublished(digits []byte) bool {

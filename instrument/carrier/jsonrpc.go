@@ -78,7 +78,7 @@ func (r *JSONRPC) place() (place scanner, before, after string) {
 		}
 		return meta, "", ""
 	}
-	if !meta.closed || !s.enter() {
+	if !s.enter() {
 		return scanner{}, "", ""
 	}
 	return s, `"_meta":{`, `}`

@@ -2,6 +2,7 @@ package carrier
 
 import (
 	"bytes"
+	"encoding/hex"
 	"strings"
 )
 
@@ -184,8 +185,8 @@ func (s *scanner) value(field int) string {
 	return string(text)
 }
 
-// unquote appends to dst what a JSON string, given with its quotes, stands for. It fails if that is anything but ASCII
-// or needs more than dst's capacity: names and values that are looked for have neither.
+// unquote appends to dst what a JSON string, given with its quotes, stands for. It fails if that needs more than dst's
+// capacity or an escape that no name or value which is looked for needs.
 func unquote(dst, quoted []byte) ([]byte, bool) {
 	for i, end := 1, len(quoted)-1; i < end; i++ {
 		c := quoted[i]
@@ -194,7 +195,7 @@ func unquote(dst, quoted []byte) ([]byte, bool) {
 			switch c = quoted[i]; c {
 			case '"', '\\', '/':
 			case 'u':
-				if c = ascii(quoted[i+1 : end]); c == 0 {
+				if c = hexadecimal(quoted[i+1 : end]); c == 0 {
 					return nil, false
 				}
 				i += 4
@@ -202,7 +203,7 @@ func unquote(dst, quoted []byte) ([]byte, bool) {
 				return nil, false
 			}
 		}
-		if c > '~' || len(dst) == cap(dst) {
+		if len(dst) == cap(dst) {
 			return nil, false
 		}
 		dst = append(dst, c)
@@ -210,24 +211,14 @@ func unquote(dst, quoted []byte) ([]byte, bool) {
 	return dst, true
 }
 
-// ascii returns the character that four hexadecimal digits stand for, 0 if that is not ASCII.
-func ascii(digits []byte) byte {
-	if len(digits) < 4 || digits[0] != '0' || digits[1] != '0' || digits[2] > '7' {
+// hexadecimal returns the byte that four digits stand for, 0 if they stand for more than a byte or for nothing.
+func hexadecimal(digits []byte) byte {
+	var c [1]byte
+	if len(digits) < 4 || digits[0] != '0' || digits[1] != '0' {
 		return 0
 	}
-	high, low := hexDigit(digits[2]), hexDigit(digits[3])
-	if high < 0 || low < 0 {
+	if _, err := hex.Decode(c[:], digits[2:4]); err != nil {
 		return 0
 	}
-	return byte(high<<4 | low)
-}
-
-func hexDigit(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'a' <= c|0x20 && c|0x20 <= 'f':
-		return int(c|0x20-'a') + 10
-	}
-	return -1
+	return c[0]
 }
