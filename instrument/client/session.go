@@ -91,7 +91,11 @@ func (s *session) run(ctx context.Context, t trigger) instrument.Cause {
 
 	cause := s.loop()
 
-	s.c.enterAll(Waiting, cause.Err) // first: nobody may act upon what is held from now on
+	next := Waiting
+	if ctx.Err() != nil {
+		next = Closed
+	}
+	s.c.enterAll(next, cause.Err) // first: nobody may act upon what is held from now on
 	s.c.session.Store(nil)
 	s.c.metrics.outage.begin()
 	s.cancel()
@@ -106,7 +110,7 @@ func (s *session) run(ctx context.Context, t trigger) instrument.Cause {
 	}
 	s.c.metrics.disconnections.WithLabelValues(cause.Initiator.String(), cause.Reason.String()).Inc()
 	kind := recordLost
-	if ctx.Err() != nil {
+	if next == Closed {
 		kind = recordClosed
 	}
 	s.c.records.write(kind,
