@@ -11,7 +11,7 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// ErrDown is what Publish fails with while Redis is known to be unreachable. It wraps the reason.
+// ErrDown is what Publish fails with while Redis is known to be unreachable, together with the reason.
 var ErrDown = errors.New("redis is down")
 
 // ErrTooBig is a message above the limit, see WithLimit.

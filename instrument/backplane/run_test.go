@@ -87,7 +87,7 @@ func TestPanic(t *testing.T) {
 	go func() {
 		defer func() { panicked <- recover() }()
 		_ = n.Run(context.Background(), func(context.Context, backplane.Message) {
-			panic("oops") //nolint:forbidigo // it is what is tested
+			panic("oops")
 		})
 	}()
 	n.waitUp(t, true)
