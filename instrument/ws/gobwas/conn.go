@@ -205,7 +205,7 @@ func passed(deadline time.Time) bool {
 // CloseFor sends a close frame with the code and text, waits at most a second for it to be written, and closes the
 // connection, for a reason that a close code cannot tell, such as instrument.ReasonSlowConsumer. It does not send the
 // frame where it would do harm, within another frame or after another close frame. The text is cut to the 123 bytes
-// that fit into the frame.
+// that fit into the frame; a code that must not be sent, such as 1005, makes a frame without code and text.
 func (c *Conn) CloseFor(reason instrument.CloseReason, code ws.StatusCode, text string) error {
 	c.say(local(reason, code))
 	return errors.Join(c.sendClose(code, text), c.close())
@@ -226,9 +226,12 @@ func (c *Conn) sendClose(code ws.StatusCode, text string) error {
 	if !c.out.aligned() {
 		return errWithinFrame
 	}
-	const room = ws.MaxControlFramePayloadSize - 2
-	text = strings.ToValidUTF8(text[:min(len(text), room)], "")
-	frame, err := ws.CompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(code, text)))
+	var body []byte
+	if !code.Empty() && !code.IsProtocolReserved() {
+		const room = ws.MaxControlFramePayloadSize - 2
+		body = ws.NewCloseFrameBody(code, strings.ToValidUTF8(text[:min(len(text), room)], ""))
+	}
+	frame, err := ws.CompileFrame(ws.NewCloseFrame(body))
 	if err != nil {
 		return err
 	}

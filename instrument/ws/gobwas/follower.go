@@ -125,7 +125,7 @@ func (f *follower) parse(head []byte) {
 		f.control = control{sum: 14695981039346656037}
 		return
 	}
-	if h.OpCode != ws.OpContinuation {
+	if h.OpCode != ws.OpContinuation || !f.state.Fragmented() {
 		f.op, f.size = h.OpCode, 0
 	}
 	if h.Fin {
