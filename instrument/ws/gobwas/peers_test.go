@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -224,17 +223,9 @@ func counts(t *testing.T, o *instrument.Observer) map[string]float64 {
 // counted wants exactly these counts, now or soon.
 func (s *server) counted(t *testing.T, want map[string]float64) {
 	t.Helper()
-	s.countedWithout(t, want, "nothing")
-}
-
-// countedWithout is counted without the names that contain a word.
-func (s *server) countedWithout(t *testing.T, want map[string]float64, word string) {
-	t.Helper()
 	var diff string
 	for end := time.Now().Add(deadline); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		got := counts(t, s.observer)
-		maps.DeleteFunc(got, func(name string, _ float64) bool { return strings.Contains(name, word) })
-		if diff = cmp.Diff(want, got); diff == "" {
+		if diff = cmp.Diff(want, counts(t, s.observer)); diff == "" {
 			return
 		}
 	}
