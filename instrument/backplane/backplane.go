@@ -17,8 +17,8 @@ var ErrDown = errors.New("redis is down")
 // ErrTooBig is a message above the limit, see WithLimit.
 var ErrTooBig = errors.New("message is too big")
 
-// A Backplane is one node's side of a Redis Pub/Sub backplane. All methods are safe for concurrent use. The client stays
-// the caller's: it is neither configured nor closed.
+// A Backplane is one node's side of a Redis Pub/Sub backplane. All methods are safe for concurrent use. The client
+// stays the caller's: it is neither configured nor closed.
 type Backplane struct {
 	config
 	client   redis.UniversalClient

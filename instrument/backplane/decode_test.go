@@ -63,8 +63,10 @@ func TestEchoes(t *testing.T) {
 	}
 	e.expect("room", message(1))
 	e.expect("room", message(1))
-	if first, second, third := e.take("room", message(1)), e.take("room", message(1)), e.take("room", message(1)); !first || !second || third {
-		t.Errorf("of two the same, taken are %t, %t, %t", first, second, third)
+	for i, want := range []bool{true, true, false} {
+		if got := e.take("room", message(1)); got != want {
+			t.Errorf("number %d of two that are the same: taken %t, want %t", i+1, got, want)
+		}
 	}
 	if len(e.expected) != 0 {
 		t.Errorf("%d are left", len(e.expected))

@@ -1,7 +1,7 @@
 // Package backplane connects the nodes of a realtime service by Redis Pub/Sub and observes what passes between them:
 // whether Redis is reachable, how long messages take from node to node, what fails and what is dropped. Each message
-// travels in an envelope with the trace context of its sender, so that a broadcast and its deliveries on all other nodes
-// are one trace.
+// travels in an envelope with the trace context of its sender, so that a broadcast and its deliveries on all other
+// nodes are one trace.
 //
 // # Use
 //
@@ -31,19 +31,20 @@
 // websocket_backplane_up is measured, not assumed. It becomes 1 when Redis has answered a ping behind the confirmation
 // of every subscription, and each further ping (see [WithPing]) confirms it. It becomes 0 when the connection breaks,
 // when a ping is not answered in time, as by a Redis that hangs, and when Redis cannot be reached to publish; that
-// failure also asks for a ping at once, which tells whether the subscription suffers, too. In a node that only publishes
-// and does not call Run, the last Publish alone decides.
+// failure also asks for a ping at once, which tells whether the subscription suffers, too. In a node that only
+// publishes and does not call Run, the last Publish alone decides.
 //
-// After a loss Run reconnects, after 50 ms at first and after 2 s at most, and subscribes to every channel anew. While
+// After a loss Run tries to reconnect within 50 ms, later every 2 s at most, and subscribes to every channel anew. While
 // Redis is known to be unreachable, Publish fails at once with [ErrDown].
 //
 // # What is lost
 //
 // Pub/Sub delivers at most once: what is published while a node is not connected never reaches it. [WithRestored] tells
-// the service from when to when that may have been, so that it can fetch what it missed or tell its clients to. Messages
-// that arrive faster than they are handled are dropped when the queue is full (see [WithQueue]) and counted, as Redis
-// would otherwise cut off the whole node for being slow. Conversely, go-redis repeats a PUBLISH whose answer was lost,
-// unless MaxRetries of its options is -1: nodes may then get a message twice, the second time not as their own.
+// the service from when to when that may have been, so that it can fetch what it missed or tell its clients to.
+// Messages that arrive faster than they are handled are dropped when the queue is full (see [WithQueue]) and counted,
+// as Redis would otherwise cut off the whole node for being slow. Conversely, go-redis repeats a PUBLISH whose answer
+// was lost, unless MaxRetries of its options is -1: nodes may then get a message twice, the second time not as their
+// own.
 //
 // Payloads of publishers that know no envelope pass as they are, without trace and time. Lag is the difference of two
 // nodes' clocks.

@@ -9,10 +9,10 @@ import (
 // meantime. They take about 150 KiB.
 const maxEchoes = 4096
 
-// echoes recognises what this node has published when it comes back, because neither Redis nor the envelope says who has
-// published a message. Messages are told apart by their bytes, the time in the envelope included. Those that are the same
-// nevertheless, whoever published them, come back as often as they were published, so it doesn't matter which is which.
-// What never comes back is forgotten in the course of time, and can't be mistaken for anything meanwhile.
+// echoes recognises what this node has published when it comes back, because neither Redis nor the envelope says who
+// has published a message. Messages are told apart by their bytes, the time in the envelope included. Those that are
+// the same nevertheless, whoever published them, come back as often as they were published, so it doesn't matter which
+// is which. What never comes back is forgotten in the course of time, and can't be mistaken for anything meanwhile.
 type echoes struct {
 	seed maphash.Seed
 

@@ -30,10 +30,10 @@ type Message struct {
 	envelope *carrier.Envelope
 }
 
-// Deliver begins the delivery to this node's clients: it counts the message as received, observes how long it took since
-// it was published, and starts the span websocket.deliver as a child of the sender's if that is sampled. The Broadcast
-// counts the clients that get the message; it must be ended exactly once. A message need not be delivered, as one's own
-// where the clients have got it already, and is then not counted.
+// Deliver begins the delivery to this node's clients: it counts the message as received, observes how long it took
+// since it was published, and starts the span websocket.deliver as a child of the sender's if that is sampled. The
+// Broadcast counts the clients that get the message; it must be ended exactly once. A message need not be delivered, as
+// one's own where the clients have got it already, and is then not counted.
 func (m Message) Deliver(ctx context.Context) (context.Context, *instrument.Broadcast) {
 	if m.envelope == nil { // a zero Message, as of the tests of a handler
 		return m.observed.Deliver(ctx, nil, m.Published)

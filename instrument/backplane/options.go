@@ -41,8 +41,8 @@ func WithPing(interval, timeout time.Duration) Option {
 	}
 }
 
-// WithPublishTimeout sets how long Publish may take, retries included. A Redis that hangs is waited for longer where the
-// client's options do not set ContextTimeoutEnabled: until their ReadTimeout, once. The default is 1 s.
+// WithPublishTimeout sets how long Publish may take, retries included. A Redis that hangs is waited for longer where
+// the client's options do not set ContextTimeoutEnabled: until their ReadTimeout, once. The default is 1 s.
 func WithPublishTimeout(d time.Duration) Option {
 	return func(c *config) error {
 		if d <= 0 {
@@ -77,8 +77,8 @@ func WithLimit(bytes int) Option {
 	}
 }
 
-// WithRestored has f called when a lost subscription is back, with the time for which messages may be missing. Run calls
-// it between two messages, so what is handled afterwards may wait for what f fetches. By default nobody is told.
+// WithRestored has f called when a lost subscription is back, with the time for which messages may be missing. Run
+// calls it between two messages, so what is handled afterwards may wait for what f fetches. By default nobody is told.
 func WithRestored(f func(Gap)) Option {
 	return func(c *config) error {
 		if f == nil {

@@ -11,8 +11,8 @@ import (
 // Subscribe adds channels to those that the handler of Run gets messages of. While Run is connected, Subscribe returns
 // when Redis has confirmed them. Otherwise it returns at once, and they are subscribed when Run connects. Channels that
 // are subscribed already do no harm; they are not counted, so the last member who leaves a room should be the one who
-// unsubscribes. An error means that Redis has refused the channels, as by its access control list, and the new ones have
-// been removed again, or that ctx has ended first, and they remain.
+// unsubscribes. An error means that Redis has refused the channels, as by its access control list, and the new ones
+// have been removed again, or that ctx has ended first, and they remain.
 func (b *Backplane) Subscribe(ctx context.Context, channels ...string) error {
 	if len(channels) == 0 {
 		return nil
@@ -41,8 +41,8 @@ func (b *Backplane) Subscribe(ctx context.Context, channels ...string) error {
 }
 
 // Unsubscribe removes channels. It returns when Redis has confirmed it, or at once while Run is not connected. Messages
-// that have been received before are still handled. An error means that ctx has ended first; the channels are removed in
-// any case. Without channels it does nothing.
+// that have been received before are still handled. An error means that ctx has ended first; the channels are removed
+// in any case. Without channels it does nothing.
 func (b *Backplane) Unsubscribe(ctx context.Context, channels ...string) error {
 	if len(channels) == 0 {
 		return nil
