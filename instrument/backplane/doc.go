@@ -34,8 +34,8 @@
 // failure also asks for a ping at once, which tells whether the subscription suffers, too. In a node that only
 // publishes and does not call Run, the last Publish alone decides.
 //
-// After a loss Run tries to reconnect within 50 ms, later every 2 s at most, and subscribes to every channel anew. While
-// Redis is known to be unreachable, Publish fails at once with [ErrDown].
+// After a loss Run tries to reconnect within 50 ms, then more and more rarely, but every 2 s, and subscribes to every
+// channel anew. While Redis is known to be unreachable, Publish fails at once with [ErrDown].
 //
 // # What is lost
 //
