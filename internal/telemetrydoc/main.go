@@ -1,0 +1,17 @@
+// Command telemetrydoc prints docs/telemetry.md: it drives an observer through everything that can happen and writes
+// down what came out.
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+func main() {
+	doc, err := render()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "telemetrydoc:", err)
+		os.Exit(1)
+	}
+	fmt.Print(doc)
+}
