@@ -337,3 +337,26 @@ func counts(t *testing.T, c prometheus.Collector, without ...string) map[string]
 	}
 	return got
 }
+
+// only returns the one metric, by its whole name: the sum of its series, or the count of its histograms.
+func only(t *testing.T, c prometheus.Collector, name string) map[string]float64 {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	if err := registry.Register(c); err != nil {
+		t.Fatal(err)
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			got[name] += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	return got
+}

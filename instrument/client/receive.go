@@ -81,7 +81,9 @@ func (s *session) event(st *stream, e Event, at time.Time) {
 
 // progressed notes that a stream had something new to say, or that it can be expected to from now on.
 func (s *session) progressed(st *stream, at time.Time) {
-	st.progress = at
+	if at.After(st.progress) { // a message may have waited longer than the time in which nobody has read
+		st.progress = at
+	}
 	if st.Expect > 0 && st.quiet {
 		st.quiet = false
 		s.wakeAt(at.Add(st.Expect))
