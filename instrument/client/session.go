@@ -185,6 +185,9 @@ func (s *session) heartbeat() {
 // ping says whether there is reason to ping again.
 func (s *session) ping() bool {
 	stalls := s.stalls.Load()
+	if stalls%2 == 1 {
+		return true // nobody reads, so nobody could see the pong
+	}
 	ctx, cancel := context.WithTimeout(s.ctx, s.c.config.pingTimeout)
 	defer cancel()
 	start := time.Now()
@@ -195,8 +198,8 @@ func (s *session) ping() bool {
 		return true
 	case s.ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded):
 		return false // the connection has ended, and read knows why
-	case stalls%2 == 1 || s.stalls.Load() != stalls:
-		return true // nobody has read, so nobody could have seen the pong
+	case s.stalls.Load() != stalls:
+		return true // likewise
 	}
 	s.pingTimeout.Store(true)
 	s.ended <- network(instrument.ReasonPingTimeout, errPingTimeout)
