@@ -31,14 +31,14 @@ type server struct {
 	*grpc.Server
 	address              string
 	streams, connections *instrument.Observer
-	records              *records
+	records              *records // of streams
 }
 
 func serve(t testing.TB, srv *service, opts ...grpc.ServerOption) *server {
 	t.Helper()
 	s := &server{records: new(records)}
 	s.streams = newObserver(t, grpcstream.Transport, s.records)
-	s.connections = newObserver(t, grpcstream.ConnectionTransport, s.records)
+	s.connections = newObserver(t, grpcstream.ConnectionTransport, new(records))
 	s.start(t, srv, append(opts, grpc.StatsHandler(grpcstream.NewServerHandler(s.streams, s.connections)))...)
 	return s
 }
@@ -213,4 +213,17 @@ func (r *records) Write(p []byte) (int, error) {
 	defer r.mu.Unlock()
 	r.lines = append(r.lines, line)
 	return len(p), nil
+}
+
+func (r *records) find(t testing.TB, msg string) map[string]any {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, line := range r.lines {
+		if line["msg"] == msg {
+			return line
+		}
+	}
+	t.Fatalf("no record %q in %v", msg, r.lines)
+	return nil
 }

@@ -42,6 +42,8 @@ func newStream(ctx context.Context, o *instrument.Observer, r *rpc, clientStream
 	}
 	_, s.handshake = o.Handshake(ctx, r.header, r.header.authority())
 	if s.handshake != nil {
+		s.opening.Lock() // the timer is not to run before it is known
+		defer s.opening.Unlock()
 		s.timeout = time.AfterFunc(acceptedAfter, func() { s.open() })
 	}
 	return s

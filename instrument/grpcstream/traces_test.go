@@ -1,0 +1,150 @@
+package grpcstream_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/propagation"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/stats"
+
+	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/grpcstream"
+)
+
+const (
+	traceparent  = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	remoteTrace  = "0af7651916cd43dd8448eb211c80319c"
+	remoteParent = "b7ad6b7169203331"
+)
+
+// tracing is a stats.Handler that traces RPCs as otelgrpc does: by a span in the context from the tag on.
+type tracing struct {
+	stats.Handler
+	tracer trace.Tracer
+}
+
+func (h tracing) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
+	md, _ := metadata.FromIncomingContext(ctx)
+	carrier := propagation.MapCarrier{}
+	for _, v := range md.Get("traceparent") {
+		carrier.Set("traceparent", v)
+	}
+	ctx = propagation.TraceContext{}.Extract(ctx, carrier)
+	ctx, _ = h.tracer.Start(ctx, "rpc "+info.FullMethodName)
+	return ctx
+}
+
+func (h tracing) HandleRPC(ctx context.Context, s stats.RPCStats) {
+	if _, ok := s.(*stats.End); ok {
+		trace.SpanFromContext(ctx).End()
+	}
+}
+
+func (tracing) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+
+func (tracing) HandleConn(context.Context, stats.ConnStats) {}
+
+// TestTraces makes a streaming RPC that brings a trace context and looks at the spans, alone, with peers trusted, and with
+// another handler that traces beside this one, in either order.
+func TestTraces(t *testing.T) {
+	type span struct{ Name, Trace, Parent, Link string }
+	// Traces and parents of our own making are told by the names of their spans.
+	tests := map[string]struct {
+		options  []instrument.Option
+		handlers func(ours, theirs stats.Handler) []stats.Handler
+		context  string // the handler's span
+		want     []span
+	}{
+		"alone": {
+			nil, func(ours, _ stats.Handler) []stats.Handler { return []stats.Handler{ours} }, "",
+			[]span{
+				{"grpc_stream.handshake", "grpc_stream.handshake", "", remoteParent},
+				{"grpc_stream.close", "grpc_stream.close", "", "grpc_stream.handshake"},
+			},
+		},
+		"trusted": {
+			[]instrument.Option{instrument.WithTrustedPeers()},
+			func(ours, _ stats.Handler) []stats.Handler { return []stats.Handler{ours} }, "",
+			[]span{
+				{"grpc_stream.handshake", remoteTrace, remoteParent, ""},
+				{"grpc_stream.close", "grpc_stream.close", "", "grpc_stream.handshake"},
+			},
+		},
+		"before another": {
+			nil, func(ours, theirs stats.Handler) []stats.Handler { return []stats.Handler{ours, theirs} }, "rpc " + bidiMethod,
+			[]span{
+				{"grpc_stream.handshake", remoteTrace, "rpc " + bidiMethod, ""},
+				{"grpc_stream.close", "grpc_stream.close", "", "grpc_stream.handshake"},
+				{"rpc " + bidiMethod, remoteTrace, remoteParent, ""},
+			},
+		},
+		"after another": {
+			nil, func(ours, theirs stats.Handler) []stats.Handler { return []stats.Handler{theirs, ours} }, "rpc " + bidiMethod,
+			[]span{
+				{"grpc_stream.handshake", remoteTrace, "rpc " + bidiMethod, ""},
+				{"rpc " + bidiMethod, remoteTrace, remoteParent, ""},
+				{"grpc_stream.close", "grpc_stream.close", "", "grpc_stream.handshake"},
+			},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			recorder := tracetest.NewSpanRecorder()
+			provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder))
+			streams, err := instrument.New(append(tt.options, instrument.WithTransport(grpcstream.Transport),
+				instrument.WithTracerProvider(provider))...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			handlers := tt.handlers(grpcstream.NewServerHandler(streams, nil), tracing{tracer: provider.Tracer("theirs")})
+			var opts []grpc.ServerOption
+			for _, h := range handlers {
+				opts = append(opts, grpc.StatsHandler(h))
+			}
+			var inHandler trace.SpanContext
+			s := new(server)
+			s.start(t, &service{stream: func(s grpc.ServerStream) error {
+				inHandler = trace.SpanContextFromContext(s.Context())
+				return s.SendMsg(messageOf(1))
+			}}, opts...)
+			ctx := metadata.AppendToOutgoingContext(t.Context(), "traceparent", traceparent)
+			if err := receiveToEnd(dial(t, s).open(ctx, t, bidiMethod)); !errors.Is(err, io.EOF) {
+				t.Fatal(err)
+			}
+			s.GracefulStop()
+
+			names := map[string]string{remoteTrace: remoteTrace, remoteParent: remoteParent}
+			for _, ended := range recorder.Ended() {
+				names[ended.SpanContext().SpanID().String()] = ended.Name()
+				if !ended.Parent().IsValid() {
+					names[ended.SpanContext().TraceID().String()] = ended.Name()
+				}
+			}
+			var got []span
+			for _, ended := range recorder.Ended() {
+				s := span{
+					Name: ended.Name(), Trace: names[ended.SpanContext().TraceID().String()],
+					Parent: names[ended.Parent().SpanID().String()],
+				}
+				for _, l := range ended.Links() {
+					s.Link += names[l.SpanContext.SpanID().String()]
+				}
+				got = append(got, s)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("spans, -want +got:\n%s", diff)
+			}
+			if name := names[inHandler.SpanID().String()]; name != tt.context {
+				t.Errorf("the handler's span is %q, want %q", name, tt.context)
+			}
+		})
+	}
+}
