@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
+	"strings"
 
 	"github.com/gorilla/websocket"
 
@@ -22,8 +24,9 @@ func (c *Conn) closing(cause instrument.Cause) bool {
 
 // end ends the session for the first cause that was known.
 func (c *Conn) end() {
-	c.pings.forget()
-	c.session.Close(*c.ending.Load())
+	cause := *c.ending.Load()
+	c.pings.end(cause.Reason)
+	c.session.Close(cause)
 }
 
 // fail counts an error. The transport knows no contexts.
@@ -47,10 +50,7 @@ func (c *Conn) readFailed(err error) {
 // readCause classifies the error of a read on a connection that this side has not begun to close, and says what it is to
 // be counted as, 0 if it is no error.
 func (c *Conn) readCause(err error) (instrument.Cause, instrument.ErrorKind) {
-	var (
-		closed *websocket.CloseError
-		netErr net.Error
-	)
+	var closed *websocket.CloseError
 	switch {
 	case errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure:
 		return remote(closed.Code), 0 // by a handler that was set underneath
@@ -64,10 +64,10 @@ func (c *Conn) readCause(err error) (instrument.Cause, instrument.ErrorKind) {
 	if cause, ok := c.suspected(); ok {
 		return cause, 0
 	}
-	if !errors.As(err, &netErr) || !netErr.Timeout() {
+	if !deadlinePassed(err) {
 		return network(instrument.ReasonAbnormal, err), instrument.ErrorRead
 	}
-	if c.pings.timeOut() {
+	if c.pings.waiting() {
 		return network(instrument.ReasonPingTimeout, err), instrument.ErrorTimeout
 	}
 	return local(instrument.ReasonIdleTimeout, websocket.CloseAbnormalClosure), 0
@@ -79,6 +79,12 @@ func isNetworkError(err error) bool {
 	var netErr net.Error
 	return websocket.IsCloseError(err, websocket.CloseAbnormalClosure) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &netErr)
+}
+
+// deadlinePassed tells the read deadline from the timeouts of TCP. The transport leaves only the text of either.
+func deadlinePassed(err error) bool {
+	var netErr net.Error
+	return errors.As(err, &netErr) && netErr.Timeout() && strings.HasSuffix(err.Error(), os.ErrDeadlineExceeded.Error())
 }
 
 // localCause is the cause of a close by this side: a failed write if there was one, the given reason otherwise.
@@ -93,7 +99,7 @@ func (c *Conn) localCause(reason instrument.CloseReason, code int) instrument.Ca
 // cutCause is the cause of a close by this side without a close frame.
 func (c *Conn) cutCause() instrument.Cause {
 	reason := instrument.ReasonAbnormal
-	if c.observer.Draining() {
+	if c.session.Observer().Draining() {
 		reason = instrument.ReasonShutdown
 	}
 	return c.localCause(reason, websocket.CloseAbnormalClosure)

@@ -15,21 +15,18 @@ import (
 // closeWait bounds how long CloseFor and a panic wait for the close frame to be written.
 const closeWait = time.Second
 
-// transport is *websocket.Conn under a name that, as an embedded field, does not stand in the way of the methods.
-type transport = websocket.Conn
-
 // A Conn is an upgraded connection that is observed. It has all methods of *websocket.Conn, under the same rules of
 // concurrency, and finds out from their results how the connection ended. It starts no goroutine and sends nothing of
 // its own, but for the close frames of CloseFor and of a panic.
 type Conn struct {
-	*transport
+	*websocket.Conn
 
-	observer *instrument.Observer
-	session  *instrument.Conn
+	session *instrument.Conn
 
 	ending     atomic.Pointer[instrument.Cause] // the first to know why the connection ends sets it
 	announced  atomic.Pointer[instrument.Cause] // by a close frame of the application
 	writeError atomic.Pointer[error]            // of the last write, nil if it succeeded
+	panicking  atomic.Bool                      // the panic is counted
 	pings      pings
 
 	counting bool
@@ -43,8 +40,8 @@ type Conn struct {
 	defaultClose           func(code int, text string) error
 }
 
-func newConn(ws *websocket.Conn, o *instrument.Observer, session *instrument.Conn) *Conn {
-	c := &Conn{transport: ws, observer: o, session: session, defaultPing: ws.PingHandler(), defaultClose: ws.CloseHandler()}
+func newConn(ws *websocket.Conn, session *instrument.Conn) *Conn {
+	c := &Conn{Conn: ws, session: session, defaultPing: ws.PingHandler(), defaultClose: ws.CloseHandler()}
 	c.SetPongHandler(nil)
 	c.SetPingHandler(nil)
 	c.SetCloseHandler(nil)
@@ -56,7 +53,7 @@ func newConn(ws *websocket.Conn, o *instrument.Observer, session *instrument.Con
 
 // Unwrap returns the connection underneath. What is done with it is not observed; a connection that ends that way is
 // counted when a read fails, or by Close.
-func (c *Conn) Unwrap() *websocket.Conn { return c.transport }
+func (c *Conn) Unwrap() *websocket.Conn { return c.Conn }
 
 // Session returns the handle for what only the application knows: types of messages, their handling, what is dropped.
 // It is nil, and its methods do nothing, if the connection is not observed.
@@ -68,7 +65,8 @@ func (c *Conn) Session() *instrument.Conn { return c.session }
 //
 // The kind is websocket.TextMessage or websocket.BinaryMessage. The payload is only valid during the call; of a message
 // that the application reads by NextReader or ReadJSON, or writes by NextWriter, it is the first piece read or written.
-// A message that is not read to its end counts with the size of what was read when the next one is read.
+// A message that is not read to its end counts with the size of what was read, by ReadJSON at once and by NextReader
+// when the next one is read.
 func (c *Conn) CountMessages(classify func(kind int, payload []byte) instrument.MessageType) {
 	c.counting, c.classify = true, classify
 }
@@ -85,7 +83,7 @@ func (c *Conn) typeOf(kind int, payload []byte) instrument.MessageType {
 // answer and may be called concurrently with all other methods.
 func (c *Conn) CloseFor(reason instrument.CloseReason, code int, text string) error {
 	c.closing(instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: reason, Code: code})
-	err := c.transport.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, text), time.Now().Add(closeWait))
+	err := c.writeClose(code, text)
 	if errors.Is(err, websocket.ErrCloseSent) {
 		err = nil // the peer, or a close frame of the application, came first
 	}
@@ -109,7 +107,7 @@ func (c *Conn) Close() error {
 func (c *Conn) cut() error {
 	c.closing(c.cutCause())
 	defer c.end()
-	return c.transport.Close()
+	return c.Conn.Close()
 }
 
 func (c *Conn) panicked(v any) {
@@ -117,12 +115,20 @@ func (c *Conn) panicked(v any) {
 		_ = c.cut()
 		return
 	}
+	if !c.panicking.CompareAndSwap(false, true) {
+		return // on its way up it meets several deferred Closes
+	}
 	err := fmt.Errorf("panic: %v", v)
 	c.fail(instrument.ErrorPanic, err)
 	cause := local(instrument.ReasonInternal, websocket.CloseInternalServerErr)
 	cause.Err = err
-	c.closing(cause)
-	frame := websocket.FormatCloseMessage(websocket.CloseInternalServerErr, "")
-	_ = c.transport.WriteControl(websocket.CloseMessage, frame, time.Now().Add(closeWait))
+	if c.closing(cause) {
+		_ = c.writeClose(cause.Code, "")
+	}
 	_ = c.cut()
+}
+
+func (c *Conn) writeClose(code int, text string) error {
+	frame := websocket.FormatCloseMessage(code, text)
+	return c.Conn.WriteControl(websocket.CloseMessage, frame, time.Now().Add(closeWait))
 }

@@ -1,8 +1,10 @@
 package gorilla_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"sync"
 	"testing"
@@ -169,6 +171,60 @@ func localEnds() map[string]endTest {
 				_ = c.CloseFor(instrument.ReasonShutdown, 1001, "")
 			}, peerReads, end{initiator: "local", reason: "shutdown", code: 1001},
 		},
+		"context cancelled": {
+			func(_ *instrument.Observer, c *gorilla.Conn) {
+				ctx, cancel := context.WithCancel(context.Background())
+				defer context.AfterFunc(ctx, func() { _ = c.Close() })()
+				time.AfterFunc(10*time.Millisecond, cancel)
+				_ = readToEnd(c)
+			}, peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
+		},
+		"we close by a prepared message": {
+			func(o *instrument.Observer, c *gorilla.Conn) {
+				if pm, err := websocket.NewPreparedMessage(websocket.CloseMessage, websocket.FormatCloseMessage(1012, "")); err == nil {
+					_ = c.WritePreparedMessage(pm)
+				}
+				readUntilEnd(o, c)
+			}, peerReads, end{initiator: "local", reason: "restart", code: 1012},
+		},
+		"we close after the peer": {
+			func(_ *instrument.Observer, c *gorilla.Conn) {
+				_ = readToEnd(c)
+				_ = closeFrame(c, 1012)
+				_ = c.CloseFor(instrument.ReasonShutdown, 1001, "")
+			}, peerCloses(1000), end{initiator: "remote", reason: "normal", code: 1000},
+		},
+		"close frame that cannot be": {
+			func(o *instrument.Observer, c *gorilla.Conn) {
+				_ = c.WriteMessage(websocket.CloseMessage, make([]byte, 200))
+				readUntilEnd(o, c)
+			}, peerCloses(1001), end{initiator: "remote", reason: "going_away", code: 1001},
+		},
+		"close handler fails": {
+			func(o *instrument.Observer, c *gorilla.Conn) {
+				c.SetCloseHandler(func(int, string) error { return errors.New("not like this") })
+				readUntilEnd(o, c)
+			},
+			func(_ *testing.T, c *websocket.Conn, _ <-chan struct{}) {
+				_ = closeFrame(c, 1001)
+				_ = readToEnd(c)
+			}, end{initiator: "remote", reason: "going_away", code: 1001},
+		},
+		"close handler of the transport": {
+			func(o *instrument.Observer, c *gorilla.Conn) {
+				c.Unwrap().SetCloseHandler(nil)
+				readUntilEnd(o, c)
+			}, peerCloses(1001), end{initiator: "remote", reason: "going_away", code: 1001},
+		},
+		"we close for a consumer that does not read": {
+			func(_ *instrument.Observer, c *gorilla.Conn) {
+				var writing sync.WaitGroup
+				writing.Go(func() { writeToEnd(c) })
+				stuck(c)
+				_ = c.CloseFor(instrument.ReasonSlowConsumer, 1008, "too slow")
+				writing.Wait()
+			}, peerIsSilent, end{initiator: "local", reason: "slow_consumer", code: 1008, errors: map[string]float64{"write": 1}},
+		},
 		"we close for a slow consumer": {
 			func(_ *instrument.Observer, c *gorilla.Conn) {
 				_ = c.CloseFor(instrument.ReasonSlowConsumer, 1008, "too slow")
@@ -204,12 +260,41 @@ func localEnds() map[string]endTest {
 			},
 			end{initiator: "local", reason: "internal", code: 1011, errors: map[string]float64{"panic": 1}},
 		},
+		"handler panics through two": {
+			func(_ *instrument.Observer, c *gorilla.Conn) {
+				defer c.Close()
+				func() {
+					defer c.Close()
+					panic("mistake")
+				}()
+			}, peerReads, end{initiator: "local", reason: "internal", code: 1011, errors: map[string]float64{"panic": 1}},
+		},
+		"handler panics after the end": {
+			func(_ *instrument.Observer, c *gorilla.Conn) {
+				defer c.Close()
+				_ = readToEnd(c)
+				panic("mistake")
+			}, peerCloses(1000), end{initiator: "remote", reason: "normal", code: 1000, errors: map[string]float64{"panic": 1}},
+		},
 		"handler aborts": {
 			func(_ *instrument.Observer, c *gorilla.Conn) {
 				defer c.Close()
 				panic(http.ErrAbortHandler)
 			}, peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
 		},
+	}
+}
+
+// writeToEnd writes until a write fails.
+func writeToEnd(c *gorilla.Conn) {
+	for payload := make([]byte, 1<<20); c.WriteMessage(websocket.BinaryMessage, payload) == nil; {
+	}
+}
+
+// stuck writes control frames until one has waited in vain for a write that the peer does not let end.
+func stuck(c *gorilla.Conn) {
+	for c.WriteControl(websocket.PongMessage, nil, time.Now().Add(100*time.Millisecond)) == nil {
+		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -248,8 +333,24 @@ func networkEnds() map[string]endTest {
 			func(_ *instrument.Observer, c *gorilla.Conn) {
 				defer c.Close()
 				_ = c.SetWriteDeadline(time.Now().Add(time.Second)) // time enough to fill the buffers first
-				for payload := make([]byte, 1<<20); c.WriteMessage(websocket.BinaryMessage, payload) == nil; {
-				}
+				writeToEnd(c)
+			}, peerIsSilent, unwritable,
+		},
+		"write timeout, then a close frame": {
+			func(_ *instrument.Observer, c *gorilla.Conn) {
+				defer c.Close()
+				_ = c.SetWriteDeadline(time.Now().Add(time.Second))
+				writeToEnd(c)
+				_ = closeFrame(c, 1001)
+			}, peerIsSilent, unwritable,
+		},
+		"control frame that waits for a write in vain": {
+			func(_ *instrument.Observer, c *gorilla.Conn) {
+				var writing sync.WaitGroup
+				writing.Go(func() { writeToEnd(c) })
+				stuck(c)
+				_ = c.Close()
+				writing.Wait()
 			}, peerIsSilent, unwritable,
 		},
 		"write timeout of a writer": {
@@ -337,10 +438,70 @@ func pingEnds() map[string]endTest {
 			func(t *testing.T, c *websocket.Conn, _ <-chan struct{}) {
 				c.SetPingHandler(func(string) error { return nil })
 				peerCloses(1000)(t, c, nil)
-			}, end{initiator: "remote", reason: "normal", code: 1000},
+			}, end{initiator: "remote", reason: "normal", code: 1000, pings: map[string]float64{"error": 1}},
+		},
+		"only the newest ping answered": {
+			func(o *instrument.Observer, c *gorilla.Conn) {
+				for _, payload := range []string{"1", "2", "3"} {
+					_ = c.WriteMessage(websocket.PingMessage, []byte(payload))
+				}
+				readUntilEnd(o, c)
+			},
+			func(t *testing.T, c *websocket.Conn, _ <-chan struct{}) {
+				c.SetPingHandler(func(payload string) error {
+					if payload != "2" {
+						return nil
+					}
+					return c.WriteControl(websocket.PongMessage, []byte(payload), time.Now().Add(deadline))
+				})
+				go func() {
+					time.Sleep(20 * time.Millisecond) // the pings come first
+					_ = closeFrame(c, 1000)
+				}()
+				_ = readToEnd(c)
+			}, end{initiator: "remote", reason: "normal", code: 1000, pings: map[string]float64{"pong": 1, "error": 1}},
+		},
+		"ping timeout within a message": {
+			func(_ *instrument.Observer, c *gorilla.Conn) {
+				defer c.Close()
+				if _, r, err := c.NextReader(); err == nil {
+					ping(c)
+					ping(c)
+					_ = c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+					_, _ = io.ReadAll(r)
+				}
+			},
+			func(t *testing.T, c *websocket.Conn, done <-chan struct{}) {
+				_, _ = c.NetConn().Write([]byte{0x81, 0x85, 0, 0, 0, 0, 'h'})
+				<-done
+			},
+			end{
+				initiator: "network", reason: "ping_timeout", code: 1006,
+				errors: map[string]float64{"timeout": 1}, pings: map[string]float64{"timeout": 2},
+			},
+		},
+		"pings without end": {
+			func(o *instrument.Observer, c *gorilla.Conn) {
+				for range 100 {
+					ping(c)
+				}
+				_ = c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+				readUntilEnd(o, c)
+			}, peerIsSilent,
+			end{
+				initiator: "network", reason: "ping_timeout", code: 1006,
+				errors: map[string]float64{"timeout": 1}, pings: map[string]float64{"timeout": 64},
+			},
+		},
+		"pong, then silence": {
+			func(o *instrument.Observer, c *gorilla.Conn) {
+				c.SetPongHandler(func(string) error { return c.SetReadDeadline(time.Now().Add(20 * time.Millisecond)) })
+				ping(c)
+				readUntilEnd(o, c)
+			}, peerReads, end{initiator: "local", reason: "idle_timeout", code: 1006, pings: map[string]float64{"pong": 1}},
 		},
 		"pong that nobody asked for": {
-			func(o *instrument.Observer, c *gorilla.Conn) { readUntilEnd(o, c) },
+			readUntilEnd,
 			func(t *testing.T, c *websocket.Conn, _ <-chan struct{}) {
 				_ = c.WriteControl(websocket.PongMessage, nil, time.Now().Add(deadline))
 				peerCloses(1000)(t, c, nil)

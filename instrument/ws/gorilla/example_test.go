@@ -28,7 +28,7 @@ func Example() {
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("/ws", func(w http.ResponseWriter, r *http.Request) {
-		conn, err := gorilla.Upgrade(observer, &upgrader, w, r, nil)
+		conn, err := gorilla.Upgrade(w, r, observer, &upgrader, nil)
 		if err != nil {
 			return // answered, counted and logged
 		}

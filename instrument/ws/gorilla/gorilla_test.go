@@ -1,9 +1,13 @@
 package gorilla_test
 
 import (
+	"bufio"
 	"bytes"
 	"io"
+	"net"
 	"net/http"
+	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -109,10 +113,45 @@ func TestCountMessages(t *testing.T) {
 	}
 }
 
+// lost is a connection whose peer does not answer TCP's probes any more.
+type lost struct{ net.Conn }
+
+func (lost) Read([]byte) (int, error) {
+	return 0, &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ETIMEDOUT)}
+}
+
+type losing struct{ http.ResponseWriter }
+
+func (w losing) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	rw.Reader.Reset(lost{c})
+	return lost{c}, rw, err
+}
+
+// TestTimeoutOfTCP wants a timeout that is not the read deadline's to be the network's.
+func TestTimeoutOfTCP(t *testing.T) {
+	s := newServer(t, func(s *server, w http.ResponseWriter, r *http.Request) {
+		c, err := gorilla.Upgrade(losing{w}, r, s.observer, nil, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		readUntilEnd(s.observer, c)
+	})
+	_ = readToEnd(dial(t, s.URL))
+	eventually(t, map[string]float64{
+		"connections_total{status=connected}":                     1,
+		"handshake_duration_seconds{status=connected}":            1,
+		"connection_duration_seconds{reason=abnormal}":            1,
+		"disconnections_total{initiator=network,reason=abnormal}": 1,
+		"errors_total{kind=read}":                                 1,
+	}, func() map[string]float64 { return counts(t, s.observer) })
+}
+
 // TestUnobserved uses the adapter without an observer, which leaves plain gorilla/websocket.
 func TestUnobserved(t *testing.T) {
 	s := newServer(t, func(_ *server, w http.ResponseWriter, r *http.Request) {
-		c, err := gorilla.Upgrade(nil, new(websocket.Upgrader), w, r, nil)
+		c, err := gorilla.Upgrade(w, r, nil, nil, nil)
 		if err != nil {
 			t.Error(err)
 			return
@@ -153,7 +192,7 @@ func echoServer(t testing.TB, o *instrument.Observer) http.HandlerFunc {
 			echoes(c)
 			return
 		}
-		c, err := gorilla.Upgrade(o, new(websocket.Upgrader), w, r, nil)
+		c, err := gorilla.Upgrade(w, r, o, nil, nil)
 		if err != nil {
 			t.Error(err)
 			return

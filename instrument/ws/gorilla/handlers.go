@@ -1,11 +1,5 @@
 package gorilla
 
-import (
-	"sync"
-
-	"github.com/sockscope/sockscope/instrument"
-)
-
 // SetPongHandler sets the application's handler for pongs, see websocket.Conn.SetPongHandler. It is called after the
 // round trip time has been taken.
 func (c *Conn) SetPongHandler(h func(data string) error) {
@@ -43,7 +37,7 @@ func (c *Conn) SetCloseHandler(h func(code int, text string) error) {
 func (c *Conn) CloseHandler() func(code int, text string) error { return c.handleClose }
 
 func (c *Conn) pong(data string) error {
-	c.pings.answered()
+	c.pings.answered(data)
 	return c.handled(c.handlePong(data))
 }
 
@@ -68,73 +62,4 @@ func (c *Conn) handled(err error) error {
 		c.closing(cause)
 	}
 	return err
-}
-
-// maxPings is how many unanswered pings of one connection are remembered; more are not observed.
-const maxPings = 64
-
-// pings are the unanswered ones, oldest first.
-type pings struct {
-	mu  sync.Mutex
-	out []instrument.Ping
-}
-
-func (p *pings) begin(session *instrument.Conn) instrument.Ping {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.out) == maxPings {
-		return instrument.Ping{}
-	}
-	ping := session.Ping()
-	p.out = append(p.out, ping)
-	return ping
-}
-
-// answered ends the oldest ping.
-func (p *pings) answered() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.out) > 0 {
-		p.take(0).End(instrument.PingPong)
-	}
-}
-
-// fail ends a ping that could not be written.
-func (p *pings) fail(ping instrument.Ping) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i := range p.out {
-		if p.out[i] == ping {
-			p.take(i).End(instrument.PingError)
-			return
-		}
-	}
-}
-
-// timeOut ends all pings as unanswered and says whether there were any.
-func (p *pings) timeOut() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, ping := range p.out {
-		ping.End(instrument.PingTimeout)
-	}
-	some := len(p.out) > 0
-	p.out = nil
-	return some
-}
-
-// forget drops the pings of a connection that has ended for another reason.
-func (p *pings) forget() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, ping := range p.out {
-		ping.Forget()
-	}
-	p.out = nil
-}
-
-func (p *pings) take(i int) instrument.Ping {
-	ping := p.out[i]
-	p.out = append(p.out[:i], p.out[i+1:]...)
-	return ping
 }

@@ -53,7 +53,7 @@ func newServer(t *testing.T, handler func(*server, http.ResponseWriter, *http.Re
 func serve(t *testing.T, handle func(*instrument.Observer, *gorilla.Conn)) *server {
 	t.Helper()
 	return newServer(t, func(s *server, w http.ResponseWriter, r *http.Request) {
-		c, err := gorilla.Upgrade(s.observer, new(websocket.Upgrader), w, r, nil)
+		c, err := gorilla.Upgrade(w, r, s.observer, nil, nil)
 		if err != nil {
 			t.Errorf("upgrade: %v", err)
 			return

@@ -2,7 +2,6 @@ package gorilla
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
 
 	"github.com/sockscope/sockscope/instrument"
@@ -12,7 +11,7 @@ import (
 // tells how.
 func (c *Conn) ReadMessage() (kind int, p []byte, err error) {
 	c.reading.end()
-	kind, p, err = c.transport.ReadMessage()
+	kind, p, err = c.Conn.ReadMessage()
 	switch {
 	case err != nil:
 		c.readFailed(err)
@@ -34,7 +33,7 @@ func (c *Conn) NextReader() (kind int, r io.Reader, err error) {
 
 func (c *Conn) nextReader() (*messageReader, error) {
 	c.reading.end()
-	kind, r, err := c.transport.NextReader()
+	kind, r, err := c.Conn.NextReader()
 	if err != nil {
 		c.readFailed(err)
 		return nil, err
@@ -43,42 +42,48 @@ func (c *Conn) nextReader() (*messageReader, error) {
 	return c.reading, nil
 }
 
-// ReadJSON reads a message and decodes it into v, see websocket.Conn.ReadJSON.
+// ReadJSON reads a message and decodes it into v, see websocket.Conn.ReadJSON. A message that cannot be decoded is
+// counted as an error; the connection goes on.
 func (c *Conn) ReadJSON(v any) error {
 	m, err := c.nextReader()
 	if err != nil {
 		return err
 	}
 	err = json.NewDecoder(m).Decode(v)
-	m.end() // the decoder stops where the value does
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF // an empty message, as in the transport
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF // an empty message, as in the transport
 	}
+	if err != nil && !m.failed {
+		c.fail(instrument.ErrorDecode, err)
+	}
+	m.end() // the decoder stops where the value does
 	return err
 }
 
 // messageReader reads one message and counts it.
 type messageReader struct {
-	c     *Conn
-	r     io.Reader
-	kind  int
-	typ   instrument.MessageType
-	size  int
-	begun bool // typ is known
-	ended bool // counted or failed
+	c      *Conn
+	r      io.Reader
+	kind   int
+	typ    instrument.MessageType
+	size   int
+	begun  bool // typ is known
+	ended  bool // read to the end, failed, or left for the next one
+	failed bool
 }
 
 func (m *messageReader) Read(p []byte) (int, error) {
 	n, err := m.r.Read(p)
-	if !m.ended {
-		m.read(p[:n])
+	if m.ended {
+		return n, err // tells only that
 	}
-	switch {
-	case err == nil:
-	case errors.Is(err, io.EOF):
+	m.read(p[:n])
+	switch err {
+	case nil:
+	case io.EOF:
 		m.end()
 	default:
-		m.ended = true
+		m.ended, m.failed = true, true
 		m.c.readFailed(err)
 	}
 	return n, err
@@ -86,7 +91,7 @@ func (m *messageReader) Read(p []byte) (int, error) {
 
 func (m *messageReader) read(p []byte) {
 	m.size += len(p)
-	if m.c.counting && !m.begun && len(p) > 0 {
+	if !m.begun && len(p) > 0 {
 		m.begun, m.typ = true, m.c.typeOf(m.kind, p)
 	}
 }

@@ -49,7 +49,7 @@ func TestRefused(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, func(s *server, w http.ResponseWriter, r *http.Request) {
-				if c, err := gorilla.Upgrade(s.observer, new(websocket.Upgrader), w, r, tt.response); err == nil {
+				if c, err := gorilla.Upgrade(w, r, s.observer, nil, tt.response); err == nil {
 					t.Error("a handshake that must be refused was accepted")
 					_ = c.Close()
 				}
@@ -118,7 +118,7 @@ func TestErrorIsChained(t *testing.T) {
 	}
 	s := newServer(t, func(s *server, w http.ResponseWriter, r *http.Request) {
 		var handshake websocket.HandshakeError
-		if _, err := gorilla.Upgrade(s.observer, upgrader, w, r, nil); !errors.As(err, &handshake) {
+		if _, err := gorilla.Upgrade(w, r, s.observer, upgrader, nil); !errors.As(err, &handshake) {
 			t.Errorf("Upgrade: %v, want a HandshakeError", err)
 		}
 	})
@@ -167,7 +167,7 @@ func TestRefusedByHijack(t *testing.T) {
 			}
 			r := httptest.NewRequest(http.MethodGet, "/", nil)
 			r.Header = upgradeHeader()
-			if _, err := gorilla.Upgrade(o, new(websocket.Upgrader), tt.w(httptest.NewRecorder()), r, nil); err == nil {
+			if _, err := gorilla.Upgrade(tt.w(httptest.NewRecorder()), r, o, nil, nil); err == nil {
 				t.Fatal("upgraded")
 			}
 			if diff := cmp.Diff(refusedCounts(tt.status, "handshake"), counts(t, o)); diff != "" {
@@ -187,7 +187,7 @@ func TestHandshakeOfTheApplication(t *testing.T) {
 			h.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, nil)
 			return
 		}
-		c, err := gorilla.Upgrade(s.observer, new(websocket.Upgrader), w, r.WithContext(ctx), nil)
+		c, err := gorilla.Upgrade(w, r.WithContext(ctx), s.observer, nil, nil)
 		if err != nil {
 			t.Error(err)
 			return

@@ -10,40 +10,43 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// Upgrade upgrades the request as upgrader.Upgrade does, with the same answer to a request that it refuses, and observes
-// the handshake: a refused one is counted with its status and logged, a successful one becomes an open connection, which
-// counts until the returned Conn has ended. The upgrader is not changed, and its Error is called as ever. A nil Observer
-// leaves the connection unobserved.
+// Upgrade upgrades the request as u.Upgrade does, with the same answer to a request that it refuses, and observes the
+// handshake: a refused one is counted with its status and logged, a successful one becomes an open connection, which
+// counts until the returned Conn has ended. The Upgrader is not changed, and its Error is called as ever; nil is the zero
+// Upgrader. A nil Observer leaves the connection unobserved.
 //
 // If r's context carries a handshake that the application has begun with Observer.Handshake, in order to authenticate
 // the peer within it, Upgrade carries on with that one.
 func Upgrade(
-	o *instrument.Observer, upgrader *websocket.Upgrader, w http.ResponseWriter, r *http.Request, responseHeader http.Header,
+	w http.ResponseWriter, r *http.Request, o *instrument.Observer, u *websocket.Upgrader, responseHeader http.Header,
 ) (*Conn, error) {
 	h := instrument.HandshakeFromContext(r.Context())
 	if h == nil {
 		_, h = o.Handshake(r.Context(), propagation.HeaderCarrier(r.Header), hostname(r.Host))
 	}
+	var observed websocket.Upgrader
+	if u != nil {
+		observed = *u
+	}
+	refuse := observed.Error
+	if refuse == nil {
+		refuse = httpError
+	}
 	answered := 0
-	observed := *upgrader
 	observed.Error = func(w http.ResponseWriter, r *http.Request, status int, reason error) {
 		answered = status
-		refuse(upgrader, w, r, status, reason)
+		refuse(w, r, status, reason)
 	}
 	ws, err := observed.Upgrade(w, r, responseHeader)
 	if err != nil {
 		h.Refused(refusal(answered, err), answered, err)
 		return nil, err
 	}
-	return newConn(ws, o, h.Opened(http.StatusSwitchingProtocols)), nil
+	return newConn(ws, h.Opened(http.StatusSwitchingProtocols)), nil
 }
 
-// refuse answers as the upgrader would have answered itself.
-func refuse(upgrader *websocket.Upgrader, w http.ResponseWriter, r *http.Request, status int, reason error) {
-	if upgrader.Error != nil {
-		upgrader.Error(w, r, status, reason)
-		return
-	}
+// httpError answers as an Upgrader does that has no Error.
+func httpError(w http.ResponseWriter, _ *http.Request, status int, _ error) {
 	w.Header().Set("Sec-Websocket-Version", "13")
 	http.Error(w, http.StatusText(status), status)
 }

@@ -18,7 +18,7 @@ import (
 func (c *Conn) WriteMessage(kind int, data []byte) error {
 	c.writing.flush()
 	f := c.begin(kind, data)
-	err := c.transport.WriteMessage(kind, data)
+	err := c.Conn.WriteMessage(kind, data)
 	c.finish(f, err)
 	if err == nil && c.counts(kind) {
 		c.session.Sent(c.typeOf(kind, data), len(data))
@@ -29,7 +29,7 @@ func (c *Conn) WriteMessage(kind int, data []byte) error {
 // WriteControl writes a control message, see websocket.Conn.WriteControl. Pings are timed until their pong is read.
 func (c *Conn) WriteControl(kind int, data []byte, deadline time.Time) error {
 	f := c.begin(kind, data)
-	err := c.transport.WriteControl(kind, data, deadline)
+	err := c.Conn.WriteControl(kind, data, deadline)
 	c.finish(f, err)
 	return err
 }
@@ -38,7 +38,7 @@ func (c *Conn) WriteControl(kind int, data []byte, deadline time.Time) error {
 func (c *Conn) WritePreparedMessage(pm *websocket.PreparedMessage) error {
 	kind, data := contents(pm)
 	f := c.begin(kind, data)
-	err := c.transport.WritePreparedMessage(pm)
+	err := c.Conn.WritePreparedMessage(pm)
 	c.finish(f, err)
 	if err == nil && c.counts(kind) {
 		c.session.Sent(c.typeOf(kind, data), len(data))
@@ -63,7 +63,7 @@ func (c *Conn) WriteJSON(v any) error {
 // has been closed.
 func (c *Conn) NextWriter(kind int) (io.WriteCloser, error) {
 	c.writing.flush()
-	w, err := c.transport.NextWriter(kind)
+	w, err := c.Conn.NextWriter(kind)
 	if err != nil {
 		c.written(err)
 		return nil, err
@@ -72,59 +72,10 @@ func (c *Conn) NextWriter(kind int) (io.WriteCloser, error) {
 	return c.writing, nil
 }
 
-// counts tells data messages that are to be counted.
-func (c *Conn) counts(kind int) bool {
-	return c.counting && (kind == websocket.TextMessage || kind == websocket.BinaryMessage)
-}
+// counts tells messages that are to be counted.
+func (c *Conn) counts(kind int) bool { return c.counting && isData(kind) }
 
-// messageWriter writes one message and counts it.
-type messageWriter struct {
-	c     *Conn
-	w     io.WriteCloser
-	kind  int
-	typ   instrument.MessageType
-	size  int
-	begun bool    // typ is known
-	head  [2]byte // of the payload: the code of a close frame
-}
-
-func (m *messageWriter) Write(p []byte) (int, error) {
-	if m.size < len(m.head) {
-		copy(m.head[m.size:], p)
-	}
-	if !m.begun && len(p) > 0 && m.c.counts(m.kind) {
-		m.begun, m.typ = true, m.c.typeOf(m.kind, p)
-	}
-	n, err := m.w.Write(p)
-	m.size += n
-	m.c.written(err)
-	return n, err
-}
-
-func (m *messageWriter) Close() error {
-	c := m.c
-	if c.writing != m { // closed before
-		return m.w.Close()
-	}
-	c.writing = nil
-	f := c.begin(m.kind, m.head[:min(m.size, len(m.head))])
-	err := m.w.Close()
-	c.finish(f, err)
-	if err == nil && c.counts(m.kind) {
-		if !m.begun {
-			m.typ = c.typeOf(m.kind, nil)
-		}
-		c.session.Sent(m.typ, m.size)
-	}
-	return err
-}
-
-// flush closes a writer that the application has left open, as the transport does when the next message begins.
-func (m *messageWriter) flush() {
-	if m != nil {
-		_ = m.Close()
-	}
-}
+func isData(kind int) bool { return kind == websocket.TextMessage || kind == websocket.BinaryMessage }
 
 // A frame is what there is to know about a frame while it is written: a pong or the end of the connection may be read
 // before the write returns.
@@ -137,7 +88,7 @@ func (c *Conn) begin(kind int, data []byte) frame {
 	var f frame
 	switch kind {
 	case websocket.PingMessage:
-		f.ping = c.pings.begin(c.session)
+		f.ping = c.pings.begin(c.session, data)
 	case websocket.CloseMessage:
 		f.closes = c.announce(closeCode(data))
 	}
