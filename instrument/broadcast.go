@@ -16,14 +16,12 @@ const clockEvery = 64
 // A Broadcast is the publishing of one message to many connections, from Observer.Broadcast or Backplane.Deliver to End.
 // Its methods are safe for concurrent use; on a nil Broadcast they do nothing but what the Conn would.
 type Broadcast struct {
-	observer   *Observer
-	span       trace.Span // nil unless sampled
-	start      time.Duration
-	now        atomic.Int64 // time.Duration since the observer's epoch, as it was some recipients ago
-	enqueued   atomic.Int64
-	dropped    atomic.Int64
-	recipients attribute.Key
-	drops      attribute.Key
+	observer *Observer
+	span     trace.Span // nil unless sampled
+	start    time.Duration
+	now      atomic.Int64 // time.Duration since the observer's epoch, as it was some recipients ago
+	enqueued atomic.Int64
+	dropped  atomic.Int64
 }
 
 // Broadcast begins to observe the publishing of one message to the connections of this process: one span
@@ -46,12 +44,7 @@ func (o *Observer) Broadcast(ctx context.Context) (context.Context, *Broadcast) 
 }
 
 func (o *Observer) newBroadcast() *Broadcast {
-	b := &Broadcast{
-		observer:   o,
-		start:      o.now(),
-		recipients: attribute.Key(o.transport + ".recipients"),
-		drops:      attribute.Key(o.transport + ".dropped"),
-	}
+	b := &Broadcast{observer: o, start: o.now()}
 	b.now.Store(int64(b.start))
 	return b
 }
@@ -93,7 +86,10 @@ func (b *Broadcast) End(err error) {
 	if b.span == nil {
 		return
 	}
-	b.span.SetAttributes(b.recipients.Int64(recipients), b.drops.Int64(b.dropped.Load()))
+	b.span.SetAttributes(
+		attribute.Int64(o.transport+".recipients", recipients),
+		attribute.Int64(o.transport+".dropped", b.dropped.Load()),
+	)
 	if err != nil {
 		b.span.SetStatus(codes.Error, errorText(err))
 	}
