@@ -76,12 +76,11 @@ func newMetrics(client string) *metrics {
 	m.reconciliationDuration = f.histogram("reconciliation_duration_seconds",
 		"Time from what made reconciling necessary until the stream was live.", durationBuckets(0.001, 60)).WithLabelValues()
 
-	// The core exports the same metric for each Observer, and one registry takes both only with the same labels. The
-	// prefix keeps a client apart from an Observer of the same name.
+	// The core exports the same metric for each Observer, and one registry takes both only with the same labels.
 	overflow := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name:        "instrument_label_overflow_total",
 		Help:        "Values outside of a label's closed set, exported as other.",
-		ConstLabels: prometheus.Labels{"namespace": "client/" + client},
+		ConstLabels: prometheus.Labels{"namespace": client, "transport": "websocket_client"},
 	}, []string{"label"})
 	m.overflow = overflow.WithLabelValues("stream")
 	m.collectors = append(m.collectors, overflow)
