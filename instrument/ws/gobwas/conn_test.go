@@ -1,0 +1,52 @@
+package gobwas_test
+
+import (
+	"context"
+	"io"
+	"testing"
+
+	"github.com/coder/websocket"
+	"github.com/gobwas/ws"
+
+	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/ws/gobwas"
+)
+
+// TestCloseForWithoutCode closes with a code that must not be on the wire.
+func TestCloseForWithoutCode(t *testing.T) {
+	s := newServer(t)
+	s.serveHTTP(t, ws.HTTPUpgrader{}, func(_ context.Context, _ *instrument.Observer, c *gobwas.Conn) {
+		if err := c.CloseFor(instrument.ReasonNormal, ws.StatusNoStatusRcvd, "not sent"); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	c := dial(t, s.url)
+	if _, _, err := c.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusNoStatusRcvd {
+		t.Errorf("the peer read %v, want a close frame without a code", err)
+	}
+	s.counted(t, end{initiator: "local", reason: "normal"}.counts())
+}
+
+// TestStrayContinuations has continuations that continue nothing counted by their own size.
+func TestStrayContinuations(t *testing.T) {
+	s := newServer(t)
+	s.serveHTTP(t, ws.HTTPUpgrader{}, func(_ context.Context, _ *instrument.Observer, c *gobwas.Conn) {
+		defer c.Close()
+		c.CountMessages(nil)
+		_, _ = io.Copy(io.Discard, c) // what does not look at headers does not refuse them
+		if got := c.Session().Stats().ReceivedBytes; got != 9 {
+			t.Errorf("%d bytes counted, want 9", got)
+		}
+	})
+	c := dial(t, s.url)
+	c.send(t, ws.OpText, true, []byte("hello"))
+	c.send(t, ws.OpContinuation, true, []byte("no"))
+	c.send(t, ws.OpContinuation, true, []byte("no"))
+	if err := c.tcp.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := end{initiator: "network", reason: "abnormal", errors: map[string]float64{"read": 1}}.counts()
+	want["messages_total{direction=receive,type=other}"] = 3
+	want["message_size_bytes{direction=receive}"] = 3
+	s.counted(t, want)
+}
