@@ -6,7 +6,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
 # Where there is code of our own. The modules under deploy/native otherwise only pin programs.
-MODULES := . deploy/native/otelcol/lokireceiver $(patsubst %/go.mod,%,$(shell git ls-files 'instrument/go.mod' 'instrument/*/go.mod'))
+MODULES := . deploy/native/otelcol/lokireceiver $(patsubst %/go.mod,%,$(shell git ls-files 'instrument/go.mod' 'instrument/*/go.mod' docs/examples/go.mod))
 
 SOCKSCOPE := .cache/sockscope
 
