@@ -20,9 +20,9 @@ func FuzzEvents(f *testing.F) {
 	f.Add([]byte{0, 2, 4, 6, 8, 10}, "/a.B/C", "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", uint32(0))
 	f.Add([]byte{0, 1, 5, 4, 3}, "", ":authority", "[::1]:80:80", uint32(7))
 	f.Add([]byte{3, 3, 3}, "/", "", "\xff\x00", uint32(math.MaxUint32))
+	streams, connections := observer(f, Transport), observer(f, ConnectionTransport)
+	h := NewServerHandler(streams, connections)
 	f.Fuzz(func(t *testing.T, events []byte, method, key, value string, code uint32) {
-		streams, connections := observer(t, Transport), observer(t, ConnectionTransport)
-		h := NewServerHandler(streams, connections)
 		ctx := h.TagConn(context.Background(), new(stats.ConnTagInfo))
 		h.HandleConn(ctx, new(stats.ConnBegin))
 		rpc := h.TagRPC(ctx, &stats.RPCTagInfo{FullMethodName: method})
@@ -57,7 +57,7 @@ func FuzzEvents(f *testing.F) {
 	})
 }
 
-func observer(t *testing.T, transport string) *instrument.Observer {
+func observer(t testing.TB, transport string) *instrument.Observer {
 	t.Helper()
 	o, err := instrument.New(instrument.WithTransport(transport))
 	if err != nil {
