@@ -1,0 +1,29 @@
+package examples_test
+
+import (
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sockscope/sockscope/instrument"
+)
+
+func TestSilenceOfAnHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		observer, err := instrument.New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, handshake := observer.Handshake(t.Context(), nil, "chat.example.com")
+		conn := handshake.Opened(http.StatusSwitchingProtocols)
+		defer conn.Close(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonNormal})
+		conn.Ping()
+
+		time.Sleep(time.Hour) // takes no time
+
+		if got := conn.Stats().Unanswered; got != time.Hour {
+			t.Errorf("the ping has been waiting for %v, want an hour", got)
+		}
+	})
+}
