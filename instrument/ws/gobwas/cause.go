@@ -77,13 +77,13 @@ func (c *Conn) ownCause(f *follower) instrument.Cause {
 
 // cutCause is the cause of a close by this side without a close frame.
 func (c *Conn) cutCause() instrument.Cause {
-	if c.peerCloses.Load() { // and nobody has read why
-		return instrument.Cause{Initiator: instrument.InitiatorRemote, Code: int(ws.StatusNoStatusRcvd)}
-	}
 	if err := c.violated(); err != nil {
 		cause := local(instrument.ReasonProtocolError, ws.StatusAbnormalClosure)
 		cause.Err = err
 		return cause
+	}
+	if c.peerCloses.Load() { // and nobody has read why
+		return instrument.Cause{Initiator: instrument.InitiatorRemote, Code: int(ws.StatusNoStatusRcvd)}
 	}
 	reason := instrument.ReasonAbnormal
 	if c.session.Observer().Draining() {

@@ -207,6 +207,9 @@ func passed(deadline time.Time) bool {
 // frame where it would do harm, within another frame or after another close frame. The text is cut to the 123 bytes
 // that fit into the frame; a code that must not be sent, such as 1005, makes a frame without code and text.
 func (c *Conn) CloseFor(reason instrument.CloseReason, code ws.StatusCode, text string) error {
+	if code.Empty() || code.IsProtocolReserved() {
+		code = ws.StatusNoStatusRcvd
+	}
 	c.say(local(reason, code))
 	return errors.Join(c.sendClose(code, text), c.close())
 }
@@ -227,7 +230,7 @@ func (c *Conn) sendClose(code ws.StatusCode, text string) error {
 		return errWithinFrame
 	}
 	var body []byte
-	if !code.Empty() && !code.IsProtocolReserved() {
+	if code != ws.StatusNoStatusRcvd {
 		const room = ws.MaxControlFramePayloadSize - 2
 		body = ws.NewCloseFrameBody(code, strings.ToValidUTF8(text[:min(len(text), room)], ""))
 	}
@@ -262,7 +265,10 @@ func (c *Conn) close() error {
 }
 
 func (c *Conn) reportPanic(v any) {
-	if v == http.ErrAbortHandler || !c.panicked.CompareAndSwap(false, true) {
+	if v == http.ErrAbortHandler { //nolint:errorlint // net/http does not unwrap it either
+		return
+	}
+	if !c.panicked.CompareAndSwap(false, true) {
 		return
 	}
 	err := fmt.Errorf("panic: %v", v)

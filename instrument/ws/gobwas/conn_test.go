@@ -24,7 +24,7 @@ func TestCloseForWithoutCode(t *testing.T) {
 	if _, _, err := c.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusNoStatusRcvd {
 		t.Errorf("the peer read %v, want a close frame without a code", err)
 	}
-	s.counted(t, end{initiator: "local", reason: "normal"}.counts())
+	s.ended(t, end{initiator: "local", reason: "normal", code: 1005})
 }
 
 // TestStrayContinuations has continuations that continue nothing counted by their own size.

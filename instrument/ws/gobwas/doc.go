@@ -21,7 +21,7 @@
 // The application counts messages itself by [Conn.Session], because only it knows their types, or has the adapter count
 // them by [Conn.CountMessages].
 //
-// What it costs is a few nanoseconds for each frame, read or write, and nothing for the bytes of a payload. Frames that
-// are written by net.Buffers take a system call for each buffer, as on every net.Conn but those of package net: a
+// The price is a look at the header of each frame, a lock around each write, and nothing for the bytes of messages. Frames
+// that are written by net.Buffers take a system call for each buffer, as on every net.Conn but those of package net: a
 // wsutil.Writer or a bufio.Writer gathers them before.
 package gobwas

@@ -142,6 +142,11 @@ func TestEnds(t *testing.T) {
 				o.SetDraining(false)
 			}, peerReads, end{initiator: "local", reason: "shutdown", code: 1006},
 		},
+		"we close for a reason without a code": {
+			func(_ context.Context, _ *instrument.Observer, c *gobwas.Conn) {
+				_ = c.CloseFor(instrument.ReasonTokenExpired, 0, "")
+			}, peerReads, end{initiator: "local", reason: "token_expired", code: 1005},
+		},
 		"we drain": {
 			func(_ context.Context, _ *instrument.Observer, c *gobwas.Conn) {
 				_ = c.CloseFor(instrument.ReasonShutdown, ws.StatusGoingAway, "")

@@ -99,7 +99,8 @@ func TestEcho(t *testing.T) {
 						c.echoes(t, typ, p)
 					}
 				}
-				c.echoes(t, websocket.MessageText, make([]byte, 20_000))
+				c.SetReadLimit(-1)
+				c.echoes(t, websocket.MessageText, make([]byte, 70_000))
 				if err := c.Close(websocket.StatusNormalClosure, ""); err != nil {
 					t.Fatal(err)
 				}
@@ -112,9 +113,9 @@ func TestEcho(t *testing.T) {
 					counts["message_size_bytes{direction="+direction+"}"] = 21
 				}
 				s.counted(t, counts)
-				if closed := s.records.find(t, "connection closed"); closed["received_bytes"] != 20_110. ||
-					closed["sent_bytes"] != 20_110. {
-					t.Errorf("record is %v, want 20110 bytes both ways", closed)
+				if closed := s.records.find(t, "connection closed"); closed["received_bytes"] != 70_110. ||
+					closed["sent_bytes"] != 70_110. {
+					t.Errorf("record is %v, want 70110 bytes both ways", closed)
 				}
 			})
 		}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -249,15 +250,17 @@ func (r *records) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// find returns the record with the message, which may take a moment: what is counted is counted before it is logged.
 func (r *records) find(t *testing.T, msg string) map[string]any {
 	t.Helper()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, line := range r.lines {
-		if line["msg"] == msg {
-			return line
+	for end := time.Now().Add(deadline); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		r.mu.Lock()
+		lines := r.lines
+		r.mu.Unlock()
+		if i := slices.IndexFunc(lines, func(line map[string]any) bool { return line["msg"] == msg }); i >= 0 {
+			return lines[i]
 		}
 	}
-	t.Fatalf("no record %q in %v", msg, r.lines)
+	t.Fatalf("no record %q", msg)
 	return nil
 }

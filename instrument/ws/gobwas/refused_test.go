@@ -85,7 +85,7 @@ func TestRefused(t *testing.T) {
 	}
 	extended := strings.Replace(upgradeRequest, "\r\n", "\r\nSec-WebSocket-Extensions: any\r\n", 1)
 	for name, tt := range refusals() {
-		negotiate := func(httphead.Option) (httphead.Option, error) { return httphead.Option{}, tt.err }
+		negotiate := func(o httphead.Option) (httphead.Option, error) { return o, tt.err }
 		t.Run("UpgradeHTTP/"+name, func(t *testing.T) {
 			s := newServer(t)
 			s.observer.SetDraining(name == "draining")

@@ -34,7 +34,7 @@ func UpgradeHTTP(r *http.Request, w http.ResponseWriter, u ws.HTTPUpgrader, o *i
 		return nil, hs, err
 	}
 	c := open(conn, hs, h)
-	c.early, _ = rw.Reader.Peek(rw.Reader.Buffered())
+	c.early, _ = rw.Peek(rw.Reader.Buffered())
 	return c, hs, nil
 }
 
