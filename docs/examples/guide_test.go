@@ -51,7 +51,7 @@ func TestGuideShowsTheFiles(t *testing.T) {
 func TestPrograms(t *testing.T) {
 	for _, tt := range []struct {
 		program, connected string
-		connect            func(t *testing.T, ctx context.Context, address string) (ended func())
+		connect            func(ctx context.Context, t *testing.T, address string) (ended func())
 	}{
 		{
 			"coder", `websocket_connections_total{namespace="echo",status="connected"} 1`, echo,
@@ -71,10 +71,10 @@ func TestPrograms(t *testing.T) {
 			if out, err := exec.Command("go", "build", "-o", binary, "./"+tt.program).CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			program, lines, address := start(t, ctx, binary)
+			program, lines, address := start(ctx, t, binary)
 
-			ended := tt.connect(t, ctx, address)
-			if metrics := get(t, ctx, "http://"+address+"/metrics"); !strings.Contains(metrics, tt.connected+"\n") {
+			ended := tt.connect(ctx, t, address)
+			if metrics := get(ctx, t, "http://"+address+"/metrics"); !strings.Contains(metrics, tt.connected+"\n") {
 				t.Errorf("/metrics lacks %s:\n%s", tt.connected, metrics)
 			}
 			if err := program.Process.Signal(syscall.SIGTERM); err != nil {
@@ -96,7 +96,7 @@ func TestPrograms(t *testing.T) {
 }
 
 // start runs a program on a free port and returns its address, which it logs, and the lines that it logs next.
-func start(t *testing.T, ctx context.Context, binary string) (*exec.Cmd, *bufio.Scanner, string) {
+func start(ctx context.Context, t *testing.T, binary string) (*exec.Cmd, *bufio.Scanner, string) {
 	t.Helper()
 	program := exec.CommandContext(ctx, binary, "-listen", "127.0.0.1:0")
 	program.Env = append(os.Environ(), "OTEL_SDK_DISABLED=true") // there is no Collector beside this test
@@ -120,7 +120,7 @@ func start(t *testing.T, ctx context.Context, binary string) (*exec.Cmd, *bufio.
 }
 
 // echo is a client that gets its message back, and is told at the end that the server goes away.
-func echo(t *testing.T, ctx context.Context, address string) func() {
+func echo(ctx context.Context, t *testing.T, address string) func() {
 	conn, _, err := websocket.Dial(ctx, "ws://"+address+"/ws", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -140,7 +140,7 @@ func echo(t *testing.T, ctx context.Context, address string) func() {
 }
 
 // listen is a client that gets an event, and the end of the stream at the end.
-func listen(t *testing.T, ctx context.Context, address string) func() {
+func listen(ctx context.Context, t *testing.T, address string) func() {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/events", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -161,7 +161,7 @@ func listen(t *testing.T, ctx context.Context, address string) func() {
 	}
 }
 
-func get(t *testing.T, ctx context.Context, url string) string {
+func get(ctx context.Context, t *testing.T, url string) string {
 	t.Helper()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

@@ -20,15 +20,15 @@ import (
 func main() {
 	address := flag.String("listen", "127.0.0.1:8081", "where to listen")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	if err := run(ctx, *address); err != nil {
+	if err := run(*address); err != nil {
 		log.Fatal(err)
 	}
 }
 
-// run serves until ctx ends, and then closes the streams before it stops.
-func run(ctx context.Context, address string) (err error) {
+// run serves until it is told to stop, and then closes the streams before it stops.
+func run(address string) (err error) {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
 	tel, err := telemetry.Start(ctx, telemetry.WithServiceName("clock"))
 	if err != nil {
 		return err
