@@ -65,7 +65,12 @@ func serve(t *testing.T, handle func(*instrument.Observer, *gorilla.Conn)) *serv
 
 func dial(t *testing.T, url string) *websocket.Conn {
 	t.Helper()
-	c, resp, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(url, "http"), nil)
+	return dialWith(t, url, websocket.Dialer{})
+}
+
+func dialWith(t *testing.T, url string, d websocket.Dialer) *websocket.Conn {
+	t.Helper()
+	c, resp, err := d.DialContext(t.Context(), "ws"+strings.TrimPrefix(url, "http"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,7 +50,7 @@ func (c *Conn) ReadJSON(v any) error {
 		return err
 	}
 	err = json.NewDecoder(m).Decode(v)
-	if err == io.EOF {
+	if err == io.EOF { //nolint:errorlint // the decoder's own, not one of UnmarshalJSON
 		err = io.ErrUnexpectedEOF // an empty message, as in the transport
 	}
 	if err != nil && !m.failed {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -30,46 +29,145 @@ func TestStranger(t *testing.T) {
 	if changed := strangersChat(t, dir); changed > maxChangedLines {
 		t.Errorf("%d lines changed, want at most %d", changed, maxChangedLines)
 	}
-	base := runChat(t, buildChat(t, dir), dir)
+	hurry(t, filepath.Join(dir, "client.go"))
+	s := runChat(t, buildChat(t, dir), dir)
 
-	resp, err := http.Get(base + "/ws") // is no upgrade
+	s.refuses(t, http.StatusBadRequest, http.Header{})
+	evil := upgradeHeader()
+	evil.Set("Origin", "https://evil.example")
+	s.refuses(t, http.StatusForbidden, evil)
+
+	// Who says hello and hears it is known to the server, so that from then on all counts are certain.
+	anna, bert, dora, emil := s.join(t), s.join(t), s.join(t), s.join(t)
+	s.join(t) // carl, who later reads no more, and so answers no ping
+	s.say(t, anna, "hello")
+	if active := scrape(t, s.url+"/metrics")[`active_connections{namespace="chat"}`]; active != 5 {
+		t.Errorf("%v active connections, want 5", active)
+	}
+
+	peerCloses(1001)(t, bert, nil)
+	reset(t, dora)
+	if err := emil.WriteMessage(websocket.TextMessage, make([]byte, 513)); err != nil { // one byte too many
+		t.Error(err)
+	}
+	if err := readToEnd(emil); !websocket.IsCloseError(err, 1009) {
+		t.Errorf("a message above the limit was answered by %v", err)
+	}
+	leaveAfterPong(t, anna)
+
+	eventually(t, map[string]float64{
+		`connections_total{status="connected"}`:                            5,
+		`connections_total{status="bad_handshake"}`:                        1,
+		`connections_total{status="forbidden"}`:                            1,
+		`handshake_duration_seconds_count{status="connected"}`:             5,
+		`handshake_duration_seconds_count{status="bad_handshake"}`:         1,
+		`handshake_duration_seconds_count{status="forbidden"}`:             1,
+		`errors_total{kind="handshake"}`:                                   1,
+		`errors_total{kind="auth"}`:                                        1,
+		`errors_total{kind="read"}`:                                        2,
+		`errors_total{kind="timeout"}`:                                     1,
+		`disconnections_total{initiator="remote",reason="normal"}`:         1,
+		`disconnections_total{initiator="remote",reason="going_away"}`:     1,
+		`disconnections_total{initiator="network",reason="ping_timeout"}`:  1,
+		`disconnections_total{initiator="network",reason="abnormal"}`:      1,
+		`disconnections_total{initiator="local",reason="message_too_big"}`: 1,
+		`connection_duration_seconds_count{reason="normal"}`:               1,
+		`connection_duration_seconds_count{reason="going_away"}`:           1,
+		`connection_duration_seconds_count{reason="ping_timeout"}`:         1,
+		`connection_duration_seconds_count{reason="abnormal"}`:             1,
+		`connection_duration_seconds_count{reason="message_too_big"}`:      1,
+		`pings_total{result="pong"}`:                                       1,
+		`pings_total{result="timeout"}`:                                    1,
+		`ping_rtt_seconds_count{namespace="chat"}`:                         1,
+		`messages_total{direction="receive",type="other"}`:                 6,
+		`messages_total{direction="transmit",type="other"}`:                1 + 2 + 3 + 4 + 5 + 5,
+		`message_size_bytes_count{direction="receive"}`:                    6,
+		`message_size_bytes_count{direction="transmit"}`:                   20,
+		`message_size_bytes_sum{direction="receive"}`:                      6 * 5,
+		`message_size_bytes_sum{direction="transmit"}`:                     20 * 5,
+	}, func() map[string]float64 { return scrape(t, s.url+"/metrics") })
+}
+
+// leaveAfterPong waits for a ping, answers it and closes.
+func leaveAfterPong(t *testing.T, c *websocket.Conn) {
+	t.Helper()
+	answer := c.PingHandler()
+	c.SetPingHandler(func(payload string) error {
+		if err := answer(payload); err != nil {
+			return err
+		}
+		return closeFrame(c, 1000)
+	})
+	_ = c.SetReadDeadline(time.Now().Add(deadline))
+	if err := readToEnd(c); !websocket.IsCloseError(err, 1000) {
+		t.Errorf("after a ping: %v", err)
+	}
+}
+
+// hurry shortens the minute for which the server waits for a pong, lest the test takes as long.
+func hurry(t *testing.T, file string) {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hasty := string(content)
+	for patient, value := range map[string]string{"pongWait = 60 * time.Second": "5 * time.Second", "pingPeriod = (pongWait * 9) / 10": "pongWait * 3 / 5"} {
+		name, _, _ := strings.Cut(patient, " = ")
+		if strings.Count(hasty, patient) != 1 {
+			t.Fatalf("%s has no %q", file, patient)
+		}
+		hasty = strings.Replace(hasty, patient, name+" = "+value, 1)
+	}
+	if err := os.WriteFile(file, []byte(hasty), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// chat is the server as its users see it.
+type chat struct {
+	url   string
+	users []*websocket.Conn
+}
+
+// refuses wants a request to be refused.
+func (s *chat) refuses(t *testing.T, status int, header http.Header) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/ws", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = header
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusBadRequest {
-		t.Errorf("a request that is no upgrade was answered %d", resp.StatusCode)
+	if resp.StatusCode != status {
+		t.Errorf("answered %d, want %d", resp.StatusCode, status)
 	}
-	anna, bert := dial(t, base+"/ws"), dial(t, base+"/ws")
-	if err := anna.WriteMessage(websocket.TextMessage, []byte("hello")); err != nil {
+}
+
+// join connects a user who says hello.
+func (s *chat) join(t *testing.T) *websocket.Conn {
+	t.Helper()
+	c := dial(t, s.url+"/ws")
+	s.users = append(s.users, c)
+	s.say(t, c, "hello")
+	return c
+}
+
+// say has all users hear what one of them says.
+func (s *chat) say(t *testing.T, c *websocket.Conn, text string) {
+	t.Helper()
+	if err := c.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []*websocket.Conn{anna, bert} {
-		if _, p, err := c.ReadMessage(); err != nil || string(p) != "hello" {
-			t.Fatalf("read %q, %v", p, err)
+	for _, c := range s.users {
+		if _, p, err := c.ReadMessage(); err != nil || string(p) != text {
+			t.Fatalf("read %q, %v, want %q", p, err, text)
 		}
 	}
-	peerCloses(1000)(t, anna, nil)
-	reset(t, bert)
-
-	eventually(t, map[string]float64{
-		`connections_total{status="connected"}`:                       2,
-		`connections_total{status="bad_handshake"}`:                   1,
-		`errors_total{kind="handshake"}`:                              1,
-		`errors_total{kind="read"}`:                                   1,
-		`disconnections_total{initiator="remote",reason="normal"}`:    1,
-		`disconnections_total{initiator="network",reason="abnormal"}`: 1,
-		`connection_duration_seconds_count{reason="normal"}`:          1,
-		`connection_duration_seconds_count{reason="abnormal"}`:        1,
-		`handshake_duration_seconds_count{status="connected"}`:        2,
-		`handshake_duration_seconds_count{status="bad_handshake"}`:    1,
-		`messages_total{direction="receive",type="other"}`:            1,
-		`messages_total{direction="transmit",type="other"}`:           2,
-		`message_size_bytes_count{direction="receive"}`:               1,
-		`message_size_bytes_count{direction="transmit"}`:              2,
-		`message_size_bytes_sum{direction="receive"}`:                 5,
-		`message_size_bytes_sum{direction="transmit"}`:                10,
-	}, func() map[string]float64 { return scrape(t, base+"/metrics") })
 }
 
 // strangersChat puts the patched example into dir and returns how many of its lines were changed or added.
@@ -95,8 +193,8 @@ func strangersChat(t *testing.T, dir string) int {
 			t.Fatal(err)
 		}
 	}
-	if len(patch) > 0 {
-		t.Errorf("the example has no file for %v", maps.Collect(maps.All(patch)))
+	for name := range patch {
+		t.Errorf("the example has no file %s", name)
 	}
 	return changed
 }
@@ -186,7 +284,7 @@ func buildChat(t *testing.T, dir string) string {
 		}
 	}
 	program := filepath.Join(dir, "chat.exe")
-	run(t, dir, "build", "-o", program, ".")
+	run(t, dir, "build", "-mod=mod", "-o", program, ".")
 	return program
 }
 
@@ -195,7 +293,7 @@ func run(t *testing.T, dir string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off")
+	cmd.Env = append(os.Environ(), "GOWORK=off")
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -205,8 +303,8 @@ func run(t *testing.T, dir string, args ...string) string {
 	return string(out)
 }
 
-// runChat runs the server until the test ends and returns its address.
-func runChat(t *testing.T, program, dir string) string {
+// runChat runs the server until the test ends.
+func runChat(t *testing.T, program, dir string) *chat {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -233,11 +331,11 @@ func runChat(t *testing.T, program, dir string) string {
 	for end := time.Now().Add(deadline); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if c, err := net.Dial("tcp", addr); err == nil {
 			_ = c.Close()
-			return "http://" + addr
+			return &chat{url: "http://" + addr}
 		}
 	}
 	t.Fatal("the server does not listen")
-	return ""
+	return nil
 }
 
 // scrape returns the samples about WebSockets that are not 0, without what measures time.
