@@ -238,19 +238,23 @@ func (c *Client) signal() {
 
 // failed counts and logs an error of a function of the application.
 func (c *Client) failed(kind instrument.ErrorKind, r record, err error, attrs ...slog.Attr) {
-	c.countError(kind, err)
-	var panicked *PanicError
-	if errors.As(err, &panicked) {
+	if panicked := c.countPanic(err); panicked != nil {
 		attrs = append(attrs, slog.String("stack", string(panicked.Stack)))
+	} else {
+		c.countError(kind)
 	}
 	c.records.write(r, append(attrs, errorAttr(err))...)
 }
 
-// countError counts an error, as a panic if it is one.
-func (c *Client) countError(kind instrument.ErrorKind, err error) {
+func (c *Client) countError(kind instrument.ErrorKind) {
+	c.metrics.errors.WithLabelValues(kind.String()).Inc()
+}
+
+// countPanic counts an error that was a panic, and returns it.
+func (c *Client) countPanic(err error) *PanicError {
 	var panicked *PanicError
 	if errors.As(err, &panicked) {
-		kind = instrument.ErrorPanic
+		c.countError(instrument.ErrorPanic)
 	}
-	c.metrics.errors.WithLabelValues(kind.String()).Inc()
+	return panicked
 }

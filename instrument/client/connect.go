@@ -57,8 +57,8 @@ func (c *Client) header(ctx context.Context) (http.Header, error) {
 		}
 		return err
 	})
-	if err != nil {
-		c.countError(instrument.ErrorAuth, err)
+	if err != nil && c.countPanic(err) == nil {
+		c.countError(instrument.ErrorAuth)
 	}
 	return header, err
 }
@@ -70,7 +70,7 @@ func (c *Client) notConnected(ctx context.Context, status instrument.Status, err
 	}
 	c.metrics.attempts.WithLabelValues(status.String()).Inc()
 	if status == instrument.StatusUnauthorized || status == instrument.StatusForbidden {
-		c.countError(instrument.ErrorAuth, err)
+		c.countError(instrument.ErrorAuth)
 	}
 	c.records.write(recordNotConnected, slog.String("result", status.String()), errorAttr(err))
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"time"
-
-	"github.com/sockscope/sockscope/instrument"
 )
 
 // reconcile lets a stream start again from a snapshot: at once, or after a wait if that was necessary only just before.
@@ -95,7 +93,7 @@ func (s *session) snapshot(f fetched) {
 		return
 	}
 	if f.err != nil {
-		s.c.countError(instrument.ErrorHandler, f.err)
+		s.c.countPanic(f.err)
 		s.retry(st, resultError, f.err)
 		return
 	}

@@ -1,7 +1,10 @@
 package client_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -70,7 +73,7 @@ func TestReconcile(t *testing.T) {
 			steps: []step{{snapshot: fails}, {snapshot: panics, wait: time.Second}, {send: []string{"book 3 3"}}, {snapshot: at(2), wait: time.Second}},
 			notes: []string{"book = 2", "book 3 3"},
 			counts: map[string]float64{
-				"errors_total handler": 1, "errors_total panic": 1,
+				"errors_total panic":                  1,
 				"reconciliations_total error connect": 2,
 				"reconciliations_total ok connect":    1, "reconciliation_duration_seconds": 1,
 			},
@@ -145,7 +148,7 @@ func TestReconcile(t *testing.T) {
 		},
 		"snapshot that never comes": {
 			steps:  []step{{send: []string{"book 1 1"}}, {wait: 11 * time.Second}},
-			counts: map[string]float64{"reconciliations_total error connect": 1, "errors_total handler": 1},
+			counts: map[string]float64{"reconciliations_total error connect": 1},
 			state:  client.Reconciling,
 		},
 	}
@@ -171,4 +174,139 @@ func TestReconcile(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSnapshotMustNotGoBack refuses a snapshot that lies before what has been handled, with nothing held back to bridge it.
+func TestSnapshotMustNotGoBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, a, s := newExchange(t), new(consumer), make(snapshots, 10)
+		s.give(5)
+		c := run(t, x, a, book(a, s))
+		ws := <-x.conns
+		synctest.Wait()
+		send(t, ws, "book 6 6")
+		synctest.Wait()
+		if err := c.Reconcile("book"); err != nil {
+			t.Fatal(err)
+		}
+		s.give(3)
+		time.Sleep(time.Second)
+		compare(t, "state", client.Reconciling, c.State())
+		s.give(6)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		compare(t, "what the application sees", []string{"book = 5", "book 6 6", "book = 6"}, a.noted())
+		compare(t, "metrics", map[string]float64{
+			"reconciliations_total ok connect": 1, "reconciliations_total behind manual": 1,
+			"reconciliations_total ok manual": 1, "reconciliation_duration_seconds": 2,
+		}, counts(t, c))
+		compare(t, "state", client.Live, c.State())
+	})
+}
+
+// TestGapWhileRestoring has a stream that is being restored become unreliable again: that the first snapshot has been
+// restored in the end does not make it live.
+func TestGapWhileRestoring(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, a, s := newExchange(t), new(consumer), make(snapshots, 10)
+		feed := book(a, s)
+		restored := make(chan struct{})
+		feed.Streams[0].Restore = func(ctx context.Context, stream string, snapshot client.Snapshot) (bool, error) {
+			<-restored
+			return a.restore(ctx, stream, snapshot)
+		}
+		c := run(t, x, a, feed)
+		ws := <-x.conns
+		s.give(5)
+		synctest.Wait()
+		send(t, ws, "book 6 6", "book 9 9")
+		s.give(9)
+		time.Sleep(time.Second)
+		restored <- struct{}{}
+		synctest.Wait()
+		compare(t, "state after the first", client.Reconciling, c.State())
+		restored <- struct{}{}
+		synctest.Wait()
+		compare(t, "state after the second", client.Live, c.State())
+		compare(t, "what the application sees", []string{"book = 5", "book 6 6", "book = 9"}, a.noted())
+		compare(t, "metrics", map[string]float64{
+			"sequence_gaps_total book": 1, "missing_messages_total book": 2,
+			"reconciliations_total aborted connect": 1, "reconciliations_total ok gap": 1, "reconciliation_duration_seconds": 1,
+		}, counts(t, c))
+	})
+}
+
+// TestGapsDoNotStorm has every event leave a gap, and counts how often a snapshot is asked for.
+func TestGapsDoNotStorm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, a := newExchange(t), new(consumer)
+		var last atomic.Uint64
+		asked := 0
+		feed := client.Feed{Streams: []client.Stream{{
+			Name: "book", Restore: a.restore,
+			Snapshot: func(context.Context, string) (client.Snapshot, error) {
+				asked++
+				return client.Snapshot{Last: last.Load()}, nil
+			},
+		}}}
+		c := run(t, x, a, feed, client.WithBackoff(time.Second, 10*time.Second))
+		ws := <-x.conns
+		for range 600 { // for a minute
+			number := last.Add(2)
+			send(t, ws, fmt.Sprintf("book %d 0", number))
+			time.Sleep(100 * time.Millisecond)
+		}
+		synctest.Wait()
+		if asked > 16 {
+			t.Errorf("asked for %d snapshots in a minute, waits being half of 1, 2, 4, 8 and 10 s", asked)
+		}
+		compare(t, "gaps", 599.0, counts(t, c)["sequence_gaps_total book"])
+		if got := len(a.logged("reconciled")); got > 16 {
+			t.Errorf("%d records", got)
+		}
+	})
+}
+
+func TestReconcileUnknownStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, a, s := newExchange(t), new(consumer), make(snapshots, 10)
+		feed := book(a, s)
+		feed.Streams = append(feed.Streams, client.Stream{Name: "trades"})
+		c := run(t, x, a, feed)
+		<-x.conns
+		for _, name := range []string{"trades", "nothing"} {
+			if err := c.Reconcile(name); !errors.Is(err, client.ErrUnknownStream) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		synctest.Wait()
+		compare(t, "states", []client.State{client.Reconciling, client.Live, client.Live},
+			[]client.State{c.State(), c.StreamState("trades"), c.StreamState("nothing")})
+	})
+}
+
+// TestStreamsAreReconciledApart has a gap in one stream leave another one alone.
+func TestStreamsAreReconciledApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, a := newExchange(t), new(consumer)
+		btc, eth := make(snapshots, 10), make(snapshots, 10)
+		c := run(t, x, a, client.Feed{Streams: []client.Stream{
+			{Name: "btc", Snapshot: btc.fetch, Restore: a.restore}, {Name: "eth", Snapshot: eth.fetch, Restore: a.restore},
+		}})
+		ws := <-x.conns
+		btc.give(1)
+		eth.give(1)
+		synctest.Wait()
+		a.noted()
+		a.changed()
+		send(t, ws, "btc 3 3", "eth 2 2", "btc 4 4", "eth 3 3")
+		synctest.Wait()
+		compare(t, "what the application sees", []string{"eth 2 2", "eth 3 3"}, a.noted())
+		btc.give(3)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		compare(t, "what the application sees", []string{"btc = 3", "btc 4 4"}, a.noted())
+		compare(t, "changes", []string{"btc reconciling", "reconciling", "btc live", "live"}, a.changed())
+		compare(t, "state", client.Live, c.State())
+	})
 }
