@@ -104,7 +104,7 @@ func TestEnds(t *testing.T) {
 				_ = untilDone(s)
 				return status.Error(codes.Canceled, "the deadline, or the client at its deadline")
 			},
-			client: stays, timeout: 100 * time.Millisecond,
+			client: stays, timeout: time.Second,
 			want: end{initiator: "remote", reason: "going_away", code: codes.Canceled},
 		},
 		"connection is reset": {
@@ -139,6 +139,7 @@ func TestEnds(t *testing.T) {
 					return tt.server(s)
 				}})
 				c := dial(t, s)
+				c.connect(t)
 				ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(tt.timeout, deadline))
 				defer cancel()
 				stream := c.open(ctx, t, bidiMethod)

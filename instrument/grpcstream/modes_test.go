@@ -18,13 +18,10 @@ func TestModes(t *testing.T) {
 		unary: func(context.Context, *message) (*message, error) { return messageOf(20), nil },
 		stream: func(s grpc.ServerStream) error {
 			method, _ := grpc.MethodFromServerStream(s)
-			received := 1
-			if method != serverStreamMethod {
-				for received = 0; s.RecvMsg(new(message)) == nil; received++ {
-					if method == bidiMethod {
-						if err := s.SendMsg(messageOf(20)); err != nil {
-							return err
-						}
+			for method != serverStreamMethod && s.RecvMsg(new(message)) == nil {
+				if method == bidiMethod {
+					if err := s.SendMsg(messageOf(20)); err != nil {
+						return err
 					}
 				}
 			}

@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/sockscope/sockscope/instrument"
@@ -99,6 +100,19 @@ func dial(t testing.TB, s *server) *client {
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	return c
+}
+
+// connect waits for the connection.
+func (c *client) connect(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	c.Connect()
+	for state := c.GetState(); state != connectivity.Ready; state = c.GetState() {
+		if !c.WaitForStateChange(ctx, state) {
+			t.Fatalf("connection is still %v", state)
+		}
+	}
 }
 
 // open opens a stream; the request of a method without a streaming client is sent.
@@ -215,8 +229,19 @@ func (r *records) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// find waits for a record, which is written after what is counted.
 func (r *records) find(t testing.TB, msg string) map[string]any {
 	t.Helper()
+	for end := time.Now().Add(deadline); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if line := r.lookUp(msg); line != nil {
+			return line
+		}
+	}
+	t.Fatalf("no record %q in %v", msg, r.lines)
+	return nil
+}
+
+func (r *records) lookUp(msg string) map[string]any {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, line := range r.lines {
@@ -224,6 +249,5 @@ func (r *records) find(t testing.TB, msg string) map[string]any {
 			return line
 		}
 	}
-	t.Fatalf("no record %q in %v", msg, r.lines)
 	return nil
 }

@@ -45,6 +45,7 @@ func description() *grpc.ServiceDesc {
 	}
 }
 
+//revive:disable-next-line:context-as-argument // gRPC has it so
 func handleUnary(srv any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
 	request := new(message)
 	if err := decode(request); err != nil {

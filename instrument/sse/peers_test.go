@@ -195,8 +195,19 @@ func (r *records) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (r *records) find(t *testing.T, msg string) map[string]any {
+// find waits for a record, which is written after what is counted.
+func (r *records) find(t testing.TB, msg string) map[string]any {
 	t.Helper()
+	for end := time.Now().Add(deadline); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if line := r.lookUp(msg); line != nil {
+			return line
+		}
+	}
+	t.Fatalf("no record %q in %v", msg, r.lines)
+	return nil
+}
+
+func (r *records) lookUp(msg string) map[string]any {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, line := range r.lines {
@@ -204,6 +215,5 @@ func (r *records) find(t *testing.T, msg string) map[string]any {
 			return line
 		}
 	}
-	t.Fatalf("no record %q in %v", msg, r.lines)
 	return nil
 }
