@@ -1,6 +1,7 @@
 package gobwas_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"testing"
@@ -25,6 +26,42 @@ func TestCloseForWithoutCode(t *testing.T) {
 		t.Errorf("the peer read %v, want a close frame without a code", err)
 	}
 	s.ended(t, end{initiator: "local", reason: "normal", code: 1005})
+}
+
+// TestCloseFrameDoesNoHarm closes where a close frame would be taken for something else, and compares what the peer gets.
+func TestCloseFrameDoesNoHarm(t *testing.T) {
+	header := []byte{0x81, 10}
+	tests := map[string]struct {
+		written []byte
+		fails   bool
+	}{
+		"within a header":       {header[:1], true},
+		"within a frame":        {header, true},
+		"after another":         {ws.CompiledCloseGoingAway, false},
+		"after a lost position": {[]byte{0x82, 127, 0xFF, 0, 0, 0, 0, 0, 0, 0}, true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t)
+			s.serveTCP(t, ws.Upgrader{}, func(_ context.Context, _ *instrument.Observer, c *gobwas.Conn) {
+				_, _ = c.Write(tt.written)
+				if err := c.CloseFor(instrument.ReasonPolicy, ws.StatusPolicyViolation, ""); (err != nil) != tt.fails {
+					t.Errorf("close: %v, want an error: %v", err, tt.fails)
+				}
+			})
+			conn := s.connect(t)
+			if _, err := io.WriteString(conn, upgradeRequest); err != nil {
+				t.Fatal(err)
+			}
+			answer, err := io.ReadAll(conn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, got, _ := bytes.Cut(answer, []byte("\r\n\r\n")); !bytes.Equal(got, tt.written) {
+				t.Errorf("the peer got % x, want % x", got, tt.written)
+			}
+		})
+	}
 }
 
 // TestStrayContinuations has continuations that continue nothing counted by their own size.

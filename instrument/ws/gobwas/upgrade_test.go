@@ -76,6 +76,35 @@ func TestHandshakeSpan(t *testing.T) {
 	}
 }
 
+// TestHandshakeBeginsWithRequest has the application do its part of a handshake without net/http within the span of it,
+// also where the request is longer than what is looked at.
+func TestHandshakeBeginsWithRequest(t *testing.T) {
+	for name, request := range map[string]string{
+		"short": upgradeRequest,
+		"long":  strings.Replace(upgradeRequest, "\r\n\r\n", "\r\nCookie: "+strings.Repeat("a", 5000)+"\r\n\r\n", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			spans := tracetest.NewSpanRecorder()
+			s := newServer(t, instrument.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))))
+			var begun, ended int
+			u := ws.Upgrader{OnBeforeUpgrade: func() (ws.HandshakeHeader, error) {
+				begun, ended = len(spans.Started()), len(spans.Ended())
+				return ws.HandshakeHeaderString(""), nil
+			}}
+			s.serveTCP(t, u, func(_ context.Context, _ *instrument.Observer, c *gobwas.Conn) { _ = c.Close() })
+			conn := s.connect(t)
+			if _, err := io.WriteString(conn, request); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, conn)
+			s.ended(t, end{initiator: "local", reason: "abnormal", code: 1006})
+			if begun != 1 || ended != 0 {
+				t.Errorf("%d spans had begun and %d ended when the application was asked, want 1 and 0", begun, ended)
+			}
+		})
+	}
+}
+
 // connect opens a TCP connection to the server.
 func (s *server) connect(t *testing.T) net.Conn {
 	t.Helper()
