@@ -257,10 +257,12 @@ func TestGapsDoNotStorm(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 		synctest.Wait()
-		if asked > 16 {
+		if asked < 8 || asked > 16 {
 			t.Errorf("asked for %d snapshots in a minute, waits being half of 1, 2, 4, 8 and 10 s", asked)
 		}
-		compare(t, "gaps", 599.0, counts(t, c)["sequence_gaps_total book"])
+		if got := counts(t, c)["sequence_gaps_total book"]; got < 500 {
+			t.Errorf("%v gaps", got)
+		}
 		if got := len(a.logged("reconciled")); got > 16 {
 			t.Errorf("%d records", got)
 		}
