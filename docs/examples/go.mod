@@ -4,11 +4,13 @@ go 1.26.8
 
 require (
 	github.com/coder/websocket v1.8.15
+	github.com/gobwas/ws v1.5.0
 	github.com/google/go-cmp v0.7.0
 	github.com/gorilla/websocket v1.5.3
 	github.com/sockscope/sockscope/instrument v0.0.0
 	github.com/sockscope/sockscope/instrument/telemetry v0.0.0
 	github.com/sockscope/sockscope/instrument/ws/coder v0.0.0
+	github.com/sockscope/sockscope/instrument/ws/gobwas v0.0.0
 	github.com/sockscope/sockscope/instrument/ws/gorilla v0.0.0
 )
 
@@ -22,6 +24,7 @@ require (
 	github.com/go-logfmt/logfmt v0.5.1 // indirect
 	github.com/go-logr/logr v1.4.4 // indirect
 	github.com/go-logr/stdr v1.2.2 // indirect
+	github.com/gobwas/httphead v0.1.0 // indirect
 	github.com/gogo/protobuf v1.3.2 // indirect
 	github.com/golang-jwt/jwt/v5 v5.3.1 // indirect
 	github.com/golang/snappy v0.0.4 // indirect
@@ -76,5 +79,6 @@ replace (
 	github.com/sockscope/sockscope/instrument => ../../instrument
 	github.com/sockscope/sockscope/instrument/telemetry => ../../instrument/telemetry
 	github.com/sockscope/sockscope/instrument/ws/coder => ../../instrument/ws/coder
+	github.com/sockscope/sockscope/instrument/ws/gobwas => ../../instrument/ws/gobwas
 	github.com/sockscope/sockscope/instrument/ws/gorilla => ../../instrument/ws/gorilla
 )

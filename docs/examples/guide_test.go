@@ -41,7 +41,7 @@ func TestGuideShowsTheFiles(t *testing.T) {
 	}
 	want := []string{
 		"docs/examples/coder/main.go", "instrument/ws/gorilla/testdata/chat.patch", "docs/examples/gorilla/main.go",
-		"docs/examples/sse/main.go", "docs/examples/clock_test.go",
+		"docs/examples/gobwas/main.go", "docs/examples/sse/main.go", "docs/examples/clock_test.go",
 	}
 	if diff := cmp.Diff(want, shown); diff != "" {
 		t.Errorf("files that the guide shows (-want +got):\n%s", diff)
@@ -58,6 +58,9 @@ func TestPrograms(t *testing.T) {
 		},
 		{
 			"gorilla", `websocket_connections_total{namespace="echo",status="connected"} 1`, echo,
+		},
+		{
+			"gobwas", `websocket_connections_total{namespace="echo",status="connected"} 1`, echo,
 		},
 		{
 			"sse", `sse_connections_total{namespace="clock",status="connected"} 1`, listen,

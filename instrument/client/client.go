@@ -212,9 +212,9 @@ func (c *Client) Send(ctx context.Context, typ MessageType, payload []byte) erro
 	return s.Send(ctx, typ, payload)
 }
 
-// Reconcile makes a live stream fetch a snapshot and start from it, as it does after a gap, in order to find out whether
-// the state that is held is right. It does not wait for that. While the stream is not live it changes nothing, because
-// then it is going to be reconciled anyway.
+// Reconcile makes a live stream fetch a snapshot and start from it, as it does after a gap, in order to find out
+// whether the state that is held is right. It does not wait for that. While the stream is not live it changes nothing,
+// because then it is going to be reconciled anyway.
 func (c *Client) Reconcile(name string) error {
 	st := c.streams[name]
 	if st == nil || !st.reconciles() {

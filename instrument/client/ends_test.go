@@ -22,17 +22,6 @@ import (
 // deadline is when a test gives up; nothing in the tests waits for it to pass.
 const deadline = 20 * time.Second
 
-// until polls.
-func until(t *testing.T, what string, reached func() bool) {
-	t.Helper()
-	for end := time.Now().Add(deadline); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-		if reached() {
-			return
-		}
-	}
-	t.Fatalf("%s: not in time", what)
-}
-
 // raw accepts without a library, for servers that do what no library does.
 func raw(t *testing.T, w http.ResponseWriter, r *http.Request) (*net.TCPConn, *bufio.ReadWriter) {
 	t.Helper()

@@ -53,8 +53,8 @@ func (e *RefusedError) Error() string {
 	return text
 }
 
-// Permanent wraps an error that trying again cannot cure, such as credentials that were revoked. When the function given
-// to WithHeader, or Feed.Subscribe, returns one, Run ends with it. Permanent(nil) is nil.
+// Permanent wraps an error that trying again cannot cure, such as credentials that were revoked. When the function
+// given to WithHeader, or Feed.Subscribe, returns one, Run ends with it. Permanent(nil) is nil.
 func Permanent(err error) error {
 	if err == nil {
 		return nil

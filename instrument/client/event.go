@@ -14,13 +14,13 @@ type MessageType = websocket.MessageType
 // Handle and the Restore functions of all streams from another, one call at a time, and the Snapshot functions from
 // goroutines of their own. A panic in any of them counts as an error of that call.
 type Feed struct {
-	// Streams are the streams that are watched and reconciled. Their names are the values of the label stream; events of
-	// any other stream are handled as they come, under the label "other".
+	// Streams are the streams that are watched and reconciled. Their names are the values of the label stream; events
+	// of any other stream are handled as they come, under the label "other".
 	Streams []Stream
 
 	// Subscribe asks the server for the streams, after each connect, while messages are already read. Snapshots are
-	// fetched when it has returned, so it may wait for the server's acknowledgement if Decode tells it of that. An error
-	// ends the connection. Nil for a feed that needs no asking. Its ctx expires with the connect timeout.
+	// fetched when it has returned, so it may wait for the server's acknowledgement if Decode tells it of that. An
+	// error ends the connection. Nil for a feed that needs no asking. Its ctx expires with the connect timeout.
 	Subscribe func(ctx context.Context, to Sender) error
 
 	// Decode appends the events of a message to events, none if it is not about events, and returns the result. The
@@ -42,8 +42,8 @@ type Sender interface {
 type Event struct {
 	// Stream is the name of the stream.
 	Stream string
-	// First and Last are the sequence numbers that the event stands for: the same for one number (Last may be 0 then), a
-	// range for an aggregate, both 0 on a stream that has none. See Sequence.
+	// First and Last are the sequence numbers that the event stands for: the same for one number (Last may be 0 then),
+	// a range for an aggregate, both 0 on a stream that has none. See Sequence.
 	First, Last uint64
 	// Time is when it happened by the server's clock, for websocket_client_event_lag_seconds. Zero if it isn't told.
 	Time time.Time
@@ -65,8 +65,8 @@ type Stream struct {
 	// Name is the name that Decode gives to the stream's events.
 	Name string
 
-	// Expect is the longest time that the stream is expected to have nothing new to say; after that it is Stale. A stream
-	// that only repeats itself is stale, too. Zero for a stream that may be silent for any time.
+	// Expect is the longest time that the stream is expected to have nothing new to say; after that it is Stale. A
+	// stream that only repeats itself is stale, too. Zero for a stream that may be silent for any time.
 	Expect time.Duration
 
 	// Tolerate leaves the connection alone when the stream is stale. By default it is replaced, because a subscription

@@ -155,12 +155,12 @@ func mangle(t *testing.T, l *luck) map[string]float64 {
 		var messages []string
 		switch {
 		case l.bad(1): // lost
+		case l.bad(2):
+			_ = ws.CloseNow()
 		case l.bad(3):
 			messages = []string{message, message}
-		case l.bad(3):
+		case l.bad(4):
 			late = append(late, message)
-		case l.bad(1):
-			_ = ws.CloseNow()
 		default:
 			messages = append([]string{message}, late...)
 			late = nil

@@ -81,8 +81,8 @@ func TestFreshClient(t *testing.T) {
 	}
 }
 
-// TestEverythingMoves drives every metric and compares the whole exposition. The clock is the bubble's, so durations and
-// timestamps are exact.
+// TestEverythingMoves drives every metric and compares the whole exposition. The clock is the bubble's, so durations
+// and timestamps are exact.
 func TestEverythingMoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, a, s := newExchange(t), new(consumer), make(snapshots, 10)

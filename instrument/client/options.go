@@ -65,8 +65,8 @@ func newConfig(opts []Option) (*config, error) {
 	return c, nil
 }
 
-// WithName names the client, as in "exchange": the label client of its metrics and the attribute of its log records. Two
-// clients in one registry need different names. The default is "default".
+// WithName names the client, as in "exchange": the label client of its metrics and the attribute of its log records.
+// Two clients in one registry need different names. The default is "default".
 func WithName(name string) Option {
 	return func(c *config) error {
 		if err := checkLabel(name); err != nil {
@@ -99,8 +99,8 @@ func WithDialOptions(o websocket.DialOptions) Option {
 }
 
 // WithHeader sets a function that returns the headers of the handshake request, and is called for each attempt, because
-// tokens expire. They are added to those of WithDialOptions. An error makes the attempt fail; see Permanent for one that
-// ends Run. Its ctx expires with the connect timeout.
+// tokens expire. They are added to those of WithDialOptions. An error makes the attempt fail; see Permanent for one
+// that ends Run. Its ctx expires with the connect timeout.
 func WithHeader(header func(context.Context) (http.Header, error)) Option {
 	return func(c *config) error {
 		if header == nil {
@@ -111,8 +111,8 @@ func WithHeader(header func(context.Context) (http.Header, error)) Option {
 	}
 }
 
-// WithTimeouts sets how long connecting, with the headers before it and the subscribing after it, may take each, and how
-// long the fetching of a snapshot. Both are 10 seconds by default.
+// WithTimeouts sets how long connecting, with the headers before it and the subscribing after it, may take each, and
+// how long the fetching of a snapshot. Both are 10 seconds by default.
 func WithTimeouts(connect, snapshot time.Duration) Option {
 	return func(c *config) error {
 		if connect <= 0 || snapshot <= 0 {
@@ -172,11 +172,11 @@ func WithHeartbeat(interval, timeout time.Duration) Option {
 	}
 }
 
-// WithQueue sets how many events wait for a handler that is busy, and for how long the client stops reading when there is
-// no room for another: meanwhile the server feels the backpressure, and may end the connection for it. After that the
-// client skips: a stream with a snapshot is reconciled when the handler has emptied half of the queue, any other loses the
-// event, which counts as missing. A wait of 0 skips at once, which suits whoever wants news rather than history. The default is
-// 1024 events and one second.
+// WithQueue sets how many events wait for a handler that is busy, and for how long the client stops reading when there
+// is no room for another: meanwhile the server feels the backpressure, and may end the connection for it. After that
+// the client skips: a stream with a snapshot is reconciled when the handler has emptied half of the queue, any other
+// loses the event, which counts as missing. A wait of 0 skips at once, which suits whoever wants news rather than
+// history. The default is 1024 events and one second.
 func WithQueue(size int, wait time.Duration) Option {
 	return func(c *config) error {
 		if size <= 0 || wait < 0 {
@@ -199,10 +199,13 @@ func WithBuffer(events int) Option {
 	}
 }
 
-// WithStateChange sets a function that is told every change of state, in order. It is called by the goroutine that reads
-// from the socket and must return soon.
+// WithStateChange sets a function that is told every change of state, in order. It is called by the goroutine that
+// reads from the socket and must return soon.
 func WithStateChange(changed func(Change)) Option {
 	return func(c *config) error {
+		if changed == nil {
+			return errors.New("state change function is nil: leave the option out in order to be told nothing")
+		}
 		c.stateChange = changed
 		return nil
 	}

@@ -40,6 +40,7 @@ func TestMistakes(t *testing.T) {
 		"attempts":      {address, feed(), client.WithMaxAttempts(0), "client: max attempts 0: must be positive; leave the option out in order to try for ever"},
 		"heartbeat":     {address, feed(), client.WithHeartbeat(0, time.Second), "client: heartbeat every 0s for 1s: must be positive"},
 		"queue":         {address, feed(), client.WithQueue(0, -1), "client: queue of 0 with a wait of -1ns: the size must be positive, the wait not negative"},
+		"no callback":   {address, feed(), client.WithStateChange(nil), "client: state change function is nil: leave the option out in order to be told nothing"},
 		"buffer":        {address, feed(), client.WithBuffer(0), "client: buffer of 0 events: must be positive"},
 		"nothing":       {address, feed(), nil, ""},
 	}

@@ -93,7 +93,7 @@ func (s *session) snapshot(f fetched) {
 		return
 	}
 	if f.err != nil {
-		s.c.countPanic(f.err)
+		_ = s.c.countPanic(f.err) // other errors are in the result
 		s.retry(st, resultError, f.err)
 		return
 	}

@@ -176,7 +176,8 @@ func TestReconcile(t *testing.T) {
 	}
 }
 
-// TestSnapshotMustNotGoBack refuses a snapshot that lies before what has been handled, with nothing held back to bridge it.
+// TestSnapshotMustNotGoBack refuses a snapshot that lies before what has been handled, with nothing held back to bridge
+// it.
 func TestSnapshotMustNotGoBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, a, s := newExchange(t), new(consumer), make(snapshots, 10)

@@ -34,8 +34,8 @@ const rememberedGaps = 16
 
 // A Sequence follows the numbers of one stream and tells gaps, duplicates and late events. Events carry one number each
 // or a range of them, as an exchange's aggregated updates do. The zero value takes the first event as the beginning. It
-// allocates nothing, remembers no more than the 16 newest gaps (a late event of an older one counts as a duplicate), and
-// is not safe for concurrent use.
+// allocates nothing, remembers no more than the 16 newest gaps (a late event of an older one counts as a duplicate),
+// and is not safe for concurrent use.
 type Sequence struct {
 	begun   bool
 	last    uint64
@@ -59,9 +59,9 @@ func (s *Sequence) Reset(last uint64) {
 // Last returns the highest number observed, 0 before the first.
 func (s *Sequence) Last() uint64 { return s.last }
 
-// Observe takes the numbers from first to last of one event and returns the verdict and, for a Gap, how many numbers are
-// missing. An event with one number has it in first, and the same or 0 in last. An event without a number, first and
-// last 0, is always InOrder.
+// Observe takes the numbers from first to last of one event and returns the verdict and, for a Gap, how many numbers
+// are missing. An event with one number has it in first, and the same or 0 in last. An event without a number, first
+// and last 0, is always InOrder.
 func (s *Sequence) Observe(first, last uint64) (v Verdict, missing uint64) {
 	event := span{first, max(first, last)}
 	if event.first == 0 {
@@ -106,7 +106,7 @@ func (s *Sequence) remember(gap span) {
 }
 
 // fill takes the numbers of a late event out of the gaps and says whether any was missing.
-func (s *Sequence) fill(event span) (any bool) {
+func (s *Sequence) fill(event span) (late bool) {
 	old := s.gaps
 	gaps := old[:s.missing]
 	s.missing = 0
@@ -115,7 +115,7 @@ func (s *Sequence) fill(event span) (any bool) {
 			s.remember(gap)
 			continue
 		}
-		any = true
+		late = true
 		if gap.first < event.first {
 			s.remember(span{gap.first, event.first - 1})
 		}
@@ -123,5 +123,5 @@ func (s *Sequence) fill(event span) (any bool) {
 			s.remember(span{event.last + 1, gap.last})
 		}
 	}
-	return any
+	return late
 }

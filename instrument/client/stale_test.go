@@ -172,7 +172,7 @@ func TestSubscribe(t *testing.T) {
 		compare(t, "what the application sees", []string{"book = 7", "book 8 8"}, a.noted())
 
 		_ = ws.CloseNow()
-		ws = <-x.conns
+		<-x.conns
 		time.Sleep(10 * time.Second) // there is no answer
 		<-x.conns
 		synctest.Wait()

@@ -54,8 +54,8 @@ type streamMetrics struct {
 	lag                                    prometheus.Observer
 }
 
-// handled is what the handler tells about a stream: that it has restored a snapshot and handled the events held back, or
-// that something failed.
+// handled is what the handler tells about a stream: that it has restored a snapshot and handled the events held back,
+// or that something failed.
 type handled struct {
 	epoch    uint64
 	replayed int

@@ -1,0 +1,99 @@
+// Package client consumes a feed over a WebSocket that is not to be trusted. A socket is a trigger, never the truth: it
+// breaks, stalls silently, skips, repeats and reorders. Here reconnecting is the normal path, and after it comes
+// reconciliation with a snapshot, before anybody acts on what was received.
+//
+// # Use
+//
+// The application describes its [Feed]: the streams, how messages become events, where the truth can be fetched, and
+// what to do with each. [Client.Run] does the rest until its context ends:
+//
+//	c, err := client.New("wss://exchange.example/feed", client.Feed{
+//		Streams:   []client.Stream{{Name: "book", Expect: 5 * time.Second, Snapshot: book.fetch, Restore: book.restore}},
+//		Subscribe: subscribe,
+//		Decode:    decode,
+//		Handle:    book.apply,
+//	}, client.WithName("exchange"))
+//	registry.MustRegister(c)
+//	err = c.Run(ctx)
+//
+// Handle gets every event of a stream that has a snapshot exactly once and without a gap, counted from the snapshot
+// that Restore was given last. Whether what is held may be acted upon is what [Client.StreamState] says: only [Live]
+// will do. Package and program survive errors and panics of all these functions.
+//
+// # States
+//
+//	Closed ── Run ─► Connecting ── subscribed ─► Reconciling ── restored ─► Live
+//	                  ▲      │                        ▲                      │ │
+//	           waited │      │ attempt failed         └── gap, slow or ──────┘ │
+//	                  │      ▼                            failing handler      │ silence
+//	                  Waiting ◄──── connection ended, whatever the state       │
+//	                      ▲                                                    ▼
+//	                      └──────────── connection replaced (default) ────── Stale
+//
+// Each stream has its state, and the client as a whole the worst of them. A stream ceases to be Live at the moment in
+// which there is a reason, even if the handler is busy with events from before; it becomes Live when the handler has
+// done everything up to the present. A stream without a snapshot is Live as soon as it is subscribed to.
+//
+// # Reconciling
+//
+// Once subscribed, and whenever a live stream has a gap, the client holds the stream's events back and fetches a
+// snapshot. Events that the snapshot contains are left out, the rest is put in order. If that doesn't continue the
+// snapshot without a gap, the snapshot is older than the events; it is fetched again, as it is when fetching or
+// restoring fails. If it does, the handler gets the snapshot and then the rest, and the stream is Live. A snapshot may
+// also be ahead of the stream: what it contains already is left out when it arrives. Every stream is reconciled by
+// itself, never by two fetches at a time, and the waits between attempts grow until it has been Live for 10 seconds.
+//
+// A [Sequence] tells gaps, duplicates and late events. It begins anew with each connection, because many feeds number
+// each one's events; what was missed between two connections is the snapshot's to tell. A stream without snapshot goes
+// on after a gap; duplicates and late events are never handled, so no handler goes back in time.
+//
+// # Connecting
+//
+// Waits before another attempt are a random part ("full jitter") of a ceiling that doubles from [WithBackoff]'s
+// shortest to its longest, until a connection has lasted for 10 seconds. A server that accepts everybody and drops them
+// is no exception. What the server says changes the wait:
+//
+//   - HTTP with Retry-After (seconds or a date): at least that long, at most 10 minutes, and the random wait after it
+//   - HTTP 401 and 403: from half of the longest wait, because haste will not make the credentials better
+//   - close code 1012, restart: at least spread over 5 seconds, because everybody comes back
+//   - close code 1013, try again later: from half of the longest wait
+//
+// A connection is given up when a ping is not answered in time, and when a stream has had nothing new to say for longer
+// than [Stream] expects: a subscription that has died looks like that while pings are answered. The client of a silent
+// stream can be told to tolerate it.
+//
+// # Slow handlers
+//
+// Between socket and handler is a bounded queue ([WithQueue]). When it is full, the client stops reading for a while,
+// which is the server's turn to feel it; silence and unanswered pings count for nothing meanwhile. After that it skips:
+// a stream with a snapshot goes on from a new one when the handler has caught up, another loses the event.
+//
+// # Metrics
+//
+// A [Client] is a collector with the label client; streams that are not registered appear as "other".
+//
+//   - websocket_client_connected, _disconnected_seconds_total: whether there is a connection, and for how long there
+//     was none, up to the moment of the scrape
+//   - _connect_attempts_total by result (the words of the server's own metric), _connect_duration_seconds,
+//     _backoff_seconds: attempts, how long successful ones took, and the waits before others
+//   - _disconnections_total by initiator and reason: connections that have ended. Stale is local, idle_timeout
+//   - _first_message_seconds: from the handshake to the first event; _ping_rtt_seconds: from ping to pong
+//   - _last_message_timestamp_seconds, _event_lag_seconds by stream: the newest event, and how old events are on
+//     receipt, by two clocks; less than nothing counts as nothing
+//   - _stale by stream that expects something: 1 from when it was found silent until it has something new to say, even
+//     if the connection is replaced in between
+//   - _sequence_gaps_total, _missing_messages_total, _duplicates_total, _out_of_order_total by stream: what the
+//     sequence says, within each connection. Events that a slow handler had no room for are gaps, too, where no
+//     snapshot makes good
+//   - _reconciliations_total by trigger (connect, reconnect, gap, stale, slow, handler, manual) and result (ok, error,
+//     behind, overflow, aborted): every attempt. _reconciliation_duration_seconds: from the trigger until Live
+//   - _drift_total by stream: Restore found other state than was held, so acting on it would have been a mistake
+//   - _errors_total by kind (auth, decode, handler, panic)
+//
+// # Log records
+//
+// Constant messages with fields: "connected", "connect failed", "connection lost", "connection closed", "reconciled",
+// "reconciliation failed", "stream stale", "handler too slow", "message not understood", "event failed", "state
+// callback failed". Each at most ten times a second; the next one says as "suppressed" how many were left out. No
+// payloads, no query of the URL.
+package client
