@@ -73,5 +73,8 @@
 // that ends with the handshake must not become the parent of all that a stream does. With otelgrpc beside it, in either
 // order, nothing is counted twice and the handshake's span is a child of otelgrpc's.
 //
-// Below grpc.Server.ServeHTTP every request is a connection for gRPC; give nil for the connections there.
+// # Below net/http
+//
+// With grpc.Server.ServeHTTP every request is a connection for gRPC, so the second observer counts requests, and a client
+// that cancels a stream cannot be told from one whose connection has ended: both are remote, going_away.
 package grpcstream

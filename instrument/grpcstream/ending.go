@@ -3,6 +3,7 @@ package grpcstream
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"google.golang.org/grpc"
@@ -50,8 +51,11 @@ func endingOf(ctx context.Context, sent bool, err error) ending {
 // context is cancelled in either case, and the end of a connection is told only afterwards; but a stream whose client has
 // left refuses a header for that reason, and any other for another. None of them sends one.
 func connectionEnded(ctx context.Context) bool {
-	if grpc.ServerTransportStreamFromContext(ctx) == nil {
-		return false // it was interrupted before it had begun
+	if grpc.ServerTransportStreamFromContext(ctx) == nil { // interrupted before the handler was called
+		return false
+	}
+	if ctx.Value(http.ServerContextKey) != nil { // below net/http the two are the same
+		return false
 	}
 	switch status.Code(grpc.SendHeader(ctx, nil)) {
 	case codes.Canceled, codes.DeadlineExceeded:

@@ -10,8 +10,8 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// BenchmarkEcho sends 128 bytes over loopback and back: "bare" through the transport alone, "observed" with every message
-// counted.
+// BenchmarkEcho sends 128 bytes over loopback and back: "bare" through the transport alone, "observed" with every
+// message counted.
 func BenchmarkEcho(b *testing.B) {
 	b.Run("bare", func(b *testing.B) { benchmark(b, nil) })
 	b.Run("observed", func(b *testing.B) { benchmark(b, observer(b)) })

@@ -47,8 +47,8 @@ func (c *Conn) readFailed(err error) {
 	c.end()
 }
 
-// readCause classifies the error of a read on a connection that this side has not begun to close, and says what it is to
-// be counted as, 0 if it is no error.
+// readCause classifies the error of a read on a connection that this side has not begun to close, and says what it is
+// to be counted as, 0 if it is no error.
 func (c *Conn) readCause(err error) (instrument.Cause, instrument.ErrorKind) {
 	var closed *websocket.CloseError
 	switch {
@@ -73,8 +73,8 @@ func (c *Conn) readCause(err error) (instrument.Cause, instrument.ErrorKind) {
 	return local(instrument.ReasonIdleTimeout, websocket.CloseAbnormalClosure), 0
 }
 
-// isNetworkError tells an error of the connection from one of the protocol, for which the transport has no error values.
-// It reports the end of the stream as a close frame with the code that no frame can have.
+// isNetworkError tells an error of the connection from one of the protocol, for which the transport has no error
+// values. It reports the end of the stream as a close frame with the code that no frame can have.
 func isNetworkError(err error) bool {
 	var netErr net.Error
 	return websocket.IsCloseError(err, websocket.CloseAbnormalClosure) ||

@@ -12,8 +12,8 @@ func (c *Conn) SetPongHandler(h func(data string) error) {
 // PongHandler returns the application's handler for pongs.
 func (c *Conn) PongHandler() func(data string) error { return c.handlePong }
 
-// SetPingHandler sets the application's handler for pings, see websocket.Conn.SetPingHandler. The default answers with a
-// pong, and an answer that cannot be written is counted as a failed write.
+// SetPingHandler sets the application's handler for pings, see websocket.Conn.SetPingHandler. The default answers with
+// a pong, and an answer that cannot be written is counted as a failed write.
 func (c *Conn) SetPingHandler(h func(data string) error) {
 	if h == nil {
 		h = c.defaultPing

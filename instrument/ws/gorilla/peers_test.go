@@ -37,13 +37,16 @@ func newServer(t *testing.T, handler func(*server, http.ResponseWriter, *http.Re
 	t.Helper()
 	s := &server{records: new(records)}
 	var err error
-	s.observer, err = instrument.New(instrument.WithNamespace("test"), instrument.WithMessageTypes("text", "binary", "join"),
+	s.observer, err = instrument.New(
+		instrument.WithNamespace("test"), instrument.WithMessageTypes("text", "binary", "join"),
 		instrument.WithLogger(slog.New(slog.NewJSONHandler(s.records, nil))),
 		instrument.WithTracerProvider(noop.NewTracerProvider()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler(s, w, r) }))
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler(s, w, r)
+	}))
 	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // of panics
 	s.Start()
 	t.Cleanup(s.Close)
@@ -76,6 +79,7 @@ func dialWith(t *testing.T, url string, d websocket.Dialer) *websocket.Conn {
 	}
 	_ = resp.Body.Close()
 	t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetReadDeadline(time.Now().Add(deadline)) // what does not come must not hang the test
 	return c
 }
 

@@ -33,8 +33,8 @@ func (p *pings) begin(session *instrument.Conn, payload []byte) instrument.Ping 
 	return sent
 }
 
-// answered ends the oldest ping with the pong's payload. A peer that is behind may answer its newest ping only: the ones
-// before are forgotten. A pong that answers none is one that nobody has asked for.
+// answered ends the oldest ping with the pong's payload. A peer that is behind may answer its newest ping only: the
+// ones before are forgotten. A pong that answers none is one that nobody has asked for.
 func (p *pings) answered(payload string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

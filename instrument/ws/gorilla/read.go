@@ -22,7 +22,8 @@ func (c *Conn) ReadMessage() (kind int, p []byte, err error) {
 }
 
 // NextReader returns a reader of the next message, see websocket.Conn.NextReader. The message is counted when it has
-// been read to its end. When NextReader or the reader fails the connection has ended.
+// been read to its end. When NextReader or the reader fails the connection has ended. The reader costs one small
+// allocation beyond those of the transport.
 func (c *Conn) NextReader() (kind int, r io.Reader, err error) {
 	m, err := c.nextReader()
 	if err != nil {

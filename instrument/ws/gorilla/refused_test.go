@@ -38,10 +38,16 @@ func TestRefused(t *testing.T) {
 		"foreign origin": {
 			http.MethodGet, http.Header{"Origin": {"https://evil.example"}}, nil, "forbidden", "origin not allowed", 403, "auth",
 		},
-		"no upgrade":      {http.MethodGet, http.Header{"Upgrade": nil}, nil, "bad_handshake", "'websocket' token not found", 400, "handshake"},
-		"not a GET":       {http.MethodPost, nil, nil, "bad_handshake", "not GET", 405, "handshake"},
-		"unknown version": {http.MethodGet, http.Header{"Sec-Websocket-Version": {"7"}}, nil, "bad_handshake", "version", 400, "handshake"},
-		"no key":          {http.MethodGet, http.Header{"Sec-Websocket-Key": nil}, nil, "bad_handshake", "Key", 400, "handshake"},
+		"no upgrade": {
+			http.MethodGet, http.Header{"Upgrade": nil}, nil, "bad_handshake", "'websocket' token not found", 400, "handshake",
+		},
+		"not a GET": {http.MethodPost, nil, nil, "bad_handshake", "not GET", 405, "handshake"},
+		"unknown version": {
+			http.MethodGet, http.Header{"Sec-Websocket-Version": {"7"}}, nil, "bad_handshake", "version", 400, "handshake",
+		},
+		"no key": {
+			http.MethodGet, http.Header{"Sec-Websocket-Key": nil}, nil, "bad_handshake", "Key", 400, "handshake",
+		},
 		"our mistake": {
 			http.MethodGet, nil, http.Header{"Sec-Websocket-Extensions": {"x"}}, "error", "Extensions", 500, "handshake",
 		},

@@ -15,15 +15,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/gorilla/websocket"
 )
 
 // maxChangedLines is what the guide promises.
 const maxChangedLines = 10
 
-// TestStranger observes the chat server among gorilla's own examples, which knows nothing of this project: it changes the
-// lines that the guide changes, no more than promised, builds the server, drives it and compares what it exports.
+// TestStranger observes the chat server among gorilla's own examples, which knows nothing of this project: it changes
+// the lines that the guide changes, no more than promised, builds the server, drives it and compares what it exports.
 func TestStranger(t *testing.T) {
 	dir := t.TempDir()
 	if changed := strangersChat(t, dir); changed > maxChangedLines {
@@ -112,7 +111,10 @@ func hurry(t *testing.T, file string) {
 		t.Fatal(err)
 	}
 	hasty := string(content)
-	for patient, value := range map[string]string{"pongWait = 60 * time.Second": "5 * time.Second", "pingPeriod = (pongWait * 9) / 10": "pongWait * 3 / 5"} {
+	for patient, value := range map[string]string{
+		"pongWait = 60 * time.Second":      "5 * time.Second",
+		"pingPeriod = (pongWait * 9) / 10": "pongWait * 3 / 5",
+	} {
 		name, _, _ := strings.Cut(patient, " = ")
 		if strings.Count(hasty, patient) != 1 {
 			t.Fatalf("%s has no %q", file, patient)
@@ -173,7 +175,8 @@ func (s *chat) say(t *testing.T, c *websocket.Conn, text string) {
 // strangersChat puts the patched example into dir and returns how many of its lines were changed or added.
 func strangersChat(t *testing.T, dir string) int {
 	t.Helper()
-	source := filepath.Join(strings.TrimSpace(run(t, ".", "list", "-m", "-f", "{{.Dir}}", "github.com/gorilla/websocket")), "examples", "chat")
+	transport := strings.TrimSpace(run(t, ".", "list", "-m", "-f", "{{.Dir}}", "github.com/gorilla/websocket"))
+	source := filepath.Join(transport, "examples", "chat")
 	files, err := filepath.Glob(filepath.Join(source, "*"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no example in %s: %v", source, err)
@@ -199,65 +202,6 @@ func strangersChat(t *testing.T, dir string) int {
 	return changed
 }
 
-// A hunk replaces the old lines, which may be none, from a line on.
-type hunk struct {
-	at       int // the index of the first line that is replaced, or is behind what is added
-	old, new []string
-}
-
-type hunks []hunk
-
-// readPatch reads a unified diff without context, by file.
-func readPatch(t *testing.T, name string) map[string]hunks {
-	t.Helper()
-	content, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	header := regexp.MustCompile(`^@@ -(\d+)(,0)? \+`)
-	patch, file := map[string]hunks{}, ""
-	for line := range strings.Lines(string(content)) {
-		line = strings.TrimSuffix(line, "\n")
-		last := len(patch[file]) - 1
-		switch m := header.FindStringSubmatch(line); {
-		case strings.HasPrefix(line, "--- "):
-		case strings.HasPrefix(line, "+++ b/"):
-			file = strings.TrimPrefix(line, "+++ b/")
-		case m != nil:
-			at, _ := strconv.Atoi(m[1])
-			if m[2] == "" {
-				at-- // the line itself is replaced, not added after
-			}
-			patch[file] = append(patch[file], hunk{at: at})
-		case last >= 0 && strings.HasPrefix(line, "-"):
-			patch[file][last].old = append(patch[file][last].old, line[1:])
-		case last >= 0 && strings.HasPrefix(line, "+"):
-			patch[file][last].new = append(patch[file][last].new, line[1:])
-		default:
-			t.Fatalf("%s: unexpected line %q", name, line)
-		}
-	}
-	return patch
-}
-
-// apply returns the content with the hunks applied, and how many lines were changed or added.
-func (h hunks) apply(t *testing.T, content string) (string, int) {
-	t.Helper()
-	lines := strings.Split(content, "\n")
-	var patched []string
-	changed, done := 0, 0
-	for _, hunk := range h {
-		patched = append(patched, lines[done:hunk.at]...)
-		done = hunk.at + len(hunk.old)
-		if diff := cmp.Diff(hunk.old, lines[hunk.at:done:done], cmp.Transformer("", func(s []string) string { return strings.Join(s, "\n") })); diff != "" {
-			t.Fatalf("the example is not what the patch is for, -patch +example:\n%s", diff)
-		}
-		patched = append(patched, hunk.new...)
-		changed += max(len(hunk.old), len(hunk.new))
-	}
-	return strings.Join(append(patched, lines[done:]...), "\n"), changed
-}
-
 // buildChat builds the server in a module of its own, with the versions that this module has, and returns the program.
 func buildChat(t *testing.T, dir string) string {
 	t.Helper()
@@ -269,7 +213,8 @@ func buildChat(t *testing.T, dir string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const adapter, core = "github.com/sockscope/sockscope/instrument/ws/gorilla", "github.com/sockscope/sockscope/instrument"
+	const core = "github.com/sockscope/sockscope/instrument"
+	const adapter = core + "/ws/gorilla"
 	corePath := strings.TrimSpace(run(t, ".", "list", "-m", "-f", "{{.Dir}}", core))
 	chat := regexp.MustCompile(`(?m)^replace .*$`).ReplaceAllString(string(mod), "")
 	chat = strings.Replace(chat, "module "+adapter, "module chat", 1)

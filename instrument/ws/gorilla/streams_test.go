@@ -15,7 +15,8 @@ import (
 	"github.com/sockscope/sockscope/instrument/ws/gorilla"
 )
 
-// TestStreams writes and reads messages in pieces, by all the ways that the transport's writer has, plain and compressed.
+// TestStreams writes and reads messages in pieces, by all the ways that the transport's writer has, plain and
+// compressed.
 func TestStreams(t *testing.T) {
 	const size = 100_000 // many frames
 	text := strings.Repeat("sockscope ", size/10)

@@ -12,8 +12,8 @@ import (
 
 // Upgrade upgrades the request as u.Upgrade does, with the same answer to a request that it refuses, and observes the
 // handshake: a refused one is counted with its status and logged, a successful one becomes an open connection, which
-// counts until the returned Conn has ended. The Upgrader is not changed, and its Error is called as ever; nil is the zero
-// Upgrader. A nil Observer leaves the connection unobserved.
+// counts until the returned Conn has ended. The Upgrader is not changed, and its Error is called as ever; nil is the
+// zero Upgrader. A nil Observer leaves the connection unobserved.
 //
 // If r's context carries a handshake that the application has begun with Observer.Handshake, in order to authenticate
 // the peer within it, Upgrade carries on with that one.

@@ -59,8 +59,8 @@ func (c *Conn) WriteJSON(v any) error {
 	return encoded
 }
 
-// NextWriter returns a writer for the next message, see websocket.Conn.NextWriter. The message is counted when the writer
-// has been closed.
+// NextWriter returns a writer for the next message, see websocket.Conn.NextWriter. The message is counted when the
+// writer has been closed. The writer costs one small allocation beyond those of the transport.
 func (c *Conn) NextWriter(kind int) (io.WriteCloser, error) {
 	c.writing.flush()
 	w, err := c.Conn.NextWriter(kind)
@@ -121,8 +121,8 @@ func closeCode(payload []byte) int {
 	return int(binary.BigEndian.Uint16(payload))
 }
 
-// written takes note of the result of a write. Only errors of the network are failures of writing: the transport's other
-// errors tell that it was used wrongly, or that a close frame had been sent.
+// written takes note of the result of a write. Only errors of the network are failures of writing: the transport's
+// other errors tell that it was used wrongly, or that a close frame had been sent.
 func (c *Conn) written(err error) {
 	switch {
 	case err == nil:
