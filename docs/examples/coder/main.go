@@ -61,9 +61,16 @@ func run(address string) (err error) {
 			return // answered, counted and logged
 		}
 		defer conn.CloseNow() //nolint:errcheck // it has ended by then, or is cut
-		defer context.AfterFunc(ctx, func() {
+		closed := make(chan struct{})
+		stop := context.AfterFunc(ctx, func() {
+			defer close(closed)
 			_ = conn.CloseFor(instrument.ReasonShutdown, websocket.StatusGoingAway, "restarting")
-		})()
+		})
+		defer func() {
+			if !stop() {
+				<-closed // or the program could stop before the end is logged
+			}
+		}()
 		session := conn.Session()
 		connCtx := session.Context(r.Context())
 		for {
