@@ -184,8 +184,19 @@ func (r *records) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// find waits for a record with that message: records are written right after what they tell of is counted.
 func (r *records) find(t *testing.T, msg string) map[string]any {
 	t.Helper()
+	for end := time.Now().Add(deadline); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if line := r.first(msg); line != nil {
+			return line
+		}
+	}
+	t.Fatalf("no record %q", msg)
+	return nil
+}
+
+func (r *records) first(msg string) map[string]any {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, line := range r.lines {
@@ -193,6 +204,5 @@ func (r *records) find(t *testing.T, msg string) map[string]any {
 			return line
 		}
 	}
-	t.Fatalf("no record %q in %v", msg, r.lines)
 	return nil
 }
