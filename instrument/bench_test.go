@@ -92,7 +92,7 @@ func BenchmarkSampled(b *testing.B) {
 		b.Run(fmt.Sprintf("ratio=%v", ratio), func(b *testing.B) {
 			c, t := observed(b, instrument.WithSampleRatio(ratio), instrument.WithSpanLimit(1<<30),
 				instrument.WithTracerProvider(sdktrace.NewTracerProvider()))
-			ctx := b.Context()
+			ctx := c.Context(b.Context())
 			b.ReportAllocs()
 			for b.Loop() {
 				_, m := c.Receive(ctx, t, 128, nil)

@@ -182,7 +182,7 @@ func (c *Conn) closeSpan(cause Cause, now time.Duration) trace.Span {
 	_, span := o.tracer.Start(o.root, o.transport+".close",
 		trace.WithNewRoot(),
 		trace.WithSpanKind(trace.SpanKindInternal),
-		trace.WithLinks(c.links(trace.SpanContext{})...),
+		trace.WithLinks(c.appendLinks(nil, trace.SpanContext{})...),
 		trace.WithAttributes(
 			attribute.String("session.id", c.session),
 			attribute.Int(o.transport+".close.code", cause.Code),
@@ -201,9 +201,8 @@ func (c *Conn) closeSpan(cause Cause, now time.Duration) trace.Span {
 // live is false for a nil and for a zero Conn.
 func (c *Conn) live() bool { return c != nil && c.observer.live() }
 
-// links returns the links of a root span: to the handshake and, if there is one, to the sender's context.
-func (c *Conn) links(sender trace.SpanContext) []trace.Link {
-	links := make([]trace.Link, 0, 2)
+// appendLinks appends the links of a root span: to the handshake and, if there is one, to the sender's context.
+func (c *Conn) appendLinks(links []trace.Link, sender trace.SpanContext) []trace.Link {
 	for _, sc := range []trace.SpanContext{c.handshake, sender} {
 		if sc.IsValid() {
 			links = append(links, trace.Link{SpanContext: sc})

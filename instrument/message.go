@@ -159,19 +159,13 @@ func (m *Message) keep(now, elapsed time.Duration) {
 func (m *Message) startSpan(ctx context.Context, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
 	o := m.conn.observer
 	sender := senderContext(m.carrier)
-	opts = append(opts,
-		trace.WithSpanKind(trace.SpanKindConsumer),
-		trace.WithAttributes(
-			m.typ.attribute,
-			attribute.Int(o.transport+".message.size", m.size),
-			attribute.String("network.io.direction", receive.String()),
-			attribute.String("session.id", m.conn.session),
-		))
+	start := o.spanStarts.Get().(*spanStart)
+	defer o.spanStarts.Put(start)
 	if o.trustedPeers && sender.IsSampled() {
 		ctx = trace.ContextWithRemoteSpanContext(ctx, sender)
-		opts = append(opts, trace.WithLinks(m.conn.links(trace.SpanContext{})...))
+		opts = append(start.child(m), opts...)
 	} else {
-		opts = append(opts, trace.WithNewRoot(), trace.WithLinks(m.conn.links(sender)...))
+		opts = append(start.root(m, sender), opts...)
 	}
 	return o.tracer.Start(ctx, m.typ.spanName, opts...)
 }

@@ -31,6 +31,7 @@ type Observer struct {
 	other      *messageType
 	backplanes map[string]*Backplane
 	tracer     trace.Tracer
+	spanStarts sync.Pool // of *spanStart
 	sampler    sampler
 	records    *records
 
@@ -69,6 +70,7 @@ func New(opts ...Option) (*Observer, error) {
 		descs:         newDescs(c.transport, c.namespace),
 	}
 	o.metrics = newMetrics(o.transport, o.namespace, o.shards, o.epoch)
+	o.spanStarts.New = func() any { return newSpanStart(o) }
 	o.sampler.init(c.sampleRatio, c.spanLimit)
 	for _, name := range append(c.messageTypes, other) {
 		if o.types[name] == nil {
