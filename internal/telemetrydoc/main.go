@@ -1,5 +1,5 @@
-// Command telemetrydoc prints docs/telemetry.md: it drives an observer through everything that can happen and writes
-// down what came out.
+// Command telemetrydoc prints docs/telemetry.md: it has an observer, a client and the export of telemetry go
+// through everything that can happen, and writes down what came out.
 package main
 
 import (

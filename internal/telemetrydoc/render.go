@@ -1,117 +1,120 @@
 package main
 
 import (
-	"encoding/json"
+	_ "embed" // the page
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"text/template"
 
 	dto "github.com/prometheus/client_model/go"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/sockscope/sockscope/instrument/sse"
 )
 
-const head = `# Telemetry
+//go:embed telemetry.md.tmpl
+var page string
 
-Generated from the code by ` + "`go run ./internal/telemetrydoc > docs/telemetry.md`" + `; a test compares.
-
-What an observer of the transport ` + "`websocket`" + ` exports. One of another transport (see instrument.WithTransport) has
-its name as the prefix instead, in metrics, spans and attributes.
-`
-
-// render drives an observer and describes what it exported.
+// render drives the packages and describes what they exported.
 func render() (string, error) {
-	t, err := drive()
+	t, err := template.New("telemetry.md").Funcs(template.FuncMap{
+		"observer": func() (string, error) { return tables(driveObserver()) },
+		"client":   func() (string, error) { return tables(driveClient()) },
+		"pipeline": func() (string, error) { return tables(drivePipeline()) },
+	}).Parse(page)
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
-	b.WriteString(head)
-	metrics(&b, t.families)
-	labels(&b, t.families)
-	spans(&b, t)
-	if err := records(&b, t); err != nil {
+	err = t.Execute(&b, map[string]string{"SSE": sse.Transport})
+	return b.String(), err
+}
+
+// tables describes what a package has exported.
+func tables(e *exports, err error) (string, error) {
+	if err != nil {
 		return "", err
 	}
-	return b.String(), nil
+	var b strings.Builder
+	metrics(&b, e.families)
+	labels(&b, e.families)
+	spans(&b, e.spans)
+	logRecords(&b, e.records)
+	return strings.TrimSpace(b.String()), nil
 }
 
 func metrics(b *strings.Builder, families []*dto.MetricFamily) {
-	b.WriteString("\n## Metrics\n\n| name | type | labels | meaning |\n|---|---|---|---|\n")
+	b.WriteString("\n| metric | type | labels | meaning |\n|---|---|---|---|\n")
 	for _, f := range families {
-		names := map[string]bool{}
-		for _, m := range f.GetMetric() {
-			for _, l := range m.GetLabel() {
-				names[l.GetName()] = true
-			}
-		}
 		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", f.GetName(), strings.ToLower(f.GetType().String()),
-			list(slices.Sorted(maps.Keys(names))), f.GetHelp())
+			keys(values(f)), f.GetHelp())
 	}
-	b.WriteString("\nHistograms have classic buckets and native ones alongside.\n")
 }
 
-// labels lists the values that exist from the start, which are those of the closed sets, by label and metric.
+// labels lists the values of each label, and says which metrics have them if others have different ones.
 func labels(b *strings.Builder, families []*dto.MetricFamily) {
-	b.WriteString("\n## Labels\n\nEvery value is from a closed set; what is outside becomes `other` and is counted in `instrument_label_overflow_total`.\n\n" +
-		"| label | of | values |\n|---|---|---|\n")
+	b.WriteString("\n| label | values | only in |\n|---|---|---|\n")
+	metrics := map[string]map[string]names{} // by label and list of values
 	for _, f := range families {
-		values := map[string]map[string]bool{}
-		for _, m := range f.GetMetric() {
-			for _, l := range m.GetLabel() {
-				if values[l.GetName()] == nil {
-					values[l.GetName()] = map[string]bool{}
-				}
-				values[l.GetName()][l.GetValue()] = true
+		for label, values := range values(f) {
+			if metrics[label] == nil {
+				metrics[label] = map[string]names{}
 			}
+			add(metrics[label], values.String(), f.GetName())
 		}
-		for _, name := range slices.Sorted(maps.Keys(values)) {
-			if len(values[name]) > 1 && f.GetType() != dto.MetricType_HISTOGRAM {
-				fmt.Fprintf(b, "| %s | `%s` | %s |\n", name, f.GetName(), list(slices.Sorted(maps.Keys(values[name]))))
+	}
+	for _, label := range slices.Sorted(maps.Keys(metrics)) {
+		for _, values := range slices.Sorted(maps.Keys(metrics[label])) {
+			var only names
+			if len(metrics[label]) > 1 {
+				only = metrics[label][values]
 			}
+			fmt.Fprintf(b, "| `%s` | %s | %s |\n", label, values, only)
 		}
 	}
 }
 
-func spans(b *strings.Builder, t *telemetry) {
-	b.WriteString("\n## Spans\n\nNo span lasts as long as its connection, and none has events.\n\n| name | kind | attributes |\n|---|---|---|\n")
-	kinds, attributes := map[string]string{}, map[string]map[string]bool{}
-	for _, s := range t.spans {
-		kinds[s.Name()] = s.SpanKind().String()
-		if attributes[s.Name()] == nil {
-			attributes[s.Name()] = map[string]bool{}
+// values returns the values of a metric's labels.
+func values(f *dto.MetricFamily) map[string]names {
+	values := map[string]names{}
+	for _, m := range f.GetMetric() {
+		for _, l := range m.GetLabel() {
+			add(values, l.GetName(), l.GetValue())
 		}
+	}
+	return values
+}
+
+func spans(b *strings.Builder, spans []sdktrace.ReadOnlySpan) {
+	if len(spans) == 0 {
+		return
+	}
+	b.WriteString("\n| span | kind | attributes |\n|---|---|---|\n")
+	kinds, attributes := map[string]string{}, map[string]names{}
+	for _, s := range spans {
+		kinds[s.Name()] = s.SpanKind().String()
 		for _, a := range s.Attributes() {
-			attributes[s.Name()][string(a.Key)] = true
+			add(attributes, s.Name(), string(a.Key))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(kinds)) {
-		fmt.Fprintf(b, "| `%s` | %s | %s |\n", name, kinds[name], list(slices.Sorted(maps.Keys(attributes[name]))))
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", name, kinds[name], attributes[name])
 	}
 }
 
-func records(b *strings.Builder, t *telemetry) error {
-	b.WriteString("\n## Log records\n\n| message | level | fields |\n|---|---|---|\n")
-	levels, fields := map[string]string{}, map[string]map[string]bool{}
-	for line := range strings.Lines(t.records.String()) {
-		var record map[string]any
-		if err := json.Unmarshal([]byte(line), &record); err != nil {
-			return fmt.Errorf("log record %q: %w", line, err)
-		}
-		msg := fmt.Sprint(record["msg"])
-		levels[msg] = fmt.Sprint(record["level"])
-		if fields[msg] == nil {
-			fields[msg] = map[string]bool{}
-		}
-		for name := range record {
-			if name != "msg" && name != "level" && name != "time" {
-				fields[msg][name] = true
-			}
-		}
+func logRecords(b *strings.Builder, r *records) {
+	b.WriteString("\n| log record | level | fields |\n|---|---|---|\n")
+	for _, message := range slices.Sorted(maps.Keys(r.kinds)) {
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", message, r.kinds[message].level, r.kinds[message].fields)
 	}
-	for _, msg := range slices.Sorted(maps.Keys(levels)) {
-		fmt.Fprintf(b, "| `%s` | %s | %s |\n", msg, levels[msg], list(slices.Sorted(maps.Keys(fields[msg]))))
-	}
-	return nil
 }
 
-func list(names []string) string { return "`" + strings.Join(names, "` `") + "`" }
+func keys(sets map[string]names) names {
+	keys := names{}
+	for key := range sets {
+		keys[key] = true
+	}
+	return keys
+}

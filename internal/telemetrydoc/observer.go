@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/propagation"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/sockscope/sockscope/instrument"
+)
+
+// driveObserver makes everything happen that an observer can tell of.
+func driveObserver() (*exports, error) {
+	spans := tracetest.NewSpanRecorder()
+	e := &exports{records: newRecords()}
+	o, err := instrument.New(
+		instrument.WithNamespace("{namespace}"),
+		instrument.WithMessageTypes("{type}"),
+		instrument.WithBackplanes("{backplane}"),
+		instrument.WithConnectionLimit(1000),
+		instrument.WithSampleRatio(1),
+		instrument.WithSlowThreshold(time.Millisecond),
+		instrument.WithLogger(slog.New(slog.NewJSONHandler(e.records, nil))),
+		instrument.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))),
+	)
+	if err != nil {
+		return nil, err
+	}
+	ctx := context.Background()
+	connect(ctx, o)
+
+	registry := prometheus.NewPedanticRegistry()
+	if err := registry.Register(o); err != nil {
+		return nil, err
+	}
+	if e.families, err = registry.Gather(); err != nil {
+		return nil, err
+	}
+	e.spans = spans.Ended()
+	return e, nil
+}
+
+// connect has handshakes and connections end in all ways, because the series of a histogram begin with a value. Behind
+// the last value of a closed set all others are "other".
+func connect(ctx context.Context, o *instrument.Observer) {
+	for s := instrument.StatusUnauthorized; s.String() != "other"; s++ {
+		_, h := o.Handshake(ctx, nil, "chat.example")
+		h.Refused(s, http.StatusForbidden, errors.New("no token"))
+	}
+	_, h := o.Handshake(ctx, nil, "chat.example")
+	c := h.Opened(http.StatusSwitchingProtocols)
+	converse(ctx, o, c)
+	c.Close(instrument.Cause{Reason: instrument.ReasonOther, Initiator: instrument.InitiatorRemote, Code: 4000})
+	for r := instrument.ReasonNormal; r.String() != "other"; r++ {
+		_, h := o.Handshake(ctx, nil, "chat.example")
+		h.Opened(http.StatusSwitchingProtocols).Close(instrument.Cause{
+			Initiator: instrument.InitiatorLocal, Reason: r, Code: 1008, Err: errors.New("too slow"),
+		})
+	}
+}
+
+// converse carries messages on a connection and between nodes.
+func converse(ctx context.Context, o *instrument.Observer, c *instrument.Conn) {
+	message := o.MessageType("{type}")
+	_, m := c.Receive(ctx, message, 100, nil)
+	m.End(errors.New("room is full"))
+	_, m = c.Receive(ctx, message, 100, nil)
+	time.Sleep(2 * time.Millisecond)
+	m.End(nil)
+	c.Error(ctx, instrument.ErrorDecode, errors.New("no JSON"))
+	c.Ping().End(instrument.PingPong)
+
+	published, b := o.Broadcast(ctx)
+	b.Enqueue(c).Sent(message, 100)
+	b.End(nil)
+	envelope := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(published, envelope)
+	backplane := o.Backplane("{backplane}")
+	backplane.Error(ctx, errors.New("connection refused"))
+	_, b = backplane.Deliver(ctx, envelope, time.Now())
+	b.End(nil)
+}
