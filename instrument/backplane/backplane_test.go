@@ -152,7 +152,7 @@ func TestForeignMessages(t *testing.T) {
 		"errors_total{kind=backplane}":                                             4,
 	})
 	malformed := `backplane error: backplane: message on "TestForeignMessages": ` +
-		`the envelope is malformed, or of a version that this node does not know`
+		`the envelope is malformed, or of a version that is not known here`
 	tooBig := `backplane error: backplane: message on "TestForeignMessages": message is too big: 101 bytes, limit 100`
 	if diff := cmp.Diff([]string{malformed, malformed, malformed, tooBig}, n.records.errors()); diff != "" {
 		t.Errorf("records, -want +got:\n%s", diff)

@@ -1,9 +1,7 @@
 package backplane
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -48,20 +46,15 @@ func encode(ctx context.Context, payload []byte) []byte {
 	return e.Append(nil, payload)
 }
 
-// envelopes is how envelopes of all versions begin.
-const envelopes = "sockscope/"
-
-var errMalformed = errors.New("the envelope is malformed, or of a version that this node does not know")
-
 // decode makes a Message of what was received, or tells why it cannot be one.
 func (b *Backplane) decode(r *redis.Message) (Message, error) {
 	if len(r.Payload) > b.limit {
 		return Message{}, fmt.Errorf("%w: %d bytes, limit %d", ErrTooBig, len(r.Payload), b.limit)
 	}
 	data, e := []byte(r.Payload), new(carrier.Envelope)
-	payload := e.Parse(data)
-	if len(payload) == len(data) && bytes.HasPrefix(data, []byte(envelopes)) {
-		return Message{}, errMalformed
+	payload, err := e.Parse(data)
+	if err != nil {
+		return Message{}, err
 	}
 	return Message{
 		Channel:   r.Channel,

@@ -2,18 +2,24 @@ package carrier
 
 import (
 	"bytes"
+	"errors"
 	"strconv"
 	"time"
 )
 
 const (
+	// family begins the envelopes of all versions.
+	family = "sockscope/"
 	// magic begins every envelope and names the version of its form.
-	magic = "sockscope/1 "
+	magic = family + "1 "
 	// maxDigits keeps the time of publishing from overflowing: it suffices until the year 33658.
 	maxDigits      = 18
 	maxPublished   = 1e18 - 1
 	maxHeaderBytes = len(magic) + maxDigits + 2*(len(" ")+maxValueBytes) + len("\n")
 )
+
+// ErrEnvelope is the error of Envelope.Parse for what begins as envelopes do and is none.
+var ErrEnvelope = errors.New("the envelope is malformed, or of a version that is not known here")
 
 // An Envelope is put around a payload where the transport has no headers, as in Redis Pub/Sub. It is a line of text,
 // with the time of publishing in microseconds since 1970 and, where there is one, the trace context; behind the line
@@ -22,7 +28,7 @@ const (
 //	sockscope/1 1767366245123456 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 vendor=value
 //	{"type": "message", …}
 //
-// What does not begin with such a line is a payload without an envelope, so that publishers that know of none are
+// What does not begin with sockscope/ is a payload without an envelope, so that publishers that know of none are
 // understood. Subscribers that know of none see the line.
 //
 // The zero Envelope has no time and no trace context. An Envelope is not safe for concurrent use.
@@ -61,18 +67,20 @@ func (e *Envelope) Append(dst, payload []byte) []byte {
 }
 
 // Parse takes the place of what the Envelope held before and returns the payload, which is a part of data. If data has
-// no envelope, all of it is the payload and the Envelope is zero. Parse does not allocate.
-func (e *Envelope) Parse(data []byte) (payload []byte) {
+// no envelope, all of it is the payload and the Envelope is zero. So it is, too, if data begins as an envelope does but
+// is malformed or of another version: then the error is ErrEnvelope, and whoever handles the payload nevertheless takes
+// the line for a part of it. Parse does not allocate.
+func (e *Envelope) Parse(data []byte) (payload []byte, err error) {
 	*e = Envelope{}
+	if !bytes.HasPrefix(data, []byte(family)) {
+		return data, nil
+	}
 	header, ok := bytes.CutPrefix(data[:min(len(data), maxHeaderBytes)], []byte(magic))
-	if !ok {
-		return data
-	}
 	end := bytes.IndexByte(header, '\n')
-	if end < 0 || !e.parseHeader(header[:end]) {
-		return data
+	if !ok || end < 0 || !e.parseHeader(header[:end]) {
+		return data, ErrEnvelope
 	}
-	return data[len(magic)+end+len("\n"):]
+	return data[len(magic)+end+len("\n"):], nil
 }
 
 // parseHeader parses the line without the magic. It is strict: a payload that merely resembles an envelope is none.

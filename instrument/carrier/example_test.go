@@ -104,16 +104,20 @@ func ExampleJSONRPC_Bytes() {
 // One node publishes what another one delivers to its connections, in one trace and with the lag between them.
 func ExampleEnvelope() {
 	observer, spans := observe()
-	payload := []byte(`{"type": "message"}`)
+	message := []byte(`{"type": "message"}`)
 
 	ctx, broadcast := observer.Broadcast(context.Background())
 	sent := carrier.Envelope{Published: time.Now()}
 	propagation.TraceContext{}.Inject(ctx, &sent)
-	published := sent.Append(nil, payload) // to Redis
+	published := sent.Append(nil, message) // to Redis
 	broadcast.End(nil)
 
 	var received carrier.Envelope // one for all messages of the subscription
-	payload = received.Parse(published)
+	payload, err := received.Parse(published)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	_, delivery := observer.Backplane("redis").Deliver(context.Background(), &received, received.Published)
 	delivery.End(nil)
 
@@ -124,12 +128,16 @@ func ExampleEnvelope() {
 	// true
 }
 
-// What is published without an envelope is understood as well.
+// What is published without an envelope is understood as well; what a later version puts into one is not.
 func ExampleEnvelope_Parse() {
 	var envelope carrier.Envelope
-	payload := envelope.Parse([]byte(`{"type": "message"}`))
-	fmt.Println(string(payload), envelope.Published.IsZero(), envelope.Keys())
-	// Output: {"type": "message"} true []
+	payload, err := envelope.Parse([]byte(`{"type": "message"}`))
+	fmt.Println(string(payload), err, envelope.Published.IsZero(), envelope.Keys())
+	_, err = envelope.Parse([]byte("sockscope/9 …"))
+	fmt.Println(err)
+	// Output:
+	// {"type": "message"} <nil> true []
+	// the envelope is malformed, or of a version that is not known here
 }
 
 // natsHeader carries trace context in the headers of NATS, a nats.Header. [propagation.HeaderCarrier] won't do: it

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/sockscope/sockscope/instrument/carrier"
 )
@@ -265,8 +266,12 @@ func FuzzEnvelopeParse(f *testing.F) {
 			t.Fatalf("%q is no part of %q", got.Payload, data)
 		}
 		if len(got.Payload) == len(data) {
-			if diff := cmp.Diff(enveloped{Payload: string(data), Fields: fields{}}, got); diff != "" {
-				t.Errorf("of a plain payload, -want +got:\n%s", diff)
+			want := enveloped{Payload: string(data), Fields: fields{}}
+			if bytes.HasPrefix(data, []byte("sockscope/")) {
+				want.Err = carrier.ErrEnvelope
+			}
+			if diff := cmp.Diff(want, got, cmpopts.EquateErrors()); diff != "" {
+				t.Errorf("of a payload without an envelope, -want +got:\n%s", diff)
 			}
 			return
 		}

@@ -6,20 +6,18 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// patience is for how long Expect waits for what the peers of a test do meanwhile.
+// patience is for how long to wait for what a service does after its peers have got what the test waits for.
 const patience = 10 * time.Second
 
 // A Recorder has an Observer and everything that it exports. Its methods are safe for concurrent use.
@@ -27,17 +25,16 @@ type Recorder struct {
 	// Observer is the one to give to the code under test. It samples every message.
 	Observer *instrument.Observer
 
-	t        testing.TB
-	registry *prometheus.Registry
-	spans    *tracetest.SpanRecorder
-	records  lines
+	t       testing.TB
+	spans   *tracetest.SpanRecorder
+	records lines
 }
 
 // New makes a Recorder whose Observer has the options given, and ends the test if they are wrong. Options for the tracer
 // provider and the logger replace the recorder's own, which then gets no spans or no records.
 func New(t testing.TB, opts ...instrument.Option) *Recorder {
 	t.Helper()
-	r := &Recorder{t: t, registry: prometheus.NewPedanticRegistry(), spans: tracetest.NewSpanRecorder()}
+	r := &Recorder{t: t, spans: tracetest.NewSpanRecorder()}
 	all := append([]instrument.Option{
 		instrument.WithSampleRatio(1),
 		instrument.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(r.spans))),
@@ -47,70 +44,81 @@ func New(t testing.TB, opts ...instrument.Option) *Recorder {
 	if r.Observer, err = instrument.New(all...); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.registry.Register(r.Observer); err != nil {
-		t.Fatal(err)
-	}
 	return r
 }
 
-// Metrics returns the value of every series that is not 0, by its name and its labels but the namespace, as in
-// `websocket_connections_total{status="connected"}`. A histogram is there by its _count and _sum.
+// Metrics returns the Metrics of the Observer.
 func (r *Recorder) Metrics() map[string]float64 {
 	r.t.Helper()
-	families, err := r.registry.Gather()
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	got := map[string]float64{}
-	add := func(name, labels string, v float64) {
-		if v != 0 {
-			got[name+"{"+labels+"}"] = v
-		}
-	}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			var labels []string
-			for _, l := range m.GetLabel() {
-				if l.GetName() != "namespace" {
-					labels = append(labels, l.GetName()+"="+strconv.Quote(l.GetValue()))
-				}
-			}
-			joined := strings.Join(labels, ",")
-			add(f.GetName(), joined, m.GetCounter().GetValue()+m.GetGauge().GetValue())
-			add(f.GetName()+"_count", joined, float64(m.GetHistogram().GetSampleCount()))
-			add(f.GetName()+"_sum", joined, m.GetHistogram().GetSampleSum())
-		}
-	}
-	return got
+	return Metrics(r.t, r.Observer)
 }
 
 // Expect waits until each of the series has its value, 0 for one that must not have moved, and fails the test if they
 // do not get there within ten seconds. Other series may have any value.
 func (r *Recorder) Expect(want map[string]float64) {
 	r.t.Helper()
-	var got map[string]float64
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		got = r.Metrics()
-		if len(differing(want, got)) == 0 {
-			return
+	r.expect(want, func(string) bool { return true })
+}
+
+// ExpectOnly is Expect for everything there is: series that are not named must not have moved. Those that measure time
+// may have any value unless they are named, as the sums of durations and the time of the last message; so may those whose
+// names begin with one of the prefixes.
+func (r *Recorder) ExpectOnly(want map[string]float64, but ...string) {
+	r.t.Helper()
+	r.expect(want, func(series string) bool {
+		return measuresTime(series) || slices.ContainsFunc(but, func(prefix string) bool { return strings.HasPrefix(series, prefix) })
+	})
+}
+
+// expect waits until the series have their values, and all others but the free ones are 0.
+func (r *Recorder) expect(want map[string]float64, free func(series string) bool) {
+	r.t.Helper()
+	var wanted, got map[string]float64
+	met := func() bool {
+		got, wanted = r.Metrics(), map[string]float64{}
+		for series := range got {
+			if !free(series) {
+				wanted[series] = 0
+			}
 		}
+		maps.Copy(wanted, want)
+		return len(differing(wanted, got)) == 0
 	}
-	for _, name := range differing(want, got) {
-		r.t.Errorf("%s is %v, want %v", name, got[name], want[name])
+	if eventually(met) {
+		return
+	}
+	for _, series := range differing(wanted, got) {
+		r.t.Errorf("%s is %v, want %v", series, got[series], wanted[series])
 	}
 }
 
-func differing(want, got map[string]float64) (names []string) {
-	for _, name := range slices.Sorted(maps.Keys(want)) {
-		if got[name] != want[name] {
-			names = append(names, name)
+// eventually retries, soon and then more rarely, until the condition is met, and says whether it was in time.
+func eventually(met func() bool) bool {
+	end := time.Now().Add(patience)
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		if met() {
+			return true
 		}
+		if time.Now().After(end) {
+			return false
+		}
+		time.Sleep(pause)
 	}
-	return names
 }
 
 // Spans returns the spans that have ended, in that order.
 func (r *Recorder) Spans() []sdktrace.ReadOnlySpan { return r.spans.Ended() }
+
+// Record returns the fields of the first log record with that message. It waits for it, because a record is written after
+// what it tells of was counted, and ends the test if there is none within ten seconds.
+func (r *Recorder) Record(message string) map[string]any {
+	r.t.Helper()
+	var found []map[string]any
+	if !eventually(func() bool { found = r.Records(message); return len(found) > 0 }) {
+		r.t.Fatalf("no log record %q; there are:\n%s", message, r.records.String())
+	}
+	return found[0]
+}
 
 // Records returns the fields of the log records with that message, in the order in which they were written.
 func (r *Recorder) Records(message string) (found []map[string]any) {

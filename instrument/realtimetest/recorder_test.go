@@ -2,12 +2,15 @@ package realtimetest_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sockscope/sockscope/instrument"
 	"github.com/sockscope/sockscope/instrument/realtimetest"
@@ -52,22 +55,109 @@ func TestRecorder(t *testing.T) {
 	})
 }
 
-// reports keeps what a test under test reports.
+// reports keeps what a test under test reports. Its Fatalf does not end the test.
 type reports struct {
 	testing.TB
-	errors int
+	told []string
 }
 
-func (r *reports) Errorf(string, ...any) { r.errors++ }
+func (r *reports) Errorf(format string, args ...any) {
+	r.told = append(r.told, fmt.Sprintf(format, args...))
+}
 
-// TestExpectFails wants every series that differs reported, when the time is up.
-func TestExpectFails(t *testing.T) {
+func (r *reports) Fatalf(format string, args ...any) {
+	r.Errorf(format, args...)
+	panic(r)
+}
+
+// TestFails wants everything reported that is not as expected when the time is up.
+func TestFails(t *testing.T) {
+	tests := map[string]struct {
+		expect func(*realtimetest.Recorder)
+		want   []string
+	}{
+		"Expect": {
+			func(r *realtimetest.Recorder) {
+				r.Expect(map[string]float64{`websocket_active_connections{}`: 1, `websocket_draining{}`: 0, `nonsense{}`: 2})
+			},
+			[]string{`nonsense{} is 0, want 2`, `websocket_draining{} is 1, want 0`},
+		},
+		"ExpectOnly": {
+			func(r *realtimetest.Recorder) {
+				r.ExpectOnly(map[string]float64{`websocket_active_connections{}`: 1}, "websocket_messages_total", "websocket_connections")
+			},
+			[]string{
+				`websocket_draining{} is 1, want 0`,
+				`websocket_handshake_duration_seconds_count{status="connected"} is 1, want 0`,
+				`websocket_message_size_bytes_count{direction="receive"} is 1, want 0`,
+				`websocket_message_size_bytes_sum{direction="receive"} is 100, want 0`,
+			},
+		},
+		"ExpectOnly, of what measures time": {
+			func(r *realtimetest.Recorder) {
+				r.ExpectOnly(map[string]float64{`websocket_last_message_timestamp_seconds{direction="receive"}`: 1}, "websocket_")
+			},
+			[]string{`websocket_last_message_timestamp_seconds{direction="receive"} is 9.466848e+08, want 1`},
+		},
+		"Record": {
+			func(r *realtimetest.Recorder) { r.Record("connection closed") },
+			[]string{`no log record "connection closed"; there are:`},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				under := &reports{TB: t}
+				r := realtimetest.New(under)
+				_, handshake := r.Observer.Handshake(t.Context(), nil, "chat.example")
+				conn := handshake.Opened(http.StatusSwitchingProtocols)
+				conn.Received(instrument.MessageType{}, 100)
+				r.Observer.SetDraining(true)
+				func() {
+					defer func() {
+						if v := recover(); v != nil && v != under {
+							panic(v)
+						}
+					}()
+					tt.expect(r)
+				}()
+				for i, line := range under.told {
+					under.told[i], _, _ = strings.Cut(line, "\n") // of a record the rest differs each time
+				}
+				if diff := cmp.Diff(tt.want, under.told); diff != "" {
+					t.Errorf("reported, -want +got:\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// TestWaits has everything come while it is waited for.
+func TestWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		under := &reports{TB: t}
-		r := realtimetest.New(under)
-		r.Expect(map[string]float64{`websocket_active_connections{}`: 1, `websocket_draining{}`: 0, `nonsense{}`: 2})
-		if under.errors != 2 {
-			t.Errorf("%d series reported, want 2", under.errors)
+		r := realtimetest.New(t)
+		_, handshake := r.Observer.Handshake(t.Context(), nil, "chat.example")
+		time.AfterFunc(time.Second, func() { handshake.Refused(instrument.StatusOverCapacity, http.StatusServiceUnavailable, nil) })
+		r.ExpectOnly(map[string]float64{
+			`websocket_connections_total{status="over_capacity"}`:                1,
+			`websocket_handshake_duration_seconds_count{status="over_capacity"}`: 1,
+			`websocket_handshake_duration_seconds_sum{status="over_capacity"}`:   1,
+		})
+		time.AfterFunc(time.Second, func() { r.Observer.SetDraining(true) })
+		r.Expect(map[string]float64{`websocket_draining{}`: 1})
+		if got := r.Record("handshake refused")["http_status"]; got != 503.0 {
+			t.Errorf("refused with %v, want 503", got)
 		}
 	})
+}
+
+// TestMetrics reads a collector that is no Observer.
+func TestMetrics(t *testing.T) {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "attempts_total"}, []string{"client", "result"})
+	c.WithLabelValues("exchange", "connected").Add(2)
+	c.WithLabelValues("exchange", "refused")
+	want := map[string]float64{`attempts_total{result="connected"}`: 2}
+	if diff := cmp.Diff(want, realtimetest.Metrics(t, c)); diff != "" {
+		t.Errorf("metrics, -want +got:\n%s", diff)
+	}
 }
