@@ -3,12 +3,9 @@ package coder
 import (
 	"errors"
 	"net"
-	"slices"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/realtimetest"
 )
 
 // TestEndIsLeftToTheWrite has a read fail because a write under way has made the transport close the connection: only
@@ -21,45 +18,20 @@ func TestEndIsLeftToTheWrite(t *testing.T) {
 	}
 	for name, order := range map[string][]func(*Conn){"read first": {read, write}, "write first": {write, read}} {
 		t.Run(name, func(t *testing.T) {
-			o, err := instrument.New()
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, h := o.Handshake(t.Context(), nil, "")
-			c := &Conn{observer: o, session: h.Opened(101)}
+			r := realtimetest.New(t)
+			_, h := r.Observer.Handshake(t.Context(), nil, "")
+			c := &Conn{observer: r.Observer, session: h.Opened(101)}
 			c.sending.Add(1)
 			for _, f := range order {
 				f(c)
 			}
-			if got := ends(t, o); !slices.Equal(got, []string{"network write_error"}) {
-				t.Errorf("ended by %q, want one write error", got)
-			}
+			r.ExpectOnly(map[string]float64{
+				`websocket_connections_total{status="connected"}`:                          1,
+				`websocket_handshake_duration_seconds_count{status="connected"}`:           1,
+				`websocket_errors_total{kind="write"}`:                                     1,
+				`websocket_connection_duration_seconds_count{reason="write_error"}`:        1,
+				`websocket_disconnections_total{initiator="network",reason="write_error"}`: 1,
+			})
 		})
 	}
-}
-
-// ends returns the initiators and reasons by which connections have ended.
-func ends(t *testing.T, o *instrument.Observer) []string {
-	t.Helper()
-	registry := prometheus.NewPedanticRegistry()
-	if err := registry.Register(o); err != nil {
-		t.Fatal(err)
-	}
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []string
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			if f.GetName() == "websocket_disconnections_total" && m.GetCounter().GetValue() > 0 {
-				labels := map[string]string{}
-				for _, l := range m.GetLabel() {
-					labels[l.GetName()] = l.GetValue()
-				}
-				all = append(all, labels["initiator"]+" "+labels["reason"])
-			}
-		}
-	}
-	return all
 }

@@ -2,7 +2,6 @@ package coder_test
 
 import (
 	"context"
-	"strings"
 	"testing"
 
 	"github.com/coder/websocket"
@@ -41,25 +40,18 @@ func TestEcho(t *testing.T) {
 	if err := c.Close(websocket.StatusNormalClosure, ""); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]float64{
-		"connections_total{status=connected}":                  1,
-		"handshake_duration_seconds{status=connected}":         1,
-		"connection_duration_seconds{reason=normal}":           1,
-		"disconnections_total{initiator=remote,reason=normal}": 1,
-		"messages_total{direction=receive,type=other}":         10,
-		"messages_total{direction=transmit,type=other}":        10,
-		"message_size_bytes{direction=receive}":                10,
-		"message_size_bytes{direction=transmit}":               10,
-		"message_duration_seconds{type=other}":                 10,
-	}
-	eventually(t, want, func() map[string]float64 {
-		got := counts(t, s.observer)
-		for k := range got { // sampled or not is left to chance here
-			if strings.HasPrefix(k, "instrument_spans_suppressed_total") {
-				delete(got, k)
-			}
-		}
-		return got
+	s.ExpectOnly(map[string]float64{
+		`websocket_connections_total{status="connected"}`:                    1,
+		`websocket_handshake_duration_seconds_count{status="connected"}`:     1,
+		`websocket_connection_duration_seconds_count{reason="normal"}`:       1,
+		`websocket_disconnections_total{initiator="remote",reason="normal"}`: 1,
+		`websocket_messages_total{direction="receive",type="other"}`:         10,
+		`websocket_messages_total{direction="transmit",type="other"}`:        10,
+		`websocket_message_size_bytes_count{direction="receive"}`:            10,
+		`websocket_message_size_bytes_sum{direction="receive"}`:              10 * 5,
+		`websocket_message_size_bytes_count{direction="transmit"}`:           10,
+		`websocket_message_size_bytes_sum{direction="transmit"}`:             10 * 5,
+		`websocket_message_duration_seconds_count{type="other"}`:             10,
 	})
 }
 
@@ -67,19 +59,14 @@ func TestEcho(t *testing.T) {
 func TestCountMessages(t *testing.T) {
 	for name, classified := range map[string]bool{"classified": true, "all other": false} {
 		t.Run(name, func(t *testing.T) {
-			o, err := instrument.New(instrument.WithMessageTypes("text"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			text, typ := o.MessageType("text"), "other"
-			var classify func(websocket.MessageType, []byte) instrument.MessageType
-			if classified {
-				typ = "text"
-				classify = func(websocket.MessageType, []byte) instrument.MessageType { return text }
-			}
-			s := serveObserved(t, o, func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
+			s := serve(t, func(ctx context.Context, o *instrument.Observer, c *coder.Conn) {
 				defer c.CloseNow()
-				c.CountMessages(classify)
+				if classified {
+					text := o.MessageType("text")
+					c.CountMessages(func(websocket.MessageType, []byte) instrument.MessageType { return text })
+				} else {
+					c.CountMessages(nil)
+				}
 				for {
 					typ, p, err := c.Read(ctx)
 					if err != nil || c.Write(ctx, typ, p) != nil {
@@ -99,16 +86,22 @@ func TestCountMessages(t *testing.T) {
 			if err := c.Close(websocket.StatusNormalClosure, ""); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, map[string]float64{
-				"connections_total{status=connected}":                  1,
-				"handshake_duration_seconds{status=connected}":         1,
-				"connection_duration_seconds{reason=normal}":           1,
-				"disconnections_total{initiator=remote,reason=normal}": 1,
-				"messages_total{direction=receive,type=" + typ + "}":   3,
-				"messages_total{direction=transmit,type=" + typ + "}":  3,
-				"message_size_bytes{direction=receive}":                3,
-				"message_size_bytes{direction=transmit}":               3,
-			}, func() map[string]float64 { return counts(t, o) })
+			typ := "other"
+			if classified {
+				typ = "text"
+			}
+			s.ExpectOnly(map[string]float64{
+				`websocket_connections_total{status="connected"}`:                    1,
+				`websocket_handshake_duration_seconds_count{status="connected"}`:     1,
+				`websocket_connection_duration_seconds_count{reason="normal"}`:       1,
+				`websocket_disconnections_total{initiator="remote",reason="normal"}`: 1,
+				`websocket_messages_total{direction="receive",type="` + typ + `"}`:   3,
+				`websocket_messages_total{direction="transmit",type="` + typ + `"}`:  3,
+				`websocket_message_size_bytes_count{direction="receive"}`:            3,
+				`websocket_message_size_bytes_sum{direction="receive"}`:              3 * 5,
+				`websocket_message_size_bytes_count{direction="transmit"}`:           3,
+				`websocket_message_size_bytes_sum{direction="transmit"}`:             3 * 5,
+			})
 		})
 	}
 }

@@ -140,7 +140,9 @@ func (c *Conn) closeFor(cause instrument.Cause, code websocket.StatusCode, text 
 
 // CloseNow closes the connection without the close handshake, see websocket.Conn.CloseNow. It is meant to be deferred:
 // on a connection that has ended already it changes nothing. When the handler panics, the deferred CloseNow counts the
-// panic as an error and as the cause of the close, internal, and lets the panic go on.
+// panic as an error and as the cause of the close, internal, and lets the panic go on. A CloseNow that is called within
+// a deferred function literal cannot see the panic, because recover works only in the deferred function itself: write
+// defer c.CloseNow() by itself, after the defer of the literal.
 func (c *Conn) CloseNow() error {
 	if v := recover(); v != nil {
 		c.panicked(v)

@@ -318,29 +318,29 @@ func TestEnds(t *testing.T) {
 			peer.Wait()
 
 			want := map[string]float64{
-				"connections_total{status=connected}":                                                     1,
-				"handshake_duration_seconds{status=connected}":                                            1,
-				"connection_duration_seconds{reason=" + tt.want.reason + "}":                              1,
-				"disconnections_total{initiator=" + tt.want.initiator + ",reason=" + tt.want.reason + "}": 1,
+				`websocket_connections_total{status="connected"}`:                                                       1,
+				`websocket_handshake_duration_seconds_count{status="connected"}`:                                        1,
+				`websocket_connection_duration_seconds_count{reason="` + tt.want.reason + `"}`:                          1,
+				`websocket_disconnections_total{initiator="` + tt.want.initiator + `",reason="` + tt.want.reason + `"}`: 1,
 			}
 			for kind, n := range tt.want.errors {
-				want["errors_total{kind="+kind+"}"] = n
+				want[`websocket_errors_total{kind="`+kind+`"}`] = n
 			}
 			for result, n := range tt.want.pings {
-				want["pings_total{result="+result+"}"] = n
+				want[`websocket_pings_total{result="`+result+`"}`] = n
 			}
 			if n := tt.want.pings["pong"]; n > 0 {
-				want["ping_rtt_seconds{}"] = n
+				want[`websocket_ping_rtt_seconds_count{}`] = n
 			}
-			eventually(t, want, func() map[string]float64 { return counts(t, s.observer) })
+			s.ExpectOnly(want)
 
-			closed := s.records.find(t, "connection closed")
+			closed := s.Record("connection closed")
 			type cause struct{ Initiator, Reason, Code any }
 			if diff := cmp.Diff(cause{tt.want.initiator, tt.want.reason, float64(tt.want.code)},
 				cause{closed["initiator"], closed["reason"], closed["code"]}); diff != "" {
 				t.Errorf("record `connection closed`, -want +got:\n%s", diff)
 			}
-			if opened := s.records.find(t, "connection opened"); opened["session_id"] != closed["session_id"] {
+			if opened := s.Record("connection opened"); opened["session_id"] != closed["session_id"] {
 				t.Errorf("sessions differ: %v and %v", opened, closed)
 			}
 		})

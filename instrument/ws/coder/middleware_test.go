@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/realtimetest"
 	"github.com/sockscope/sockscope/instrument/ws/coder"
 )
 
@@ -61,12 +62,12 @@ func TestMiddlewares(t *testing.T) {
 			if err := c.Close(websocket.StatusNormalClosure, ""); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, map[string]float64{
-				"connections_total{status=connected}":                  1,
-				"handshake_duration_seconds{status=connected}":         1,
-				"connection_duration_seconds{reason=normal}":           1,
-				"disconnections_total{initiator=remote,reason=normal}": 1,
-			}, func() map[string]float64 { return counts(t, s.observer) })
+			s.ExpectOnly(map[string]float64{
+				`websocket_connections_total{status="connected"}`:                    1,
+				`websocket_handshake_duration_seconds_count{status="connected"}`:     1,
+				`websocket_connection_duration_seconds_count{reason="normal"}`:       1,
+				`websocket_disconnections_total{initiator="remote",reason="normal"}`: 1,
+			})
 		})
 	}
 }
@@ -76,7 +77,7 @@ func TestMiddlewares(t *testing.T) {
 func TestHandshakeOfTheApplication(t *testing.T) {
 	var s *server
 	s = acceptAfter(t, func(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, *http.Request) {
-		ctx, h := s.observer.Handshake(r.Context(), propagation.HeaderCarrier(r.Header), r.Host)
+		ctx, h := s.Observer.Handshake(r.Context(), propagation.HeaderCarrier(r.Header), r.Host)
 		if r.Header.Get("Authorization") == "" {
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			h.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, nil)
@@ -97,21 +98,21 @@ func TestHandshakeOfTheApplication(t *testing.T) {
 	if err := c.Close(websocket.StatusNormalClosure, ""); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, map[string]float64{
-		"connections_total{status=connected}":                  1,
-		"connections_total{status=unauthorized}":               1,
-		"handshake_duration_seconds{status=connected}":         1,
-		"handshake_duration_seconds{status=unauthorized}":      1,
-		"errors_total{kind=auth}":                              1,
-		"connection_duration_seconds{reason=normal}":           1,
-		"disconnections_total{initiator=remote,reason=normal}": 1,
-	}, func() map[string]float64 { return counts(t, s.observer) })
+	s.ExpectOnly(map[string]float64{
+		`websocket_connections_total{status="connected"}`:                    1,
+		`websocket_connections_total{status="unauthorized"}`:                 1,
+		`websocket_handshake_duration_seconds_count{status="connected"}`:     1,
+		`websocket_handshake_duration_seconds_count{status="unauthorized"}`:  1,
+		`websocket_errors_total{kind="auth"}`:                                1,
+		`websocket_connection_duration_seconds_count{reason="normal"}`:       1,
+		`websocket_disconnections_total{initiator="remote",reason="normal"}`: 1,
+	})
 }
 
 // TestUnobserved uses the adapter without an observer, which leaves plain coder/websocket.
 func TestUnobserved(t *testing.T) {
 	s := acceptAfter(t, func(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, *http.Request) { return w, r })
-	s.observer = nil
+	s.Observer = nil
 	c := dial(t, s.URL)
 	if err := c.Close(websocket.StatusNormalClosure, ""); err != nil {
 		t.Fatal(err)
@@ -121,17 +122,13 @@ func TestUnobserved(t *testing.T) {
 // acceptAfter serves connections that are read until they end, after a middleware that may refuse them by returning nil.
 func acceptAfter(t *testing.T, middleware func(http.ResponseWriter, *http.Request) (http.ResponseWriter, *http.Request)) *server {
 	t.Helper()
-	s := new(server)
-	var err error
-	if s.observer, err = instrument.New(); err != nil {
-		t.Fatal(err)
-	}
+	s := &server{Recorder: realtimetest.New(t)}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w, r = middleware(w, r)
 		if w == nil {
 			return
 		}
-		c, err := coder.Accept(w, r, s.observer, nil)
+		c, err := coder.Accept(w, r, s.Observer, nil)
 		if err != nil {
 			t.Errorf("accept: %v", err)
 			return

@@ -2,23 +2,17 @@ package coder_test
 
 import (
 	"context"
-	"encoding/json"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
-	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/goleak"
 
 	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/realtimetest"
 	"github.com/sockscope/sockscope/instrument/ws/coder"
 )
 
@@ -27,8 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // server is an endpoint on loopback whose handler gets each accepted connection.
 type server struct {
 	*httptest.Server
-	observer *instrument.Observer
-	records  *records
+	*realtimetest.Recorder
 }
 
 // deadline is when a test gives up; nothing in the tests waits for it to pass.
@@ -36,21 +29,13 @@ const deadline = 10 * time.Second
 
 func serve(t *testing.T, handle func(context.Context, *instrument.Observer, *coder.Conn)) *server {
 	t.Helper()
-	records := new(records)
-	o, err := instrument.New(instrument.WithNamespace("test"), instrument.WithLogger(slog.New(slog.NewJSONHandler(records, nil))),
-		instrument.WithTracerProvider(noop.NewTracerProvider()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := serveObserved(t, o, handle)
-	s.records = records
-	return s
+	r := realtimetest.New(t, instrument.WithNamespace("test"), instrument.WithMessageTypes("text"))
+	return &server{serveObserved(t, r.Observer, handle), r}
 }
 
-func serveObserved(t *testing.T, o *instrument.Observer, handle func(context.Context, *instrument.Observer, *coder.Conn)) *server {
+func serveObserved(t *testing.T, o *instrument.Observer, handle func(context.Context, *instrument.Observer, *coder.Conn)) *httptest.Server {
 	t.Helper()
-	s := &server{observer: o}
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := coder.Accept(w, r, o, nil)
 		if err != nil {
 			t.Errorf("accept: %v", err)
@@ -120,89 +105,4 @@ func writeToEnd(ctx context.Context, c *coder.Conn) {
 			return
 		}
 	}
-}
-
-// counts returns every counter and gauge that is not 0 and the counts of histograms, without what measures time.
-func counts(t *testing.T, o *instrument.Observer) map[string]float64 {
-	t.Helper()
-	registry := prometheus.NewPedanticRegistry()
-	if err := registry.Register(o); err != nil {
-		t.Fatal(err)
-	}
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]float64{}
-	for _, f := range families {
-		if f.GetName() == "websocket_last_message_timestamp_seconds" {
-			continue
-		}
-		for _, m := range f.GetMetric() {
-			var labels []string
-			for _, l := range m.GetLabel() {
-				if l.GetName() != "namespace" {
-					labels = append(labels, l.GetName()+"="+l.GetValue())
-				}
-			}
-			name := strings.TrimPrefix(f.GetName(), "websocket_") + "{" + strings.Join(labels, ",") + "}"
-			v := m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
-			if v != 0 {
-				got[name] = v
-			}
-		}
-	}
-	return got
-}
-
-// eventually retries until the two are equal or time is up.
-func eventually(t *testing.T, want map[string]float64, get func() map[string]float64) {
-	t.Helper()
-	var diff string
-	for end := time.Now().Add(deadline); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if diff = cmp.Diff(want, get()); diff == "" {
-			return
-		}
-	}
-	t.Errorf("metrics, -want +got:\n%s", diff)
-}
-
-// records keeps what was logged.
-type records struct {
-	mu    sync.Mutex
-	lines []map[string]any
-}
-
-func (r *records) Write(p []byte) (int, error) {
-	line := map[string]any{}
-	if err := json.Unmarshal(p, &line); err != nil {
-		return 0, err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.lines = append(r.lines, line)
-	return len(p), nil
-}
-
-// find waits for a record with that message: records are written right after what they tell of is counted.
-func (r *records) find(t *testing.T, msg string) map[string]any {
-	t.Helper()
-	for end := time.Now().Add(deadline); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if line := r.first(msg); line != nil {
-			return line
-		}
-	}
-	t.Fatalf("no record %q", msg)
-	return nil
-}
-
-func (r *records) first(msg string) map[string]any {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, line := range r.lines {
-		if line["msg"] == msg {
-			return line
-		}
-	}
-	return nil
 }

@@ -3,15 +3,12 @@ package coder_test
 import (
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/realtimetest"
 	"github.com/sockscope/sockscope/instrument/ws/coder"
 )
 
@@ -66,14 +63,9 @@ func TestRefused(t *testing.T) {
 
 func newRefusing(t *testing.T, wrap func(http.ResponseWriter) http.ResponseWriter) *server {
 	t.Helper()
-	s := &server{records: new(records)}
-	var err error
-	s.observer, err = instrument.New(instrument.WithLogger(slog.New(slog.NewJSONHandler(s.records, nil))))
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := &server{Recorder: realtimetest.New(t)}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c, err := coder.Accept(wrap(w), r, s.observer, nil); err == nil {
+		if c, err := coder.Accept(wrap(w), r, s.Observer, nil); err == nil {
 			t.Error("a handshake that must be refused was accepted")
 			_ = c.CloseNow()
 		}
@@ -93,12 +85,12 @@ func (s *server) refused(t *testing.T, req *http.Request, status string, code in
 	if resp.StatusCode != code {
 		t.Errorf("answered %d, want %d", resp.StatusCode, code)
 	}
-	eventually(t, map[string]float64{
-		"connections_total{status=" + status + "}":          1,
-		"handshake_duration_seconds{status=" + status + "}": 1,
-		"errors_total{kind=" + kind + "}":                   1,
-	}, func() map[string]float64 { return counts(t, s.observer) })
-	got := s.records.find(t, "handshake refused")
+	s.ExpectOnly(map[string]float64{
+		`websocket_connections_total{status="` + status + `"}`:                1,
+		`websocket_handshake_duration_seconds_count{status="` + status + `"}`: 1,
+		`websocket_errors_total{kind="` + kind + `"}`:                         1,
+	})
+	got := s.Record("handshake refused")
 	if text, _ := got["error"].(string); got["status"] != status || got["http_status"] != float64(code) || !strings.Contains(text, reason) {
 		t.Errorf("record is %v, want status %s, http_status %d, error with %q", got, status, code, reason)
 	}
@@ -106,23 +98,18 @@ func (s *server) refused(t *testing.T, req *http.Request, status string, code in
 
 // TestRefusedByHijack has the connection refuse to be taken over after 101 was announced.
 func TestRefusedByHijack(t *testing.T) {
-	o, err := instrument.New()
-	if err != nil {
-		t.Fatal(err)
-	}
+	recorder := realtimetest.New(t)
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header = http.Header{
 		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"},
 		"Sec-Websocket-Key": {"AAAAAAAAAAAAAAAAAAAAAA=="},
 	}
-	if _, err := coder.Accept(noHijack{httptest.NewRecorder()}, r, o, nil); !errors.Is(err, http.ErrHijacked) {
+	if _, err := coder.Accept(noHijack{httptest.NewRecorder()}, r, recorder.Observer, nil); !errors.Is(err, http.ErrHijacked) {
 		t.Fatalf("Accept: %v, want http.ErrHijacked", err)
 	}
-	if diff := cmp.Diff(map[string]float64{
-		"connections_total{status=error}":          1,
-		"handshake_duration_seconds{status=error}": 1,
-		"errors_total{kind=handshake}":             1,
-	}, counts(t, o)); diff != "" {
-		t.Errorf("metrics, -want +got:\n%s", diff)
-	}
+	recorder.ExpectOnly(map[string]float64{
+		`websocket_connections_total{status="error"}`:                1,
+		`websocket_handshake_duration_seconds_count{status="error"}`: 1,
+		`websocket_errors_total{kind="handshake"}`:                   1,
+	})
 }
