@@ -95,7 +95,8 @@ func (c *Conn) CloseFor(reason instrument.CloseReason, code int, text string) er
 //
 // Close itself is meant to be deferred. If the function that defers it panics, the panic is counted as an error, the
 // peer is sent the close code 1011, for which Close waits at most a second, and the panic goes on. http.ErrAbortHandler
-// is no error but a cut.
+// is no error but a cut. A Close that is called within a deferred function literal cannot see the panic, because recover
+// works only in the deferred function itself: write defer c.Close() by itself, after the defer of the literal.
 func (c *Conn) Close() error {
 	if v := recover(); v != nil {
 		c.panicked(v)

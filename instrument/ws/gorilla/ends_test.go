@@ -106,28 +106,28 @@ func (tt endTest) run(t *testing.T) {
 	peer.Wait()
 
 	want := map[string]float64{
-		"connections_total{status=connected}":                                                     1,
-		"handshake_duration_seconds{status=connected}":                                            1,
-		"connection_duration_seconds{reason=" + tt.want.reason + "}":                              1,
-		"disconnections_total{initiator=" + tt.want.initiator + ",reason=" + tt.want.reason + "}": 1,
+		`websocket_connections_total{status="connected"}`:                                                       1,
+		`websocket_handshake_duration_seconds_count{status="connected"}`:                                        1,
+		`websocket_connection_duration_seconds_count{reason="` + tt.want.reason + `"}`:                          1,
+		`websocket_disconnections_total{initiator="` + tt.want.initiator + `",reason="` + tt.want.reason + `"}`: 1,
 	}
 	for kind, n := range tt.want.errors {
-		want["errors_total{kind="+kind+"}"] = n
+		want[`websocket_errors_total{kind="`+kind+`"}`] = n
 	}
 	for result, n := range tt.want.pings {
-		want["pings_total{result="+result+"}"] = n
+		want[`websocket_pings_total{result="`+result+`"}`] = n
 	}
 	if n := tt.want.pings["pong"]; n > 0 {
-		want["ping_rtt_seconds{}"] = n
+		want[`websocket_ping_rtt_seconds_count{}`] = n
 	}
-	eventually(t, want, func() map[string]float64 { return counts(t, s.observer) })
-	closed := s.records.find(t, "connection closed")
+	s.ExpectOnly(want)
+	closed := s.Record("connection closed")
 	type cause struct{ Initiator, Reason, Code any }
 	if diff := cmp.Diff(cause{tt.want.initiator, tt.want.reason, float64(tt.want.code)},
 		cause{closed["initiator"], closed["reason"], closed["code"]}); diff != "" {
 		t.Errorf("record `connection closed`, -want +got:\n%s", diff)
 	}
-	if opened := s.records.find(t, "connection opened"); opened["session_id"] != closed["session_id"] {
+	if opened := s.Record("connection opened"); opened["session_id"] != closed["session_id"] {
 		t.Errorf("sessions differ: %v and %v", opened, closed)
 	}
 }
@@ -270,6 +270,13 @@ func localEnds() map[string]endTest {
 					defer c.Close()
 					panic("mistake")
 				}()
+			}, peerReads, end{initiator: "local", reason: "internal", code: 1011, errors: map[string]float64{"panic": 1}},
+		},
+		"handler panics, with a Close in a literal, too": {
+			func(_ *instrument.Observer, c *gorilla.Conn) {
+				defer func() { _ = c.Close() }()
+				defer c.Close()
+				panic("mistake")
 			}, peerReads, end{initiator: "local", reason: "internal", code: 1011, errors: map[string]float64{"panic": 1}},
 		},
 		"handler panics after the end": {

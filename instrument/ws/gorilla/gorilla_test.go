@@ -93,21 +93,23 @@ func TestCountMessages(t *testing.T) {
 		}
 	}
 	peerCloses(1000)(t, c, nil)
-	eventually(t, map[string]float64{
-		"connections_total{status=connected}":                  1,
-		"handshake_duration_seconds{status=connected}":         1,
-		"connection_duration_seconds{reason=normal}":           1,
-		"disconnections_total{initiator=remote,reason=normal}": 1,
-		"messages_total{direction=receive,type=text}":          2,
-		"messages_total{direction=receive,type=join}":          1,
-		"messages_total{direction=receive,type=binary}":        1,
-		"messages_total{direction=transmit,type=text}":         4,
-		"messages_total{direction=transmit,type=join}":         1,
-		"messages_total{direction=transmit,type=binary}":       1,
-		"message_size_bytes{direction=receive}":                4,
-		"message_size_bytes{direction=transmit}":               6,
-	}, func() map[string]float64 { return counts(t, s.observer) })
-	closed := s.records.find(t, "connection closed")
+	s.ExpectOnly(map[string]float64{
+		`websocket_connections_total{status="connected"}`:                    1,
+		`websocket_handshake_duration_seconds_count{status="connected"}`:     1,
+		`websocket_connection_duration_seconds_count{reason="normal"}`:       1,
+		`websocket_disconnections_total{initiator="remote",reason="normal"}`: 1,
+		`websocket_messages_total{direction="receive",type="text"}`:          2,
+		`websocket_messages_total{direction="receive",type="join"}`:          1,
+		`websocket_messages_total{direction="receive",type="binary"}`:        1,
+		`websocket_messages_total{direction="transmit",type="text"}`:         4,
+		`websocket_messages_total{direction="transmit",type="join"}`:         1,
+		`websocket_messages_total{direction="transmit",type="binary"}`:       1,
+		`websocket_message_size_bytes_count{direction="receive"}`:            4,
+		`websocket_message_size_bytes_sum{direction="receive"}`:              5 + 16 + 5000,
+		`websocket_message_size_bytes_count{direction="transmit"}`:           6,
+		`websocket_message_size_bytes_sum{direction="transmit"}`:             7 + 16 + 6 + 6000,
+	})
+	closed := s.Record("connection closed")
 	if closed["received_bytes"] != float64(5+16+5000) || closed["sent_bytes"] != float64(7+16+6+6000) {
 		t.Errorf("bytes in record: %v received, %v sent", closed["received_bytes"], closed["sent_bytes"])
 	}
@@ -131,21 +133,21 @@ func (w losing) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // TestTimeoutOfTCP wants a timeout that is not the read deadline's to be the network's.
 func TestTimeoutOfTCP(t *testing.T) {
 	s := newServer(t, func(s *server, w http.ResponseWriter, r *http.Request) {
-		c, err := gorilla.Upgrade(losing{w}, r, s.observer, nil, nil)
+		c, err := gorilla.Upgrade(losing{w}, r, s.Observer, nil, nil)
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		readUntilEnd(s.observer, c)
+		readUntilEnd(s.Observer, c)
 	})
 	_ = readToEnd(dial(t, s.URL))
-	eventually(t, map[string]float64{
-		"connections_total{status=connected}":                     1,
-		"handshake_duration_seconds{status=connected}":            1,
-		"connection_duration_seconds{reason=abnormal}":            1,
-		"disconnections_total{initiator=network,reason=abnormal}": 1,
-		"errors_total{kind=read}":                                 1,
-	}, func() map[string]float64 { return counts(t, s.observer) })
+	s.ExpectOnly(map[string]float64{
+		`websocket_connections_total{status="connected"}`:                       1,
+		`websocket_handshake_duration_seconds_count{status="connected"}`:        1,
+		`websocket_connection_duration_seconds_count{reason="abnormal"}`:        1,
+		`websocket_disconnections_total{initiator="network",reason="abnormal"}`: 1,
+		`websocket_errors_total{kind="read"}`:                                   1,
+	})
 }
 
 // TestUnobserved uses the adapter without an observer, which leaves plain gorilla/websocket.

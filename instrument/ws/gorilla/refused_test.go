@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/realtimetest"
 	"github.com/sockscope/sockscope/instrument/ws/gorilla"
 )
 
@@ -55,7 +56,7 @@ func TestRefused(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, func(s *server, w http.ResponseWriter, r *http.Request) {
-				if c, err := gorilla.Upgrade(w, r, s.observer, nil, tt.response); err == nil {
+				if c, err := gorilla.Upgrade(w, r, s.Observer, nil, tt.response); err == nil {
 					t.Error("a handshake that must be refused was accepted")
 					_ = c.Close()
 				}
@@ -67,8 +68,8 @@ func TestRefused(t *testing.T) {
 			if diff := cmp.Diff(request(t, bare, tt.method, tt.header), observed); diff != "" {
 				t.Errorf("answer, -bare +observed:\n%s", diff)
 			}
-			eventually(t, refusedCounts(tt.status, tt.kind), func() map[string]float64 { return counts(t, s.observer) })
-			got := s.records.find(t, "handshake refused")
+			s.ExpectOnly(refusedCounts(tt.status, tt.kind))
+			got := s.Record("handshake refused")
 			if text, _ := got["error"].(string); got["status"] != tt.status || got["http_status"] != float64(tt.code) ||
 				!strings.Contains(text, tt.reason) {
 				t.Errorf("record is %v, want status %s, http_status %d, error with %q", got, tt.status, tt.code, tt.reason)
@@ -79,9 +80,9 @@ func TestRefused(t *testing.T) {
 
 func refusedCounts(status, kind string) map[string]float64 {
 	return map[string]float64{
-		"connections_total{status=" + status + "}":          1,
-		"handshake_duration_seconds{status=" + status + "}": 1,
-		"errors_total{kind=" + kind + "}":                   1,
+		`websocket_connections_total{status="` + status + `"}`:                1,
+		`websocket_handshake_duration_seconds_count{status="` + status + `"}`: 1,
+		`websocket_errors_total{kind="` + kind + `"}`:                         1,
 	}
 }
 
@@ -124,7 +125,7 @@ func TestErrorIsChained(t *testing.T) {
 	}
 	s := newServer(t, func(s *server, w http.ResponseWriter, r *http.Request) {
 		var handshake websocket.HandshakeError
-		if _, err := gorilla.Upgrade(w, r, s.observer, upgrader, nil); !errors.As(err, &handshake) {
+		if _, err := gorilla.Upgrade(w, r, s.Observer, upgrader, nil); !errors.As(err, &handshake) {
 			t.Errorf("Upgrade: %v, want a HandshakeError", err)
 		}
 	})
@@ -133,11 +134,11 @@ func TestErrorIsChained(t *testing.T) {
 			t.Errorf("answered %v, want the application's 403", got)
 		}
 	}
-	eventually(t, map[string]float64{
-		"connections_total{status=forbidden}":          2,
-		"handshake_duration_seconds{status=forbidden}": 2,
-		"errors_total{kind=auth}":                      2,
-	}, func() map[string]float64 { return counts(t, s.observer) })
+	s.ExpectOnly(map[string]float64{
+		`websocket_connections_total{status="forbidden"}`:                2,
+		`websocket_handshake_duration_seconds_count{status="forbidden"}`: 2,
+		`websocket_errors_total{kind="auth"}`:                            2,
+	})
 }
 
 // early is a connection on which the peer has sent data before the handshake was complete.
@@ -167,18 +168,13 @@ func TestRefusedByHijack(t *testing.T) {
 		"early data":  {func(w http.ResponseWriter) http.ResponseWriter { return early{w} }, "bad_handshake"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o, err := instrument.New()
-			if err != nil {
-				t.Fatal(err)
-			}
+			recorder := realtimetest.New(t)
 			r := httptest.NewRequest(http.MethodGet, "/", nil)
 			r.Header = upgradeHeader()
-			if _, err := gorilla.Upgrade(tt.w(httptest.NewRecorder()), r, o, nil, nil); err == nil {
+			if _, err := gorilla.Upgrade(tt.w(httptest.NewRecorder()), r, recorder.Observer, nil, nil); err == nil {
 				t.Fatal("upgraded")
 			}
-			if diff := cmp.Diff(refusedCounts(tt.status, "handshake"), counts(t, o)); diff != "" {
-				t.Errorf("metrics, -want +got:\n%s", diff)
-			}
+			recorder.ExpectOnly(refusedCounts(tt.status, "handshake"))
 		})
 	}
 }
@@ -187,30 +183,30 @@ func TestRefusedByHijack(t *testing.T) {
 // there is one.
 func TestHandshakeOfTheApplication(t *testing.T) {
 	s := newServer(t, func(s *server, w http.ResponseWriter, r *http.Request) {
-		ctx, h := s.observer.Handshake(r.Context(), propagation.HeaderCarrier(r.Header), r.Host)
+		ctx, h := s.Observer.Handshake(r.Context(), propagation.HeaderCarrier(r.Header), r.Host)
 		if r.Header.Get("Authorization") == "" && r.URL.Path != "/guest" {
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			h.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, nil)
 			return
 		}
-		c, err := gorilla.Upgrade(w, r.WithContext(ctx), s.observer, nil, nil)
+		c, err := gorilla.Upgrade(w, r.WithContext(ctx), s.Observer, nil, nil)
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		readUntilEnd(s.observer, c)
+		readUntilEnd(s.Observer, c)
 	})
 	if got := request(t, s, http.MethodGet, nil); got.Status != http.StatusUnauthorized {
 		t.Errorf("answered %d, want 401", got.Status)
 	}
 	peerCloses(1000)(t, dial(t, s.URL+"/guest"), nil)
-	eventually(t, map[string]float64{
-		"connections_total{status=connected}":                  1,
-		"connections_total{status=unauthorized}":               1,
-		"handshake_duration_seconds{status=connected}":         1,
-		"handshake_duration_seconds{status=unauthorized}":      1,
-		"errors_total{kind=auth}":                              1,
-		"connection_duration_seconds{reason=normal}":           1,
-		"disconnections_total{initiator=remote,reason=normal}": 1,
-	}, func() map[string]float64 { return counts(t, s.observer) })
+	s.ExpectOnly(map[string]float64{
+		`websocket_connections_total{status="connected"}`:                    1,
+		`websocket_connections_total{status="unauthorized"}`:                 1,
+		`websocket_handshake_duration_seconds_count{status="connected"}`:     1,
+		`websocket_handshake_duration_seconds_count{status="unauthorized"}`:  1,
+		`websocket_errors_total{kind="auth"}`:                                1,
+		`websocket_connection_duration_seconds_count{reason="normal"}`:       1,
+		`websocket_disconnections_total{initiator="remote",reason="normal"}`: 1,
+	})
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/gorilla/websocket"
 )
 
@@ -54,7 +55,7 @@ func TestStranger(t *testing.T) {
 	}
 	leaveAfterPong(t, anna)
 
-	eventually(t, map[string]float64{
+	exports(t, s.url+"/metrics", map[string]float64{
 		`connections_total{status="connected"}`:                            5,
 		`connections_total{status="bad_handshake"}`:                        1,
 		`connections_total{status="forbidden"}`:                            1,
@@ -84,7 +85,7 @@ func TestStranger(t *testing.T) {
 		`message_size_bytes_count{direction="transmit"}`:                   20,
 		`message_size_bytes_sum{direction="receive"}`:                      6 * 5,
 		`message_size_bytes_sum{direction="transmit"}`:                     20 * 5,
-	}, func() map[string]float64 { return scrape(t, s.url+"/metrics") })
+	})
 }
 
 // leaveAfterPong waits for a ping, answers it and closes.
@@ -281,6 +282,18 @@ func runChat(t *testing.T, program, dir string) *chat {
 	}
 	t.Fatal("the server does not listen")
 	return nil
+}
+
+// exports waits until the server exports exactly these series, beside those that measure time.
+func exports(t *testing.T, url string, want map[string]float64) {
+	t.Helper()
+	var diff string
+	for end := time.Now().Add(deadline); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if diff = cmp.Diff(want, scrape(t, url)); diff == "" {
+			return
+		}
+	}
+	t.Errorf("metrics, -want +got:\n%s", diff)
 }
 
 // scrape returns the samples about WebSockets that are not 0, without what measures time.

@@ -74,17 +74,19 @@ func TestStreams(t *testing.T) {
 				}
 			}
 			peerCloses(1000)(t, c, nil)
-			eventually(t, map[string]float64{
-				"connections_total{status=connected}":                  1,
-				"handshake_duration_seconds{status=connected}":         1,
-				"connection_duration_seconds{reason=normal}":           1,
-				"disconnections_total{initiator=remote,reason=normal}": 1,
-				"messages_total{direction=receive,type=text}":          2,
-				"messages_total{direction=transmit,type=text}":         3,
-				"message_size_bytes{direction=receive}":                2,
-				"message_size_bytes{direction=transmit}":               3,
-			}, func() map[string]float64 { return counts(t, s.observer) })
-			closed := s.records.find(t, "connection closed")
+			s.ExpectOnly(map[string]float64{
+				`websocket_connections_total{status="connected"}`:                    1,
+				`websocket_handshake_duration_seconds_count{status="connected"}`:     1,
+				`websocket_connection_duration_seconds_count{reason="normal"}`:       1,
+				`websocket_disconnections_total{initiator="remote",reason="normal"}`: 1,
+				`websocket_messages_total{direction="receive",type="text"}`:          2,
+				`websocket_messages_total{direction="transmit",type="text"}`:         3,
+				`websocket_message_size_bytes_count{direction="receive"}`:            2,
+				`websocket_message_size_bytes_sum{direction="receive"}`:              2 * size,
+				`websocket_message_size_bytes_count{direction="transmit"}`:           3,
+				`websocket_message_size_bytes_sum{direction="transmit"}`:             3 * size,
+			})
+			closed := s.Record("connection closed")
 			if closed["received_bytes"] != 2.*size || closed["sent_bytes"] != 3.*size {
 				t.Errorf("bytes in record: %v received, %v sent", closed["received_bytes"], closed["sent_bytes"])
 			}
@@ -113,12 +115,12 @@ func readTwice(t *testing.T, c *gorilla.Conn) {
 func serveStream(t *testing.T, compressed bool, handle func(*instrument.Observer, *gorilla.Conn)) *server {
 	t.Helper()
 	return newServer(t, func(s *server, w http.ResponseWriter, r *http.Request) {
-		c, err := gorilla.Upgrade(w, r, s.observer, &websocket.Upgrader{EnableCompression: compressed}, nil)
+		c, err := gorilla.Upgrade(w, r, s.Observer, &websocket.Upgrader{EnableCompression: compressed}, nil)
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		handle(s.observer, c)
+		handle(s.Observer, c)
 	})
 }
 
@@ -157,15 +159,16 @@ func TestMistakes(t *testing.T) {
 		}
 	}
 	peerCloses(1000)(t, c, nil)
-	eventually(t, map[string]float64{
-		"connections_total{status=connected}":                  1,
-		"handshake_duration_seconds{status=connected}":         1,
-		"connection_duration_seconds{reason=normal}":           1,
-		"disconnections_total{initiator=remote,reason=normal}": 1,
-		"errors_total{kind=decode}":                            3,
-		"messages_total{direction=receive,type=other}":         3,
-		"message_size_bytes{direction=receive}":                3,
-		"messages_total{direction=transmit,type=other}":        2, // both empty: the transport sends what was begun
-		"message_size_bytes{direction=transmit}":               2,
-	}, func() map[string]float64 { return counts(t, s.observer) })
+	s.ExpectOnly(map[string]float64{
+		`websocket_connections_total{status="connected"}`:                    1,
+		`websocket_handshake_duration_seconds_count{status="connected"}`:     1,
+		`websocket_connection_duration_seconds_count{reason="normal"}`:       1,
+		`websocket_disconnections_total{initiator="remote",reason="normal"}`: 1,
+		`websocket_errors_total{kind="decode"}`:                              3,
+		`websocket_messages_total{direction="receive",type="other"}`:         3,
+		`websocket_message_size_bytes_count{direction="receive"}`:            3,
+		`websocket_message_size_bytes_sum{direction="receive"}`:              8 + 10,
+		`websocket_messages_total{direction="transmit",type="other"}`:        2, // both empty: the transport sends what was begun
+		`websocket_message_size_bytes_count{direction="transmit"}`:           2,
+	})
 }
