@@ -8,6 +8,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/realtimetest"
 	"github.com/sockscope/sockscope/instrument/ws/gobwas"
 )
 
@@ -19,11 +20,11 @@ func BenchmarkEcho(b *testing.B) {
 		echo handler
 	}{{"bare", echoBare}, {"observed", echoCounted}, {"timed", echoTimed}} {
 		b.Run(way.name, func(b *testing.B) {
-			s := new(server)
-			var err error
-			if s.observer, err = instrument.New(); err != nil {
+			o, err := instrument.New()
+			if err != nil {
 				b.Fatal(err)
 			}
+			s := &server{Recorder: &realtimetest.Recorder{Observer: o}}
 			s.serveTCP(b, ws.Upgrader{}, func(_ context.Context, o *instrument.Observer, c *gobwas.Conn) {
 				way.echo(context.Background(), o, c) // as long as it takes
 			})

@@ -247,7 +247,9 @@ func (c *Conn) sendClose(code ws.StatusCode, text string) error {
 // side.
 //
 // Close is meant to be deferred by the handler itself. Then it finds out if the handler panics, counts that, tells the
-// peer by the close code 1011, and panics again.
+// peer by the close code 1011, and panics again. A Close that is called within a deferred function literal cannot see
+// the panic, because recover works only in the deferred function itself: write defer c.Close() by itself, after the
+// defer of the literal.
 func (c *Conn) Close() error {
 	if v := recover(); v != nil {
 		c.reportPanic(v)

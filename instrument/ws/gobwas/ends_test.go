@@ -27,19 +27,19 @@ type end struct {
 
 func (e end) counts() map[string]float64 {
 	counts := map[string]float64{
-		"connections_total{status=connected}":                                         1,
-		"handshake_duration_seconds{status=connected}":                                1,
-		"connection_duration_seconds{reason=" + e.reason + "}":                        1,
-		"disconnections_total{initiator=" + e.initiator + ",reason=" + e.reason + "}": 1,
+		`websocket_connections_total{status="connected"}`:                                           1,
+		`websocket_handshake_duration_seconds_count{status="connected"}`:                            1,
+		`websocket_connection_duration_seconds_count{reason="` + e.reason + `"}`:                    1,
+		`websocket_disconnections_total{initiator="` + e.initiator + `",reason="` + e.reason + `"}`: 1,
 	}
 	for kind, n := range e.errors {
-		counts["errors_total{kind="+kind+"}"] = n
+		counts[`websocket_errors_total{kind="`+kind+`"}`] = n
 	}
 	for result, n := range e.pings {
-		counts["pings_total{result="+result+"}"] = n
+		counts[`websocket_pings_total{result="`+result+`"}`] = n
 	}
 	if n := e.pings["pong"]; n > 0 {
-		counts["ping_rtt_seconds{}"] = n
+		counts[`websocket_ping_rtt_seconds_count{}`] = n
 	}
 	return counts
 }
@@ -464,6 +464,16 @@ func TestEnds(t *testing.T) {
 			},
 			end{initiator: "local", reason: "internal", code: 1011, errors: map[string]float64{"panic": 1}},
 		},
+		"handler panics, with a Close in a literal, too": {
+			func(_ context.Context, _ *instrument.Observer, c *gobwas.Conn) {
+				panics(t, "boom", c, func() {
+					defer func() { _ = c.Close() }()
+					defer c.Close()
+					panic("boom")
+				})
+			}, peerReads,
+			end{initiator: "local", reason: "internal", code: 1011, errors: map[string]float64{"panic": 1}},
+		},
 		"handler panics within a frame": {
 			func(_ context.Context, _ *instrument.Observer, c *gobwas.Conn) {
 				panics(t, "boom", c, func() {
@@ -537,14 +547,14 @@ func TestEnds(t *testing.T) {
 // ended wants one connection to have ended like this.
 func (s *server) ended(t *testing.T, want end) {
 	t.Helper()
-	s.counted(t, want.counts())
-	closed := s.records.find(t, "connection closed")
+	s.ExpectOnly(want.counts())
+	closed := s.Record("connection closed")
 	type cause struct{ Initiator, Reason, Code any }
 	if diff := cmp.Diff(cause{want.initiator, want.reason, float64(want.code)},
 		cause{closed["initiator"], closed["reason"], closed["code"]}); diff != "" {
 		t.Errorf("record `connection closed`, -want +got:\n%s", diff)
 	}
-	if opened := s.records.find(t, "connection opened"); opened["session_id"] != closed["session_id"] {
+	if opened := s.Record("connection opened"); opened["session_id"] != closed["session_id"] {
 		t.Errorf("sessions differ: %v and %v", opened, closed)
 	}
 }

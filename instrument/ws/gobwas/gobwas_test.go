@@ -77,7 +77,7 @@ func TestEcho(t *testing.T) {
 		for name, echo := range echoes {
 			t.Run(way+"/"+name, func(t *testing.T) {
 				s := newServer(t, instrument.WithMessageTypes("text", "large"))
-				text, large := s.observer.MessageType("text"), s.observer.MessageType("large")
+				text, large := s.Observer.MessageType("text"), s.Observer.MessageType("large")
 				serve(s, t, func(_ context.Context, _ *instrument.Observer, c *gobwas.Conn) {
 					defer c.Close()
 					c.CountMessages(func(op ws.OpCode, size int64) instrument.MessageType {
@@ -108,12 +108,13 @@ func TestEcho(t *testing.T) {
 				counts := want.counts()
 				for _, direction := range []string{"receive", "transmit"} {
 					for typ, n := range map[string]float64{"text": 10, "other": 10, "large": 1} {
-						counts["messages_total{direction="+direction+",type="+typ+"}"] = n
+						counts[`websocket_messages_total{direction="`+direction+`",type="`+typ+`"}`] = n
 					}
-					counts["message_size_bytes{direction="+direction+"}"] = 21
+					counts[`websocket_message_size_bytes_count{direction="`+direction+`"}`] = 21
+					counts[`websocket_message_size_bytes_sum{direction="`+direction+`"}`] = 10*11 + 70_000
 				}
-				s.counted(t, counts)
-				if closed := s.records.find(t, "connection closed"); closed["received_bytes"] != 70_110. ||
+				s.ExpectOnly(counts)
+				if closed := s.Record("connection closed"); closed["received_bytes"] != 70_110. ||
 					closed["sent_bytes"] != 70_110. {
 					t.Errorf("record is %v, want 70110 bytes both ways", closed)
 				}
@@ -153,10 +154,11 @@ func TestFragments(t *testing.T) {
 	_ = c.Close(websocket.StatusNormalClosure, "")
 	want := end{initiator: "remote", reason: "normal", code: 1000}
 	counts := want.counts()
-	counts["messages_total{direction=receive,type=other}"] = 1
-	counts["message_size_bytes{direction=receive}"] = 1
-	s.counted(t, counts)
-	if closed := s.records.find(t, "connection closed"); closed["received_bytes"] != 11. {
+	counts[`websocket_messages_total{direction="receive",type="other"}`] = 1
+	counts[`websocket_message_size_bytes_count{direction="receive"}`] = 1
+	counts[`websocket_message_size_bytes_sum{direction="receive"}`] = 11
+	s.ExpectOnly(counts)
+	if closed := s.Record("connection closed"); closed["received_bytes"] != 11. {
 		t.Errorf("record is %v, want 11 bytes received", closed)
 	}
 }
@@ -201,9 +203,10 @@ func TestConcurrentWrites(t *testing.T) {
 		initiator: "remote", reason: "normal", code: 1000, pings: map[string]float64{"pong": writers * pings},
 	}
 	counts := want.counts()
-	counts["messages_total{direction=transmit,type=other}"] = writers*messages + 1
-	counts["message_size_bytes{direction=transmit}"] = writers*messages + 1
-	s.counted(t, counts)
+	counts[`websocket_messages_total{direction="transmit",type="other"}`] = writers*messages + 1
+	counts[`websocket_message_size_bytes_count{direction="transmit"}`] = writers*messages + 1
+	counts[`websocket_message_size_bytes_sum{direction="transmit"}`] = 5 * (writers*messages + 1)
+	s.ExpectOnly(counts)
 }
 
 // TestNoAllocations compares an echo on the observed connection with one on the connection underneath.

@@ -2,13 +2,9 @@ package gobwas_test
 
 import (
 	"context"
-	"encoding/json"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,12 +12,10 @@ import (
 	"github.com/coder/websocket"
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
-	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
-	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/goleak"
 
 	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/realtimetest"
 	"github.com/sockscope/sockscope/instrument/ws/gobwas"
 )
 
@@ -35,24 +29,13 @@ type handler func(context.Context, *instrument.Observer, *gobwas.Conn)
 
 // server is an endpoint on loopback.
 type server struct {
-	url      string
-	observer *instrument.Observer
-	records  *records
+	*realtimetest.Recorder
+	url string
 }
 
 func newServer(t *testing.T, opts ...instrument.Option) *server {
 	t.Helper()
-	s := &server{records: new(records)}
-	opts = append([]instrument.Option{
-		instrument.WithNamespace("test"),
-		instrument.WithLogger(slog.New(slog.NewJSONHandler(s.records, nil))),
-		instrument.WithTracerProvider(noop.NewTracerProvider()),
-	}, opts...)
-	var err error
-	if s.observer, err = instrument.New(opts...); err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return &server{Recorder: realtimetest.New(t, append([]instrument.Option{instrument.WithNamespace("test")}, opts...)...)}
 }
 
 // ways are how a server can come by its connections.
@@ -67,7 +50,7 @@ func ways() map[string]func(*server, testing.TB, handler) {
 func (s *server) serveHTTP(t testing.TB, u ws.HTTPUpgrader, handle handler) {
 	t.Helper()
 	s.serveHandler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, _, err := gobwas.UpgradeHTTP(r, w, u, s.observer)
+		c, _, err := gobwas.UpgradeHTTP(r, w, u, s.Observer)
 		s.handle(t, c, err, handle)
 	}))
 }
@@ -96,7 +79,7 @@ func (s *server) serveTCP(t testing.TB, u ws.Upgrader, handle handler) {
 			}
 			all.Go(func() {
 				defer conn.Close()
-				c, _, err := gobwas.Upgrade(conn, u, s.observer)
+				c, _, err := gobwas.Upgrade(conn, u, s.Observer)
 				s.handle(t, c, err, handle)
 			})
 		}
@@ -114,7 +97,7 @@ func (s *server) handle(t testing.TB, c *gobwas.Conn, err error, handle handler)
 	case handle != nil:
 		ctx, cancel := context.WithTimeout(context.Background(), deadline)
 		defer cancel()
-		handle(ctx, s.observer, c)
+		handle(ctx, s.Observer, c)
 	}
 }
 
@@ -186,81 +169,4 @@ func writeToEnd(c *gobwas.Conn) {
 	payload := make([]byte, 1<<20)
 	for wsutil.WriteServerBinary(c, payload) == nil {
 	}
-}
-
-// counts returns every counter and gauge that is not 0 and the counts of histograms, without what measures time.
-func counts(t *testing.T, o *instrument.Observer) map[string]float64 {
-	t.Helper()
-	registry := prometheus.NewPedanticRegistry()
-	if err := registry.Register(o); err != nil {
-		t.Fatal(err)
-	}
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]float64{}
-	for _, f := range families {
-		if f.GetName() == "websocket_last_message_timestamp_seconds" {
-			continue
-		}
-		for _, m := range f.GetMetric() {
-			var labels []string
-			for _, l := range m.GetLabel() {
-				if l.GetName() != "namespace" {
-					labels = append(labels, l.GetName()+"="+l.GetValue())
-				}
-			}
-			name := strings.TrimPrefix(f.GetName(), "websocket_") + "{" + strings.Join(labels, ",") + "}"
-			v := m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
-			if v != 0 {
-				got[name] = v
-			}
-		}
-	}
-	return got
-}
-
-// counted wants exactly these counts, now or soon.
-func (s *server) counted(t *testing.T, want map[string]float64) {
-	t.Helper()
-	var diff string
-	for end := time.Now().Add(deadline); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if diff = cmp.Diff(want, counts(t, s.observer)); diff == "" {
-			return
-		}
-	}
-	t.Errorf("metrics, -want +got:\n%s", diff)
-}
-
-// records keeps what was logged.
-type records struct {
-	mu    sync.Mutex
-	lines []map[string]any
-}
-
-func (r *records) Write(p []byte) (int, error) {
-	line := map[string]any{}
-	if err := json.Unmarshal(p, &line); err != nil {
-		return 0, err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.lines = append(r.lines, line)
-	return len(p), nil
-}
-
-// find returns the record with the message, which may take a moment: what is counted is counted before it is logged.
-func (r *records) find(t *testing.T, msg string) map[string]any {
-	t.Helper()
-	for end := time.Now().Add(deadline); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		r.mu.Lock()
-		lines := r.lines
-		r.mu.Unlock()
-		if i := slices.IndexFunc(lines, func(line map[string]any) bool { return line["msg"] == msg }); i >= 0 {
-			return lines[i]
-		}
-	}
-	t.Fatalf("no record %q", msg)
-	return nil
 }

@@ -88,7 +88,7 @@ func TestRefused(t *testing.T) {
 		negotiate := func(o httphead.Option) (httphead.Option, error) { return o, tt.err }
 		t.Run("UpgradeHTTP/"+name, func(t *testing.T) {
 			s := newServer(t)
-			s.observer.SetDraining(name == "draining")
+			s.Observer.SetDraining(name == "draining")
 			s.serveHTTP(t, ws.HTTPUpgrader{Negotiate: negotiate}, nil)
 			s.refuses(t, extended, tt.want)
 		})
@@ -101,7 +101,7 @@ func TestRefused(t *testing.T) {
 		} {
 			t.Run("Upgrade/"+name+"/"+where, func(t *testing.T) {
 				s := newServer(t)
-				s.observer.SetDraining(name == "draining")
+				s.Observer.SetDraining(name == "draining")
 				s.serveTCP(t, u, nil)
 				s.refuses(t, extended, tt.want)
 			})
@@ -134,17 +134,17 @@ func (s *server) refuses(t *testing.T, request string, want refused) {
 func (s *server) refused(t *testing.T, want refused) {
 	t.Helper()
 	counts := map[string]float64{
-		"connections_total{status=" + want.status + "}":          1,
-		"handshake_duration_seconds{status=" + want.status + "}": 1,
+		`websocket_connections_total{status="` + want.status + `"}`:                1,
+		`websocket_handshake_duration_seconds_count{status="` + want.status + `"}`: 1,
 	}
 	if want.kind != "" {
-		counts["errors_total{kind="+want.kind+"}"] = 1
+		counts[`websocket_errors_total{kind="`+want.kind+`"}`] = 1
 	}
-	if s.observer.Draining() {
-		counts["draining{}"] = 1
+	if s.Observer.Draining() {
+		counts[`websocket_draining{}`] = 1
 	}
-	s.counted(t, counts)
-	got := s.records.find(t, "handshake refused")
+	s.ExpectOnly(counts)
+	got := s.Record("handshake refused")
 	text, _ := got["error"].(string)
 	if got["status"] != want.status || got["http_status"] != float64(want.answer) || !strings.Contains(text, want.reason) {
 		t.Errorf("record is %v, want %+v", got, want)
@@ -182,7 +182,7 @@ func TestRefusedUnanswered(t *testing.T) {
 		done := s.acceptOne(t, deadline)
 		s.connect(t).Close()
 		<-done
-		s.counted(t, map[string]float64{})
+		s.ExpectOnly(map[string]float64{})
 	})
 }
 
@@ -205,7 +205,7 @@ func (s *server) acceptOne(t *testing.T, timeout time.Duration) <-chan struct{} 
 		}
 		defer conn.Close()
 		_ = conn.SetDeadline(time.Now().Add(timeout))
-		if _, _, err := gobwas.Upgrade(conn, ws.Upgrader{}, s.observer); err == nil {
+		if _, _, err := gobwas.Upgrade(conn, ws.Upgrader{}, s.Observer); err == nil {
 			t.Error("a handshake that must fail succeeded")
 		}
 	}()
@@ -223,7 +223,7 @@ func TestRefusedByHijack(t *testing.T) {
 			s := newServer(t)
 			s.serveHandler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Connection", "close")
-				c, _, err := gobwas.UpgradeHTTP(r, wrap(w), ws.HTTPUpgrader{}, s.observer)
+				c, _, err := gobwas.UpgradeHTTP(r, wrap(w), ws.HTTPUpgrader{}, s.Observer)
 				s.handle(t, c, err, nil)
 			}))
 			s.refuses(t, upgradeRequest, refused{500, "error", "handshake", "ijack"})
@@ -245,7 +245,7 @@ func TestRefusedByNetwork(t *testing.T) {
 	s.serveHandler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		<-gone
 		u := ws.HTTPUpgrader{Timeout: time.Nanosecond}
-		c, _, err := gobwas.UpgradeHTTP(r, w, u, s.observer)
+		c, _, err := gobwas.UpgradeHTTP(r, w, u, s.Observer)
 		s.handle(t, c, err, nil)
 	}))
 	conn := s.connect(t)

@@ -22,6 +22,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/realtimetest"
 	"github.com/sockscope/sockscope/instrument/ws/gobwas"
 )
 
@@ -37,8 +38,7 @@ func TestHandshakeSpan(t *testing.T) {
 	for way, serve := range ways() {
 		for name, size := range map[string]int{"at once": len(upgradeRequest), "in pieces": 100} {
 			t.Run(way+"/"+name, func(t *testing.T) {
-				spans := tracetest.NewSpanRecorder()
-				s := newServer(t, instrument.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))))
+				s := newServer(t)
 				serve(s, t, func(_ context.Context, _ *instrument.Observer, c *gobwas.Conn) { _ = c.Close() })
 				conn := s.connect(t)
 				for p := []byte(upgradeRequest); len(p) > 0; p = p[min(size, len(p)):] {
@@ -58,7 +58,7 @@ func TestHandshakeSpan(t *testing.T) {
 					Status               int64
 				}
 				var got []handshake
-				for _, span := range spans.Ended()[:1] {
+				for _, span := range s.Spans()[:1] {
 					attrs := attribute.NewSet(span.Attributes()...)
 					server, _ := attrs.Value("server.address")
 					status, _ := attrs.Value("http.response.status_code")
@@ -148,9 +148,10 @@ func TestEarlyFrames(t *testing.T) {
 	_, _ = io.Copy(io.Discard, conn)
 	want := end{initiator: "remote", reason: "going_away", code: 1001}
 	counts := want.counts()
-	counts["messages_total{direction=receive,type=other}"] = 1
-	counts["message_size_bytes{direction=receive}"] = 1
-	s.counted(t, counts)
+	counts[`websocket_messages_total{direction="receive",type="other"}`] = 1
+	counts[`websocket_message_size_bytes_count{direction="receive"}`] = 1
+	counts[`websocket_message_size_bytes_sum{direction="receive"}`] = 5
+	s.ExpectOnly(counts)
 }
 
 // TestExtension negotiates an extension, whose reserved bits then are no violation.
@@ -158,7 +159,7 @@ func TestExtension(t *testing.T) {
 	s := newServer(t)
 	u := ws.HTTPUpgrader{Negotiate: func(o httphead.Option) (httphead.Option, error) { return o, nil }}
 	s.serveHandler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, hs, err := gobwas.UpgradeHTTP(r, w, u, s.observer)
+		c, hs, err := gobwas.UpgradeHTTP(r, w, u, s.Observer)
 		if err != nil || len(hs.Extensions) != 1 {
 			t.Errorf("upgrade: %v, %v", hs, err)
 			return
@@ -180,13 +181,13 @@ func TestExtension(t *testing.T) {
 func TestHandshakeOfTheApplication(t *testing.T) {
 	s := newServer(t)
 	s.serveHandler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, h := s.observer.Handshake(r.Context(), propagation.HeaderCarrier(r.Header), r.Host)
+		ctx, h := s.Observer.Handshake(r.Context(), propagation.HeaderCarrier(r.Header), r.Host)
 		if r.Header.Get("Authorization") == "" {
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			h.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, nil)
 			return
 		}
-		c, _, err := gobwas.UpgradeHTTP(r.WithContext(ctx), w, ws.HTTPUpgrader{}, s.observer)
+		c, _, err := gobwas.UpgradeHTTP(r.WithContext(ctx), w, ws.HTTPUpgrader{}, s.Observer)
 		if err != nil {
 			t.Errorf("upgrade: %v", err)
 			return
@@ -209,17 +210,17 @@ func TestHandshakeOfTheApplication(t *testing.T) {
 	}
 	want := end{initiator: "remote", reason: "normal", code: 1000}
 	counts := want.counts()
-	counts["connections_total{status=unauthorized}"] = 1
-	counts["handshake_duration_seconds{status=unauthorized}"] = 1
-	counts["errors_total{kind=auth}"] = 1
-	s.counted(t, counts)
+	counts[`websocket_connections_total{status="unauthorized"}`] = 1
+	counts[`websocket_handshake_duration_seconds_count{status="unauthorized"}`] = 1
+	counts[`websocket_errors_total{kind="auth"}`] = 1
+	s.ExpectOnly(counts)
 }
 
 // TestUnobserved uses the adapter without an observer, which leaves plain gobwas/ws.
 func TestUnobserved(t *testing.T) {
 	for way, serve := range ways() {
 		t.Run(way, func(t *testing.T) {
-			s := new(server)
+			s := &server{Recorder: new(realtimetest.Recorder)}
 			serve(s, t, echoCounted)
 			c := dial(t, s.url)
 			c.echoes(t, websocket.MessageText, []byte("hello"))
