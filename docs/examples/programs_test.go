@@ -1,0 +1,277 @@
+package examples_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+)
+
+// deadline is when a test gives up; nothing in the tests waits for it to pass.
+const deadline = 60 * time.Second
+
+func TestPrograms(t *testing.T) {
+	for _, tt := range []struct {
+		program, connected string
+		connect            func(ctx context.Context, t *testing.T, address string) (ended func())
+		args               []string
+	}{
+		{
+			program: "coder", connect: echo,
+			connected: `websocket_connections_total{namespace="echo",status="connected"} 1`,
+		},
+		{
+			program: "gorilla", connect: echo,
+			connected: `websocket_connections_total{namespace="echo",status="connected"} 1`,
+		},
+		{
+			program: "gobwas", connect: echo,
+			connected: `websocket_connections_total{namespace="echo",status="connected"} 1`,
+		},
+		{
+			program: "sse", connect: listen,
+			connected: `sse_connections_total{namespace="clock",status="connected"} 1`,
+		},
+		{
+			program: "grpc", connect: watch, args: []string{"-metrics", "127.0.0.1:0"},
+			connected: `grpc_stream_connections_total{namespace="health",status="connected"} 1`,
+		},
+	} {
+		t.Run(tt.program, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), deadline)
+			defer cancel()
+			p := start(ctx, t, build(t, tt.program), tt.args...)
+			ended := tt.connect(ctx, t, p.address)
+			p.exposes(ctx, t, tt.connected)
+			p.terminate(t)
+			ended()
+			if closed := p.rest(t)["connection closed"]; len(closed) == 0 || closed[0].Reason != "shutdown" {
+				t.Errorf("the log does not tell that the connection was closed for the shutdown: %v", closed)
+			}
+		})
+	}
+}
+
+// A program is one that runs.
+type program struct {
+	cmd     *exec.Cmd
+	lines   *bufio.Scanner
+	address string // where it listens
+	metrics string // where it serves /metrics
+}
+
+// A record is what is looked at of a log record.
+type record struct {
+	Msg, Address, Metrics, Reason, Trigger string
+	Seq                                    int
+}
+
+func build(t *testing.T, name string) (binary string) {
+	t.Helper()
+	binary = filepath.Join(t.TempDir(), name)
+	if out, err := exec.Command("go", "build", "-o", binary, "./"+name).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return binary
+}
+
+// start runs a program on a free port, until it listens.
+func start(ctx context.Context, t *testing.T, binary string, args ...string) *program {
+	t.Helper()
+	p := &program{cmd: exec.CommandContext(ctx, binary, append(args, "-listen", "127.0.0.1:0")...)}
+	p.cmd.Env = append(os.Environ(), "OTEL_SDK_DISABLED=true") // there is no Collector beside this test
+	p.cmd.Stderr = os.Stderr
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p.lines = bufio.NewScanner(stdout)
+	listening := p.next(t, "listening")
+	p.address, p.metrics = listening.Address, listening.Address
+	if listening.Metrics != "" {
+		p.metrics = listening.Metrics
+	}
+	return p
+}
+
+// next reads the log up to the next record with the message.
+func (p *program) next(t *testing.T, message string) record {
+	t.Helper()
+	for p.lines.Scan() {
+		if r := decode(p.lines.Bytes()); r.Msg == message {
+			return r
+		}
+	}
+	t.Fatalf("the program has ended before it logged %q: %v", message, p.cmd.Wait())
+	return record{}
+}
+
+// decode returns nothing for what is no record.
+func decode(line []byte) (r record) {
+	_ = json.Unmarshal(line, &r)
+	return r
+}
+
+// exposes waits until /metrics has all of these lines.
+func (p *program) exposes(ctx context.Context, t *testing.T, lines ...string) {
+	t.Helper()
+	for end := time.Now().Add(deadline / 2); ; time.Sleep(10 * time.Millisecond) {
+		metrics := "\n" + get(ctx, t, "http://"+p.metrics+"/metrics")
+		missing := ""
+		for _, line := range lines {
+			if !strings.Contains(metrics, "\n"+line+"\n") {
+				missing = line
+			}
+		}
+		if missing == "" {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("/metrics lacks %s:%s", missing, metrics)
+		}
+	}
+}
+
+func (p *program) terminate(t *testing.T) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rest waits for the end of the program, and returns what it has still logged, by message.
+func (p *program) rest(t *testing.T) map[string][]record {
+	t.Helper()
+	rest := make(map[string][]record)
+	for p.lines.Scan() {
+		r := decode(p.lines.Bytes())
+		rest[r.Msg] = append(rest[r.Msg], r)
+	}
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v", err)
+	}
+	return rest
+}
+
+// echo is a client that gets its message back, and is told at the end that the server goes away.
+func echo(ctx context.Context, t *testing.T, address string) func() {
+	conn := dial(ctx, t, address)
+	say(ctx, t, conn, "hello")
+	hear(ctx, t, conn, "hello")
+	return func() { goesAway(ctx, t, conn) }
+}
+
+func dial(ctx context.Context, t *testing.T, address string) *websocket.Conn {
+	t.Helper()
+	conn, _, err := websocket.Dial(ctx, "ws://"+address+"/ws", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+func say(ctx context.Context, t *testing.T, conn *websocket.Conn, message string) {
+	t.Helper()
+	if err := conn.Write(ctx, websocket.MessageText, []byte(message)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func hear(ctx context.Context, t *testing.T, conn *websocket.Conn, want string) {
+	t.Helper()
+	if _, got, err := conn.Read(ctx); err != nil || string(got) != want {
+		t.Fatalf("received %q, %v, want %q", got, err, want)
+	}
+}
+
+func goesAway(ctx context.Context, t *testing.T, conn *websocket.Conn) {
+	t.Helper()
+	_, _, err := conn.Read(ctx)
+	if code := websocket.CloseStatus(err); code != websocket.StatusGoingAway {
+		t.Errorf("the connection ended with %v, want going away", err)
+	}
+}
+
+// listen is a client that gets an event, and the end of the stream at the end.
+func listen(ctx context.Context, t *testing.T, address string) func() {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = response.Body.Close() })
+	events := bufio.NewReader(response.Body)
+	if line, err := events.ReadString('\n'); err != nil || line != "event: tick\n" {
+		t.Fatalf("first line: %q, %v", line, err)
+	}
+	return func() {
+		if _, err := io.Copy(io.Discard, events); err != nil {
+			t.Errorf("the stream broke: %v", err)
+		}
+	}
+}
+
+// watch is a client that is told that the server serves, and at the end that it does not.
+func watch(ctx context.Context, t *testing.T, address string) func() {
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	health := healthpb.NewHealthClient(conn)
+	if got, err := health.Check(ctx, nil); err != nil || got.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+		t.Fatalf("check: %v, %v", got, err)
+	}
+	stream, err := health.Watch(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := stream.Recv(); err != nil || got.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+		t.Fatalf("watch: %v, %v", got, err)
+	}
+	return func() {
+		if _, err := stream.Recv(); status.Code(err) != codes.Unavailable {
+			t.Errorf("the stream ended with %v, want unavailable", err)
+		}
+	}
+}
+
+func get(ctx context.Context, t *testing.T, url string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
