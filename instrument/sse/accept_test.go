@@ -12,10 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/propagation"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/realtimetest"
 	"github.com/sockscope/sockscope/instrument/sse"
 )
 
@@ -53,7 +52,7 @@ func TestAccept(t *testing.T) {
 		for name, tt := range tests {
 			t.Run(version+"/"+name, func(t *testing.T) {
 				s := serve(t, p, func(srv *server, w http.ResponseWriter, r *http.Request) {
-					if stream, err := sse.Accept(w, r, srv.observer); err == nil {
+					if stream, err := sse.Accept(w, r, srv.Observer); err == nil {
 						stream.Close()
 					}
 				})
@@ -79,9 +78,9 @@ func TestAccept(t *testing.T) {
 				if tt.want.Code != http.StatusOK {
 					want = refused("bad_handshake", "handshake")
 				}
-				eventually(t, want, func() map[string]float64 { return counts(t, s.observer) })
+				s.ExpectOnly(want)
 				if tt.reason != "" {
-					record := s.records.find(t, "handshake refused")
+					record := s.Record("handshake refused")
 					if text, _ := record["error"].(string); record["http_status"] != float64(tt.want.Code) || !strings.Contains(text, tt.reason) {
 						t.Errorf("record is %v, want http_status %d, error with %q", record, tt.want.Code, tt.reason)
 					}
@@ -94,9 +93,9 @@ func TestAccept(t *testing.T) {
 // refused is what is counted for one refused request.
 func refused(status, kind string) map[string]float64 {
 	return map[string]float64{
-		"connections_total{status=" + status + "}":          1,
-		"handshake_duration_seconds{status=" + status + "}": 1,
-		"errors_total{kind=" + kind + "}":                   1,
+		`sse_connections_total{status="` + status + `"}`:                1,
+		`sse_handshake_duration_seconds_count{status="` + status + `"}`: 1,
+		`sse_errors_total{kind="` + kind + `"}`:                         1,
 	}
 }
 
@@ -145,7 +144,7 @@ func TestMiddlewares(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, protocols()["HTTP1"], func(srv *server, w http.ResponseWriter, r *http.Request) {
-				stream, err := sse.Accept(tt.wrap(w), r, srv.observer)
+				stream, err := sse.Accept(tt.wrap(w), r, srv.Observer)
 				if err != nil {
 					return
 				}
@@ -161,7 +160,7 @@ func TestMiddlewares(t *testing.T) {
 			if diff := cmp.Diff(tt.events, c.read()); diff != "" {
 				t.Errorf("received, -want +got:\n%s", diff)
 			}
-			eventually(t, tt.want, func() map[string]float64 { return counts(t, s.observer) })
+			s.ExpectOnly(tt.want)
 		})
 	}
 }
@@ -170,13 +169,13 @@ func TestMiddlewares(t *testing.T) {
 // there is one.
 func TestHandshakeOfTheApplication(t *testing.T) {
 	s := serve(t, protocols()["HTTP1"], func(srv *server, w http.ResponseWriter, r *http.Request) {
-		ctx, h := srv.observer.Handshake(r.Context(), propagation.HeaderCarrier(r.Header), r.Host)
+		ctx, h := srv.Observer.Handshake(r.Context(), propagation.HeaderCarrier(r.Header), r.Host)
 		if r.Header.Get("Authorization") == "" {
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			h.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, nil)
 			return
 		}
-		stream, err := sse.Accept(w, r.WithContext(ctx), srv.observer)
+		stream, err := sse.Accept(w, r.WithContext(ctx), srv.Observer)
 		if err != nil {
 			t.Error(err)
 			return
@@ -193,7 +192,7 @@ func TestHandshakeOfTheApplication(t *testing.T) {
 	for k, v := range refused("unauthorized", "auth") {
 		want[k] = v
 	}
-	eventually(t, want, func() map[string]float64 { return counts(t, s.observer) })
+	s.ExpectOnly(want)
 }
 
 // TestUnobserved serves a stream without an observer.
@@ -231,15 +230,10 @@ func TestResume(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			spans := tracetest.NewSpanRecorder()
-			provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
-			o, err := instrument.New(instrument.WithTransport(sse.Transport), instrument.WithTracerProvider(provider))
-			if err != nil {
-				t.Fatal(err)
-			}
+			recorder := realtimetest.New(t, instrument.WithTransport(sse.Transport))
 			r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/", nil)
 			r.Header = tt.header
-			stream, err := sse.Accept(httptest.NewRecorder(), r, o)
+			stream, err := sse.Accept(httptest.NewRecorder(), r, recorder.Observer)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -247,7 +241,7 @@ func TestResume(t *testing.T) {
 			if got := stream.LastEventID(); got != tt.id {
 				t.Errorf("LastEventID is %q, want %q", got, tt.id)
 			}
-			handshake := spans.Ended()[0]
+			handshake := recorder.Spans()[0]
 			resumed := false
 			for _, a := range handshake.Attributes() {
 				resumed = resumed || a == attribute.Bool("sse.resume", true)

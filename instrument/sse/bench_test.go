@@ -11,8 +11,8 @@ import (
 	"github.com/sockscope/sockscope/instrument/sse"
 )
 
-// BenchmarkSend sends events of 128 bytes over loopback, each of which the peer reads before the next: "bare" by the
-// ResponseWriter alone, "unobserved" by a Stream, "observed" with everything counted.
+// BenchmarkSend sends events of 128 bytes over loopback, each of which the peer reads before the next, as there is no
+// echo here: "bare" by the ResponseWriter alone, "unobserved" by a Stream, "observed" with everything counted.
 func BenchmarkSend(b *testing.B) {
 	b.Run("bare", func(b *testing.B) { send(b, bare(b)) })
 	b.Run("unobserved", func(b *testing.B) { send(b, observed(b, nil)) })

@@ -33,6 +33,14 @@
 // There are no close codes: the code is always 0. A peer from which nothing more arrives, not even the closing of its
 // connection, is found out only by writing, so idle streams need a comment now and then.
 //
+// # Idle streams
+//
+// Nothing is ever received on an event stream, and sse_idle_connections counts connections on which nothing was received
+// for longer than its label says. So it tells how many streams have been open for longer than 30 s, 1 min and 5 min,
+// whatever was sent on them. That is no sign of trouble here, and no alert should be made of it. Whether events flow is
+// told by sse_messages_total and sse_last_message_timestamp_seconds, both with the direction transmit, and for a single
+// stream by the Stats of [Stream.Session]; whether peers take them, by sse_errors_total of the kind write.
+//
 // # Deadlines
 //
 // A server's ReadTimeout and WriteTimeout are meant for requests and answers that end soon. Accept lifts both for the

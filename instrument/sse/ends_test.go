@@ -4,12 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/realtimetest"
 	"github.com/sockscope/sockscope/instrument/sse"
 )
 
@@ -80,7 +83,7 @@ func TestEnds(t *testing.T) {
 		},
 		"we drain": {
 			func(srv *server, _ *sse.Stream, _ *http.Request) error {
-				srv.observer.SetDraining(true)
+				srv.Observer.SetDraining(true)
 				return nil
 			},
 			reads, end{initiator: "local", reason: "shutdown"},
@@ -88,7 +91,7 @@ func TestEnds(t *testing.T) {
 		"we drain and cut": {
 			untilGone,
 			func(_ *testing.T, srv *server, _ client) {
-				srv.observer.SetDraining(true)
+				srv.Observer.SetDraining(true)
 				srv.CloseClientConnections()
 			}, end{initiator: "local", reason: "shutdown"},
 		},
@@ -109,7 +112,7 @@ func TestEnds(t *testing.T) {
 		},
 		"handler aborts while draining": {
 			func(srv *server, _ *sse.Stream, _ *http.Request) error {
-				srv.observer.SetDraining(true)
+				srv.Observer.SetDraining(true)
 				panic(http.ErrAbortHandler)
 			},
 			reads, end{initiator: "local", reason: "shutdown"},
@@ -130,7 +133,7 @@ func TestEnds(t *testing.T) {
 				done := make(chan error, 1)
 				s := serve(t, p, func(srv *server, w http.ResponseWriter, r *http.Request) {
 					defer close(done)
-					stream, err := sse.Accept(w, r, srv.observer)
+					stream, err := sse.Accept(w, r, srv.Observer)
 					if err != nil {
 						done <- err
 						return
@@ -145,21 +148,21 @@ func TestEnds(t *testing.T) {
 				if err := <-done; err != nil {
 					t.Error(err)
 				}
-				s.observer.SetDraining(false)
+				s.Observer.SetDraining(false)
 
 				want := ended(tt.want.initiator, tt.want.reason)
 				for kind, n := range tt.want.errors {
-					want["errors_total{kind="+kind+"}"] = n
+					want[`sse_errors_total{kind="`+kind+`"}`] = n
 				}
-				eventually(t, want, func() map[string]float64 { return counts(t, s.observer) })
+				s.ExpectOnly(want)
 
-				closed := s.records.find(t, "connection closed")
+				closed := s.Record("connection closed")
 				type cause struct{ Initiator, Reason, Code any }
 				if diff := cmp.Diff(cause{tt.want.initiator, tt.want.reason, 0.0},
 					cause{closed["initiator"], closed["reason"], closed["code"]}); diff != "" {
 					t.Errorf("record `connection closed`, -want +got:\n%s", diff)
 				}
-				if opened := s.records.find(t, "connection opened"); opened["session_id"] != closed["session_id"] {
+				if opened := s.Record("connection opened"); opened["session_id"] != closed["session_id"] {
 					t.Errorf("sessions differ: %v and %v", opened, closed)
 				}
 			})
@@ -172,7 +175,7 @@ func TestIdle(t *testing.T) {
 	for version, p := range protocols() {
 		t.Run(version, func(t *testing.T) {
 			s := serve(t, p, func(srv *server, w http.ResponseWriter, r *http.Request) {
-				stream, err := sse.Accept(w, r, srv.observer)
+				stream, err := sse.Accept(w, r, srv.Observer)
 				if err != nil {
 					t.Error(err)
 					return
@@ -197,7 +200,30 @@ func TestIdle(t *testing.T) {
 			if diff := cmp.Diff(want, connect(t, s, nil).read()); diff != "" {
 				t.Errorf("received, -want +got:\n%s", diff)
 			}
-			eventually(t, ended("local", "normal"), func() map[string]float64 { return counts(t, s.observer) })
+			s.ExpectOnly(ended("local", "normal"))
 		})
 	}
+}
+
+// TestIdleConnections holds the gauge to what the package's comment says of it: it tells how long streams have been open.
+func TestIdleConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		recorder := realtimetest.New(t, instrument.WithTransport(sse.Transport))
+		stream, err := sse.Accept(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil), recorder.Observer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream.CountMessages(nil)
+		for range 61 {
+			if err := stream.Send(sse.Event{Data: []byte("tick")}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		recorder.Expect(map[string]float64{
+			`sse_idle_connections{idle="30s"}`: 1, `sse_idle_connections{idle="1m"}`: 1, `sse_idle_connections{idle="5m"}`: 0,
+		})
+		stream.Close()
+		recorder.Expect(map[string]float64{`sse_idle_connections{idle="30s"}`: 0, `sse_idle_connections{idle="1m"}`: 0})
+	})
 }

@@ -2,25 +2,19 @@ package sse_test
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"log"
-	"log/slog"
 	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
-	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/goleak"
 
 	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/realtimetest"
 	"github.com/sockscope/sockscope/instrument/sse"
 )
 
@@ -40,21 +34,14 @@ func protocols() map[string]*http.Protocols {
 // server is an endpoint on loopback.
 type server struct {
 	*httptest.Server
-	observer *instrument.Observer
-	records  *records
+	*realtimetest.Recorder
 }
 
 // serve starts a server that speaks p, with the timeouts that a careful operator sets.
 func serve(t *testing.T, p *http.Protocols, handle func(*server, http.ResponseWriter, *http.Request)) *server {
 	t.Helper()
-	s := &server{records: new(records)}
-	var err error
-	s.observer, err = instrument.New(instrument.WithTransport(sse.Transport), instrument.WithNamespace("test"),
-		instrument.WithMessageTypes("price"), instrument.WithTracerProvider(noop.NewTracerProvider()),
-		instrument.WithLogger(slog.New(slog.NewJSONHandler(s.records, nil))))
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := &server{Recorder: realtimetest.New(t, instrument.WithTransport(sse.Transport), instrument.WithNamespace("test"),
+		instrument.WithMessageTypes("price"))}
 	s.start(t, p, func(w http.ResponseWriter, r *http.Request) { handle(s, w, r) })
 	return s
 }
@@ -123,97 +110,12 @@ func (c client) reset(t *testing.T) {
 	}
 }
 
-// counts returns every counter and gauge that is not 0 and the counts of histograms, without what measures time.
-func counts(t *testing.T, o *instrument.Observer) map[string]float64 {
-	t.Helper()
-	registry := prometheus.NewPedanticRegistry()
-	if err := registry.Register(o); err != nil {
-		t.Fatal(err)
-	}
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]float64{}
-	for _, f := range families {
-		if f.GetName() == "sse_last_message_timestamp_seconds" {
-			continue
-		}
-		for _, m := range f.GetMetric() {
-			var labels []string
-			for _, l := range m.GetLabel() {
-				if l.GetName() != "namespace" && l.GetName() != "transport" {
-					labels = append(labels, l.GetName()+"="+l.GetValue())
-				}
-			}
-			name := strings.TrimPrefix(f.GetName(), "sse_") + "{" + strings.Join(labels, ",") + "}"
-			v := m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
-			if v != 0 {
-				got[name] = v
-			}
-		}
-	}
-	return got
-}
-
-// eventually retries until the two are equal or time is up.
-func eventually(t *testing.T, want map[string]float64, get func() map[string]float64) {
-	t.Helper()
-	var diff string
-	for end := time.Now().Add(deadline); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if diff = cmp.Diff(want, get()); diff == "" {
-			return
-		}
-	}
-	t.Errorf("metrics, -want +got:\n%s", diff)
-}
-
 // ended is what is counted for one stream that ended so.
 func ended(initiator, reason string) map[string]float64 {
 	return map[string]float64{
-		"connections_total{status=connected}":                                     1,
-		"handshake_duration_seconds{status=connected}":                            1,
-		"connection_duration_seconds{reason=" + reason + "}":                      1,
-		"disconnections_total{initiator=" + initiator + ",reason=" + reason + "}": 1,
+		`sse_connections_total{status="connected"}`:                                       1,
+		`sse_handshake_duration_seconds_count{status="connected"}`:                        1,
+		`sse_connection_duration_seconds_count{reason="` + reason + `"}`:                  1,
+		`sse_disconnections_total{initiator="` + initiator + `",reason="` + reason + `"}`: 1,
 	}
-}
-
-// records keeps what was logged.
-type records struct {
-	mu    sync.Mutex
-	lines []map[string]any
-}
-
-func (r *records) Write(p []byte) (int, error) {
-	line := map[string]any{}
-	if err := json.Unmarshal(p, &line); err != nil {
-		return 0, err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.lines = append(r.lines, line)
-	return len(p), nil
-}
-
-// find waits for a record, which is written after what is counted.
-func (r *records) find(t testing.TB, msg string) map[string]any {
-	t.Helper()
-	for end := time.Now().Add(deadline); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if line := r.lookUp(msg); line != nil {
-			return line
-		}
-	}
-	t.Fatalf("no record %q in %v", msg, r.lines)
-	return nil
-}
-
-func (r *records) lookUp(msg string) map[string]any {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, line := range r.lines {
-		if line["msg"] == msg {
-			return line
-		}
-	}
-	return nil
 }

@@ -167,8 +167,10 @@ func local(reason instrument.CloseReason) instrument.Cause {
 }
 
 // Close ends the stream and is meant to be deferred by the handler, whose return is what ends the answer. On a stream
-// that has ended already it changes nothing. A panic of the handler is counted and goes on, if Close itself is deferred.
-// Browsers take the end of an answer for a broken connection and connect again, until a request is answered 204.
+// that has ended already it changes nothing. A panic of the handler is counted and goes on, if Close itself is deferred:
+// within a deferred function literal it cannot see the panic, because recover works only in the deferred function
+// itself, so write defer s.Close() by itself, after the defer of the literal. Browsers take the end of an answer for a
+// broken connection and connect again, until a request is answered 204.
 func (s *Stream) Close() {
 	if v := recover(); v != nil {
 		s.panicked(v)

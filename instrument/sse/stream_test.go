@@ -32,22 +32,23 @@ func TestCounts(t *testing.T) {
 					if err := s.Send(e); err != nil {
 						t.Errorf("send: %v", err)
 					}
-					delivery.Sent(srv.observer.MessageType(e.Type), len(e.Data))
+					delivery.Sent(srv.Observer.MessageType(e.Type), len(e.Data))
 				}
 				s.Session().Dropped(instrument.DropQueueFull, 2)
 			},
 			map[string]float64{
-				"messages_total{direction=transmit,type=price}": 2,
-				"messages_total{direction=transmit,type=other}": 1,
-				"instrument_label_overflow_total{label=type}":   1,
-				"message_size_bytes{direction=transmit}":        3,
-				"delivery_duration_seconds{}":                   3,
-				"messages_dropped_total{reason=queue_full}":     2,
+				`sse_messages_total{direction="transmit",type="price"}`:         2,
+				`sse_messages_total{direction="transmit",type="other"}`:         1,
+				`instrument_label_overflow_total{label="type",transport="sse"}`: 1,
+				`sse_message_size_bytes_count{direction="transmit"}`:            3,
+				`sse_message_size_bytes_sum{direction="transmit"}`:              3 + 4 + 3,
+				`sse_delivery_duration_seconds_count{}`:                         3,
+				`sse_messages_dropped_total{reason="queue_full"}`:               2,
 			},
 		},
 		"by type": {
 			func(t *testing.T, srv *server, s *sse.Stream) {
-				price := srv.observer.MessageType("price")
+				price := srv.Observer.MessageType("price")
 				s.CountMessages(func(e sse.Event) instrument.MessageType {
 					if e.Type == "price" {
 						return price
@@ -57,9 +58,10 @@ func TestCounts(t *testing.T) {
 				sendAll(t, s, events)
 			},
 			map[string]float64{
-				"messages_total{direction=transmit,type=price}": 2,
-				"messages_total{direction=transmit,type=other}": 1,
-				"message_size_bytes{direction=transmit}":        3,
+				`sse_messages_total{direction="transmit",type="price"}`: 2,
+				`sse_messages_total{direction="transmit",type="other"}`: 1,
+				`sse_message_size_bytes_count{direction="transmit"}`:    3,
+				`sse_message_size_bytes_sum{direction="transmit"}`:      3 + 4 + 3,
 			},
 		},
 		"without types": {
@@ -68,8 +70,9 @@ func TestCounts(t *testing.T) {
 				sendAll(t, s, events)
 			},
 			map[string]float64{
-				"messages_total{direction=transmit,type=other}": 3,
-				"message_size_bytes{direction=transmit}":        3,
+				`sse_messages_total{direction="transmit",type="other"}`: 3,
+				`sse_message_size_bytes_count{direction="transmit"}`:    3,
+				`sse_message_size_bytes_sum{direction="transmit"}`:      3 + 4 + 3,
 			},
 		},
 	}
@@ -77,7 +80,7 @@ func TestCounts(t *testing.T) {
 		for name, tt := range tests {
 			t.Run(version+"/"+name, func(t *testing.T) {
 				s := serve(t, p, func(srv *server, w http.ResponseWriter, r *http.Request) {
-					stream, err := sse.Accept(w, r, srv.observer)
+					stream, err := sse.Accept(w, r, srv.Observer)
 					if err != nil {
 						t.Error(err)
 						return
@@ -97,7 +100,7 @@ func TestCounts(t *testing.T) {
 				for k, v := range tt.counts {
 					all[k] = v
 				}
-				eventually(t, all, func() map[string]float64 { return counts(t, s.observer) })
+				s.ExpectOnly(all)
 			})
 		}
 	}
@@ -125,7 +128,7 @@ func TestConcurrentSend(t *testing.T) {
 	for version, p := range protocols() {
 		t.Run(version, func(t *testing.T) {
 			s := serve(t, p, func(srv *server, w http.ResponseWriter, r *http.Request) {
-				stream, err := sse.Accept(w, r, srv.observer)
+				stream, err := sse.Accept(w, r, srv.Observer)
 				if err != nil {
 					t.Error(err)
 					return
@@ -157,9 +160,10 @@ func TestConcurrentSend(t *testing.T) {
 				t.Errorf("received, -want +got:\n%s", diff)
 			}
 			all := ended("local", "normal")
-			all["messages_total{direction=transmit,type=other}"] = senders * events
-			all["message_size_bytes{direction=transmit}"] = senders * events
-			eventually(t, all, func() map[string]float64 { return counts(t, s.observer) })
+			all[`sse_messages_total{direction="transmit",type="other"}`] = senders * events
+			all[`sse_message_size_bytes_count{direction="transmit"}`] = senders * events
+			all[`sse_message_size_bytes_sum{direction="transmit"}`] = senders * events * 200
+			s.ExpectOnly(all)
 		})
 	}
 }
