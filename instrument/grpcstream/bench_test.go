@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/stats"
 
+	"github.com/sockscope/sockscope/instrument"
 	"github.com/sockscope/sockscope/instrument/grpcstream"
 )
 
@@ -40,9 +41,9 @@ func told() []grpc.ServerOption { return []grpc.ServerOption{grpc.StatsHandler(d
 
 func observe(tb testing.TB) []grpc.ServerOption {
 	tb.Helper()
-	streams := newObserver(tb, grpcstream.Transport, new(records))
-	connections := newObserver(tb, grpcstream.ConnectionTransport, new(records))
-	return []grpc.ServerOption{grpc.StatsHandler(grpcstream.NewServerHandler(streams, connections))}
+	unsampled := instrument.WithSampleRatio(0)
+	streams, connections := record(tb, grpcstream.Transport, unsampled), record(tb, grpcstream.ConnectionTransport, unsampled)
+	return []grpc.ServerOption{grpc.StatsHandler(grpcstream.NewServerHandler(streams.Observer, connections.Observer))}
 }
 
 func echo(b *testing.B, opts []grpc.ServerOption) {

@@ -40,7 +40,7 @@ func newConnection(ctx context.Context, o *instrument.Observer, info *stats.Conn
 func (c *connection) open() { c.session = c.handshake.Opened(0) }
 
 func (c *connection) messageType(method string) instrument.MessageType {
-	return c.observer.MessageType(method)
+	return c.observer.MessageType(typeName(method))
 }
 
 // enter is called when an RPC begins.

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"maps"
-	"strings"
 	"testing"
 	"time"
 
@@ -43,8 +41,8 @@ func TestEnds(t *testing.T) {
 	resets := func(t *testing.T, _ *server, c *client, _ grpc.ClientStream, _ context.CancelFunc) { c.reset(t) }
 	closes := func(_ *testing.T, _ *server, c *client, _ grpc.ClientStream, _ context.CancelFunc) { _ = c.Close() }
 	drains := func(_ *testing.T, s *server, _ *client, _ grpc.ClientStream, _ context.CancelFunc) {
-		s.streams.SetDraining(true)
-		s.connections.SetDraining(true)
+		s.streams.Observer.SetDraining(true)
+		s.connections.Observer.SetDraining(true)
 	}
 	stops := func(t *testing.T, s *server, c *client, stream grpc.ClientStream, cancel context.CancelFunc) {
 		drains(t, s, c, stream, cancel)
@@ -148,18 +146,16 @@ func TestEnds(t *testing.T) {
 
 				want := ended(tt.want.initiator, tt.want.reason)
 				for kind, n := range tt.want.errors {
-					want["errors_total{kind="+kind+"}"] = n
+					want[`errors_total{kind="`+kind+`"}`] = n
 				}
-				eventually(t, want, func() map[string]float64 { return withoutMessages(counts(t, s.streams)) })
+				s.streams.counted(want, "message", "draining")
 				_ = c.Close()
 				connection := tt.want.connection
 				if connection == nil {
 					connection = []string{"remote", "going_away"}
 				}
-				eventually(t, ended(connection[0], connection[1]), func() map[string]float64 {
-					return withoutMessages(counts(t, s.connections))
-				})
-				closed := s.records.find(t, "connection closed")
+				s.connections.counted(ended(connection[0], connection[1]), "message", "draining")
+				closed := s.streams.Record("connection closed")
 				type record struct{ Initiator, Reason, Code any }
 				if diff := gocmp.Diff(record{tt.want.initiator, tt.want.reason, float64(tt.want.code)},
 					record{closed["initiator"], closed["reason"], closed["code"]}); diff != "" {
@@ -168,12 +164,4 @@ func TestEnds(t *testing.T) {
 			})
 		}
 	}
-}
-
-// withoutMessages leaves out what is counted of messages, and that the observer drains.
-func withoutMessages(got map[string]float64) map[string]float64 {
-	maps.DeleteFunc(got, func(name string, _ float64) bool {
-		return strings.HasPrefix(name, "message") || strings.HasPrefix(name, "draining")
-	})
-	return got
 }

@@ -20,13 +20,13 @@ import (
 // A server of the health service, of which Watch streams and Check does not.
 func Example() {
 	streams, err := instrument.New(instrument.WithTransport(grpcstream.Transport), instrument.WithNamespace("health"),
-		instrument.WithMessageTypes(healthpb.Health_Watch_FullMethodName))
+		grpcstream.WithMethods(healthpb.Health_Watch_FullMethodName))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	connections, err := instrument.New(instrument.WithTransport(grpcstream.ConnectionTransport), instrument.WithNamespace("health"),
-		instrument.WithMessageTypes(healthpb.Health_Watch_FullMethodName, healthpb.Health_Check_FullMethodName))
+		grpcstream.WithMethods(healthpb.Health_Watch_FullMethodName, healthpb.Health_Check_FullMethodName))
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -4,15 +4,16 @@ import (
 	"context"
 	"errors"
 	"math"
+	"strings"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 
 	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/realtimetest"
 )
 
 // FuzzEvents has an RPC with any metadata tell its events in any order, and wants nothing left open when it has ended.
@@ -69,28 +70,14 @@ func observer(t testing.TB, transport string) *instrument.Observer {
 // numbers returns how many connections are open, were opened, and closed.
 func numbers(t *testing.T, o *instrument.Observer) (open, opened, closed float64) {
 	t.Helper()
-	registry := prometheus.NewPedanticRegistry()
-	if err := registry.Register(o); err != nil {
-		t.Fatal(err)
-	}
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			switch f.GetName() {
-			case "grpc_active_connections", "grpc_stream_active_connections":
-				open += m.GetGauge().GetValue()
-			case "grpc_connections_total", "grpc_stream_connections_total":
-				for _, l := range m.GetLabel() {
-					if l.GetName() == "status" && l.GetValue() == "connected" {
-						opened += m.GetCounter().GetValue()
-					}
-				}
-			case "grpc_disconnections_total", "grpc_stream_disconnections_total":
-				closed += m.GetCounter().GetValue()
-			}
+	for series, value := range realtimetest.Metrics(t, o) {
+		switch {
+		case strings.HasSuffix(series, "_active_connections{}"):
+			open += value
+		case strings.HasSuffix(series, `_connections_total{status="connected"}`):
+			opened += value
+		case strings.Contains(series, "_disconnections_total{"):
+			closed += value
 		}
 	}
 	return open, opened, closed

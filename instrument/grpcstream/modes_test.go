@@ -37,12 +37,12 @@ func TestModes(t *testing.T) {
 	// A message of 10 bytes is 12 long in protobuf, one of 20 bytes 22.
 	messages := func(method string, received, sent float64) map[string]float64 {
 		return map[string]float64{
-			"messages_total{direction=receive,type=" + method + "}":  received,
-			"messages_total{direction=transmit,type=" + method + "}": sent,
-			"message_size_bytes{direction=receive}":                  received,
-			"message_size_bytes{direction=transmit}":                 sent,
-			"message_size_bytes_sum{direction=receive}":              12 * received,
-			"message_size_bytes_sum{direction=transmit}":             22 * sent,
+			`messages_total{direction="receive",type="` + method + `"}`:  received,
+			`messages_total{direction="transmit",type="` + method + `"}`: sent,
+			`message_size_bytes_count{direction="receive"}`:              received,
+			`message_size_bytes_count{direction="transmit"}`:             sent,
+			`message_size_bytes_sum{direction="receive"}`:                12 * received,
+			`message_size_bytes_sum{direction="transmit"}`:               22 * sent,
 		}
 	}
 	tests := map[string]struct {
@@ -67,14 +67,14 @@ func TestModes(t *testing.T) {
 			}
 			streams, connections := map[string]float64{}, ended("remote", "going_away")
 			if tt.method == unaryMethod {
-				connections["message_duration_seconds{type="+unaryMethod+"}"] = 1
+				connections[`message_duration_seconds_count{type="`+unaryMethod+`"}`] = 1
 			} else {
 				streams = ended("local", "normal")
 				maps.Copy(streams, messages(tt.method, tt.received, tt.sent))
 			}
 			maps.Copy(connections, messages(tt.method, tt.received, tt.sent))
-			eventually(t, streams, func() map[string]float64 { return counts(t, s.streams) })
-			eventually(t, connections, func() map[string]float64 { return counts(t, s.connections) })
+			s.streams.counted(streams)
+			s.connections.counted(connections)
 		})
 	}
 }
@@ -128,20 +128,20 @@ func TestUnary(t *testing.T) {
 			}
 			want := ended("remote", "going_away")
 			maps.Copy(want, map[string]float64{
-				"message_duration_seconds{type=" + unaryMethod + "}":         1,
-				"messages_total{direction=receive,type=" + unaryMethod + "}": 1,
-				"message_size_bytes{direction=receive}":                      1,
-				"message_size_bytes_sum{direction=receive}":                  12,
+				`message_duration_seconds_count{type="` + unaryMethod + `"}`:     1,
+				`messages_total{direction="receive",type="` + unaryMethod + `"}`: 1,
+				`message_size_bytes_count{direction="receive"}`:                  1,
+				`message_size_bytes_sum{direction="receive"}`:                    12,
 			})
 			if code == codes.OK {
-				want["messages_total{direction=transmit,type="+unaryMethod+"}"] = 1
-				want["message_size_bytes{direction=transmit}"] = 1
+				want[`messages_total{direction="transmit",type="`+unaryMethod+`"}`] = 1
+				want[`message_size_bytes_count{direction="transmit"}`] = 1
 			}
 			if kind != "" {
-				want["errors_total{kind="+kind+"}"] = 1
+				want[`errors_total{kind="`+kind+`"}`] = 1
 			}
-			eventually(t, want, func() map[string]float64 { return counts(t, s.connections) })
-			eventually(t, map[string]float64{}, func() map[string]float64 { return counts(t, s.streams) })
+			s.connections.counted(want)
+			s.streams.counted(map[string]float64{})
 		})
 	}
 }

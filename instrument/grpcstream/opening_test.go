@@ -44,8 +44,8 @@ func TestRefused(t *testing.T) {
 				if err := receiveToEnd(c.open(t.Context(), t, method)); status.Code(err) != code {
 					t.Fatalf("stream ended with %v, want %v", err, code)
 				}
-				eventually(t, refused(tt.status, tt.kind), func() map[string]float64 { return counts(t, s.streams) })
-				record := s.records.find(t, "handshake refused")
+				s.streams.counted(refused(tt.status, tt.kind))
+				record := s.streams.Record("handshake refused")
 				if text, _ := record["error"].(string); record["status"] != tt.status || !strings.Contains(text, "go away") {
 					t.Errorf("record is %v, want status %s and the error", record, tt.status)
 				}
@@ -58,29 +58,29 @@ func TestRefused(t *testing.T) {
 		}
 		s := serve(t, &service{}, grpc.StreamInterceptor(interceptor))
 		_ = receiveToEnd(dial(t, s).open(t.Context(), t, serverStreamMethod))
-		eventually(t, refused("unauthorized", "auth"), func() map[string]float64 { return counts(t, s.streams) })
+		s.streams.counted(refused("unauthorized", "auth"))
 	})
 	t.Run("draining", func(t *testing.T) {
 		s := serve(t, &service{stream: func(grpc.ServerStream) error { return status.Error(codes.Unavailable, "") }})
-		s.streams.SetDraining(true)
+		s.streams.Observer.SetDraining(true)
 		_ = receiveToEnd(dial(t, s).open(t.Context(), t, bidiMethod))
-		eventually(t, refused("draining", ""), func() map[string]float64 { return withoutMessages(counts(t, s.streams)) })
+		s.streams.counted(refused("draining", ""), "message", "draining")
 	})
 	t.Run("unknown method", func(t *testing.T) {
 		s := serve(t, &service{})
 		_ = receiveToEnd(dial(t, s).open(t.Context(), t, "/test.v1.Echo/Nothing"))
-		eventually(t, refused("bad_handshake", "handshake"), func() map[string]float64 { return counts(t, s.streams) })
+		s.streams.counted(refused("bad_handshake", "handshake"))
 	})
 }
 
 // refused is what is counted for one refused stream; kind may be empty.
 func refused(status, kind string) map[string]float64 {
 	want := map[string]float64{
-		"connections_total{status=" + status + "}":          1,
-		"handshake_duration_seconds{status=" + status + "}": 1,
+		`connections_total{status="` + status + `"}`:                1,
+		`handshake_duration_seconds_count{status="` + status + `"}`: 1,
 	}
 	if kind != "" {
-		want["errors_total{kind="+kind+"}"] = 1
+		want[`errors_total{kind="`+kind+`"}`] = 1
 	}
 	return want
 }
@@ -90,15 +90,15 @@ func refused(status, kind string) map[string]float64 {
 func TestOpens(t *testing.T) {
 	received := func(method string) map[string]float64 {
 		return map[string]float64{
-			"messages_total{direction=receive,type=" + method + "}": 1,
-			"message_size_bytes{direction=receive}":                 1,
-			"message_size_bytes_sum{direction=receive}":             12,
+			`messages_total{direction="receive",type="` + method + `"}`: 1,
+			`message_size_bytes_count{direction="receive"}`:             1,
+			`message_size_bytes_sum{direction="receive"}`:               12,
 		}
 	}
 	sent := map[string]float64{
-		"messages_total{direction=transmit,type=" + bidiMethod + "}": 1,
-		"message_size_bytes{direction=transmit}":                     1,
-		"message_size_bytes_sum{direction=transmit}":                 22,
+		`messages_total{direction="transmit",type="` + bidiMethod + `"}`: 1,
+		`message_size_bytes_count{direction="transmit"}`:                 1,
+		`message_size_bytes_sum{direction="transmit"}`:                   22,
 	}
 	tests := map[string]struct {
 		method string
@@ -137,17 +137,17 @@ func TestOpens(t *testing.T) {
 				}
 			}
 			want := map[string]float64{
-				"connections_total{status=connected}":          1,
-				"handshake_duration_seconds{status=connected}": 1,
-				"active_connections{}":                         1,
+				`connections_total{status="connected"}`:                1,
+				`handshake_duration_seconds_count{status="connected"}`: 1,
+				`active_connections{}`:                                 1,
 			}
 			maps.Copy(want, tt.want)
-			eventually(t, want, func() map[string]float64 { return counts(t, s.streams) })
+			s.streams.counted(want)
 			close(release)
 			_ = receiveToEnd(stream)
 			want = ended("local", "policy")
 			maps.Copy(want, tt.want)
-			eventually(t, want, func() map[string]float64 { return counts(t, s.streams) })
+			s.streams.counted(want)
 		})
 	}
 }
@@ -166,16 +166,16 @@ func TestGracefulStop(t *testing.T) {
 	if _, err := stream.Header(); err != nil {
 		t.Fatal(err)
 	}
-	s.streams.SetDraining(true)
-	s.connections.SetDraining(true)
+	s.streams.Observer.SetDraining(true)
+	s.connections.Observer.SetDraining(true)
 	close(stop)
 	s.GracefulStop()
 	if err := receiveToEnd(stream); status.Code(err) != codes.Unavailable {
 		t.Errorf("stream ended with %v, want Unavailable", err)
 	}
 	want := ended("local", "shutdown")
-	eventually(t, want, func() map[string]float64 { return withoutMessages(counts(t, s.streams)) })
-	eventually(t, want, func() map[string]float64 { return withoutMessages(counts(t, s.connections)) })
+	s.streams.counted(want, "message", "draining")
+	s.connections.counted(want, "message", "draining")
 }
 
 // TestInterruptedUnary has unary RPCs interrupted: no error of the handler's, and the connection's end tells the rest.
@@ -208,11 +208,16 @@ func TestInterruptedUnary(t *testing.T) {
 			if err := <-done; err == nil {
 				t.Error("the call succeeded")
 			}
-			eventually(t, map[string]float64{"message_duration_seconds{type=" + unaryMethod + "}": 1}, func() map[string]float64 {
-				return only(counts(t, s.connections), "message_duration", "errors")
-			})
+			s.connections.Expect(map[string]float64{`grpc_message_duration_seconds_count{type="` + unaryMethod + `"}`: 1})
 			_ = c.Close()
-			eventually(t, ended(tt.initiator, tt.reason), func() map[string]float64 { return withoutMessages(counts(t, s.connections)) })
+			want := ended(tt.initiator, tt.reason)
+			maps.Copy(want, map[string]float64{
+				`message_duration_seconds_count{type="` + unaryMethod + `"}`:     1,
+				`messages_total{direction="receive",type="` + unaryMethod + `"}`: 1,
+				`message_size_bytes_count{direction="receive"}`:                  1,
+				`message_size_bytes_sum{direction="receive"}`:                    12,
+			})
+			s.connections.counted(want)
 		})
 	}
 }
@@ -225,8 +230,12 @@ func TestUnreadableRequest(t *testing.T) {
 	if status.Code(err) != codes.Internal {
 		t.Fatalf("call: %v, want Internal", err)
 	}
-	want := map[string]float64{"errors_total{kind=decode}": 1}
-	eventually(t, want, func() map[string]float64 { return only(counts(t, s.connections), "message", "errors") })
+	s.connections.counted(map[string]float64{
+		`connections_total{status="connected"}`:                1,
+		`handshake_duration_seconds_count{status="connected"}`: 1,
+		`active_connections{}`:                                 1,
+		`errors_total{kind="decode"}`:                          1,
+	})
 }
 
 // raw sends strings as they are.
@@ -242,16 +251,3 @@ func (raw) Marshal(v any) ([]byte, error) {
 func (raw) Unmarshal([]byte, any) error { return nil }
 
 func (raw) Name() string { return "proto" }
-
-// only keeps what begins with one of the prefixes.
-func only(got map[string]float64, prefixes ...string) map[string]float64 {
-	maps.DeleteFunc(got, func(name string, _ float64) bool {
-		for _, p := range prefixes {
-			if strings.HasPrefix(name, p) {
-				return false
-			}
-		}
-		return true
-	})
-	return got
-}

@@ -2,17 +2,11 @@ package grpcstream_test
 
 import (
 	"context"
-	"encoding/json"
-	"log/slog"
 	"net"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
-	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/connectivity"
@@ -20,6 +14,7 @@ import (
 
 	"github.com/sockscope/sockscope/instrument"
 	"github.com/sockscope/sockscope/instrument/grpcstream"
+	"github.com/sockscope/sockscope/instrument/realtimetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -31,28 +26,42 @@ const deadline = 10 * time.Second
 type server struct {
 	*grpc.Server
 	address              string
-	streams, connections *instrument.Observer
-	records              *records // of streams
+	streams, connections *recorded
 }
 
 func serve(t testing.TB, srv *service, opts ...grpc.ServerOption) *server {
 	t.Helper()
-	s := &server{records: new(records)}
-	s.streams = newObserver(t, grpcstream.Transport, s.records)
-	s.connections = newObserver(t, grpcstream.ConnectionTransport, new(records))
-	s.start(t, srv, append(opts, grpc.StatsHandler(grpcstream.NewServerHandler(s.streams, s.connections)))...)
+	s := &server{streams: record(t, grpcstream.Transport), connections: record(t, grpcstream.ConnectionTransport)}
+	s.start(t, srv, append(opts, grpc.StatsHandler(grpcstream.NewServerHandler(s.streams.Observer, s.connections.Observer)))...)
 	return s
 }
 
-func newObserver(t testing.TB, transport string, r *records) *instrument.Observer {
+// recorded is what one of the two observers exports.
+type recorded struct {
+	*realtimetest.Recorder
+	transport string
+}
+
+func record(t testing.TB, transport string, opts ...instrument.Option) *recorded {
 	t.Helper()
-	o, err := instrument.New(instrument.WithTransport(transport), instrument.WithNamespace("test"), instrument.WithSampleRatio(0),
-		instrument.WithMessageTypes(unaryMethod, clientStreamMethod, serverStreamMethod, bidiMethod),
-		instrument.WithTracerProvider(noop.NewTracerProvider()), instrument.WithLogger(slog.New(slog.NewJSONHandler(r, nil))))
-	if err != nil {
-		t.Fatal(err)
+	opts = append([]instrument.Option{
+		instrument.WithTransport(transport), instrument.WithNamespace("test"),
+		grpcstream.WithMethods(unaryMethod, clientStreamMethod, serverStreamMethod, bidiMethod),
+	}, opts...)
+	return &recorded{realtimetest.New(t, opts...), transport}
+}
+
+// counted wants this to have been counted, by names without the transport, and nothing else but what begins with one of
+// the prefixes.
+func (r *recorded) counted(want map[string]float64, but ...string) {
+	full := map[string]float64{}
+	for name, value := range want {
+		full[r.transport+"_"+name] = value
 	}
-	return o
+	for i, prefix := range but {
+		but[i] = r.transport + "_" + prefix
+	}
+	r.ExpectOnly(full, but...)
 }
 
 func (s *server) start(t testing.TB, srv *service, opts ...grpc.ServerOption) {
@@ -153,101 +162,12 @@ func receiveToEnd(stream grpc.ClientStream) error {
 	}
 }
 
-// counts returns every counter and gauge that is not 0, the counts of histograms, and the sums of those of sizes, without
-// what measures time.
-func counts(t testing.TB, o *instrument.Observer) map[string]float64 {
-	t.Helper()
-	registry := prometheus.NewPedanticRegistry()
-	if err := registry.Register(o); err != nil {
-		t.Fatal(err)
-	}
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]float64{}
-	for _, f := range families {
-		name := strings.TrimPrefix(strings.TrimPrefix(f.GetName(), "grpc_"), "stream_")
-		if name == "last_message_timestamp_seconds" || name == "instrument_spans_suppressed_total" {
-			continue
-		}
-		for _, m := range f.GetMetric() {
-			var labels []string
-			for _, l := range m.GetLabel() {
-				if l.GetName() != "namespace" && l.GetName() != "transport" {
-					labels = append(labels, l.GetName()+"="+l.GetValue())
-				}
-			}
-			series := "{" + strings.Join(labels, ",") + "}"
-			if v := m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount()); v != 0 {
-				got[name+series] = v
-			}
-			if sum := m.GetHistogram().GetSampleSum(); sum != 0 && name == "message_size_bytes" {
-				got[name+"_sum"+series] = sum
-			}
-		}
-	}
-	return got
-}
-
-// eventually retries until the two are equal or time is up.
-func eventually(t testing.TB, want map[string]float64, get func() map[string]float64) {
-	t.Helper()
-	var diff string
-	for end := time.Now().Add(deadline); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if diff = cmp.Diff(want, get()); diff == "" {
-			return
-		}
-	}
-	t.Errorf("metrics, -want +got:\n%s", diff)
-}
-
 // ended is what is counted for one connection that ended so.
 func ended(initiator, reason string) map[string]float64 {
 	return map[string]float64{
-		"connections_total{status=connected}":                                     1,
-		"handshake_duration_seconds{status=connected}":                            1,
-		"connection_duration_seconds{reason=" + reason + "}":                      1,
-		"disconnections_total{initiator=" + initiator + ",reason=" + reason + "}": 1,
+		`connections_total{status="connected"}`:                                       1,
+		`handshake_duration_seconds_count{status="connected"}`:                        1,
+		`connection_duration_seconds_count{reason="` + reason + `"}`:                  1,
+		`disconnections_total{initiator="` + initiator + `",reason="` + reason + `"}`: 1,
 	}
-}
-
-// records keeps what was logged.
-type records struct {
-	mu    sync.Mutex
-	lines []map[string]any
-}
-
-func (r *records) Write(p []byte) (int, error) {
-	line := map[string]any{}
-	if err := json.Unmarshal(p, &line); err != nil {
-		return 0, err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.lines = append(r.lines, line)
-	return len(p), nil
-}
-
-// find waits for a record, which is written after what is counted.
-func (r *records) find(t testing.TB, msg string) map[string]any {
-	t.Helper()
-	for end := time.Now().Add(deadline); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if line := r.lookUp(msg); line != nil {
-			return line
-		}
-	}
-	t.Fatalf("no record %q in %v", msg, r.lines)
-	return nil
-}
-
-func (r *records) lookUp(msg string) map[string]any {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, line := range r.lines {
-		if line["msg"] == msg {
-			return line
-		}
-	}
-	return nil
 }

@@ -39,8 +39,8 @@ func TestServeHTTP(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			s := &server{streams: newObserver(t, grpcstream.Transport, new(records))}
-			handler := grpc.NewServer(grpc.StatsHandler(grpcstream.NewServerHandler(s.streams, nil)))
+			s := &server{streams: record(t, grpcstream.Transport)}
+			handler := grpc.NewServer(grpc.StatsHandler(grpcstream.NewServerHandler(s.streams.Observer, nil)))
 			opened := make(chan struct{})
 			handler.RegisterService(description(), &service{stream: func(s grpc.ServerStream) error {
 				if err := s.SendHeader(nil); err != nil {
@@ -62,7 +62,7 @@ func TestServeHTTP(t *testing.T) {
 			stream := c.open(ctx, t, bidiMethod)
 			<-opened
 			tt.client(c, stream, cancel)
-			eventually(t, tt.want, func() map[string]float64 { return counts(t, s.streams) })
+			s.streams.counted(tt.want)
 		})
 	}
 }

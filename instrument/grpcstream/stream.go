@@ -35,7 +35,7 @@ type stream struct {
 func newStream(ctx context.Context, o *instrument.Observer, r *rpc, clientStreams bool) *stream {
 	s := &stream{
 		observer:      o,
-		typ:           o.MessageType(r.method),
+		typ:           o.MessageType(typeName(r.method)),
 		carrying:      r.connection.session,
 		carryingType:  r.connection.messageType(r.method),
 		clientStreams: clientStreams,
