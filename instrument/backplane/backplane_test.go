@@ -27,7 +27,7 @@ func TestTwoNodes(t *testing.T) {
 			b.start(t, room)
 
 			before := time.Now().Truncate(time.Microsecond)
-			ctx, broadcast := a.observer.Broadcast(t.Context())
+			ctx, broadcast := a.Observer.Broadcast(t.Context())
 			payload := []byte("\x00\xffhello\r\n")
 			err := a.Publish(ctx, room, payload)
 			broadcast.End(err)
@@ -45,30 +45,30 @@ func TestTwoNodes(t *testing.T) {
 					t.Errorf("published at %v, want from %v to %v", m.Published, before, after)
 				}
 			}
-			a.compare(t, map[string]float64{
-				"backplane_up{backplane=redis}":                                          1,
-				"backplane_messages_total{backplane=redis,direction=transmit,result=ok}": 1,
-				"broadcast_duration_seconds{}":                                           1,
-				"broadcast_recipients{}":                                                 1,
+			a.ExpectOnly(map[string]float64{
+				`websocket_backplane_up{backplane="redis"}`:                                              1,
+				`websocket_backplane_messages_total{backplane="redis",direction="transmit",result="ok"}`: 1,
+				`websocket_broadcast_duration_seconds_count{}`:                                           1,
+				`websocket_broadcast_recipients_count{}`:                                                 1,
 			})
-			b.compare(t, map[string]float64{
-				"backplane_up{backplane=redis}":                                         1,
-				"backplane_messages_total{backplane=redis,direction=receive,result=ok}": 1,
-				"backplane_lag_seconds{backplane=redis}":                                1,
-				"broadcast_duration_seconds{}":                                          1,
-				"broadcast_recipients{}":                                                1,
+			b.ExpectOnly(map[string]float64{
+				`websocket_backplane_up{backplane="redis"}`:                                             1,
+				`websocket_backplane_messages_total{backplane="redis",direction="receive",result="ok"}`: 1,
+				`websocket_backplane_lag_seconds_count{backplane="redis"}`:                              1,
+				`websocket_broadcast_duration_seconds_count{}`:                                          1,
+				`websocket_broadcast_recipients_count{}`:                                                1,
 			})
 
-			sent := span(a.spans.Ended()[0])
+			sent := span(a.Spans()[0])
 			want := []spanFacts{{Name: "websocket.broadcast", Kind: "producer", Trace: sent.Trace, ID: sent.ID}}
-			if diff := cmp.Diff(want, spans(a.spans.Ended())); diff != "" {
+			if diff := cmp.Diff(want, spans(a.Spans())); diff != "" {
 				t.Errorf("spans of the publishing node, -want +got:\n%s", diff)
 			}
 			want = []spanFacts{{
 				Name: "websocket.deliver", Kind: "consumer", Trace: sent.Trace, Parent: sent.ID, RemoteParent: true,
-				ID: span(b.spans.Ended()[0]).ID, Backplane: "redis",
+				ID: span(b.Spans()[0]).ID, Backplane: "redis",
 			}}
-			if diff := cmp.Diff(want, spans(b.spans.Ended())); diff != "" {
+			if diff := cmp.Diff(want, spans(b.Spans())); diff != "" {
 				t.Errorf("spans of the receiving node, -want +got:\n%s", diff)
 			}
 		})
@@ -142,19 +142,19 @@ func TestForeignMessages(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("messages, -want +got:\n%s", diff)
 	}
-	n.compare(t, map[string]float64{
-		"backplane_up{backplane=redis}":                                            1,
-		"backplane_messages_total{backplane=redis,direction=receive,result=ok}":    4,
-		"backplane_messages_total{backplane=redis,direction=receive,result=error}": 4,
-		"backplane_lag_seconds{backplane=redis}":                                   1,
-		"broadcast_duration_seconds{}":                                             4,
-		"broadcast_recipients{}":                                                   4,
-		"errors_total{kind=backplane}":                                             4,
+	n.ExpectOnly(map[string]float64{
+		`websocket_backplane_up{backplane="redis"}`:                                                1,
+		`websocket_backplane_messages_total{backplane="redis",direction="receive",result="ok"}`:    4,
+		`websocket_backplane_messages_total{backplane="redis",direction="receive",result="error"}`: 4,
+		`websocket_backplane_lag_seconds_count{backplane="redis"}`:                                 1,
+		`websocket_broadcast_duration_seconds_count{}`:                                             4,
+		`websocket_broadcast_recipients_count{}`:                                                   4,
+		`websocket_errors_total{kind="backplane"}`:                                                 4,
 	})
-	malformed := `backplane error: backplane: message on "TestForeignMessages": ` +
+	malformed := `backplane: message on "TestForeignMessages": ` +
 		`the envelope is malformed, or of a version that is not known here`
-	tooBig := `backplane error: backplane: message on "TestForeignMessages": message is too big: 101 bytes, limit 100`
-	if diff := cmp.Diff([]string{malformed, malformed, malformed, tooBig}, n.records.errors()); diff != "" {
+	tooBig := `backplane: message on "TestForeignMessages": message is too big: 101 bytes, limit 100`
+	if diff := cmp.Diff([]string{malformed, malformed, malformed, tooBig}, n.errors()); diff != "" {
 		t.Errorf("records, -want +got:\n%s", diff)
 	}
 }
@@ -168,11 +168,11 @@ func TestPublishTooBig(t *testing.T) {
 	}
 	n.publish(t, t.Name(), "small")
 	n.expect(t, t.Name()+" small own")
-	n.compare(t, map[string]float64{
-		"backplane_up{backplane=redis}":                                             1,
-		"backplane_messages_total{backplane=redis,direction=transmit,result=error}": 1,
-		"backplane_messages_total{backplane=redis,direction=transmit,result=ok}":    1,
-		"errors_total{kind=backplane}":                                              1,
+	n.ExpectOnly(map[string]float64{
+		`websocket_backplane_up{backplane="redis"}`:                                                 1,
+		`websocket_backplane_messages_total{backplane="redis",direction="transmit",result="error"}`: 1,
+		`websocket_backplane_messages_total{backplane="redis",direction="transmit",result="ok"}`:    1,
+		`websocket_errors_total{kind="backplane"}`:                                                  1,
 	})
 }
 
@@ -205,8 +205,7 @@ func TestUnobserved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{Backplane: bp, client: observed.client, observer: observed.observer, records: observed.records,
-		received: observed.received}
+	n := &node{Backplane: bp, Recorder: observed.Recorder, client: observed.client, received: observed.received}
 	if err := n.Subscribe(t.Context(), t.Name()); err != nil {
 		t.Fatal(err)
 	}
@@ -267,15 +266,15 @@ func TestNewErrors(t *testing.T) {
 // TestUnregisteredName counts under "other" what the observer has no name for.
 func TestUnregisteredName(t *testing.T) {
 	n := newNode(t, shared)
-	bp, err := backplane.New(n.client, n.observer, "memcached")
+	bp, err := backplane.New(n.client, n.Observer, "memcached")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := bp.Publish(context.Background(), t.Name(), nil); err != nil {
 		t.Fatal(err)
 	}
-	n.compare(t, map[string]float64{
-		"backplane_messages_total{backplane=other,direction=transmit,result=ok}": 1,
-		"instrument_label_overflow_total{label=backplane,transport=websocket}":   1,
+	n.ExpectOnly(map[string]float64{
+		`websocket_backplane_messages_total{backplane="other",direction="transmit",result="ok"}`: 1,
+		`instrument_label_overflow_total{label="backplane",transport="websocket"}`:               1,
 	})
 }

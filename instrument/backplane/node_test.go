@@ -2,30 +2,24 @@ package backplane_test
 
 import (
 	"context"
-	"encoding/json"
-	"log/slog"
-	"strings"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/sockscope/sockscope/instrument"
 	"github.com/sockscope/sockscope/instrument/backplane"
+	"github.com/sockscope/sockscope/instrument/realtimetest"
 )
 
 // A node is one of those that a backplane connects, with all that it tells.
 type node struct {
 	*backplane.Backplane
+	*realtimetest.Recorder
 	client   redis.UniversalClient
-	observer *instrument.Observer
-	spans    *tracetest.SpanRecorder
-	records  *records
 	received chan backplane.Message
 	gaps     chan backplane.Gap
 }
@@ -44,23 +38,15 @@ func newNodeWith(t *testing.T, o *redis.Options, opts ...backplane.Option) *node
 func newNodeOf(t *testing.T, client redis.UniversalClient, opts ...backplane.Option) *node {
 	t.Helper()
 	n := &node{
+		Recorder: realtimetest.New(t, instrument.WithBackplanes("redis")),
 		client:   client,
-		spans:    tracetest.NewSpanRecorder(),
-		records:  new(records),
 		received: make(chan backplane.Message, 100),
 		gaps:     make(chan backplane.Gap, 100),
 	}
 	t.Cleanup(func() { n.client.Close() })
-	var err error
-	n.observer, err = instrument.New(
-		instrument.WithBackplanes("redis"), instrument.WithSampleRatio(1),
-		instrument.WithLogger(slog.New(slog.NewJSONHandler(n.records, nil))),
-		instrument.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(n.spans))))
-	if err != nil {
-		t.Fatal(err)
-	}
 	opts = append([]backplane.Option{backplane.WithRestored(func(g backplane.Gap) { n.gaps <- g })}, opts...)
-	if n.Backplane, err = backplane.New(n.client, n.observer, "redis", opts...); err != nil {
+	var err error
+	if n.Backplane, err = backplane.New(n.client, n.Observer, "redis", opts...); err != nil {
 		t.Fatal(err)
 	}
 	return n
@@ -114,8 +100,8 @@ func (n *node) run(t *testing.T, handle func(context.Context, backplane.Message)
 func (n *node) waitUp(t *testing.T, up bool) {
 	t.Helper()
 	eventually(t, func() string {
-		if _, got := n.metrics(t)["backplane_up{backplane=redis}"]; got != up {
-			return cmp.Diff(up, got) + n.records.String()
+		if _, got := n.Metrics()[`websocket_backplane_up{backplane="redis"}`]; got != up {
+			return fmt.Sprintf("%s; logged %q", cmp.Diff(up, got), n.errors())
 		}
 		return ""
 	})
@@ -135,7 +121,7 @@ func (n *node) next(t *testing.T) backplane.Message {
 	case m := <-n.received:
 		return m
 	case <-time.After(deadline):
-		t.Fatalf("nothing received; %s", n.records)
+		t.Fatalf("nothing received; logged %q", n.errors())
 		return backplane.Message{}
 	}
 }
@@ -157,39 +143,13 @@ func (n *node) expect(t *testing.T, want ...string) {
 	}
 }
 
-// metrics returns every counter and gauge that is not 0 and the counts of histograms.
-func (n *node) metrics(t *testing.T) map[string]float64 {
-	t.Helper()
-	registry := prometheus.NewPedanticRegistry()
-	if err := registry.Register(n.observer); err != nil {
-		t.Fatal(err)
+// errors returns the errors that were logged.
+func (n *node) errors() []string {
+	var all []string
+	for _, record := range n.Records("backplane error") {
+		all = append(all, record["error"].(string))
 	}
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]float64{}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			var labels []string
-			for _, l := range m.GetLabel() {
-				if l.GetName() != "namespace" {
-					labels = append(labels, l.GetName()+"="+l.GetValue())
-				}
-			}
-			name := strings.TrimPrefix(f.GetName(), "websocket_") + "{" + strings.Join(labels, ",") + "}"
-			if v := m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount()); v != 0 {
-				got[name] = v
-			}
-		}
-	}
-	return got
-}
-
-// compare waits for exactly these metrics.
-func (n *node) compare(t *testing.T, want map[string]float64) {
-	t.Helper()
-	eventually(t, func() string { return cmp.Diff(want, n.metrics(t)) })
+	return all
 }
 
 // eventually retries until there is no difference or time is up.
@@ -203,33 +163,3 @@ func eventually(t *testing.T, diff func() string) {
 	}
 	t.Fatalf("not so in time, -want +got:\n%s", d)
 }
-
-// records keeps what was logged.
-type records struct {
-	mu    sync.Mutex
-	lines []map[string]any
-}
-
-func (r *records) Write(p []byte) (int, error) {
-	line := map[string]any{}
-	if err := json.Unmarshal(p, &line); err != nil {
-		return 0, err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.lines = append(r.lines, line)
-	return len(p), nil
-}
-
-// errors returns the errors that were logged.
-func (r *records) errors() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var all []string
-	for _, line := range r.lines {
-		all = append(all, line["msg"].(string)+": "+line["error"].(string))
-	}
-	return all
-}
-
-func (r *records) String() string { return "logged: " + strings.Join(r.errors(), "\n") }

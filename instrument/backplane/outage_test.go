@@ -24,17 +24,17 @@ func TestOutages(t *testing.T) {
 		"killed": {
 			func(s *server, _ *testing.T) { s.kill() },
 			func(s *server, t *testing.T) { s.restart(t) },
-			`backplane error: backplane: (EOF|.*: connection reset by peer|.*: connection refused)`,
+			`backplane: (EOF|.*: connection reset by peer|.*: connection refused)`,
 		},
 		"paused": {
 			func(s *server, t *testing.T) { s.pause(t) },
 			func(s *server, t *testing.T) { s.resume(t) },
-			`backplane error: backplane: redis has not answered a ping in time`,
+			`backplane: redis has not answered a ping in time`,
 		},
 		"paused, then killed": {
 			func(s *server, t *testing.T) { s.pause(t) },
 			func(s *server, t *testing.T) { s.kill(); s.restart(t) },
-			`backplane error: backplane: redis has not answered a ping in time`,
+			`backplane: redis has not answered a ping in time`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -64,11 +64,11 @@ func TestOutages(t *testing.T) {
 			}
 			n.publish(t, "room", "after")
 			n.expect(t, "room after own")
-			told := n.records.errors()
+			told := n.errors()
 			if !slices.ContainsFunc(told, regexp.MustCompile("^"+outage.told+"$").MatchString) {
 				t.Errorf("logged %q, want %s", told, outage.told)
 			}
-			if got := n.metrics(t)["errors_total{kind=backplane}"]; got != float64(len(told)) {
+			if got := n.Metrics()[`websocket_errors_total{kind="backplane"}`]; got != float64(len(told)) {
 				t.Errorf("counted %v errors, logged %d", got, len(told))
 			}
 			if len(n.gaps) > 0 {
@@ -93,12 +93,12 @@ func TestCut(t *testing.T) {
 	}
 	n.publish(t, "room", "hello")
 	n.expect(t, "room hello own")
-	n.compare(t, map[string]float64{
-		"backplane_up{backplane=redis}":                                          1,
-		"backplane_messages_total{backplane=redis,direction=transmit,result=ok}": 1,
-		"errors_total{kind=backplane}":                                           1,
+	n.ExpectOnly(map[string]float64{
+		`websocket_backplane_up{backplane="redis"}`:                                              1,
+		`websocket_backplane_messages_total{backplane="redis",direction="transmit",result="ok"}`: 1,
+		`websocket_errors_total{kind="backplane"}`:                                               1,
 	})
-	if diff := cmp.Diff([]string{"backplane error: backplane: EOF"}, n.records.errors()); diff != "" {
+	if diff := cmp.Diff([]string{"backplane: EOF"}, n.errors()); diff != "" {
 		t.Errorf("records, -want +got:\n%s", diff)
 	}
 }
@@ -148,27 +148,27 @@ func TestPublisher(t *testing.T) {
 	s := ownServer(t)
 	n := newNodeWith(t, &redis.Options{Addr: s.addr, MaxRetries: -1, DialerRetries: 1})
 	want := map[string]float64{}
-	n.compare(t, want)
+	n.ExpectOnly(want)
 
 	n.publish(t, "room", "one")
-	want["backplane_up{backplane=redis}"] = 1
-	want["backplane_messages_total{backplane=redis,direction=transmit,result=ok}"] = 1
-	n.compare(t, want)
+	want[`websocket_backplane_up{backplane="redis"}`] = 1
+	want[`websocket_backplane_messages_total{backplane="redis",direction="transmit",result="ok"}`] = 1
+	n.ExpectOnly(want)
 
 	s.kill()
 	if err := n.Publish(t.Context(), "room", nil); err == nil || errors.Is(err, backplane.ErrDown) {
 		t.Errorf("got %v, want what went wrong", err)
 	}
-	delete(want, "backplane_up{backplane=redis}")
-	want["backplane_messages_total{backplane=redis,direction=transmit,result=error}"] = 1
-	want["errors_total{kind=backplane}"] = 1
-	n.compare(t, want)
+	delete(want, `websocket_backplane_up{backplane="redis"}`)
+	want[`websocket_backplane_messages_total{backplane="redis",direction="transmit",result="error"}`] = 1
+	want[`websocket_errors_total{kind="backplane"}`] = 1
+	n.ExpectOnly(want)
 
 	s.restart(t)
 	n.publish(t, "room", "two")
-	want["backplane_up{backplane=redis}"] = 1
-	want["backplane_messages_total{backplane=redis,direction=transmit,result=ok}"] = 2
-	n.compare(t, want)
+	want[`websocket_backplane_up{backplane="redis"}`] = 1
+	want[`websocket_backplane_messages_total{backplane="redis",direction="transmit",result="ok"}`] = 2
+	n.ExpectOnly(want)
 }
 
 // TestPublishTimeout publishes to a Redis that hangs, with a client that heeds contexts.
@@ -198,11 +198,11 @@ func TestPublishGivenUp(t *testing.T) {
 	if err := n.Publish(ctx, t.Name(), nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
-	n.compare(t, map[string]float64{
-		"backplane_up{backplane=redis}":                                             1,
-		"backplane_messages_total{backplane=redis,direction=transmit,result=ok}":    1,
-		"backplane_messages_total{backplane=redis,direction=transmit,result=error}": 1,
-		"errors_total{kind=backplane}":                                              1,
+	n.ExpectOnly(map[string]float64{
+		`websocket_backplane_up{backplane="redis"}`:                                                 1,
+		`websocket_backplane_messages_total{backplane="redis",direction="transmit",result="ok"}`:    1,
+		`websocket_backplane_messages_total{backplane="redis",direction="transmit",result="error"}`: 1,
+		`websocket_errors_total{kind="backplane"}`:                                                  1,
 	})
 }
 
@@ -221,10 +221,10 @@ func TestFailedPublishAsks(t *testing.T) {
 	if err := n.Publish(t.Context(), "room", nil); err == nil {
 		t.Error("published without a connection")
 	}
-	n.compare(t, map[string]float64{
-		"backplane_up{backplane=redis}":                                             1,
-		"backplane_messages_total{backplane=redis,direction=transmit,result=error}": 1,
-		"errors_total{kind=backplane}":                                              1,
+	n.ExpectOnly(map[string]float64{
+		`websocket_backplane_up{backplane="redis"}`:                                                 1,
+		`websocket_backplane_messages_total{backplane="redis",direction="transmit",result="error"}`: 1,
+		`websocket_errors_total{kind="backplane"}`:                                                  1,
 	})
 }
 

@@ -145,8 +145,8 @@ func TestForbiddenRoom(t *testing.T) {
 	}
 	n.run(t, n.deliver)
 	eventually(t, func() string {
-		if told := n.records.errors(); len(told) > 0 {
-			return cmp.Diff("backplane error: backplane: "+refusal, told[0])
+		if told := n.errors(); len(told) > 0 {
+			return cmp.Diff("backplane: "+refusal, told[0])
 		}
 		return "nothing told"
 	})
@@ -155,7 +155,7 @@ func TestForbiddenRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.waitUp(t, true)
-	before := n.metrics(t)
+	before := n.Metrics()
 
 	err := n.Subscribe(t.Context(), "vault")
 	if want := `backplane: subscribe to ["vault"]: ` + refusal; err == nil || err.Error() != want {
@@ -170,10 +170,10 @@ func TestForbiddenRoom(t *testing.T) {
 	n.publish(t, "room:1", "one")
 	n.publish(t, "room:2", "two")
 	n.expect(t, "room:1 one own", "room:2 two own")
-	before["errors_total{kind=backplane}"]++ // the publish, which is an answer of Redis: it is up
-	before["backplane_messages_total{backplane=redis,direction=transmit,result=error}"] = 1
-	before["backplane_messages_total{backplane=redis,direction=transmit,result=ok}"] = 2
-	n.compare(t, before)
+	before[`websocket_errors_total{kind="backplane"}`]++ // the publish, which is an answer of Redis: it is up
+	before[`websocket_backplane_messages_total{backplane="redis",direction="transmit",result="error"}`] = 1
+	before[`websocket_backplane_messages_total{backplane="redis",direction="transmit",result="ok"}`] = 2
+	n.ExpectOnly(before)
 }
 
 // TestSubscribeGivenUp asks a Redis that hangs for a room, and gets it when Redis is back.
