@@ -55,7 +55,7 @@ func TestRecorder(t *testing.T) {
 	})
 }
 
-// reports keeps what a test under test reports. Its Fatalf does not end the test.
+// reports keeps what a test under test reports, whose end by Fatalf is a panic.
 type reports struct {
 	testing.TB
 	told []string
