@@ -55,7 +55,8 @@ func TestBackplane(t *testing.T) {
 	lisbon.terminate(t)
 	goesAway(ctx, t, ana)
 	for name, node := range map[string]*program{"berlin": berlin, "lisbon": lisbon} {
-		if closed := node.rest(t)["connection closed"]; len(closed) != 1 || closed[0].Reason != "shutdown" {
+		node.wait(t)
+		if closed := node.logged("connection closed"); len(closed) != 1 || closed[0].Reason != "shutdown" {
 			t.Errorf("%s does not tell that its connection was closed for the shutdown: %v", name, closed)
 		}
 	}

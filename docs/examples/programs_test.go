@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -61,7 +62,8 @@ func TestPrograms(t *testing.T) {
 			p.exposes(ctx, t, tt.connected)
 			p.terminate(t)
 			ended()
-			if closed := p.rest(t)["connection closed"]; len(closed) == 0 || closed[0].Reason != "shutdown" {
+			p.wait(t)
+			if closed := p.logged("connection closed"); len(closed) == 0 || closed[0].Reason != "shutdown" {
 				t.Errorf("the log does not tell that the connection was closed for the shutdown: %v", closed)
 			}
 		})
@@ -72,8 +74,9 @@ func TestPrograms(t *testing.T) {
 type program struct {
 	cmd     *exec.Cmd
 	lines   *bufio.Scanner
-	address string // where it listens
-	metrics string // where it serves /metrics
+	log     []record // as far as it has been read
+	address string   // where it listens
+	metrics string   // where it serves /metrics
 }
 
 // A record is what is looked at of a log record.
@@ -113,11 +116,22 @@ func start(ctx context.Context, t *testing.T, binary string, args ...string) *pr
 	return p
 }
 
+// read reads a line of the log, and tells whether there was one. What is no record leaves an empty one.
+func (p *program) read() bool {
+	if !p.lines.Scan() {
+		return false
+	}
+	var r record
+	_ = json.Unmarshal(p.lines.Bytes(), &r)
+	p.log = append(p.log, r)
+	return true
+}
+
 // next reads the log up to the next record with the message.
 func (p *program) next(t *testing.T, message string) record {
 	t.Helper()
-	for p.lines.Scan() {
-		if r := decode(p.lines.Bytes()); r.Msg == message {
+	for p.read() {
+		if r := p.log[len(p.log)-1]; r.Msg == message {
 			return r
 		}
 	}
@@ -125,10 +139,9 @@ func (p *program) next(t *testing.T, message string) record {
 	return record{}
 }
 
-// decode returns nothing for what is no record.
-func decode(line []byte) (r record) {
-	_ = json.Unmarshal(line, &r)
-	return r
+// logged returns the records with the message.
+func (p *program) logged(message string) []record {
+	return slices.DeleteFunc(slices.Clone(p.log), func(r record) bool { return r.Msg != message })
 }
 
 // exposes waits until /metrics has all of these lines.
@@ -158,18 +171,14 @@ func (p *program) terminate(t *testing.T) {
 	}
 }
 
-// rest waits for the end of the program, and returns what it has still logged, by message.
-func (p *program) rest(t *testing.T) map[string][]record {
+// wait reads the log up to the end of the program.
+func (p *program) wait(t *testing.T) {
 	t.Helper()
-	rest := make(map[string][]record)
-	for p.lines.Scan() {
-		r := decode(p.lines.Bytes())
-		rest[r.Msg] = append(rest[r.Msg], r)
+	for p.read() {
 	}
 	if err := p.cmd.Wait(); err != nil {
 		t.Errorf("after SIGTERM: %v", err)
 	}
-	return rest
 }
 
 // echo is a client that gets its message back, and is told at the end that the server goes away.

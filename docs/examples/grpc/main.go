@@ -69,14 +69,14 @@ func run(address, metricsAddress string) (err error) {
 	}()
 
 	streams, err := instrument.New(instrument.WithTransport(grpcstream.Transport),
-		instrument.WithNamespace("health"), instrument.WithMessageTypes(healthpb.Health_Watch_FullMethodName),
+		instrument.WithNamespace("health"), grpcstream.WithMethods(healthpb.Health_Watch_FullMethodName),
 		instrument.WithTracerProvider(tel.TracerProvider()), instrument.WithLogger(tel.Logger()))
 	if err != nil {
 		return err
 	}
 	connections, err := instrument.New(instrument.WithTransport(grpcstream.ConnectionTransport),
 		instrument.WithNamespace("health"),
-		instrument.WithMessageTypes(healthpb.Health_Watch_FullMethodName, healthpb.Health_Check_FullMethodName),
+		grpcstream.WithMethods(healthpb.Health_Watch_FullMethodName, healthpb.Health_Check_FullMethodName),
 		instrument.WithTracerProvider(tel.TracerProvider()), instrument.WithLogger(tel.Logger()))
 	if err != nil {
 		return err
