@@ -51,7 +51,7 @@ func TestBackpressure(t *testing.T) {
 		compare(t, "what the application sees", []string{
 			"book = 0", "book 1 0", "book 2 0", "book 3 0", "book 4 0", "book 5 0", "book 6 0", "book 7 0", "book 8 0", "book 9 0", "book 10 0",
 		}, a.noted())
-		compare(t, "metrics", map[string]float64{"reconciliations_total ok connect": 1, "reconciliation_duration_seconds": 1}, counts(t, c))
+		compare(t, "metrics", map[string]float64{"reconciliations_total ok connect": 1, "reconciliation_duration_seconds_count": 1}, counts(t, c))
 		compare(t, "state", client.Live, c.State())
 	})
 }
@@ -83,7 +83,7 @@ func TestSkip(t *testing.T) {
 				synctest.Wait()
 				compare(t, "what the application sees", []string{"book = 0", "book 1 0", "book = 6", "book 7 0"}, a.noted())
 				compare(t, "metrics", map[string]float64{
-					"reconciliations_total ok connect": 1, "reconciliations_total ok slow": 1, "reconciliation_duration_seconds": 2,
+					"reconciliations_total ok connect": 1, "reconciliations_total ok slow": 1, "reconciliation_duration_seconds_count": 2,
 				}, counts(t, c))
 				compare(t, "state", client.Live, c.State())
 				compare(t, "records", 1, len(a.logged("handler too slow")))
@@ -201,7 +201,7 @@ func TestHandlerFails(t *testing.T) {
 				compare(t, "what the application sees", []string{"book = 2", "book 3 0"}, a.noted())
 				compare(t, "metrics", map[string]float64{
 					"errors_total " + kind: 1, "reconciliations_total error connect": 1,
-					"reconciliations_total ok connect": 1, "reconciliation_duration_seconds": 1,
+					"reconciliations_total ok connect": 1, "reconciliation_duration_seconds_count": 1,
 				}, counts(t, c))
 				compare(t, "state", client.Live, c.State())
 			})

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sockscope/sockscope/instrument/client"
+	"github.com/sockscope/sockscope/instrument/realtimetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -303,60 +306,19 @@ func run(t *testing.T, x *exchange, a *consumer, feed client.Feed, opts ...clien
 }
 
 // counts returns every counter, gauge and count of a histogram that is not 0, without what measures time or is always
-// the same.
+// the same, by its name without the prefix and the values of its labels.
 func counts(t *testing.T, c prometheus.Collector, without ...string) map[string]float64 {
 	t.Helper()
-	registry := prometheus.NewPedanticRegistry()
-	if err := registry.Register(c); err != nil {
-		t.Fatal(err)
+	got, labels := map[string]float64{}, regexp.MustCompile(`[{,]\w+="([^"]*)"|[{}]`)
+	for series, value := range realtimetest.Metrics(t, c) {
+		short := labels.ReplaceAllString(strings.TrimPrefix(series, "websocket_client_"), " $1")
+		got[strings.TrimSpace(short)] = value
 	}
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]float64{}
-	for _, f := range families {
-		name := strings.TrimPrefix(f.GetName(), "websocket_client_")
-		for _, m := range f.GetMetric() {
-			var labels []string
-			for _, l := range m.GetLabel() {
-				if l.GetName() != "client" && l.GetName() != "namespace" {
-					labels = append(labels, l.GetValue())
-				}
-			}
-			v := m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
-			if v != 0 {
-				got[strings.TrimSpace(name+" "+strings.Join(labels, " "))] = v
-			}
-		}
-	}
-	for _, name := range append(without, "connected", "connect_attempts_total connected", "connect_duration_seconds",
-		"disconnected_seconds_total", "ping_rtt_seconds", "first_message_seconds", "last_message_timestamp_seconds book",
-		"backoff_seconds") {
+	for _, name := range append(without, "connected", "connect_attempts_total connected", "disconnected_seconds_total",
+		"connect_duration_seconds_count", "ping_rtt_seconds_count", "first_message_seconds_count",
+		"last_message_timestamp_seconds book", "backoff_seconds_count") {
 		delete(got, name)
 	}
-	return got
-}
-
-// only returns the one metric, by its whole name: the sum of its series, or the count of its histograms.
-func only(t *testing.T, c prometheus.Collector, name string) map[string]float64 {
-	t.Helper()
-	registry := prometheus.NewPedanticRegistry()
-	if err := registry.Register(c); err != nil {
-		t.Fatal(err)
-	}
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]float64{}
-	for _, f := range families {
-		if f.GetName() != name {
-			continue
-		}
-		for _, m := range f.GetMetric() {
-			got[name] += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
-		}
-	}
+	maps.DeleteFunc(got, func(name string, _ float64) bool { return strings.Contains(name, "_seconds_sum") })
 	return got
 }

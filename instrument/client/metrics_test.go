@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/sockscope/sockscope/instrument/client"
+	"github.com/sockscope/sockscope/instrument/realtimetest"
 )
 
 var update = flag.Bool("update", false, "rewrite the files in testdata with what the tests get")
@@ -128,24 +129,24 @@ func TestEverythingMoves(t *testing.T) {
 // TestOutageGrows sees the time without a connection grow at each scrape.
 func TestOutageGrows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const metric = "websocket_client_disconnected_seconds_total"
+		const metric = "websocket_client_disconnected_seconds_total{}"
 		x, a := newExchange(t), new(consumer)
 		x.refuse(status(503, "Retry-After", "100"))
 		c := run(t, x, a, client.Feed{}, client.WithBackoff(time.Second, 8*time.Second))
 		time.Sleep(30 * time.Second)
-		compare(t, "while waiting", map[string]float64{metric: 30}, only(t, c, metric))
+		compare(t, "while waiting", 30.0, realtimetest.Metrics(t, c)[metric])
 		time.Sleep(30 * time.Second)
-		compare(t, "while waiting", map[string]float64{metric: 60}, only(t, c, metric))
+		compare(t, "while waiting", 60.0, realtimetest.Metrics(t, c)[metric])
 		ws := <-x.conns
 		time.Sleep(time.Hour)
-		compare(t, "while connected", map[string]float64{metric: 100.5}, only(t, c, metric))
+		compare(t, "while connected", 100.5, realtimetest.Metrics(t, c)[metric])
 		_ = ws.CloseNow()
 		<-x.conns
 		synctest.Wait()
-		compare(t, "connected again", map[string]float64{metric: 101}, only(t, c, metric))
+		compare(t, "connected again", 101.0, realtimetest.Metrics(t, c)[metric])
 		_ = c.stop()
 		time.Sleep(time.Hour)
-		compare(t, "while closed", map[string]float64{metric: 101}, only(t, c, metric))
+		compare(t, "while closed", 101.0, realtimetest.Metrics(t, c)[metric])
 	})
 }
 

@@ -51,13 +51,13 @@ func TestReconcile(t *testing.T) {
 		"older events are left out, the rest is replayed": {
 			steps:  []step{{send: []string{"book 10 10", "book 11 11", "book 12 12"}}, {snapshot: at(10)}, {send: []string{"book 13 13"}}},
 			notes:  []string{"book = 10", "book 11 11", "book 12 12", "book 13 13"},
-			counts: map[string]float64{"reconciliations_total ok connect": 1, "reconciliation_duration_seconds": 1},
+			counts: map[string]float64{"reconciliations_total ok connect": 1, "reconciliation_duration_seconds_count": 1},
 			state:  client.Live,
 		},
 		"snapshot ahead of the stream": {
 			steps:  []step{{send: []string{"book 9 9"}}, {snapshot: at(11)}, {send: []string{"book 10 10", "book 11 11", "book 12 12"}}},
 			notes:  []string{"book = 11", "book 12 12"},
-			counts: map[string]float64{"reconciliations_total ok connect": 1, "reconciliation_duration_seconds": 1},
+			counts: map[string]float64{"reconciliations_total ok connect": 1, "reconciliation_duration_seconds_count": 1},
 			state:  client.Live,
 		},
 		"snapshot behind the stream": {
@@ -65,7 +65,7 @@ func TestReconcile(t *testing.T) {
 			notes: []string{"book = 8", "book 9 9", "book 10 10"},
 			counts: map[string]float64{
 				"reconciliations_total behind connect": 1,
-				"reconciliations_total ok connect":     1, "reconciliation_duration_seconds": 1,
+				"reconciliations_total ok connect":     1, "reconciliation_duration_seconds_count": 1,
 			},
 			state: client.Live,
 		},
@@ -75,7 +75,7 @@ func TestReconcile(t *testing.T) {
 			counts: map[string]float64{
 				"errors_total panic":                  1,
 				"reconciliations_total error connect": 2,
-				"reconciliations_total ok connect":    1, "reconciliation_duration_seconds": 1,
+				"reconciliations_total ok connect":    1, "reconciliation_duration_seconds_count": 1,
 			},
 			state: client.Live,
 		},
@@ -87,7 +87,7 @@ func TestReconcile(t *testing.T) {
 			notes: []string{"book = 10", "book 9 12", "book 12 14", "book 15 15"},
 			counts: map[string]float64{
 				"duplicates_total book":            1,
-				"reconciliations_total ok connect": 1, "reconciliation_duration_seconds": 1,
+				"reconciliations_total ok connect": 1, "reconciliation_duration_seconds_count": 1,
 			},
 			state: client.Live,
 		},
@@ -99,7 +99,7 @@ func TestReconcile(t *testing.T) {
 			notes: []string{"book = 1", "book 2 2", "book = 5", "book 6 6", "book 7 7"},
 			counts: map[string]float64{
 				"sequence_gaps_total book": 1, "missing_messages_total book": 2, "drift_total book": 1,
-				"reconciliations_total ok connect": 1, "reconciliations_total ok gap": 1, "reconciliation_duration_seconds": 2,
+				"reconciliations_total ok connect": 1, "reconciliations_total ok gap": 1, "reconciliation_duration_seconds_count": 2,
 			},
 			state: client.Live,
 		},
@@ -110,7 +110,7 @@ func TestReconcile(t *testing.T) {
 			notes: []string{"book = 1", "book = 1", "book 2 2", "book 3 3", "book 4 4"},
 			counts: map[string]float64{
 				"sequence_gaps_total book": 1, "missing_messages_total book": 2, "out_of_order_total book": 2,
-				"reconciliations_total ok connect": 1, "reconciliations_total ok gap": 1, "reconciliation_duration_seconds": 2,
+				"reconciliations_total ok connect": 1, "reconciliations_total ok gap": 1, "reconciliation_duration_seconds_count": 2,
 			},
 			state: client.Live,
 		},
@@ -119,7 +119,7 @@ func TestReconcile(t *testing.T) {
 			notes: []string{"book = 1", "book 2 2", "book 3 3"},
 			counts: map[string]float64{
 				"duplicates_total book":            2,
-				"reconciliations_total ok connect": 1, "reconciliation_duration_seconds": 1,
+				"reconciliations_total ok connect": 1, "reconciliation_duration_seconds_count": 1,
 			},
 			state: client.Live,
 		},
@@ -131,14 +131,14 @@ func TestReconcile(t *testing.T) {
 			notes: []string{"book = 5", "book 6 6"},
 			counts: map[string]float64{
 				"reconciliations_total overflow connect": 1,
-				"reconciliations_total ok connect":       1, "reconciliation_duration_seconds": 1,
+				"reconciliations_total ok connect":       1, "reconciliation_duration_seconds_count": 1,
 			},
 			state: client.Live,
 		},
 		"no numbers at all": {
 			steps:  []step{{send: []string{"book 0 0"}}, {snapshot: at(0)}, {send: []string{"book 0 0"}}},
 			notes:  []string{"book = 0", "book 0 0", "book 0 0"},
-			counts: map[string]float64{"reconciliations_total ok connect": 1, "reconciliation_duration_seconds": 1},
+			counts: map[string]float64{"reconciliations_total ok connect": 1, "reconciliation_duration_seconds_count": 1},
 			state:  client.Live,
 		},
 		"slow snapshot": {
@@ -199,7 +199,7 @@ func TestSnapshotMustNotGoBack(t *testing.T) {
 		compare(t, "what the application sees", []string{"book = 5", "book 6 6", "book = 6"}, a.noted())
 		compare(t, "metrics", map[string]float64{
 			"reconciliations_total ok connect": 1, "reconciliations_total behind manual": 1,
-			"reconciliations_total ok manual": 1, "reconciliation_duration_seconds": 2,
+			"reconciliations_total ok manual": 1, "reconciliation_duration_seconds_count": 2,
 		}, counts(t, c))
 		compare(t, "state", client.Live, c.State())
 	})
@@ -232,7 +232,7 @@ func TestGapWhileRestoring(t *testing.T) {
 		compare(t, "what the application sees", []string{"book = 5", "book 6 6", "book = 9"}, a.noted())
 		compare(t, "metrics", map[string]float64{
 			"sequence_gaps_total book": 1, "missing_messages_total book": 2,
-			"reconciliations_total aborted connect": 1, "reconciliations_total ok gap": 1, "reconciliation_duration_seconds": 1,
+			"reconciliations_total aborted connect": 1, "reconciliations_total ok gap": 1, "reconciliation_duration_seconds_count": 1,
 		}, counts(t, c))
 	})
 }
