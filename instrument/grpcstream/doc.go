@@ -17,8 +17,9 @@
 //     request to its status.
 //
 // The label type is the full name of the method, as "/chat.v1.Chat/Join", if it is registered with the observer by
-// [WithMethods], and without the first parts of the package if it is longer than the 64 bytes that a label value may have.
-// Messages are counted here, with their size before compression; the application must not count them again. What else it has to tell of a stream, such as what its queues drop, it tells by [Session].
+// [WithMethods], and without the first parts of the package if it is longer than the 64 bytes that a label value may
+// have. Messages are counted here, with their size before compression; the application must not count them again. What
+// else it has to tell of a stream, such as what its queues drop, it tells by [Session].
 //
 // # When a stream is open
 //
