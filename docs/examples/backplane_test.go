@@ -13,10 +13,10 @@ import (
 // What is said to one node is heard on the other, and goes on being heard on its own when Redis has gone.
 func TestBackplane(t *testing.T) {
 	t.Parallel()
+	binary := build(t, "backplane")
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
 	address, killRedis := startRedis(ctx, t)
-	binary := build(t, "backplane")
 	berlin := start(ctx, t, binary, "-redis", address)
 	lisbon := start(ctx, t, binary, "-redis", address)
 

@@ -18,10 +18,11 @@ import (
 // only what it is told of while it knows that nothing is missing.
 func TestFeed(t *testing.T) {
 	t.Parallel()
+	binary := build(t, "feed")
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
 	e := openExchange(t)
-	bot := start(ctx, t, build(t, "feed"), "-limit", "10000",
+	bot := start(ctx, t, binary, "-limit", "10000",
 		"-feed", "ws"+strings.TrimPrefix(e.URL, "http")+"/feed", "-snapshot", e.URL+"/price")
 
 	conn := receive(ctx, t, e.connected)

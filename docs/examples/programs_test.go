@@ -23,7 +23,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// deadline is when a test gives up; nothing in the tests waits for it to pass.
+// deadline is when a test gives up once its program is built; nothing in the tests waits for it to pass.
 const deadline = 60 * time.Second
 
 func TestPrograms(t *testing.T) {
@@ -55,9 +55,10 @@ func TestPrograms(t *testing.T) {
 	} {
 		t.Run(tt.program, func(t *testing.T) {
 			t.Parallel()
+			binary := build(t, tt.program)
 			ctx, cancel := context.WithTimeout(t.Context(), deadline)
 			defer cancel()
-			p := start(ctx, t, build(t, tt.program), tt.args...)
+			p := start(ctx, t, binary, tt.args...)
 			ended := tt.connect(ctx, t, p.address)
 			p.exposes(ctx, t, tt.connected)
 			p.terminate(t)
