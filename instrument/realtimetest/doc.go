@@ -11,10 +11,10 @@
 //		t.Errorf("closed by %v", closed)
 //	}
 //
-// A service does most of its work after its peers have got what a test waits for. So [Recorder.Expect],
+// Some of a service's work is done after its peers have got what a test waits for. So [Recorder.Expect],
 // [Recorder.ExpectOnly] and [Recorder.Record] wait until what they want is there, for at most ten seconds. Expect looks
-// at the series that it is told; ExpectOnly also wants no other to have moved, which finds what is counted twice or by
-// mistake. [Metrics] reads any other collector of the project in the same notation, such as a client of
+// at the series that it is told; ExpectOnly also wants no other to have moved by then, which finds what is counted twice
+// or by mistake. [Metrics] reads any other collector of the project in the same notation, such as a client of
 // [github.com/sockscope/sockscope/instrument/client].
 //
 // The fake clock is Go's own: in the bubble of [testing/synctest] the observer follows its clock, so that durations are
