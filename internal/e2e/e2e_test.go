@@ -24,7 +24,7 @@ const alertSpeed = 20
 func TestStack(t *testing.T) {
 	binary := program(t)
 	data := t.TempDir()
-	s := start(t, binary, freeOffset(t, 20000), data, fmt.Sprintf("--alert-speed=%d", alertSpeed))
+	s := start(t, binary, freeOffset(t, 10000), data, fmt.Sprintf("--alert-speed=%d", alertSpeed))
 
 	if broken := s.output.since(0, "broken"); len(broken) > 0 {
 		t.Errorf("the check at the end of the start: %s", broken)
