@@ -91,6 +91,31 @@ func TestFreshObserver(t *testing.T) {
 	compareWithFile(t, "fresh.txt", exposition(t, o))
 }
 
+// The documentation of these options says what each costs.
+func TestSeriesOfOptions(t *testing.T) {
+	series := func(opts ...instrument.Option) int {
+		n := 0
+		for line := range strings.Lines(exposition(t, newObserver(t, opts...))) {
+			if !strings.HasPrefix(line, "#") {
+				n++
+			}
+		}
+		return n
+	}
+	before := series()
+	for name, tt := range map[string]struct {
+		option instrument.Option
+		want   int
+	}{
+		"message type": {instrument.WithMessageTypes("chat"), 21},
+		"backplane":    {instrument.WithBackplanes("redis"), 24},
+	} {
+		if got := series(tt.option) - before; got != tt.want {
+			t.Errorf("%s: %d series, want %d", name, got, tt.want)
+		}
+	}
+}
+
 // TestEverythingMoves drives every metric and compares the whole exposition. The clock is the bubble's, so that
 // durations and timestamps are exact.
 func TestEverythingMoves(t *testing.T) {
