@@ -152,7 +152,7 @@ func TestEncodeAndBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := Decode(frame.JSON())
+	got, err := Decode(frame.Data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,8 +187,8 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			t.Fatalf("an accepted frame can't be encoded: %v", err)
 		}
-		if _, err := Decode(again.JSON()); err != nil {
-			t.Fatalf("an accepted frame is refused after encoding: %v\n%s", err, again.JSON())
+		if _, err := Decode(again.Data); err != nil {
+			t.Fatalf("an accepted frame is refused after encoding: %v\n%s", err, again.Data)
 		}
 	})
 }

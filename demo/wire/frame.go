@@ -31,7 +31,9 @@ type Frame struct {
 	// its place. Frames with an empty key are all of worth.
 	Key string
 
-	json  []byte
+	// Data is the frame as JSON.
+	Data []byte
+
 	forms [encodings]form
 }
 
@@ -49,7 +51,7 @@ func (e *Envelope) Frame() (*Frame, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode a %s: %w", e.Type, err)
 	}
-	return &Frame{Type: e.Type, Seq: e.Seq, json: data}, nil
+	return &Frame{Type: e.Type, Seq: e.Seq, Data: data}, nil
 }
 
 // NewFrame makes a frame of what New makes.
@@ -61,17 +63,14 @@ func NewFrame(typ Type, id string, payload any) (*Frame, error) {
 	return env.Frame()
 }
 
-// JSON returns the frame as JSON.
-func (f *Frame) JSON() []byte { return f.json }
-
 // Encode returns the frame in an encoding, and what a transport has made of that with prepare when the first recipient
 // needed it. A frame goes to clients of one transport that prepares.
 func (f *Frame) Encode(e Encoding, prepare func(data []byte) (any, error)) (data []byte, prepared any, err error) {
 	form := &f.forms[e]
 	form.once.Do(func() {
-		form.data = f.json
+		form.data = f.Data
 		if e == MessagePack {
-			if form.data, form.err = toMessagePack(f.json); form.err != nil {
+			if form.data, form.err = toMessagePack(f.Data); form.err != nil {
 				return
 			}
 		}

@@ -95,7 +95,7 @@ func TestFrameIsEncodedOnceInEachEncoding(t *testing.T) {
 		if err != nil || form != len(data) {
 			t.Errorf("encoding %d: %v, %v: want what was prepared of %d bytes", e, form, err, len(data))
 		}
-		if isJSON := bytes.Equal(data, f.JSON()); isJSON != (e == JSON) {
+		if isJSON := bytes.Equal(data, f.Data); isJSON != (e == JSON) {
 			t.Errorf("encoding %d is JSON: %t", e, isJSON)
 		}
 	}
