@@ -4,10 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
 	"time"
+
+	"github.com/sockscope/sockscope/demo/loopback"
 )
 
 // API serves the switches below /fault:
@@ -93,29 +93,15 @@ func (a *API) named(w http.ResponseWriter, r *http.Request) *Switch {
 	return nil
 }
 
-// LocalOnly lets only callers on this machine through, who also have to call
-// it by a name of this machine: a page on the web that makes its own name
-// point here is refused.
+// LocalOnly lets only callers on this machine through, see loopback.From.
 func LocalOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !loopback(r.RemoteAddr) || !loopback(r.Host) {
+		if !loopback.From(r) {
 			refuse(w, http.StatusForbidden, "faults are switched from this machine only, by its loopback address")
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-func loopback(hostport string) bool {
-	host, _, err := net.SplitHostPort(hostport)
-	if err != nil {
-		host = hostport
-	}
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
 }
 
 func refuse(w http.ResponseWriter, code int, reason string) {
