@@ -27,7 +27,7 @@ func BenchmarkPut(b *testing.B) {
 		f := frame("hello")
 		b.ReportAllocs()
 		for b.Loop() {
-			out.Put(f, "", nil)
+			out.Put(f, nil)
 			<-written
 		}
 		if err := out.Close(b.Context()); err != nil {
@@ -54,7 +54,7 @@ func BenchmarkFanOut(b *testing.B) {
 			_, broadcast := o.Broadcast(b.Context())
 			written.Add(len(outs))
 			for _, out := range outs {
-				out.Put(f, "", broadcast)
+				out.Put(f, broadcast)
 			}
 			broadcast.End(nil)
 			written.Wait()

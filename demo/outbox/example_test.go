@@ -22,7 +22,7 @@ func Example() {
 			return instrument.MessageType{}, len(f.Data), nil
 		},
 	})
-	put := func(key, text string) { out.Put(&wire.Frame{Data: []byte(text)}, key, nil) }
+	put := func(key, text string) { out.Put(&wire.Frame{Key: key, Data: []byte(text)}, nil) }
 	put("", "welcome")
 	<-busy // from here on the peer does not read
 	put("ACME", "ACME 10")

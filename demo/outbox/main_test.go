@@ -101,7 +101,11 @@ func (o observed) check(t testing.TB, want outcome) {
 	}
 }
 
-func frame(text string) *wire.Frame { return &wire.Frame{Type: wire.TypeMessage, Data: []byte(text)} }
+func frame(text string) *wire.Frame { return keyed("", text) }
+
+func keyed(key, text string) *wire.Frame {
+	return &wire.Frame{Type: wire.TypeMessage, Key: key, Data: []byte(text)}
+}
 
 func numbered(n int) *wire.Frame { return frame(strconv.Itoa(n)) }
 

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -10,6 +11,10 @@ import (
 )
 
 const defaultCapacity = 256
+
+// ErrExpired is what Config.Write returns, wrapped or not, for a frame that is not worth being written any more. The
+// frame counts as dropped for that reason, and the next one is written.
+var ErrExpired = errors.New("frame is not worth being written any more")
 
 // Policy says what happens to a frame for which there is no room.
 type Policy uint8
@@ -21,7 +26,7 @@ const (
 	// DropOldest makes room by dropping the frame that has waited longest. It suits what is outdated soon, and peers
 	// that can live with gaps.
 	DropOldest
-	// Coalesce keeps only the newest frame of each key: it takes the place of the one that waits, whether the queue is
+	// Coalesce keeps only the newest frame of each [wire.Frame.Key]: it takes the place of the one that waits, whether the queue is
 	// full or not, so that no key waits longer because it changes often. Frames of one key stay in order, and so do
 	// frames without a key. When a frame has no key, or none of its key waits, a full queue disconnects.
 	Coalesce
@@ -34,7 +39,7 @@ type Config struct {
 	// Policy is what happens when that many wait.
 	Policy Policy
 	// Write writes a frame to the peer and says what was written. It is required, may block, needs a deadline of its
-	// own, and is never called twice at the same time. After an error it is not called again.
+	// own, and is never called twice at the same time. After an error other than ErrExpired it is not called again.
 	Write func(*wire.Frame) (typ instrument.MessageType, size int, err error)
 	// Full is called once, by the Put for which there was no room, when the connection is to be given up. It must not
 	// block. What waits is written meanwhile, until Abort.
@@ -69,10 +74,9 @@ func New(cfg Config) *Outbox {
 }
 
 // Put takes a frame to be written after those put before it, and reports whether it did; a frame that is not taken is
-// counted as dropped. It never blocks. The key is empty or says what the frame is the newest state of, which only
-// Coalesce asks for; b is the broadcast that the frame is part of, nil if none.
-func (o *Outbox) Put(f *wire.Frame, key string, b *instrument.Broadcast) bool {
-	e := &entry{frame: f, key: key, delivery: b.Enqueue(o.cfg.Conn)}
+// counted as dropped. It never blocks. The broadcast is the one that the frame is part of, nil if none.
+func (o *Outbox) Put(f *wire.Frame, b *instrument.Broadcast) bool {
+	e := &entry{frame: f, delivery: b.Enqueue(o.cfg.Conn)}
 	o.mu.Lock()
 	open := o.refusal == 0
 	taken := open && o.admit(e)
@@ -94,8 +98,8 @@ func (o *Outbox) Put(f *wire.Frame, key string, b *instrument.Broadcast) bool {
 
 // admit queues the entry if the policy finds a place for it, and otherwise lets no other in.
 func (o *Outbox) admit(e *entry) bool {
-	if o.cfg.Policy == Coalesce && e.key != "" {
-		if older := o.queue.find(e.key); older != nil {
+	if o.cfg.Policy == Coalesce && e.frame.Key != "" {
+		if older := o.queue.find(e.frame.Key); older != nil {
 			older.delivery.Dropped(instrument.DropExpired)
 			older.frame, older.delivery = e.frame, e.delivery
 			return true
@@ -116,11 +120,14 @@ func (o *Outbox) admit(e *entry) bool {
 func (o *Outbox) write() {
 	for e := o.next(); e != nil; e = o.next() {
 		typ, size, err := o.cfg.Write(e.frame)
-		if err != nil {
-			o.fail(e, err)
-			continue // to the end, because nothing waits any more
+		switch {
+		case err == nil:
+			e.delivery.Sent(typ, size)
+		case errors.Is(err, ErrExpired):
+			e.delivery.Dropped(instrument.DropExpired)
+		default:
+			o.fail(e, err) // then nothing waits any more
 		}
-		e.delivery.Sent(typ, size)
 	}
 }
 

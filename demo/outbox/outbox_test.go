@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"strconv"
 	"sync"
@@ -75,11 +76,11 @@ func TestPolicies(t *testing.T) {
 				p := newPeer(o)
 				full := 0
 				out := New(Config{Capacity: 3, Policy: tc.policy, Write: p.write, Full: func() { full++ }, Conn: o.open(t)})
-				out.Put(frame("0"), "0", nil)
+				out.Put(frame("0"), nil)
 				synctest.Wait() // until it is being written
 				refused := 0
 				for _, put := range tc.puts {
-					if !out.Put(frame(put.text), put.key, nil) {
+					if !out.Put(keyed(put.key, put.text), nil) {
 						refused++
 					}
 				}
@@ -113,14 +114,14 @@ func TestCloseFlushes(t *testing.T) {
 		p := newPeer(o)
 		out := New(Config{Write: p.write, Conn: o.open(t)})
 		for i := range 3 {
-			out.Put(numbered(i), "", nil)
+			out.Put(numbered(i), nil)
 		}
 		closed := make(chan error, 2)
 		for range cap(closed) {
 			go func() { closed <- out.Close(t.Context()) }()
 		}
 		synctest.Wait()
-		if out.Put(numbered(3), "", nil) {
+		if out.Put(numbered(3), nil) {
 			t.Error("a frame was taken after Close")
 		}
 		o.check(t, outcome{Queued: 3, Dropped: map[string]int{"closed": 1}})
@@ -146,7 +147,7 @@ func TestCloseGivesUp(t *testing.T) {
 		p := newPeer(o)
 		out := New(Config{Write: p.write, Conn: o.open(t)})
 		for i := range 3 {
-			out.Put(numbered(i), "", nil)
+			out.Put(numbered(i), nil)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -178,12 +179,12 @@ func TestAbort(t *testing.T) {
 				p := newPeer(o)
 				out := New(Config{Write: p.write, Conn: o.open(t)})
 				for i := range 3 {
-					out.Put(numbered(i), "", nil)
+					out.Put(numbered(i), nil)
 				}
 				synctest.Wait()
 				out.Abort(instrument.DropExpired)
 				out.Abort(instrument.DropRateLimited) // too late to be the reason
-				if out.Put(numbered(3), "", nil) {
+				if out.Put(numbered(3), nil) {
 					t.Error("a frame was taken after Abort")
 				}
 				o.check(t, outcome{Queued: 1, Dropped: map[string]int{"expired": 2, "closed": 1}})
@@ -208,12 +209,12 @@ func TestWriteFails(t *testing.T) {
 		var failed []error
 		out := New(Config{Write: p.write, Failed: func(err error) { failed = append(failed, err) }, Conn: o.open(t)})
 		for i := range 3 {
-			out.Put(numbered(i), "", nil)
+			out.Put(numbered(i), nil)
 		}
 		p.let <- nil
 		p.let <- errGone
 		synctest.Wait()
-		if out.Put(numbered(3), "", nil) {
+		if out.Put(numbered(3), nil) {
 			t.Error("a frame was taken after a write has failed")
 		}
 		if err := out.Close(t.Context()); !errors.Is(err, errGone) {
@@ -226,6 +227,28 @@ func TestWriteFails(t *testing.T) {
 	})
 }
 
+// TestExpired leaves a frame out and goes on.
+func TestExpired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := observe(t)
+		p := newPeer(o)
+		out := New(Config{Write: p.write, Failed: func(err error) { t.Errorf("failed: %v", err) }, Conn: o.open(t)})
+		for i := range 3 {
+			out.Put(numbered(i), nil)
+		}
+		p.let <- nil
+		p.let <- fmt.Errorf("an hour old: %w", ErrExpired)
+		p.let <- nil
+		if err := out.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff([]string{"0", "2"}, p.got); diff != "" {
+			t.Errorf("the peer got (-want +got):\n%s", diff)
+		}
+		o.check(t, outcome{Sent: 2, Delivered: 2, Dropped: map[string]int{"expired": 1}})
+	})
+}
+
 // TestSlowConsumer gives up a peer that does not read, as a server would.
 func TestSlowConsumer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -234,10 +257,10 @@ func TestSlowConsumer(t *testing.T) {
 		var out *Outbox
 		out = New(Config{Capacity: 2, Write: p.write, Full: func() { go out.Abort(instrument.DropClosed) }, Conn: o.open(t)})
 		for i := range 3 {
-			out.Put(numbered(i), "", nil)
+			out.Put(numbered(i), nil)
 			synctest.Wait()
 		}
-		out.Put(numbered(3), "", nil)
+		out.Put(numbered(3), nil)
 		synctest.Wait()
 		close(p.gone)
 		synctest.Wait()
@@ -254,8 +277,8 @@ func TestBroadcast(t *testing.T) {
 		closed := New(Config{Write: p.write, Conn: o.open(t)})
 		closed.Abort(instrument.DropClosed)
 		_, b := o.Broadcast(t.Context())
-		open.Put(frame("1"), "", b)
-		closed.Put(frame("1"), "", b)
+		open.Put(frame("1"), b)
+		closed.Put(frame("1"), b)
 		b.End(nil)
 		close(p.let)
 		synctest.Wait()
@@ -278,7 +301,7 @@ func TestBroadcast(t *testing.T) {
 func TestUnobserved(t *testing.T) {
 	p := newPeer(observe(t))
 	out := New(Config{Capacity: 1, Write: p.write})
-	for out.Put(frame("x"), "", nil) {
+	for out.Put(frame("x"), nil) {
 	}
 	close(p.gone)
 	if err := out.Close(t.Context()); !errors.Is(err, errGone) {
@@ -316,7 +339,7 @@ func TestOrder(t *testing.T) {
 			for by := range putters {
 				group.Go(func() {
 					for i := 1; i <= each; i++ {
-						out.Put(numbered(i*putters+by), strconv.Itoa(by), nil)
+						out.Put(keyed(strconv.Itoa(by), strconv.Itoa(i*putters+by)), nil)
 						if i%64 == 0 {
 							runtime.Gosched() // lets the writer end now and then
 						}
@@ -349,7 +372,7 @@ func TestEveryFrameEndsOnce(t *testing.T) {
 		for by := range putters {
 			group.Go(func() {
 				for i := range each {
-					out.Put(numbered(i), strconv.Itoa(i%4), nil)
+					out.Put(keyed(strconv.Itoa(i%4), strconv.Itoa(i)), nil)
 					if by == 0 && i == each/2 && n%4 == 2 {
 						out.Abort(instrument.DropClosed)
 					}
@@ -383,7 +406,7 @@ func checkBalance(t *testing.T, o observed, n int) {
 
 // TestIdle holds many outboxes that have been used: nothing of them may be left but themselves.
 func TestIdle(t *testing.T) {
-	const outboxes, bound = 5000, 320
+	const outboxes, bound = 20_000, 256
 	typ := observe(t).MessageType("message")
 	goroutines := runtime.NumGoroutine()
 	cfg := Config{Write: func(*wire.Frame) (instrument.MessageType, int, error) { return typ, 1, nil }}
@@ -392,8 +415,8 @@ func TestIdle(t *testing.T) {
 	before := heap()
 	for i := range idle {
 		idle[i] = New(cfg)
-		for range 20 {
-			idle[i].Put(f, "", nil)
+		for range 5 {
+			idle[i].Put(f, nil)
 		}
 	}
 	for deadline := time.Now().Add(patience); runtime.NumGoroutine() > goroutines; time.Sleep(time.Millisecond) {

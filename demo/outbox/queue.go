@@ -8,7 +8,6 @@ import (
 // entry is a frame that waits.
 type entry struct {
 	frame    *wire.Frame
-	key      string
 	delivery instrument.Delivery
 	next     *entry
 }
@@ -43,10 +42,10 @@ func (q *queue) pop() *entry {
 	return e
 }
 
-// find returns the entry of that key, nil if there is none.
+// find returns the entry whose frame has that key, nil if there is none.
 func (q *queue) find(key string) *entry {
 	for e := q.head; e != nil; e = e.next {
-		if e.key == key {
+		if e.frame.Key == key {
 			return e
 		}
 	}
