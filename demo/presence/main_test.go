@@ -206,13 +206,13 @@ func (n *node) want(t *testing.T, want map[string][]string) {
 		slices.Sort(users)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%.4s knows (-want +got):\n%s", n.Presence.node, diff)
+		t.Errorf("%.4s knows (-want +got):\n%s", n.node, diff)
 	}
 	if diff := cmp.Diff(want, told); diff != "" {
-		t.Errorf("%.4s was told (-want +got):\n%s", n.Presence.node, diff)
+		t.Errorf("%.4s was told (-want +got):\n%s", n.node, diff)
 	}
 	for _, err := range n.errs {
-		t.Errorf("%.4s: %v", n.Presence.node, err)
+		t.Errorf("%.4s: %v", n.node, err)
 	}
 }
 

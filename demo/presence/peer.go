@@ -121,15 +121,14 @@ func (p *Presence) collect(q *peer, m message) error {
 // restore replaces what is known of a node by the snapshot.
 func (p *Presence) restore(q *peer) {
 	members := make(map[membership]struct{}, q.partial.members)
-	for _, part := range q.partial.parts {
-		for room, users := range part {
+	for i := range q.partial.of { // in order, which costs least
+		for room, users := range q.partial.parts[i] {
 			for _, user := range users {
-				members[membership{room, user}] = struct{}{}
+				m := membership{room, user}
+				members[m] = struct{}{}
+				p.enterOn(q, m)
 			}
 		}
-	}
-	for m := range members {
-		p.enterOn(q, m)
 	}
 	for m := range q.members {
 		if _, still := members[m]; !still {

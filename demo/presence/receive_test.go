@@ -175,7 +175,7 @@ func TestAnswersAreRare(t *testing.T) {
 		n.enter(t, "lobby", "Ada")
 		pass(soon)
 		b.sent()
-		ask := encode(t, message{Version: version, Kind: kindAsk, Node: "a", Of: n.Presence.node})
+		ask := encode(t, message{Version: version, Kind: kindAsk, Node: "a", Of: n.node})
 		for range 1000 {
 			n.receive(ask)
 			pass(10 * time.Millisecond)
