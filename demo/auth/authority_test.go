@@ -168,76 +168,80 @@ func TestVerifyRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		byRSA, err := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims(good)).SignedString(rsaKey)
-		if err != nil {
-			t.Fatal(err)
+		by := func(method jwt.SigningMethod, key any) string {
+			token, err := jwt.NewWithClaims(method, jwt.MapClaims(good)).SignedString(key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return token
 		}
 		for name, tc := range map[string]struct {
 			token string
 			want  Code
 		}{
-			"good":                      {valid, ""},
-			"other claims beside":       {signed(good.with("admin", true)), ""},
-			"without jti and iat":       {signed(good.with("jti", nil).with("iat", nil)), ""},
-			"one audience of several":   {signed(good.with("aud", []string{"x", Audience})), ""},
-			"kid of the key":            {headed(header().with("kid", a.keys[0].id)), ""},
-			"clock behind":              {signed(good.with("iat", now+30).with("nbf", now+30)), ""},
-			"none":                      {"", CodeMissing},
-			"word":                      {"secret", CodeMalformed},
-			"two parts":                 {parts[0] + "." + parts[1], CodeMalformed},
-			"four parts":                {valid + ".x", CodeMalformed},
-			"empty parts":               {"..", CodeMalformed},
-			"space before":              {" " + valid, CodeMalformed},
-			"newline within":            {valid[:9] + "\n" + valid[9:], CodeMalformed},
-			"padding":                   {valid + "=", CodeMalformed},
-			"not base64":                {"a.b.c", CodeMalformed},
-			"header is no JSON":         {headed([]byte("{")), CodeMalformed},
-			"claims are no JSON":        {signed([]byte("{")), CodeMalformed},
-			"claims are an array":       {signed([]byte("[]")), CodeMalformed},
-			"two JSON objects":          {signed([]byte("{}{}")), CodeMalformed},
-			"sub is a number":           {signed(good.with("sub", 1)), CodeMalformed},
-			"exp is a string":           {signed(good.with("exp", "never")), CodeMalformed},
-			"rooms is a string":         {signed(good.with("rooms", "lobby")), CodeMalformed},
-			"crit":                      {headed(header().with("crit", []string{"b64"}).with("b64", false)), CodeMalformed},
-			"too long":                  {strings.Repeat("a", wire.MaxTokenBytes+1), CodeTooLong},
-			"valid but too long":        {signed(good.with("x", strings.Repeat("a", wire.MaxTokenBytes))), CodeTooLong},
-			"alg none":                  {segment(t, header().with("alg", "none")) + "." + parts[1] + ".", CodeWrongAlgorithm},
-			"alg None":                  {segment(t, header().with("alg", "None")) + "." + parts[1] + ".", CodeWrongAlgorithm},
-			"alg none, signed":          {headed(header().with("alg", "none")), CodeWrongAlgorithm},
-			"alg HS512":                 {headed(header().with("alg", "HS512")), CodeWrongAlgorithm},
-			"alg RS256":                 {byRSA, CodeWrongAlgorithm},
-			"alg unknown":               {headed(header().with("alg", "ROT13")), CodeWrongAlgorithm},
-			"alg is a number":           {headed(header().with("alg", 1)), CodeWrongAlgorithm},
-			"no alg":                    {headed(object{}), CodeWrongAlgorithm},
-			"header null":               {headed([]byte("null")), CodeWrongAlgorithm},
-			"other key":                 {sign(t, otherKey, header(), good), CodeBadSignature},
-			"no signature":              {parts[0] + "." + parts[1] + ".", CodeBadSignature},
-			"other claims, same sign":   {parts[0] + "." + segment(t, good.with("sub", "root")) + "." + parts[2], CodeBadSignature},
-			"unknown kid":               {headed(header().with("kid", "x")), CodeBadSignature},
-			"kid is a path":             {headed(header().with("kid", "/dev/null")), CodeBadSignature},
-			"kid is an object":          {headed(header().with("kid", object{})), CodeBadSignature},
-			"key within":                {sign(t, otherKey, header().with("jwk", object{"k": "eA"}), good), CodeBadSignature},
-			"no aud":                    {signed(good.with("aud", nil)), CodeWrongAudience},
-			"other aud":                 {signed(good.with("aud", "another")), CodeWrongAudience},
-			"aud that only begins so":   {signed(good.with("aud", Audience+"2")), CodeWrongAudience},
-			"claims null":               {signed([]byte("null")), CodeWrongAudience},
-			"expired":                   {signed(good.with("exp", now)), CodeExpired},
-			"expired within leeway":     {signed(good.with("exp", now-1)), CodeExpired},
-			"expired before the epoch":  {signed(good.with("exp", -1e18)), CodeExpired},
-			"no exp":                    {signed(good.with("exp", nil)), CodeBadClaims},
-			"exp null":                  {signed([]byte(`{"aud":"` + Audience + `","sub":"ann","exp":null}`)), CodeBadClaims},
-			"exp too far":               {signed(good.with("exp", now+86400+31)), CodeBadClaims},
-			"exp as far as may be":      {signed(good.with("exp", now+86400)), ""},
-			"exp in ages":               {signed(good.with("exp", 1e15)), CodeBadClaims},
-			"nbf ahead":                 {signed(good.with("nbf", now+31)), CodeNotYetValid},
-			"iat ahead":                 {signed(good.with("iat", now+31)), CodeNotYetValid},
-			"no sub":                    {signed(good.with("sub", nil)), CodeBadClaims},
-			"sub empty":                 {signed(good.with("sub", "")), CodeBadClaims},
-			"sub too long":              {signed(good.with("sub", strings.Repeat("å", wire.MaxNameRunes+1))), CodeBadClaims},
-			"sub with a bell":           {signed(good.with("sub", "ann\a")), CodeBadClaims},
-			"sub turns the text around": {signed(good.with("sub", "ann\u202e")), CodeBadClaims},
-			"room of no name":           {signed(good.with("rooms", []string{"lobby", ""})), CodeBadClaims},
-			"star in the middle":        {signed(good.with("rooms", []string{"a*b"})), CodeBadClaims},
+			"good":                       {valid, ""},
+			"other claims beside":        {signed(good.with("admin", true)), ""},
+			"without jti and iat":        {signed(good.with("jti", nil).with("iat", nil)), ""},
+			"one audience of several":    {signed(good.with("aud", []string{"x", Audience})), ""},
+			"kid of the key":             {headed(header().with("kid", a.keys[0].id)), ""},
+			"clock behind":               {signed(good.with("iat", now+30).with("nbf", now+30)), ""},
+			"none":                       {"", CodeMissing},
+			"word":                       {"secret", CodeMalformed},
+			"two parts":                  {parts[0] + "." + parts[1], CodeMalformed},
+			"four parts":                 {valid + ".x", CodeMalformed},
+			"empty parts":                {"..", CodeMalformed},
+			"space before":               {" " + valid, CodeMalformed},
+			"newline within":             {valid[:9] + "\n" + valid[9:], CodeMalformed},
+			"padding":                    {valid + "=", CodeMalformed},
+			"signature in other letters": {otherLetters(valid), CodeMalformed},
+			"not base64":                 {"a.b.c", CodeMalformed},
+			"header is no JSON":          {headed([]byte("{")), CodeMalformed},
+			"claims are no JSON":         {signed([]byte("{")), CodeMalformed},
+			"claims are an array":        {signed([]byte("[]")), CodeMalformed},
+			"two JSON objects":           {signed([]byte("{}{}")), CodeMalformed},
+			"sub is a number":            {signed(good.with("sub", 1)), CodeMalformed},
+			"exp is a string":            {signed(good.with("exp", "never")), CodeMalformed},
+			"rooms is a string":          {signed(good.with("rooms", "lobby")), CodeMalformed},
+			"crit":                       {headed(header().with("crit", []string{"b64"}).with("b64", false)), CodeMalformed},
+			"too long":                   {strings.Repeat("a", wire.MaxTokenBytes+1), CodeTooLong},
+			"valid but too long":         {signed(good.with("x", strings.Repeat("a", wire.MaxTokenBytes))), CodeTooLong},
+			"alg none":                   {by(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType), CodeWrongAlgorithm},
+			"alg None":                   {segment(t, header().with("alg", "None")) + "." + parts[1] + ".", CodeWrongAlgorithm},
+			"alg none, signed":           {headed(header().with("alg", "none")), CodeWrongAlgorithm},
+			"alg HS512":                  {by(jwt.SigningMethodHS512, testKey), CodeWrongAlgorithm},
+			"alg RS256":                  {by(jwt.SigningMethodRS256, rsaKey), CodeWrongAlgorithm},
+			"alg unknown":                {headed(header().with("alg", "ROT13")), CodeWrongAlgorithm},
+			"alg is a number":            {headed(header().with("alg", 1)), CodeWrongAlgorithm},
+			"no alg":                     {headed(object{}), CodeWrongAlgorithm},
+			"header null":                {headed([]byte("null")), CodeWrongAlgorithm},
+			"other key":                  {sign(t, otherKey, header(), good), CodeBadSignature},
+			"no signature":               {parts[0] + "." + parts[1] + ".", CodeBadSignature},
+			"other claims, same sign":    {parts[0] + "." + segment(t, good.with("sub", "root")) + "." + parts[2], CodeBadSignature},
+			"unknown kid":                {headed(header().with("kid", "x")), CodeBadSignature},
+			"kid is a path":              {headed(header().with("kid", "/dev/null")), CodeBadSignature},
+			"kid is an object":           {headed(header().with("kid", object{})), CodeBadSignature},
+			"key within":                 {sign(t, otherKey, header().with("jwk", object{"k": "eA"}), good), CodeBadSignature},
+			"no aud":                     {signed(good.with("aud", nil)), CodeWrongAudience},
+			"other aud":                  {signed(good.with("aud", "another")), CodeWrongAudience},
+			"aud that only begins so":    {signed(good.with("aud", Audience+"2")), CodeWrongAudience},
+			"claims null":                {signed([]byte("null")), CodeWrongAudience},
+			"expired":                    {signed(good.with("exp", now)), CodeExpired},
+			"expired within leeway":      {signed(good.with("exp", now-1)), CodeExpired},
+			"expired before the epoch":   {signed(good.with("exp", -1e18)), CodeExpired},
+			"no exp":                     {signed(good.with("exp", nil)), CodeBadClaims},
+			"exp null":                   {signed([]byte(`{"aud":"` + Audience + `","sub":"ann","exp":null}`)), CodeBadClaims},
+			"exp too far":                {signed(good.with("exp", now+86400+31)), CodeBadClaims},
+			"exp as far as may be":       {signed(good.with("exp", now+86400)), ""},
+			"exp in ages":                {signed(good.with("exp", 1e15)), CodeBadClaims},
+			"nbf ahead":                  {signed(good.with("nbf", now+31)), CodeNotYetValid},
+			"iat ahead":                  {signed(good.with("iat", now+31)), CodeNotYetValid},
+			"no sub":                     {signed(good.with("sub", nil)), CodeBadClaims},
+			"sub empty":                  {signed(good.with("sub", "")), CodeBadClaims},
+			"sub too long":               {signed(good.with("sub", strings.Repeat("å", wire.MaxNameRunes+1))), CodeBadClaims},
+			"sub with a bell":            {signed(good.with("sub", "ann\a")), CodeBadClaims},
+			"sub turns the text around":  {signed(good.with("sub", "ann\u202e")), CodeBadClaims},
+			"room of no name":            {signed(good.with("rooms", []string{"lobby", ""})), CodeBadClaims},
+			"star in the middle":         {signed(good.with("rooms", []string{"a*b"})), CodeBadClaims},
 		} {
 			identity, err := a.Verify(tc.token)
 			if got := codeOf(t, err); got != tc.want {
@@ -248,6 +252,13 @@ func TestVerifyRefuses(t *testing.T) {
 			}
 		}
 	})
+}
+
+// otherLetters changes the last letter of a token in the bits that stand for nothing.
+func otherLetters(token string) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	last := len(token) - 1
+	return token[:last] + string(alphabet[strings.IndexByte(alphabet, token[last])^1])
 }
 
 // TestRotation replaces a key step by step.
@@ -278,9 +289,20 @@ func TestRotation(t *testing.T) {
 			t.Errorf("%s: old and new token are %q, want %q", tc.name, got, [2]Code{tc.old, tc.new})
 		}
 	}
-	nameless := sign(t, testKey, header(), goodClaims())
-	if _, err := switched.Verify(nameless); err != nil {
-		t.Errorf("a token that names no key: %v", err)
+	for name, tc := range map[string]struct {
+		header object
+		want   Code
+	}{
+		"no key named":        {header(), ""},
+		"its key named":       {header().with("kid", keyID(testKey)), ""},
+		"the other key named": {header().with("kid", keyID(otherKey)), CodeBadSignature},
+	} {
+		if _, err := switched.Verify(sign(t, testKey, tc.header, goodClaims())); codeOf(t, err) != tc.want {
+			t.Errorf("%s: %v, want %q", name, err, tc.want)
+		}
+	}
+	if named := segment(t, header().with("kid", keyID(testKey))); !strings.HasPrefix(old, named+".") {
+		t.Errorf("%s does not name its key", old)
 	}
 }
 

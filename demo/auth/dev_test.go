@@ -83,6 +83,9 @@ func TestDevHandlerRefuses(t *testing.T) {
 		r.Header.Set("Content-Type", tc.media)
 		w := httptest.NewRecorder()
 		a.DevHandler().ServeHTTP(w, r)
+		if allow := w.Header().Get("Allow"); (allow == "POST") != (tc.want == 405) {
+			t.Errorf("%s: methods allowed are %q", name, allow)
+		}
 		var body map[string]any
 		err := json.Unmarshal(w.Body.Bytes(), &body)
 		if w.Code != tc.want || err != nil || (body["error"] == nil) != (tc.want == 200) {

@@ -61,7 +61,7 @@ type Outbox struct {
 	refusal instrument.DropReason // why nothing more is taken, 0 while something is
 	unsent  instrument.DropReason // why what waits will not be written, 0 while it will be
 	err     error                 // of the write that failed
-	ended   chan struct{}         // closed when the writer ends; made by who waits for it
+	ended   chan struct{}         // closed when the last writer ends; made by Close if there is one
 }
 
 // New returns an empty Outbox. It tells the connection's observation its capacity.
@@ -140,7 +140,6 @@ func (o *Outbox) next() *entry {
 		o.writing = false
 		if o.ended != nil {
 			close(o.ended)
-			o.ended = nil
 		}
 	}
 	return e

@@ -75,7 +75,11 @@ func TestPolicies(t *testing.T) {
 				o := observe(t)
 				p := newPeer(o)
 				full := 0
-				out := New(Config{Capacity: 3, Policy: tc.policy, Write: p.write, Full: func() { full++ }, Conn: o.open(t)})
+				conn := o.open(t)
+				out := New(Config{Capacity: 3, Policy: tc.policy, Write: p.write, Full: func() { full++ }, Conn: conn})
+				if capacity := conn.Stats().QueueCapacity; capacity != 3 {
+					t.Errorf("the capacity is observed as %d, want 3", capacity)
+				}
 				out.Put(frame("0"), nil)
 				synctest.Wait() // until it is being written
 				refused := 0
