@@ -71,7 +71,7 @@ func TestGoodbye(t *testing.T) {
 		one.want(t, map[string][]string{"lobby": {"Ada"}})
 
 		// What two sent before comes late.
-		update := message{Version: version, Kind: kindUpdate, Node: two.Presence.node, Rev: 1, Entered: map[string][]string{"lobby": {"Ben"}}}
+		update := message{Version: version, Kind: kindUpdate, Node: two.node, Rev: 1, Entered: map[string][]string{"lobby": {"Ben"}}}
 		one.receive(encode(t, update))
 		one.want(t, map[string][]string{"lobby": {"Ada"}})
 

@@ -121,8 +121,8 @@ func (p *Presence) collect(q *peer, m message) error {
 // restore replaces what is known of a node by the snapshot.
 func (p *Presence) restore(q *peer) {
 	members := make(map[membership]struct{}, q.partial.members)
-	for i := range q.partial.of { // in order, which costs least
-		for room, users := range q.partial.parts[i] {
+	for _, part := range q.partial.parts {
+		for room, users := range part {
 			for _, user := range users {
 				m := membership{room, user}
 				members[m] = struct{}{}

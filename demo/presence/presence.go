@@ -172,12 +172,7 @@ func (p *Presence) setOwn(m membership, o own) {
 func (p *Presence) Users(room string, limit int) (names []string, total int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	members := p.rooms[room]
-	names = make([]string, min(len(members), max(limit, 0)))
-	for i := range names {
-		names[i] = members[i].user
-	}
-	return names, len(members)
+	return p.rooms.first(room, limit)
 }
 
 // join notes that the user is in the room on one more node.

@@ -224,9 +224,10 @@ func FuzzReceive(f *testing.F) {
 		}
 		got := make(map[membership]int)
 		for room, members := range p.rooms {
-			for _, m := range members {
-				got[membership{room, m.user}] = m.nodes
-			}
+			members.Scan(func(user string, nodes int) bool {
+				got[membership{room, user}] = nodes
+				return true
+			})
 		}
 		if diff := cmp.Diff(nodes, got, cmp.AllowUnexported(membership{})); diff != "" {
 			t.Errorf("on how many nodes they are (-want +got):\n%s", diff)

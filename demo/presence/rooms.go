@@ -1,52 +1,58 @@
 package presence
 
-import (
-	"slices"
-	"strings"
-)
+import "github.com/tidwall/btree"
 
-// rooms has the members of each room in order of their names. A room without members isn't there.
-type rooms map[string][]member
+// rooms has the members of each room. A room without members isn't there.
+type rooms map[string]*members
 
-// member is a user in a room and on how many nodes they are in it.
-type member struct {
-	user  string
-	nodes int
-}
-
-func (m member) compare(user string) int { return strings.Compare(m.user, user) }
+// members are users, in order, and on how many nodes each is. In a tree a large room costs no more than a small one,
+// even if it empties at once.
+type members = btree.Map[string, int]
 
 // add counts one more node, and says whether it is the first.
 func (r rooms) add(m membership) bool {
-	members := r[m.room]
-	i, found := slices.BinarySearchFunc(members, m.user, member.compare)
-	if found {
-		members[i].nodes++
-		return false
+	in, ok := r[m.room]
+	if !ok {
+		in = new(members)
+		r[m.room] = in
 	}
-	r[m.room] = slices.Insert(members, i, member{user: m.user, nodes: 1})
-	return true
+	nodes, there := in.Get(m.user)
+	in.Set(m.user, nodes+1)
+	return !there
 }
 
 // remove counts one node less, and says whether it was the last.
 func (r rooms) remove(m membership) bool {
-	members := r[m.room]
-	i, found := slices.BinarySearchFunc(members, m.user, member.compare)
-	if !found {
+	in, ok := r[m.room]
+	if !ok {
 		return false
 	}
-	if members[i].nodes > 1 {
-		members[i].nodes--
+	nodes, there := in.Get(m.user)
+	if nodes > 1 {
+		in.Set(m.user, nodes-1)
 		return false
 	}
-	members = slices.Delete(members, i, i+1)
-	switch {
-	case len(members) == 0:
+	in.Delete(m.user)
+	if in.Len() == 0 {
 		delete(r, m.room)
-	case len(members) < cap(members)/4: // a room that was large once
-		r[m.room] = slices.Clone(members)
-	default:
-		r[m.room] = members
 	}
-	return true
+	return there
+}
+
+// first returns the names of the first users of a room, at most limit, and how many there are.
+func (r rooms) first(room string, limit int) (names []string, total int) {
+	in, ok := r[room]
+	if !ok {
+		return []string{}, 0
+	}
+	total = in.Len()
+	names = make([]string, 0, min(total, max(limit, 0)))
+	in.Scan(func(user string, _ int) bool {
+		if len(names) == cap(names) {
+			return false
+		}
+		names = append(names, user)
+		return true
+	})
+	return names, total
 }
