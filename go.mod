@@ -72,7 +72,9 @@ require (
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/prometheus/prometheus v0.35.0 // indirect
+	github.com/sockscope/sockscope/instrument/backplane v0.0.0
 	github.com/sockscope/sockscope/instrument/ws/coder v0.0.0
+	github.com/sockscope/sockscope/instrument/ws/gorilla v0.0.0
 	github.com/stretchr/testify v1.12.1 // indirect
 	go.opentelemetry.io/auto/sdk v1.2.1 // indirect
 	go.opentelemetry.io/contrib/bridges/otelslog v0.21.0 // indirect
@@ -102,3 +104,7 @@ replace github.com/sockscope/sockscope/instrument => ./instrument
 replace github.com/sockscope/sockscope/instrument/telemetry => ./instrument/telemetry
 
 replace github.com/sockscope/sockscope/instrument/ws/coder => ./instrument/ws/coder
+
+replace github.com/sockscope/sockscope/instrument/backplane => ./instrument/backplane
+
+replace github.com/sockscope/sockscope/instrument/ws/gorilla => ./instrument/ws/gorilla

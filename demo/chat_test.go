@@ -2,7 +2,8 @@ package demo
 
 import (
 	"encoding/json"
-	"errors"
+	"fmt"
+	"math"
 	"net/http"
 	"strings"
 	"sync"
@@ -44,7 +45,7 @@ func TestConversation(t *testing.T) {
 	if env, _ := expect[struct{}](eve, wire.TypePong); env.MessageID != ping {
 		t.Errorf("pong for %s, want %s", env.MessageID, ping)
 	}
-	ben.send(wire.TypeLeave, wire.LeavePayload{Room: "lobby"})
+	ben.send(wire.TypeLeave, wire.RoomPayload{Room: "lobby"})
 	if _, ack := expect[wire.AckPayload](ben, wire.TypeAck); !ack.Success {
 		t.Errorf("leave: %+v", ack)
 	}
@@ -76,6 +77,7 @@ func TestConversation(t *testing.T) {
 		"messages_total transmit pong":       1,
 		"messages_total transmit error":      1,
 		"messages_total transmit room_users": 3,
+		"messages_total transmit welcome":    3,
 		"message_duration_seconds join":      3,
 		"message_duration_seconds leave":     1,
 		"message_duration_seconds message":   2,
@@ -93,7 +95,7 @@ func TestTracesAndRecords(t *testing.T) {
 	ada.send(wire.TypeMessage, wire.MessagePayload{Room: "lobby", Text: secret})
 	ack, _ := expect[wire.AckPayload](ada, wire.TypeAck)
 	delivered, _ := expect[wire.MessagePayload](ada, wire.TypeMessage)
-	if ack.Traceparent == "" || delivered.Traceparent != ack.Traceparent {
+	if len(ack.Traceparent) != 55 || len(delivered.Traceparent) != 55 || delivered.Traceparent[:35] != ack.Traceparent[:35] {
 		t.Fatalf("ack has trace %q, the delivered message %q: want the same", ack.Traceparent, delivered.Traceparent)
 	}
 
@@ -125,8 +127,8 @@ func TestTracesAndRecords(t *testing.T) {
 		return handled != nil
 	}, func() string { return "no record of the message:\n" + f.logs.String() })
 	if handled["trace_id"] != sc.TraceID().String() || handled["span_id"] != sc.SpanID().String() ||
-		handled["recipients"] != 1.0 || handled["session_id"] == nil || handled["namespace"] != "chat" {
-		t.Errorf("record %v, want trace %s and one recipient", handled, sc.TraceID())
+		handled["session_id"] == nil || handled["namespace"] != "chat" {
+		t.Errorf("record %v, want trace %s", handled, sc.TraceID())
 	}
 	if strings.Contains(f.logs.String(), secret) {
 		t.Error("the log has what was said")
@@ -134,7 +136,7 @@ func TestTracesAndRecords(t *testing.T) {
 }
 
 func TestRefusedFrames(t *testing.T) {
-	f := start(t, Config{RoomsPerConnection: 1, RoomLimit: 2})
+	f := start(t, Config{Limits: Limits{RoomsPerConnection: 1, Rooms: 2}})
 	other := f.dial("other")
 	other.join("full")
 	frame := func(typ wire.Type, payload any) []byte {
@@ -150,7 +152,7 @@ func TestRefusedFrames(t *testing.T) {
 		answer wire.Type
 		code   wire.Code
 	}{
-		"binary":        {websocket.MessageBinary, []byte{1, 2, 3}, wire.TypeError, wire.CodeNotText},
+		"binary":        {websocket.MessageBinary, []byte{1, 2, 3}, wire.TypeError, wire.CodeWrongKind},
 		"empty":         {websocket.MessageText, nil, wire.TypeError, wire.CodeBadJSON},
 		"not JSON":      {websocket.MessageText, []byte("hello"), wire.TypeError, wire.CodeBadJSON},
 		"no envelope":   {websocket.MessageText, []byte(`{}`), wire.TypeError, wire.CodeBadEnvelope},
@@ -159,7 +161,7 @@ func TestRefusedFrames(t *testing.T) {
 		"no room":       {websocket.MessageText, frame(wire.TypeJoin, map[string]string{}), wire.TypeAck, wire.CodeBadPayload},
 		"second room":   {websocket.MessageText, frame(wire.TypeJoin, wire.JoinPayload{Room: "second"}), wire.TypeAck, wire.CodeTooManyRooms},
 		"outside":       {websocket.MessageText, frame(wire.TypeMessage, wire.MessagePayload{Room: "second", Text: "x"}), wire.TypeAck, wire.CodeNotInRoom},
-		"leave outside": {websocket.MessageText, frame(wire.TypeLeave, wire.LeavePayload{Room: "second"}), wire.TypeAck, wire.CodeNotInRoom},
+		"leave outside": {websocket.MessageText, frame(wire.TypeLeave, wire.RoomPayload{Room: "second"}), wire.TypeAck, wire.CodeNotInRoom},
 		"long text":     {websocket.MessageText, frame(wire.TypeMessage, wire.MessagePayload{Room: "first", Text: strings.Repeat("x", wire.MaxTextBytes+1)}), wire.TypeAck, wire.CodeBadPayload},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -209,7 +211,7 @@ func TestOversizeCloses(t *testing.T) {
 }
 
 func TestRefusedHandshakes(t *testing.T) {
-	f := start(t, Config{ConnectionLimit: 1})
+	f := start(t, Config{Limits: Limits{Connections: 1}})
 	refused := func(path string, header http.Header, want int) {
 		t.Helper()
 		_, resp, err := websocket.Dial(t.Context(), f.http.URL+path, &websocket.DialOptions{HTTPHeader: header})
@@ -217,11 +219,11 @@ func TestRefusedHandshakes(t *testing.T) {
 			t.Fatalf("%s: %v (%v), want status %d", path, resp, err, want)
 		}
 	}
-	refused("/ws?name=a%0Ab", nil, http.StatusBadRequest)
-	refused("/ws?name="+strings.Repeat("x", wire.MaxNameRunes+1), nil, http.StatusBadRequest)
+	refused("/ws?token="+f.token("Ada"), nil, http.StatusUnauthorized)
+	refused("/ws", http.Header{"Authorization": {"Bearer made.up.token"}}, http.StatusUnauthorized)
 	refused("/ws", http.Header{"Origin": {"https://elsewhere.example"}}, http.StatusForbidden)
-	if code, _ := f.do(http.MethodGet, "/ws", ""); code != http.StatusUpgradeRequired {
-		t.Errorf("a plain GET: %d, want 426", code)
+	if code, _ := f.do(http.MethodGet, "/ws", ""); code != http.StatusBadRequest {
+		t.Errorf("a plain GET: %d, want 400", code)
 	}
 	ada := f.dial("Ada")
 	refused("/ws", nil, http.StatusServiceUnavailable)
@@ -229,7 +231,8 @@ func TestRefusedHandshakes(t *testing.T) {
 	f.eventually(func() bool { return f.chat.open() == 0 }, func() string { return "the connection stays" })
 	f.dial("Ben") // there is a place again
 	f.awaitMetrics(map[string]float64{
-		"connections_total bad_handshake": 3,
+		"connections_total bad_handshake": 1,
+		"connections_total unauthorized":  2,
 		"connections_total forbidden":     1,
 		"connections_total over_capacity": 1,
 		"connections_total connected":     2,
@@ -261,21 +264,27 @@ func TestHeartbeatTimeout(t *testing.T) {
 }
 
 func TestSlowConsumer(t *testing.T) {
-	f := start(t, Config{SendQueue: 4})
+	f := start(t, Config{Limits: Limits{SendQueue: 4, MessagesPerSecond: 1e6}})
 	slow, quick := f.dial("slow"), f.dial("quick")
 	slow.join("lobby")
 	quick.join("lobby")
 	text := strings.Repeat("x", wire.MaxTextBytes)
-	sent := 0.0
+	left := false
 	f.eventually(func() bool {
 		for range 100 {
 			quick.send(wire.TypeMessage, wire.MessagePayload{Room: "lobby", Text: text})
-			expect[wire.AckPayload](quick, wire.TypeAck)
 			// Once the slow consumer is gone, the room is told in between.
-			if env, err := quick.read(); err != nil || env.Type == wire.TypeLeft {
-				expect[wire.MessagePayload](quick, wire.TypeMessage)
+			for awaited := 2; awaited > 0; {
+				env, err := quick.read()
+				switch {
+				case err != nil:
+					t.Fatal(err)
+				case env.Type == wire.TypeLeft:
+					left = true
+				default:
+					awaited--
+				}
 			}
-			sent++
 		}
 		return len(f.metrics("websocket_messages_dropped_total")) > 0
 	}, func() string { return "the slow consumer is never found" })
@@ -283,18 +292,18 @@ func TestSlowConsumer(t *testing.T) {
 	if err := slow.ended(); err == nil {
 		t.Error("no error where the connection ends")
 	}
-	if left, _ := expect[wire.PresencePayload](quick, wire.TypeLeft); left.Type != wire.TypeLeft {
-		t.Error("the room is not told")
+	if !left {
+		expect[wire.PresencePayload](quick, wire.TypeLeft)
 	}
-	got := f.metrics("websocket_disconnections_total", "websocket_messages_dropped_total", "websocket_messages_total")
+	got := f.metrics("websocket_disconnections_total", "websocket_messages_dropped_total")
 	if got["disconnections_total local slow_consumer"] != 1 {
 		t.Errorf("disconnections: %v", got)
 	}
-	// Every message was written or dropped, for each of the two.
-	written, dropped := got["messages_total transmit message"], got["messages_dropped_total queue_full"]+got["messages_dropped_total slow_consumer"]
-	if written+dropped != 2*sent {
-		t.Errorf("%v written and %v dropped of %v to two members", written, dropped, sent)
+	// Those for which there was no room are dropped for that, and those that waited because the peer is given up.
+	if got["messages_dropped_total queue_full"] == 0 || got["messages_dropped_total slow_consumer"]+got["messages_dropped_total closed"] < 4 {
+		t.Errorf("dropped: %v", got)
 	}
+	f.awaitMetrics(map[string]float64{}, "websocket_send_queue_messages")
 }
 
 // TestPeersCloseWhileWrittenTo has peers leave in order while they are written
@@ -307,7 +316,7 @@ func TestPeersCloseWhileWrittenTo(t *testing.T) {
 	talker.join("lobby")
 	clients := make([]*client, n)
 	for i := range clients {
-		clients[i] = f.dial("Ada")
+		clients[i] = f.dial(fmt.Sprintf("Ada-%d", i))
 		clients[i].send(wire.TypeJoin, wire.JoinPayload{Room: "lobby"})
 	}
 	go func() { _ = talker.ended() }() // reads
@@ -324,11 +333,12 @@ func TestPeersCloseWhileWrittenTo(t *testing.T) {
 
 func TestConfigRefuses(t *testing.T) {
 	for name, cfg := range map[string]Config{
-		"connection limit": {ConnectionLimit: -1},
+		"connection limit": {Limits: Limits{Connections: -1}},
+		"message rate":     {Limits: Limits{MessagesPerSecond: math.NaN()}},
 		"heartbeat":        {Heartbeat: -time.Second},
 		"sample ratio":     {SampleRatio: 1.5},
 	} {
-		if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), "give") {
+		if _, err := New(complete(t, cfg)); err == nil || !strings.Contains(err.Error(), "give") {
 			t.Errorf("%s: %v, want an error that says what to give", name, err)
 		}
 	}
@@ -354,26 +364,5 @@ func TestPageIsClosed(t *testing.T) {
 	}
 	if code, _ := f.do(http.MethodGet, "/page.go", ""); code != http.StatusNotFound {
 		t.Errorf("/page.go: %d, want 404", code)
-	}
-}
-
-func TestQueue(t *testing.T) {
-	q := newQueue(1)
-	if err := q.put(queued{Frame: &wire.Frame{}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := q.put(queued{Frame: &wire.Frame{}}); !errors.Is(err, errQueueFull) {
-		t.Errorf("a full queue: %v", err)
-	}
-	q.close()
-	q.close()
-	if err := q.put(queued{Frame: &wire.Frame{}}); !errors.Is(err, errQueueClosed) {
-		t.Errorf("a closed queue: %v", err)
-	}
-	if _, more := <-q.frames; !more {
-		t.Error("what was queued before the end is lost")
-	}
-	if _, more := <-q.frames; more {
-		t.Error("a closed queue does not end")
 	}
 }

@@ -29,9 +29,9 @@ func TestDrain(t *testing.T) {
 	begin := time.Now()
 	var drained sync.WaitGroup
 	drained.Go(func() { f.shutdown() })
+	expect[wire.GoingAwayPayload](c, wire.TypeGoingAway)
 	expect[wire.AckPayload](c, wire.TypeAck)
 	expect[wire.MessagePayload](c, wire.TypeMessage)
-	expect[wire.GoingAwayPayload](c, wire.TypeGoingAway)
 	if err := c.ended(); websocket.CloseStatus(err) != websocket.StatusServiceRestart {
 		t.Errorf("ended by %v, want 1012", err)
 	}
@@ -67,7 +67,7 @@ func TestReadyUntilDrain(t *testing.T) {
 // TestDrainDeadline has a client that reads nothing: its queue can't be
 // written, and the drain must not wait for it longer than it may.
 func TestDrainDeadline(t *testing.T) {
-	f := start(t, Config{SendQueue: 10_000})
+	f := start(t, Config{Limits: Limits{SendQueue: 10_000, MessagesPerSecond: 1e6}})
 	stuck, quick := f.dial("stuck"), f.dial("quick")
 	stuck.join("lobby")
 	quick.join("lobby")

@@ -66,7 +66,7 @@ func (s *Server) strike(ctx context.Context, f *fault.Switch) {
 	})
 }
 
-// cut breaks a random share of the open connections.
+// cut breaks a random share of the open connections: from here it looks as if the peers had vanished.
 func (s *Server) cut(share float64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,16 +76,6 @@ func (s *Server) cut(share float64) {
 	}
 	rand.Shuffle(len(open), func(i, j int) { open[i], open[j] = open[j], open[i] })
 	for _, c := range open[:int(math.Ceil(share*float64(len(open))))] {
-		c.cut()
+		c.link.vanish()
 	}
-}
-
-// cut makes the connection look from here as if its peer had vanished: the
-// reader finds the end of the stream where no close frame was.
-func (c *session) cut() {
-	if half, ok := c.socket.(interface{ CloseRead() error }); ok && half.CloseRead() == nil {
-		return
-	}
-	// Without half-closing (TLS) all of it goes; an error means it is gone.
-	_ = c.socket.Close()
 }

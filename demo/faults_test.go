@@ -2,6 +2,7 @@ package demo
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"testing"
@@ -42,7 +43,7 @@ func TestMassDisconnect(t *testing.T) {
 	const n = 10
 	clients := make([]*client, n)
 	for i := range clients {
-		clients[i] = f.dial("Ada")
+		clients[i] = f.dial(fmt.Sprintf("Ada-%d", i))
 		clients[i].join("lobby")
 		for _, before := range clients[:i] {
 			expect[wire.PresencePayload](before, wire.TypeJoined)

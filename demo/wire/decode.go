@@ -52,10 +52,15 @@ const (
 type RefusalError struct {
 	Code   Code
 	Reason string
+	// Cause is the error of the service itself that is behind it, if there is one.
+	Cause error
 }
 
 // Error returns the code and the reason.
 func (p *RefusalError) Error() string { return string(p.Code) + ": " + p.Reason }
+
+// Unwrap returns the Cause.
+func (p *RefusalError) Unwrap() error { return p.Cause }
 
 func problem(code Code, format string, args ...any) *RefusalError {
 	return &RefusalError{Code: code, Reason: fmt.Sprintf(format, args...)}

@@ -7,6 +7,14 @@ type AuthPayload struct {
 	Token string `json:"token"`
 }
 
+// WelcomePayload tells a client whom the server takes it for.
+type WelcomePayload struct {
+	Session string    `json:"session"` // names the connection in logs and traces
+	Node    string    `json:"node"`
+	User    string    `json:"user"`
+	Expires time.Time `json:"expires"` // of the token
+}
+
 // JoinPayload asks to be in a room. With After, the sequence number of the last message that the client knows, what it
 // has missed since comes as history before anything newer.
 type JoinPayload struct {

@@ -35,6 +35,7 @@ const (
 
 // The types that only the server sends. It delivers message, typing, read and history as well.
 const (
+	TypeWelcome       Type = "welcome"        // WelcomePayload; first, as soon as it is known who the client is
 	TypeAck           Type = "ack"            // AckPayload, with the messageId of what it answers
 	TypeJoined        Type = "joined"         // PresencePayload
 	TypeLeft          Type = "left"           // PresencePayload
@@ -50,7 +51,7 @@ const (
 
 // Types returns every type of the protocol.
 func Types() []Type {
-	return append(clientTypes(), TypeAck, TypeJoined, TypeLeft, TypeRoomUsers, TypeNotification, TypeTicks, TypeDashboard,
+	return append(clientTypes(), TypeWelcome, TypeAck, TypeJoined, TypeLeft, TypeRoomUsers, TypeNotification, TypeTicks, TypeDashboard,
 		TypePong, TypeError, TypeTokenExpiring, TypeGoingAway)
 }
 

@@ -1,0 +1,151 @@
+package room
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.opentelemetry.io/otel/propagation"
+
+	"github.com/sockscope/sockscope/demo/history"
+	"github.com/sockscope/sockscope/demo/wire"
+	"github.com/sockscope/sockscope/instrument"
+)
+
+// mostMissing is how many messages of a room are fetched that did not get here. Members see a gap before those, and can
+// ask for the rest.
+const mostMissing = 1000
+
+// Deliver hands a message that was saved to the room's members on this node, as part of the broadcast b. Messages may
+// come in any order and more than once: each is delivered once, and one before which others are missing waits for
+// these to be read from the history. An error means that they could not be; members see a gap then.
+func (r *Rooms) Deliver(ctx context.Context, m history.Message, b *instrument.Broadcast) error {
+	r.mu.Lock()
+	room := r.rooms[m.Room]
+	if room == nil {
+		r.mu.Unlock()
+		return nil
+	}
+	room.users++
+	r.mu.Unlock()
+	defer r.release(room)
+
+	room.order.Lock()
+	defer room.order.Unlock()
+	if m.Seq <= room.last {
+		return nil
+	}
+	var missed error
+	if m.Seq > room.last+1 {
+		missed = r.fetch(ctx, room, m.Seq-1)
+	}
+	return errors.Join(missed, r.send(ctx, room, m, b))
+}
+
+// CatchUp delivers what the rooms' histories have and the rooms have not, as after the connection to other nodes was
+// lost: in the rooms named or, without names, in all.
+func (r *Rooms) CatchUp(ctx context.Context, names ...string) error {
+	var failed error
+	for _, room := range r.open(names) {
+		if failed == nil { // the next would hardly do better
+			failed = r.catchUp(ctx, room)
+		}
+		r.release(room)
+	}
+	return failed
+}
+
+// open returns those of the rooms named that there are, or all, each of which lasts until release.
+func (r *Rooms) open(names []string) []*room {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var open []*room
+	for name, room := range r.rooms {
+		if len(names) == 0 || slices.Contains(names, name) {
+			room.users++
+			open = append(open, room)
+		}
+	}
+	return open
+}
+
+func (r *Rooms) catchUp(ctx context.Context, room *room) error {
+	room.order.Lock()
+	defer room.order.Unlock()
+	last, err := r.cfg.History.LastSeq(ctx, room.name)
+	if err != nil {
+		return fmt.Errorf("catch up with the history: %w", err)
+	}
+	if last <= room.last {
+		return nil
+	}
+	return r.fetch(ctx, room, last)
+}
+
+// fetch delivers what the history has between the last message delivered and the one numbered to. The room's order is
+// locked.
+func (r *Rooms) fetch(ctx context.Context, room *room, to uint64) error {
+	after := max(room.last, to-min(to, mostMissing))
+	for after < to {
+		missing, err := r.cfg.History.After(ctx, room.name, after, int(min(to-after, wire.MaxHistory)))
+		if err != nil {
+			return fmt.Errorf("fetch messages that did not get here: %w", err)
+		}
+		if len(missing) == 0 {
+			return nil // trimmed meanwhile
+		}
+		for _, m := range missing {
+			ctx, b := r.cfg.Observer.Broadcast(ctx)
+			err := r.send(ctx, room, m, b)
+			b.End(err)
+			if err != nil {
+				return err
+			}
+		}
+		after = missing[len(missing)-1].Seq
+	}
+	return nil
+}
+
+// send hands one message to the members. The room's order is locked.
+func (r *Rooms) send(ctx context.Context, room *room, m history.Message, b *instrument.Broadcast) error {
+	room.last = m.Seq
+	f, err := Frame(ctx, m)
+	if err != nil {
+		return err
+	}
+	frames := []*wire.Frame{f}
+	if r.cfg.Disturb != nil {
+		frames = r.cfg.Disturb(room.name, f)
+	}
+	for _, f := range frames {
+		room.deliver(f, b, nil)
+	}
+	return nil
+}
+
+// Publish hands a frame that is no message, and has no place in their order, to the room's members on this node.
+func (r *Rooms) Publish(name string, f *wire.Frame, b *instrument.Broadcast, except Member) {
+	r.mu.Lock()
+	room := r.rooms[name]
+	r.mu.Unlock()
+	if room != nil {
+		room.deliver(f, b, except)
+	}
+}
+
+// Frame returns what members get of a message: with the trace context of ctx or, without one there, of who sent it.
+func Frame(ctx context.Context, m history.Message) (*wire.Frame, error) {
+	env, err := wire.New(wire.TypeMessage, m.ID,
+		wire.MessagePayload{Room: m.Room, Text: m.Text, SavedID: m.SavedID, From: m.From})
+	if err != nil {
+		return nil, err
+	}
+	env.Seq, env.Timestamp = m.Seq, m.Time
+	propagation.TraceContext{}.Inject(ctx, &env)
+	if env.Traceparent == "" {
+		env.Traceparent, env.Tracestate = m.Traceparent, m.Tracestate
+	}
+	return env.Frame()
+}
