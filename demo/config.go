@@ -38,7 +38,7 @@ type Config struct {
 
 	Authority *auth.Authority // verifies tokens. Required.
 	Origins   auth.Origins    // of pages that may connect; default: only those of the server's own host
-	DevTokens bool            // issues tokens to callers on this machine, at /auth/token
+	DevTokens Access          // who is issued tokens, at /auth/token; default: callers on this machine
 
 	Limits    Limits
 	Heartbeat time.Duration // between pings, and what a pong may take; default 30s
@@ -52,8 +52,8 @@ type Config struct {
 	// they are closed at once.
 	DrainSpread time.Duration
 
-	TraceURL     string // what a trace id is appended to for a link; default: no link
-	OpenFaultAPI bool   // lets other machines switch faults too
+	TraceURL string // what a trace id is appended to for a link; default: no link
+	FaultAPI Access // who may switch faults, at /fault; default: callers on this machine
 }
 
 // Limits bound what peers can make grow. The zero value of a field means its default.

@@ -111,7 +111,10 @@ func TestFaultAPIAccess(t *testing.T) {
 	if code := asked(start(t, Config{})); code != http.StatusForbidden {
 		t.Errorf("by another name: %d, want 403", code)
 	}
-	if code := asked(start(t, Config{OpenFaultAPI: true})); code != http.StatusOK {
+	if code := asked(start(t, Config{FaultAPI: Open})); code != http.StatusOK {
 		t.Errorf("by another name, open: %d, want 200", code)
+	}
+	if code := asked(start(t, Config{FaultAPI: Off})); code != http.StatusNotFound {
+		t.Errorf("off: %d, want 404", code)
 	}
 }

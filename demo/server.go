@@ -109,16 +109,8 @@ func (s *Server) Handler() http.Handler {
 	if s.cfg.Metrics != nil {
 		mux.Handle("GET /metrics", s.cfg.Metrics)
 	}
-	if s.cfg.DevTokens {
-		mux.Handle("/auth/token", s.cfg.Authority.DevHandler())
-	}
-	faults := fault.NewAPI(s.strike, s.faults.all()...).Handler()
-	if !s.cfg.OpenFaultAPI {
-		faults = fault.LocalOnly(faults)
-	}
-	mux.Handle("GET /fault", faults)
-	mux.Handle("PUT /fault/", faults)
-	mux.Handle("DELETE /fault/", faults)
+	s.cfg.DevTokens.handle(mux, s.cfg.Authority.DevHandler(), "POST /auth/token")
+	s.cfg.FaultAPI.handle(mux, fault.NewAPI(s.strike, s.faults.all()...).Handler(), "GET /fault", "PUT /fault/", "DELETE /fault/")
 	return mux
 }
 

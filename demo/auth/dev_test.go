@@ -59,8 +59,6 @@ func TestDevHandlerRefuses(t *testing.T) {
 		want                              int
 	}{
 		"good":                {"POST", "127.0.0.1:5000", "localhost:8080", "application/json", good, 200},
-		"from elsewhere":      {"POST", "10.0.0.9:5000", "localhost:8080", "application/json", good, 403},
-		"by another name":     {"POST", "127.0.0.1:5000", "evil.example:8080", "application/json", good, 403},
 		"GET":                 {"GET", "127.0.0.1:5000", "localhost", "application/json", "", 405},
 		"form":                {"POST", "127.0.0.1:5000", "localhost", "application/x-www-form-urlencoded", good, 415},
 		"text":                {"POST", "127.0.0.1:5000", "localhost", "text/plain", good, 415},

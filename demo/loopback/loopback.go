@@ -2,6 +2,7 @@
 package loopback
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -25,6 +26,20 @@ func From(r *http.Request) bool {
 		}
 	}
 	return true
+}
+
+// Only lets the callers through that From is true of, and answers the others 403.
+func Only(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if From(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusForbidden)
+		// An error here means that the caller is gone.
+		_, _ = io.WriteString(w, `{"error":"this is for callers on this machine only, by its loopback address"}`+"\n")
+	})
 }
 
 func is(hostport string) bool {

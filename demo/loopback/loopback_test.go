@@ -37,3 +37,23 @@ func TestFrom(t *testing.T) {
 		}
 	}
 }
+
+func TestOnly(t *testing.T) {
+	h := Only(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for _, tc := range []struct {
+		remote, host string
+		code         int
+	}{
+		{"127.0.0.1:5000", "127.0.0.1:8080", 200},
+		{"10.0.0.9:5000", "127.0.0.1:8080", 403},
+		{"127.0.0.1:5000", "evil.example:8080", 403},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/fault", nil)
+		r.RemoteAddr, r.Host = tc.remote, tc.host
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != tc.code {
+			t.Errorf("from %q to %q: %d, want %d", tc.remote, tc.host, w.Code, tc.code)
+		}
+	}
+}

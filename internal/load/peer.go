@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
 
+	"github.com/sockscope/sockscope/demo/auth"
 	"github.com/sockscope/sockscope/demo/wire"
 )
 
@@ -42,7 +45,13 @@ type peer struct {
 func connect(ctx context.Context, cfg Config, p *plan, t *tally, number int) (*peer, error) {
 	dialing, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	conn, _, err := websocket.Dial(dialing, fmt.Sprintf("%s?name=load-%d", cfg.URL, number), nil) //nolint:bodyclose // there is none to close, its documentation says
+	token, err := auth.RequestToken(dialing, http.DefaultClient, tokenURL(cfg.URL), fmt.Sprintf("load-%d", number))
+	if err != nil {
+		return nil, err
+	}
+	conn, _, err := websocket.Dial(dialing, cfg.URL, &websocket.DialOptions{ //nolint:bodyclose // there is none to close, its documentation says
+		HTTPHeader: http.Header{"Authorization": {"Bearer " + token}},
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +70,11 @@ func connect(ctx context.Context, cfg Config, p *plan, t *tally, number int) (*p
 	}
 	go c.receive(context.WithoutCancel(ctx))
 	return c, nil
+}
+
+// tokenURL returns where the server of a WebSocket issues tokens.
+func tokenURL(socket string) string {
+	return strings.TrimSuffix(strings.Replace(socket, "ws", "http", 1), "/ws") + "/auth/token"
 }
 
 func (c *peer) join(ctx context.Context) error {
@@ -145,7 +159,7 @@ func (c *peer) receive(ctx context.Context) {
 			var p wire.ErrorPayload
 			_ = json.Unmarshal(env.Payload, &p) // without a code it counts as well
 			c.tally.note(&c.tally.refused, "refused: "+string(p.Code))
-		case wire.TypeJoined, wire.TypeLeft, wire.TypeRoomUsers, wire.TypeGoingAway:
+		case wire.TypeWelcome, wire.TypeJoined, wire.TypeLeft, wire.TypeRoomUsers, wire.TypeGoingAway:
 		default:
 			c.tally.note(&c.tally.strange, "unexpected type of message")
 		}
