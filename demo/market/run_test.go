@@ -30,7 +30,7 @@ func TestRunPublishesAtTheEndOfEachWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMarket(t, Config{Symbols: []string{"ACME", "STARK"}, Interval: 500 * time.Millisecond})
 		start := time.Now() // on a whole second
-		time.Sleep(300 * time.Millisecond)
+		time.Sleep(700 * time.Millisecond)
 		got, at := record(t, m, 0, 2*time.Second, nil)
 		n := m.At(start)
 		want := []Batch{

@@ -162,6 +162,23 @@ func TestHeartbeatsHeal(t *testing.T) {
 	})
 }
 
+// TestLastLeaveIsMissed needs a snapshot of nobody.
+func TestLastLeaveIsMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := new(bus)
+		one, two := b.start(t, "one"), b.start(t, "two")
+		one.enter(t, "lobby", "Ada")
+		pass(time.Second)
+		b.move(two, 1)
+		one.Leave("lobby", "Ada")
+		pass(time.Second)
+		two.want(t, map[string][]string{"lobby": {"Ada"}})
+		b.heal()
+		pass(defaultHeartbeat + soon)
+		two.want(t, map[string][]string{})
+	})
+}
+
 // TestBadBusConverges moves users at random over a bus that loses, repeats, delays and cuts off, while nodes die and
 // others start. Two heartbeats after the bus has become a good one, all know the same.
 func TestBadBusConverges(t *testing.T) {
@@ -307,6 +324,27 @@ func TestPublishFails(t *testing.T) {
 		one.flush(t.Context()) // and asked
 		two.want(t, map[string][]string{"lobby": {"Ben"}})
 	})
+}
+
+// TestPublishIsNotRepeatedInVain has much to say over a backplane that is down.
+func TestPublishIsNotRepeatedInVain(t *testing.T) {
+	calls := 0
+	p, err := New(Config{Publish: func(context.Context, []byte) error {
+		calls++
+		return errors.New("broken")
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 10_000 {
+		if err := p.Enter(fmt.Sprint("room", i), "Ada"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.flush(t.Context())
+	if calls != 1 {
+		t.Errorf("%d calls of Publish, want 1", calls)
+	}
 }
 
 // TestRunEndsThoughPublishHangs has a Publish that heeds its context only.

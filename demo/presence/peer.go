@@ -96,6 +96,9 @@ func (p *Presence) update(q *peer, m message) error {
 
 // collect keeps a part of a snapshot, and takes the whole over once all parts are there.
 func (p *Presence) collect(q *peer, m message) error {
+	if m.Rev == q.rev {
+		q.newest = m.Rev // whatever was said of newer ones, this is where the node is
+	}
 	if m.Rev <= q.rev || m.Rev < q.partial.rev {
 		return nil
 	}
@@ -135,8 +138,7 @@ func (p *Presence) restore(q *peer) {
 			p.leaveOn(q, m)
 		}
 	}
-	// Whatever else was said of newer revisions, this is where the node was: it is asked no more until it says so again.
-	q.rev, q.newest, q.partial = q.partial.rev, q.partial.rev, partial{}
+	q.rev, q.partial = q.partial.rev, partial{}
 }
 
 func (p *Presence) enterOn(q *peer, m membership) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -143,6 +144,37 @@ func TestChangedMayPanic(t *testing.T) {
 	if diff := cmp.Diff([]Change{{"lobby", "Eve", true}, {"lobby", "Ada", true}}, told); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
 	}
+}
+
+// TestChangesComeOneAtATime holds one change up: another waits for it, but nobody who makes one does.
+func TestChangesComeOneAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold, told := make(chan struct{}), make(chan string, 2)
+		p, err := New(Config{
+			Publish: func(context.Context, []byte) error { return nil },
+			Changed: func(c Change) {
+				if c.User == "slow" {
+					<-hold
+				}
+				told <- c.User
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { _ = p.Enter("lobby", "slow") }()
+		synctest.Wait()
+		if err := p.Enter("lobby", "Ada"); err != nil {
+			t.Fatal(err)
+		}
+		if len(told) != 0 {
+			t.Errorf("told of %s meanwhile", <-told)
+		}
+		close(hold)
+		if first, second := <-told, <-told; first != "slow" || second != "Ada" {
+			t.Errorf("told of %s, then %s", first, second)
+		}
+	})
 }
 
 // TestChangesComeInOrder lets many goroutines enter and leave at once, while messages come in. The recording node

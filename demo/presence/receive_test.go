@@ -104,6 +104,8 @@ func TestReceiveLimits(t *testing.T) {
 		{update("c", 1, "Cyd"), "MaxNodes"},
 		{part(7, 0, "Bea", "Bob"), ""},
 		{part(7, 1, "Bud", "Boo"), "MaxMembers"},
+		{part(7, 1, "Bud"), ""}, // starts anew
+		{part(8, 0, "Bea", "Bob"), ""},
 		{part(8, 0, "Bea", "Bob"), ""},
 		{part(8, 1, "Bud"), ""},
 	} {
@@ -158,6 +160,37 @@ func TestReceiveOldAndRepeated(t *testing.T) {
 	}
 }
 
+// TestReceiveParts gives a node parts of snapshots by hand.
+func TestReceiveParts(t *testing.T) {
+	part := func(rev uint64, i, of int, users ...string) message {
+		return message{Version: version, Kind: kindSnapshot, Node: "a", Rev: rev, Part: i, Parts: of, Entered: map[string][]string{"lobby": users}}
+	}
+	update := func(rev uint64, user string) message {
+		return message{Version: version, Kind: kindUpdate, Node: "a", Rev: rev, Entered: map[string][]string{"lobby": {user}}}
+	}
+	for name, tc := range map[string]struct {
+		messages []message
+		want     []string
+	}{
+		"in any order":           {[]message{part(7, 2, 3, "C"), part(7, 0, 3, "A"), part(7, 1, 3, "B")}, []string{"A", "B", "C"}},
+		"an older one between":   {[]message{part(7, 0, 2, "A"), part(5, 0, 1, "O"), part(7, 1, 2, "B")}, []string{"A", "B"}},
+		"a newer one between":    {[]message{part(5, 0, 2, "O"), part(7, 0, 2, "A"), part(5, 1, 2, "P"), part(7, 1, 2, "B")}, []string{"A", "B"}},
+		"another number of them": {[]message{part(7, 0, 2, "A"), part(7, 0, 3, "A"), part(7, 1, 3, "B"), part(7, 2, 3, "C")}, []string{"A", "B", "C"}},
+		"overtaken by updates":   {[]message{part(2, 0, 2, "A"), update(1, "A"), update(2, "B")}, []string{"A", "B"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := new(bus).add(t, Config{})
+			for _, m := range tc.messages {
+				n.receive(encode(t, m))
+			}
+			n.want(t, map[string][]string{"lobby": tc.want})
+			if kept := n.peers["a"].partial; kept.parts != nil {
+				t.Errorf("parts are kept that are of no use any more: %+v", kept)
+			}
+		})
+	}
+}
+
 // sortRuns sorts neighbours that entered, of which a snapshot tells in any order.
 func sortRuns(changes []Change) {
 	for i := 1; i < len(changes); i++ {
@@ -183,6 +216,40 @@ func TestAnswersAreRare(t *testing.T) {
 		if sent := b.sent(); sent > 13 { // in ten seconds: two heartbeats and a snapshot each second
 			t.Errorf("%d messages", sent)
 		}
+		pass(2 * time.Second) // for the last answer
+		b.sent()
+		ask = encode(t, message{Version: version, Kind: kindAsk, Node: "a", Of: "b"})
+		for range 1000 {
+			n.receive(ask)
+			pass(10 * time.Millisecond)
+		}
+		if sent := b.sent(); sent > 2 {
+			t.Errorf("%d messages though another node was asked", sent)
+		}
+	})
+}
+
+// TestQuestionsAreRare makes a node believe in a revision that nobody has.
+func TestQuestionsAreRare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := new(bus)
+		one, two := b.start(t, "one"), b.start(t, "two")
+		one.enter(t, "lobby", "Ada")
+		pass(time.Second)
+		b.sent()
+		two.receive(encode(t, message{Version: version, Kind: kindHeartbeat, Node: "ghost", Rev: 5}))
+		pass(10 * time.Second)
+		if sent := b.sent(); sent > 4+11 { // heartbeats and a question each second
+			t.Errorf("%d messages to a node that doesn't answer", sent)
+		}
+		pass(10 * time.Second)
+		b.sent()
+		two.receive(encode(t, message{Version: version, Kind: kindHeartbeat, Node: one.node, Rev: 1 << 60}))
+		pass(10 * time.Second)
+		if sent := b.sent(); sent > 4+2 { // heartbeats, the question and the answer
+			t.Errorf("%d messages after an answer", sent)
+		}
+		two.want(t, map[string][]string{"lobby": {"Ada"}})
 	})
 }
 
@@ -239,9 +306,10 @@ func FuzzReceive(f *testing.F) {
 func FuzzSplit(f *testing.F) {
 	f.Add("lobby", "Ada", 5000)
 	f.Add("<\u2028>", "\x00\"\\\x7f", 2000)
+	f.Add("r", strings.Repeat("<", 50), 2000)
 	f.Add(strings.Repeat("&", maxName), strings.Repeat("\u2029", maxName/3), 300)
 	f.Fuzz(func(t *testing.T, room, user string, n int) {
-		if (membership{room, user}).check() != nil || n < 0 || n > 10_000 {
+		if (membership{room, user}).check() != nil || n < 0 || n > 5000 {
 			return
 		}
 		changes := make([]change, n)
