@@ -10,20 +10,29 @@ import (
 	"github.com/sockscope/sockscope/demo/history"
 )
 
-// A sender that got no answer tries again, and somebody who has the first message asks for the rest.
+// Example has a sender that got no answer try again, and somebody who has the first message ask for the rest.
 func Example() {
 	dir, err := os.MkdirTemp("", "chat")
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	store, err := history.OpenFile(filepath.Join(dir, "chat.db"), history.Limits{})
+	if err := chat(context.Background(), filepath.Join(dir, "chat.db")); err != nil {
+		log.Print(err)
+	}
+	// Output:
+	// 1 false
+	// 2 false
+	// 2 true
+	// 2 ben hello, Ada
+}
+
+func chat(ctx context.Context, path string) error {
+	store, err := history.OpenFile(path, history.Limits{})
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	defer store.Close()
-
-	ctx := context.Background()
 	for _, m := range []history.Message{
 		{Room: "lobby", From: "ada", ID: "fb46c6a9", Text: "hello"},
 		{Room: "lobby", From: "ben", ID: "0a52b1c3", Text: "hello, Ada"},
@@ -31,20 +40,16 @@ func Example() {
 	} {
 		saved, again, err := store.Append(ctx, m)
 		if err != nil {
-			log.Fatal(err)
+			return err
 		}
 		fmt.Println(saved.Seq, again)
 	}
 	missed, err := store.After(ctx, "lobby", 1, 100)
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	for _, m := range missed {
 		fmt.Println(m.Seq, m.From, m.Text)
 	}
-	// Output:
-	// 1 false
-	// 2 false
-	// 2 true
-	// 2 ben hello, Ada
+	return nil
 }

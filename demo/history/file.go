@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -112,13 +113,14 @@ func (f *File) Ping(ctx context.Context) error {
 }
 
 // Append implements Store.
-func (f *File) Append(ctx context.Context, m Message) (saved Message, again bool, err error) {
+func (f *File) Append(ctx context.Context, m Message) (_ Message, again bool, err error) {
 	ctx, span := bboltSystem.start(ctx, spanAppend, "put")
 	defer func() { end(span, err) }()
 	m, record, err := prepare(m)
 	if err != nil {
 		return Message{}, false, f.wrap("append to", err)
 	}
+	var saved Message // the writer's, unless write succeeds
 	err = f.write(ctx, func(tx *bbolt.Tx) (changed bool, err error) {
 		saved, changed, err = f.append(tx, m, record)
 		return changed, err
@@ -285,11 +287,11 @@ func damaged(format string, args ...any) error {
 // explain adds the cure where the cause is known.
 func explain(err error) error {
 	switch {
-	case errors.Is(err, bbolt.ErrDatabaseNotOpen):
+	case errors.Is(err, berrors.ErrDatabaseNotOpen):
 		return ErrClosed
-	case errors.Is(err, bbolt.ErrTimeout):
+	case errors.Is(err, berrors.ErrTimeout):
 		return errors.New("the file is in use by another process: stop that one, or use a file for each")
-	case errors.Is(err, bbolt.ErrInvalid), errors.Is(err, bbolt.ErrChecksum), errors.Is(err, bbolt.ErrVersionMismatch):
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
 		return fmt.Errorf("the file is not a history, or damaged: choose another, or restore it from a copy: %w", err)
 	case slices.ContainsFunc([]error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG}, func(cause error) bool {
 		return errors.Is(err, cause) || strings.Contains(err.Error(), cause.Error()) // bbolt tells some in words only

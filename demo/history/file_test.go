@@ -282,6 +282,34 @@ func TestDeadlineWhileTheDiskIsBusy(t *testing.T) {
 	say(t, f, "lobby", "2")
 }
 
+// TestDeadlinesWhileWriting has senders give up at any moment. What they then know is that they have to try again.
+func TestDeadlinesWhileWriting(t *testing.T) {
+	f := openFile(t, filepath.Join(t.TempDir(), "chat.db"), history.Limits{})
+	const senders, each = 8, 50
+	var wg sync.WaitGroup
+	for i := range senders {
+		wg.Go(func() {
+			for j := range each {
+				m := message("lobby", fmt.Sprint(i, " ", j), "")
+				for patience := time.Duration(0); ; patience += 20 * time.Microsecond {
+					ctx, cancel := context.WithTimeout(t.Context(), patience)
+					saved, _, err := f.Append(ctx, m)
+					cancel()
+					if err == nil {
+						break
+					}
+					if !errors.Is(err, context.DeadlineExceeded) || saved != (history.Message{}) {
+						t.Errorf("append: %v, %v", saved, err)
+						return
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	equal(t, "how many are kept", senders*each, len(after(t, f, "lobby", 0, 2*senders*each)))
+}
+
 // TestBrokenWriteHarmsNoOther has one room damaged among others that are written to at the same time.
 func TestBrokenWriteHarmsNoOther(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "chat.db")

@@ -2,6 +2,7 @@ package history_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -27,8 +28,12 @@ func TestMain(m *testing.M) {
 	if err == nil {
 		single, err = startServer(dir)
 	}
+	var bus string // by default 10,000 above the other port, which may be none
 	if err == nil {
-		cluster, err = startServer(dir, "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf")
+		_, bus, err = freePort()
+	}
+	if err == nil {
+		cluster, err = startServer(dir, "--cluster-enabled", "yes", "--cluster-port", bus)
 	}
 	if err == nil {
 		err = cluster.takeAllSlots()
@@ -101,17 +106,25 @@ type server struct {
 }
 
 func startServer(dir string, args ...string) (*server, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
 	s := &server{
-		addr: l.Addr().String(),
+		addr: addr,
 		args: append([]string{"--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", ""}, args...),
 	}
-	l.Close()
 	return s, s.start()
+}
+
+func freePort() (addr, port string, err error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", "", err
+	}
+	addr = l.Addr().String()
+	_, port, err = net.SplitHostPort(addr)
+	return addr, port, errors.Join(err, l.Close())
 }
 
 // ownServer starts a server for a test that harms it, or wants it different.

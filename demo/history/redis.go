@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"go.opentelemetry.io/otel/trace"
@@ -186,13 +187,18 @@ func (r *Redis) use() error {
 }
 
 func wrapRedis(ctx context.Context, what string, err error) error {
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
+	}
+	ended := context.Cause(ctx)
+	if d, ok := ctx.Deadline(); ok && ended == nil && !time.Now().Before(d) {
+		ended = context.DeadlineExceeded // the connection keeps the same deadline and was first to notice
+	}
+	switch {
 	case redis.IsOOMError(err):
 		err = fmt.Errorf("%w: raise the maxmemory of Redis, or keep fewer messages: %w", ErrFull, err)
-	case ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)):
-		err = fmt.Errorf("%w: %w", context.Cause(ctx), err) // the client tells of a timeout of its own
+	case ended != nil && !errors.Is(err, ended):
+		err = fmt.Errorf("%w: %w", ended, err)
 	}
 	return fmt.Errorf("history: %s in Redis: %w", what, err)
 }
