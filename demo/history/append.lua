@@ -1,6 +1,6 @@
 -- Appends a message to a room unless it is there already.
--- KEYS: messages, ids, reads. ARGV: key, message, how many to keep, how long (ms), whether the room may be made, how many old ones
--- to delete.
+-- KEYS: messages, ids, reads. ARGV: key, message, how many to keep, how long (ms), whether the room may be made, how
+-- many old messages to delete at most.
 -- Returns {seq}, {seq, message} if it was saved before, {0} if the room is missing.
 local messages, ids, reads = KEYS[1], KEYS[2], KEYS[3]
 local key, message, keep, retention, make = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]

@@ -30,7 +30,8 @@ var _ Store = (*Redis)(nil)
 
 // NewRedis makes a store in Redis 6.2 or later, or a cluster of them. It connects to nothing yet. The client stays the
 // caller's, who closes it after the store; its option ContextTimeoutEnabled has to be set, as deadlines would not hold
-// otherwise. The keys all begin with "history:".
+// otherwise. While Redis is down a call takes as long as the client tries again, by default some 2 s, or until its
+// deadline. The keys all begin with "history:".
 //
 // How safe a message is depends on the server: with appendonly yes and appendfsync always it is on disk when Append
 // returns. With everysec, or when a replica takes over, what was appended in the last moments may be lost, and its

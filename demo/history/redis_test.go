@@ -61,7 +61,9 @@ func TestRedisKeepsNoGarbage(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.Sort(keys)
-	equal(t, "keys", []string{"history:rooms", "history:{lobby}:ids", "history:{lobby}:messages", "history:{lobby}:reads"}, keys)
+	equal(t, "keys", []string{
+		"history:rooms", "history:{lobby}:ids", "history:{lobby}:messages", "history:{lobby}:reads",
+	}, keys)
 	equal(t, "messages", int64(3), client.XLen(t.Context(), "history:{lobby}:messages").Val())
 	equal(t, "ids", map[string]string{"ada\x0017": "18", "ada\x0018": "19", "ada\x0019": "20"},
 		client.HGetAll(t.Context(), "history:{lobby}:ids").Val())
@@ -260,7 +262,8 @@ func TestForeignEntries(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newRedis(t, client, history.Limits{})
-			err := client.XAdd(t.Context(), &redis.XAddArgs{Stream: "history:{lobby}:messages", ID: "7-3", Values: tc.values}).Err()
+			entry := &redis.XAddArgs{Stream: "history:{lobby}:messages", ID: "7-3", Values: tc.values}
+			err := client.XAdd(t.Context(), entry).Err()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -63,7 +63,8 @@ func equal(t *testing.T, what string, want, got any) {
 func TestAppend(t *testing.T) {
 	everyStore(t, history.Limits{}, func(t *testing.T, s history.Store) {
 		m := history.Message{
-			Room: "Зал-1.a_b", Seq: 99, ID: uuid.NewString(), SavedID: "mine", From: "Ada Lovelace", Text: "hello\n\x00 {\"ü\"} ☃",
+			Room: "Зал-1.a_b", Seq: 99, ID: uuid.NewString(), SavedID: "mine",
+			From: "Ada Lovelace", Text: "hello\n\x00 {\"ü\"} ☃",
 			Time:        time.Date(2026, 1, 2, 15, 4, 5, 678, time.FixedZone("", 3600)),
 			Traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", Tracestate: "a=b",
 		}
@@ -106,7 +107,9 @@ func TestRetryIsSavedOnce(t *testing.T) {
 		}
 		// Where the name ends and the ID begins makes a difference, too.
 		for i, m := range []history.Message{
-			{Room: "ends", From: "ad", ID: "aone"}, {Room: "ends", From: "ada", ID: "one"}, {Room: "ends", From: "adao", ID: "ne"},
+			{Room: "ends", From: "ad", ID: "aone"},
+			{Room: "ends", From: "ada", ID: "one"},
+			{Room: "ends", From: "adao", ID: "ne"},
 		} {
 			if got, again, err := s.Append(t.Context(), m); err != nil || again || got.Seq != uint64(i+1) {
 				t.Errorf("%v: seq %d, again %t, %v", m, got.Seq, again, err)
