@@ -2,7 +2,6 @@ package room
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -19,7 +18,8 @@ const mostMissing = 1000
 
 // Deliver hands a message that was saved to the room's members on this node, as part of the broadcast b. Messages may
 // come in any order and more than once: each is delivered once, and one before which others are missing waits for
-// these to be read from the history. An error means that they could not be; members see a gap then.
+// these to be read from the history. An error means that they could not be, and that none of them was delivered; Retry
+// makes that good.
 func (r *Rooms) Deliver(ctx context.Context, m history.Message, b *instrument.Broadcast) error {
 	r.mu.Lock()
 	room := r.rooms[m.Room]
@@ -33,52 +33,62 @@ func (r *Rooms) Deliver(ctx context.Context, m history.Message, b *instrument.Br
 
 	room.order.Lock()
 	defer room.order.Unlock()
+	if m.Seq > room.last+1 {
+		if err := r.fetch(ctx, room, m.Seq-1); err != nil {
+			return err
+		}
+	}
 	if m.Seq <= room.last {
 		return nil
 	}
-	var missed error
-	if m.Seq > room.last+1 {
-		missed = r.fetch(ctx, room, m.Seq-1)
-	}
-	return errors.Join(missed, r.send(ctx, room, m, b))
+	return r.send(ctx, room, m, b)
 }
 
 // CatchUp delivers what the rooms' histories have and the rooms have not, as after the connection to other nodes was
 // lost: in the rooms named or, without names, in all.
 func (r *Rooms) CatchUp(ctx context.Context, names ...string) error {
+	return r.catchUpIn(ctx, func(room *room) bool { return len(names) == 0 || slices.Contains(names, room.name) })
+}
+
+// Retry is CatchUp for the rooms whose history could not be read when it had to be. It is to be called now and then.
+func (r *Rooms) Retry(ctx context.Context) error {
+	return r.catchUpIn(ctx, func(room *room) bool { return room.lags.Load() })
+}
+
+func (r *Rooms) catchUpIn(ctx context.Context, chosen func(*room) bool) error {
 	var failed error
-	for _, room := range r.open(names) {
+	for _, room := range r.use(chosen) {
+		room.lags.Store(true)
 		if failed == nil { // the next would hardly do better
+			room.order.Lock()
 			failed = r.catchUp(ctx, room)
+			room.order.Unlock()
 		}
 		r.release(room)
 	}
 	return failed
 }
 
-// open returns those of the rooms named that there are, or all, each of which lasts until release.
-func (r *Rooms) open(names []string) []*room {
+// use returns the rooms that are chosen, each of which lasts until release.
+func (r *Rooms) use(chosen func(*room) bool) []*room {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var open []*room
-	for name, room := range r.rooms {
-		if len(names) == 0 || slices.Contains(names, name) {
+	var used []*room
+	for _, room := range r.rooms {
+		if chosen(room) {
 			room.users++
-			open = append(open, room)
+			used = append(used, room)
 		}
 	}
-	return open
+	return used
 }
 
+// catchUp delivers what the history has and the room has not. The room's order is locked.
 func (r *Rooms) catchUp(ctx context.Context, room *room) error {
-	room.order.Lock()
-	defer room.order.Unlock()
 	last, err := r.cfg.History.LastSeq(ctx, room.name)
 	if err != nil {
+		room.lags.Store(true)
 		return fmt.Errorf("catch up with the history: %w", err)
-	}
-	if last <= room.last {
-		return nil
 	}
 	return r.fetch(ctx, room, last)
 }
@@ -86,16 +96,20 @@ func (r *Rooms) catchUp(ctx context.Context, room *room) error {
 // fetch delivers what the history has between the last message delivered and the one numbered to. The room's order is
 // locked.
 func (r *Rooms) fetch(ctx context.Context, room *room, to uint64) error {
+	room.lags.Store(true)
 	after := max(room.last, to-min(to, mostMissing))
 	for after < to {
 		missing, err := r.cfg.History.After(ctx, room.name, after, int(min(to-after, wire.MaxHistory)))
 		if err != nil {
 			return fmt.Errorf("fetch messages that did not get here: %w", err)
 		}
-		if len(missing) == 0 {
-			return nil // trimmed meanwhile
+		if len(missing) == 0 || missing[0].Seq > to {
+			break // trimmed meanwhile
 		}
 		for _, m := range missing {
+			if m.Seq > to {
+				break
+			}
 			ctx, b := r.cfg.Observer.Broadcast(ctx)
 			err := r.send(ctx, room, m, b)
 			b.End(err)
@@ -105,6 +119,7 @@ func (r *Rooms) fetch(ctx context.Context, room *room, to uint64) error {
 		}
 		after = missing[len(missing)-1].Seq
 	}
+	room.lags.Store(false)
 	return nil
 }
 

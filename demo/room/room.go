@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/sockscope/sockscope/demo/history"
 	"github.com/sockscope/sockscope/demo/wire"
@@ -80,6 +81,8 @@ type room struct {
 
 	order sync.Mutex // held while messages are delivered, so that all members see the same order
 	last  uint64     // the sequence number of the last message delivered
+
+	lags atomic.Bool // the history has more, which could not be read
 }
 
 // New returns rooms without anybody in them.
@@ -100,26 +103,29 @@ func (r *Rooms) Len() int {
 // Join puts m into the room, from which on it gets what is delivered, and returns the sequence number of the last message
 // before that. Being in the room already is no error. The caller must leave once for each Join without an error.
 func (r *Rooms) Join(ctx context.Context, name string, m Member) (seq uint64, err error) {
-	seq, _, err = r.join(ctx, name, m, func(uint64) bool { return true })
+	seq, _, err = r.join(ctx, name, m, nil)
 	return seq, err
 }
 
 // JoinAfter is Join for a member that knows the messages up to after: only if there are none that are newer, m is put
-// into the room. Otherwise it is to get those first, and ask again.
+// into the room. Otherwise it is to get those first, and ask again. What it knows already it does not get.
 func (r *Rooms) JoinAfter(ctx context.Context, name string, m Member, after uint64) (seq uint64, joined bool, err error) {
-	return r.join(ctx, name, m, func(last uint64) bool { return last <= after })
+	return r.join(ctx, name, m, &after)
 }
 
-func (r *Rooms) join(ctx context.Context, name string, m Member, may func(last uint64) bool) (uint64, bool, error) {
-	room, err := r.use(ctx, name)
+func (r *Rooms) join(ctx context.Context, name string, m Member, after *uint64) (last uint64, joined bool, err error) {
+	room, err := r.enter(ctx, name)
 	if err != nil {
 		return 0, false, err
 	}
 	room.order.Lock()
 	defer room.order.Unlock()
-	if !may(room.last) {
+	if after != nil && *after > room.last { // it may know from the history what did not get here yet
+		err = r.catchUp(ctx, room)
+	}
+	if err != nil || after != nil && *after < room.last {
 		r.release(room)
-		return room.last, false, nil
+		return room.last, false, err
 	}
 	room.add(m)
 	return room.last, true, nil
@@ -137,8 +143,8 @@ func (r *Rooms) Leave(name string, m Member) {
 	r.release(room)
 }
 
-// use returns the room, which lasts until release. One that is new begins where its history ends.
-func (r *Rooms) use(ctx context.Context, name string) (*room, error) {
+// enter returns the room, which lasts until release. One that is new begins where its history ends.
+func (r *Rooms) enter(ctx context.Context, name string) (*room, error) {
 	r.mu.Lock()
 	if room := r.rooms[name]; room != nil {
 		room.users++
