@@ -5,6 +5,7 @@ WORKDIR /src
 # Modules change less often than code: they have a layer of their own.
 COPY go.mod go.sum ./
 COPY instrument/go.mod instrument/go.sum instrument/
+COPY instrument/client/go.mod instrument/client/go.sum instrument/client/
 COPY instrument/telemetry/go.mod instrument/telemetry/go.sum instrument/telemetry/
 COPY instrument/ws/coder/go.mod instrument/ws/coder/go.sum instrument/ws/coder/
 RUN go mod download

@@ -15,6 +15,7 @@ require (
 	github.com/prometheus/client_model v0.6.3
 	github.com/redis/go-redis/v9 v9.17.2
 	github.com/sockscope/sockscope/instrument v0.0.0
+	github.com/sockscope/sockscope/instrument/client v0.0.0
 	github.com/sockscope/sockscope/instrument/telemetry v0.0.0
 	github.com/spf13/cobra v1.10.2
 	github.com/spf13/pflag v1.0.10
@@ -100,6 +101,8 @@ require (
 )
 
 replace github.com/sockscope/sockscope/instrument => ./instrument
+
+replace github.com/sockscope/sockscope/instrument/client => ./instrument/client
 
 replace github.com/sockscope/sockscope/instrument/telemetry => ./instrument/telemetry
 

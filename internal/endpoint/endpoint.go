@@ -13,6 +13,9 @@ type Set struct {
 	Demo string // page, /ws, /metrics, health and faults
 	Desk string // start page, inbox and trace view
 
+	Probe string // the probe's metrics
+	Bot   string // the bot's
+
 	CollectorOTLPGRPC string
 	CollectorOTLPHTTP string
 	CollectorLoki     string // Loki push API
@@ -44,6 +47,8 @@ func Local(offset int) Set {
 	return Set{
 		Demo:              at(8080),
 		Desk:              at(8090),
+		Probe:             at(8091),
+		Bot:               at(8092),
 		CollectorOTLPGRPC: at(4317),
 		CollectorOTLPHTTP: at(4318),
 		CollectorLoki:     at(3500),
