@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -30,7 +31,16 @@ import (
 // patience bounds every wait of these tests.
 const patience = 10 * time.Second
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if address := os.Getenv(clientsOf); address != "" {
+		if err := runClients(address, os.Getenv("TOKEN")); err != nil {
+			fmt.Fprintln(os.Stderr, "clients of the benchmark:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // fixture is a running server.
 type fixture struct {
