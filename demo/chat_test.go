@@ -343,26 +343,3 @@ func TestConfigRefuses(t *testing.T) {
 		}
 	}
 }
-
-func TestPageIsClosed(t *testing.T) {
-	f := start(t, Config{TraceURL: `http://127.0.0.1:8090/trace/"><script>`})
-	for path, want := range map[string]string{"/": "text/html", "/chat.js": "text/javascript", "/socket.js": "text/javascript", "/chat.css": "text/css", "/icon.svg": "image/svg"} {
-		resp, err := f.http.Client().Get(f.http.URL + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = resp.Body.Close()
-		if got := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || !strings.HasPrefix(got, want) {
-			t.Errorf("%s: %d %s, want %s", path, resp.StatusCode, got, want)
-		}
-		if policy := resp.Header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'") {
-			t.Errorf("%s has policy %q", path, policy)
-		}
-	}
-	if _, body := f.do(http.MethodGet, "/", ""); strings.Contains(body, `"><script>`) {
-		t.Error("the trace URL is not escaped")
-	}
-	if code, _ := f.do(http.MethodGet, "/page.go", ""); code != http.StatusNotFound {
-		t.Errorf("/page.go: %d, want 404", code)
-	}
-}

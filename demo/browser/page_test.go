@@ -1,0 +1,94 @@
+package browser
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sockscope/sockscope/demo"
+)
+
+// TestPage shares one browser, whose tabs know nothing of each other.
+func TestPage(t *testing.T) {
+	browser := newBrowser(t)
+	for _, test := range []struct {
+		name string
+		run  func(*testing.T, context.Context)
+	}{
+		{"two people chat", twoPeopleChat},
+		{"looks", looks},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			test.run(t, browser)
+		})
+	}
+}
+
+// twoPeopleChat lets two people meet in a room: each sees the other come, write, speak and read.
+func twoPeopleChat(t *testing.T, browser context.Context) {
+	s := serve(t, demo.Config{}, "")
+	ada, ben := newTab(t, browser), newTab(t, browser)
+	ada.enter(s.url, "Ada")
+	ben.enter(s.url, "Ben")
+	ada.awaitText("#users", "Ben")
+	ben.awaitText("#users", "Ada")
+	ada.awaitText("#count", "2")
+	ada.awaitText("#log .note", "Ben joined")
+
+	ada.say("Hello Ben")
+	ben.awaitText("#log .text", "Hello Ben")
+	ada.awaitText("#log .own .fate", "seen by Ben")
+	ben.run(typed("#text", "Hel"))
+	ada.awaitText("#typing", "Ben is typing")
+	ben.say("lo Ada")
+	ada.awaitText("#log .message:last-of-type .text", "Hello Ada")
+	ada.await(func() bool { return ada.text("#typing") == "" }, func() string { return "Ben is typing for ever" })
+
+	for _, tab := range []*tab{ada, ben} {
+		if diff := cmp.Diff([]string{"Hello Ben", "Hello Ada"}, tab.texts("#log .text")); diff != "" {
+			t.Errorf("the messages (-want +got):\n%s", diff)
+		}
+		for _, link := range evaluate[[]string](tab, `Array.from(document.querySelectorAll("#log a.trace"), (a) => a.href + " " + a.title)`) {
+			var trace, title string
+			if _, err := fmt.Sscanf(link, traceURL+"%32x trace %32s", &trace, &title); err != nil || fmt.Sprintf("%x", trace) != title {
+				t.Errorf("a trace is linked as %q: %v", link, err)
+			}
+		}
+		tab.awaitCount("#log a.trace", 2)
+		tab.awaitText("#rtt", "ms")
+		tab.awaitCount("#quotes li", 8)
+	}
+}
+
+// looks measures the page, and takes its pictures, on screens and on a phone, by day and by night.
+func looks(t *testing.T, browser context.Context) {
+	s := serve(t, demo.Config{}, "")
+	ada, ben := newTab(t, browser), newTab(t, browser)
+	ada.enter(s.url, "Ada")
+	ben.enter(s.url, "Ben Longfellow the 2nd of Gotham")
+	ben.say("Good morning! Has anybody looked at the market?")
+	ada.awaitText("#log", "Good morning")
+	ada.say("GLOBEX is moving. I have switched on a fault to see what the alert says.")
+	ben.say("averylongwordwithoutanyspaces" + "averylongwordwithoutanyspacesaverylongwordwithoutanyspacesaverylongword")
+	ben.awaitText("#log .own:last-of-type .fate", "seen")
+	ada.say("And a last one")
+	ada.run(click(`[data-fault="slow_handling"] summary`))
+	ada.awaitText("#connections", "2")
+	colours := map[string]string{}
+	for _, scheme := range []string{"light", "dark"} {
+		for _, width := range []int64{320, 390, 700, 1000, 1360} {
+			ada.look(width, 860, scheme)
+			if wide := evaluate[int64](ada, `document.documentElement.scrollWidth`); wide > width {
+				t.Errorf("on a screen of %d the page is %d wide", width, wide)
+			}
+			ada.screenshot(fmt.Sprintf("%s-%d", scheme, width))
+		}
+		colours[scheme] = evaluate[string](ada, `getComputedStyle(document.body).backgroundColor`)
+	}
+	if colours["light"] == colours["dark"] {
+		t.Errorf("the page is %s by day and by night", colours["dark"])
+	}
+}
