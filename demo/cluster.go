@@ -22,9 +22,9 @@ const (
 )
 
 const (
-	// retryAnnouncing is how often it is tried to tell the others of rooms that they were not told of.
-	retryAnnouncing = time.Second
-	catchUpTimeout  = 10 * time.Second
+	// retryEvery is how often what has failed is tried again.
+	retryEvery     = time.Second
+	catchUpTimeout = 10 * time.Second
 )
 
 // cluster connects this node with the others. What is said on the way between nodes only triggers: messages are in the
@@ -54,6 +54,7 @@ func newCluster(s *Server) (*cluster, error) {
 	var err error
 	c.presence, err = presence.New(presence.Config{
 		Node: s.cfg.Node, Publish: c.publishPresence, Changed: s.presenceChanged,
+		Heartbeat: s.cfg.NodeTimeout / 3, DeadAfter: s.cfg.NodeTimeout,
 	})
 	if err != nil || s.cfg.Redis == nil {
 		return c, err
@@ -67,15 +68,15 @@ func (c *cluster) run(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	running.Go(func() { c.presence.Run(ctx) })
+	running.Go(func() { c.makeGood(ctx) })
 	if c.redis == nil {
 		<-ctx.Done()
 		return nil
 	}
-	running.Go(func() { c.announceBehind(ctx) })
 	if err := c.redis.Subscribe(ctx, channelRooms, channelPresence); err != nil {
 		return fmt.Errorf("listen to the other nodes: %w", err)
 	}
-	return c.redis.Run(context.WithoutCancel(ctx), c.receive)
+	return c.redis.Run(ctx, c.receive)
 }
 
 // ready reports whether the other nodes can be reached.
@@ -105,9 +106,9 @@ func (c *cluster) forward(ctx context.Context, a announcement) bool {
 	return err == nil && c.redis.Publish(ctx, channelRooms, data) == nil
 }
 
-// announceBehind goes on telling the others that there is something new in rooms of which they were not told.
-func (c *cluster) announceBehind(ctx context.Context) {
-	tick := time.NewTicker(retryAnnouncing)
+// makeGood goes on trying what has failed: to read what is missing here, and to tell the others of what they lack.
+func (c *cluster) makeGood(ctx context.Context) {
+	tick := time.NewTicker(retryEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -115,20 +116,28 @@ func (c *cluster) announceBehind(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		c.mu.Lock()
-		behind := c.behind
-		c.behind = make(map[string]struct{})
-		c.mu.Unlock()
-		down := false
-		for room := range behind {
-			if !down {
-				down = !c.forward(ctx, announcement{Room: room})
-			}
-			if down {
-				c.mu.Lock()
-				c.behind[room] = struct{}{}
-				c.mu.Unlock()
-			}
+		if err := c.server.rooms.Retry(ctx); err != nil {
+			c.server.logger.WarnContext(ctx, "rooms not caught up", "error", err)
+		}
+		c.announceBehind(ctx)
+	}
+}
+
+// announceBehind tells the others that there is something new in rooms of which they were not told.
+func (c *cluster) announceBehind(ctx context.Context) {
+	c.mu.Lock()
+	behind := c.behind
+	c.behind = make(map[string]struct{})
+	c.mu.Unlock()
+	down := false
+	for room := range behind {
+		if !down {
+			down = !c.forward(ctx, announcement{Room: room})
+		}
+		if down {
+			c.mu.Lock()
+			c.behind[room] = struct{}{}
+			c.mu.Unlock()
 		}
 	}
 }

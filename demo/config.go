@@ -35,6 +35,9 @@ type Config struct {
 	// Redis connects the nodes of the service. Default: there is one node.
 	Redis redis.UniversalClient
 	Node  string // this node's name; default: a random one
+	// NodeTimeout is after what time without a sign of life a node is given up, and its users are gone from the rooms;
+	// default 15s. All nodes should have the same.
+	NodeTimeout time.Duration
 
 	Authority *auth.Authority // verifies tokens. Required.
 	Origins   auth.Origins    // of pages that may connect; default: only those of the server's own host
@@ -69,7 +72,7 @@ type Limits struct {
 	Handshake             time.Duration // from the upgrade until a token has come; default 5s
 	Idle                  time.Duration // without a message from the client; default: not limited
 	Write                 time.Duration // for one frame; default 10s
-	Store                 time.Duration // for a message to be saved, retries included; default 5s
+	Store                 time.Duration // for what the store is asked, retries included; default 5s
 
 	// TrustedProxies are those whose X-Forwarded-For says where a client is.
 	TrustedProxies []netip.Prefix
@@ -113,6 +116,7 @@ func (c Config) withDefaults() (Config, error) {
 		fallback time.Duration
 	}{
 		{"Heartbeat", &c.Heartbeat, 30 * time.Second},
+		{"NodeTimeout", &c.NodeTimeout, 15 * time.Second},
 		{"BatchWindow", &c.BatchWindow, time.Second},
 		{"DrainSpread", &c.DrainSpread, 0},
 		{"Limits.Handshake", &l.Handshake, 5 * time.Second},

@@ -108,7 +108,8 @@ func (s *Server) serveSend(w http.ResponseWriter, r *http.Request) {
 		plain(w, http.StatusRequestEntityTooLarge, "the message is too long or has not come in one piece")
 		return
 	}
-	e.receive(e.seen.Context(r.Context()), data, wire.Decode)
+	// As over a WebSocket, what has come is done even if who sent it is gone.
+	e.receive(e.seen.Context(context.WithoutCancel(r.Context())), data, wire.Decode)
 	plain(w, http.StatusAccepted, "the answer comes as an event")
 }
 
@@ -127,7 +128,11 @@ func (e *events) close(reason instrument.CloseReason, _ int, _ string) {
 	e.cut()
 }
 
-func (e *events) cut() { e.once.Do(func() { close(e.closed) }) }
+// cut ends the stream before the handler does, because a write under way would hold that up.
+func (e *events) cut() {
+	e.stream.Close()
+	e.once.Do(func() { close(e.closed) })
+}
 
 // vanish cuts: over HTTP, who leaves and who is lost look the same.
 func (e *events) vanish() { e.cut() }

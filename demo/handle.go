@@ -21,10 +21,7 @@ func (c *session) receive(ctx context.Context, data []byte, decode func([]byte) 
 		c.seen.Received(c.observed.other, len(data))
 		return
 	}
-	env, err := decode(data)
-	if err == nil {
-		err = c.admit(&env)
-	}
+	env, err := c.admit(decode(data))
 	if err != nil {
 		c.seen.Received(c.observed.messageType(env.Type), len(data))
 		c.refuse(ctx, env.MessageID, err)
@@ -34,18 +31,21 @@ func (c *session) receive(ctx context.Context, data []byte, decode func([]byte) 
 	message.End(c.handle(ctx, &env))
 }
 
-// admit decides whether a message that can be read is handled: not while nobody knows who sends it, nor when there are
-// too many.
-func (c *session) admit(env *wire.Envelope) error {
+// admit decides whether a message that was decoded is handled: not when there are too many, whether they can be read or
+// not, nor while nobody knows who sends it.
+func (c *session) admit(env wire.Envelope, err error) (wire.Envelope, error) {
 	if !c.limiter.Allow() {
 		c.tooMany++
-		return &wire.RefusalError{Code: wire.CodeRateLimited, Reason: "that are too many messages: send them more slowly"}
+		return env, &wire.RefusalError{Code: wire.CodeRateLimited, Reason: "that are too many messages: send them more slowly"}
 	}
-	c.tooMany = 0
+	c.tooMany = max(0, c.tooMany-1)
+	if err != nil {
+		return env, err
+	}
 	if env.Type != wire.TypeAuth && env.Type != wire.TypePing && c.identity().User == "" {
-		return &wire.RefusalError{Code: wire.CodeUnauthorized, Reason: "send auth with a token first"}
+		return env, &wire.RefusalError{Code: wire.CodeUnauthorized, Reason: "send auth with a token first"}
 	}
-	return nil
+	return env, nil
 }
 
 // refuse tells the peer what was wrong with what it sent, and gives up one that goes on regardless.
@@ -61,6 +61,7 @@ func (c *session) refuse(ctx context.Context, id string, err error) {
 	case wire.CodeRateLimited:
 		c.seen.Dropped(instrument.DropRateLimited, 1)
 		if c.tooMany > c.server.cfg.Limits.MessageBurst {
+			c.sealed = true
 			c.closeSoon(instrument.ReasonPolicy, codePolicy, "sends too many messages")
 		}
 		c.answer(ctx, wire.TypeError, id, wire.ErrorPayload{Code: refused.Code, Reason: refused.Reason})
@@ -123,12 +124,12 @@ func (c *session) login(ctx context.Context, env *wire.Envelope) error {
 		return err
 	}
 	who, err := c.server.verify(ctx, p.Token)
+	if user := c.identity().User; err == nil && user != "" && user != who.User {
+		err = errors.New("the token is another user's: open another connection")
+	}
 	if err != nil {
 		c.seen.Error(ctx, instrument.ErrorAuth, err)
 		return &wire.RefusalError{Code: wire.CodeUnauthorized, Reason: err.Error()}
-	}
-	if user := c.identity().User; user != "" && user != who.User {
-		return &wire.RefusalError{Code: wire.CodeUnauthorized, Reason: "the token is another user's: open another connection"}
 	}
 	c.authenticate(who)
 	c.succeed(ctx, env.MessageID, wire.AckPayload{})

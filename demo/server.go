@@ -54,6 +54,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	cfg.History = timely{cfg.History, cfg.Limits.Store}
 	if cfg.Node == "" {
 		cfg.Node = uuid.NewString()[:8]
 	}

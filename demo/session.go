@@ -43,7 +43,7 @@ type session struct {
 	link     link
 	out      *outbox.Outbox
 	limiter  *rate.Limiter
-	tooMany  int // messages in a row that the limiter has refused; of who handles messages
+	tooMany  int // messages that the limiter has refused, less those it has not; of who handles messages
 
 	// handling is held while a message is handled. No message is handled after sealed is set under it.
 	handling sync.Mutex

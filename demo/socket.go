@@ -2,7 +2,9 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -20,6 +22,9 @@ import (
 
 // readBuffer is what a connection keeps for reading. Most messages fit, and larger ones are read in pieces.
 const readBuffer = 512
+
+// lingering is how long a peer gets to take note of why it is disconnected.
+const lingering = time.Second
 
 // socket is a WebSocket and its session. It has one goroutine, which waits for what the peer sends.
 type socket struct {
@@ -88,12 +93,45 @@ func (k *socket) run(release func()) {
 	}()
 	defer k.conn.Close()
 	for {
-		kind, data, err := k.conn.ReadMessage()
+		kind, data, err := k.read()
 		if err != nil {
-			return // counted and logged by conn
+			if errors.Is(err, websocket.ErrReadLimit) {
+				k.linger()
+			}
+			return // counted and logged
 		}
 		k.receive(ctx, data, k.decoder(kind))
 	}
+}
+
+// read reads a message. The transport limits what comes over the wire; what a compressed message unpacks to is limited
+// here.
+func (k *socket) read() (kind int, data []byte, err error) {
+	if k.compress == 0 {
+		return k.conn.ReadMessage()
+	}
+	kind, r, err := k.conn.NextReader()
+	if err != nil {
+		return kind, nil, err
+	}
+	data, err = io.ReadAll(io.LimitReader(r, wire.MaxFrameBytes+1))
+	if err == nil && len(data) > wire.MaxFrameBytes {
+		err = websocket.ErrReadLimit
+		k.seen.Error(k.seen.Context(context.Background()), instrument.ErrorRead, err)
+		k.close(instrument.ReasonMessageTooBig, websocket.CloseMessageTooBig, "")
+	}
+	return kind, data, err
+}
+
+// linger lets the peer read the close frame that it was just sent. To close a connection with something unread resets it,
+// which takes back what the peer has not read either.
+func (k *socket) linger() {
+	half, ok := k.conn.NetConn().(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	_ = k.conn.NetConn().SetReadDeadline(time.Now().Add(lingering))
+	_, _ = io.Copy(io.Discard, k.conn.NetConn()) // an error means that the peer has gone, or takes too long
 }
 
 // decoder returns what decodes a message, by what the peer has agreed to send.
