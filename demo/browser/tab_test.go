@@ -204,7 +204,7 @@ func (b *tab) screenshot(name string) {
 		return
 	}
 	var picture []byte
-	b.run(chromedp.FullScreenshot(&picture, 100))
+	b.run(chromedp.CaptureScreenshot(&picture))
 	if err := os.WriteFile(folder+"/page-"+name+".png", picture, 0o600); err != nil {
 		b.t.Fatal(err)
 	}

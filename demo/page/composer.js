@@ -16,8 +16,11 @@ export class Composer {
       this.#text.value = "";
       chat.say(this.#room, text);
     });
-    this.#text.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    // Enter sends and Shift+Enter breaks the line. Keyboards on screens tell of the line break alone, not of the key.
+    let shift = false;
+    this.#text.addEventListener("keydown", (event) => (shift = event.shiftKey));
+    this.#text.addEventListener("beforeinput", (event) => {
+      if (event.inputType !== "insertLineBreak" || shift) return;
       event.preventDefault();
       byId("say").requestSubmit();
     });

@@ -71,7 +71,7 @@ export class Faults {
     const state = element("span", { className: "switched" });
     const row = { fault, strength, duration, button, state };
     const form = element("form", { onsubmit: (event) => (event.preventDefault(), this.#switch(fault, row)) },
-      element("label", { hidden: fixed }, `Strength, ${fault.unit}`, strength), element("label", {}, "Seconds", duration), button);
+      element("label", { hidden: fixed }, `Strength in ${fault.unit}`, strength), element("label", {}, "Seconds", duration), button);
     const range = fixed ? "" : ` (${fault.min.toLocaleString("en")} to ${fault.max.toLocaleString("en")} ${fault.unit})`;
     row.node = element("details", { className: "fault", dataset: { fault: fault.name } },
       element("summary", {}, element("span", { className: "name" }, fault.name.replaceAll("_", " ")), state),

@@ -11,12 +11,17 @@ export class Messages {
   #room = null;
   #lines = new Map(); // entry → line
   #forget = new AbortController();
+  #following = true; // the end is in view, and stays there
 
   constructor(list, chat, traceURL) {
     this.#list = list;
     this.#chat = chat;
     this.#traceURL = traceURL;
-    list.addEventListener("scroll", () => this.#look());
+    list.addEventListener("scroll", () => {
+      this.#following = list.scrollHeight - list.scrollTop - list.clientHeight < NEAR_END;
+      this.#look();
+    });
+    new ResizeObserver(() => this.#following && this.#scroll()).observe(list);
     document.addEventListener("visibilitychange", () => this.#look());
     window.addEventListener("focus", () => this.#look());
   }
@@ -37,23 +42,23 @@ export class Messages {
     room.log.addEventListener("remove", ({ detail }) => this.#remove(detail.entry), { signal });
     room.addEventListener("reads", () => this.#markReads(), { signal });
     room.addEventListener("state", () => room.loaded && this.#list.removeAttribute("aria-busy"), { signal });
-    this.#list.scrollTop = this.#list.scrollHeight;
+    this.#scroll();
     setTimeout(() => this.#list.removeAttribute("aria-busy"), 500);
     this.#look();
   }
 
   // Whoever reads further up is not pulled away from there.
   #insert({ entry, before }) {
-    const follow = this.#atEnd() || entry.state === "pending";
     this.#list.insertBefore(this.#lines.get(entry) ?? this.#line(entry), this.#lines.get(before) ?? null);
-    if (!follow) return;
-    this.#list.scrollTop = this.#list.scrollHeight;
+    if (!this.#following && entry.state !== "pending") return;
+    this.#scroll();
     this.#look();
   }
 
   #update(entry) {
     const before = this.#lines.get(entry);
     if (before) before.replaceWith(this.#line(entry));
+    if (this.#following) this.#scroll();
   }
 
   #remove(entry) {
@@ -61,13 +66,14 @@ export class Messages {
     this.#lines.delete(entry);
   }
 
-  #atEnd() {
-    return this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight < NEAR_END;
+  #scroll() {
+    this.#following = true;
+    this.#list.scrollTop = this.#list.scrollHeight;
   }
 
   // What is in view has been read.
   #look() {
-    if (this.#room && document.visibilityState === "visible" && this.#atEnd()) this.#chat.read(this.#room);
+    if (this.#room && document.visibilityState === "visible" && this.#following) this.#chat.read(this.#room);
   }
 
   #line(entry) {

@@ -74,7 +74,7 @@ export class Ticker {
     svg.append(line);
     const value = element("span", { className: "price" });
     const move = element("span", { className: "move" });
-    const cell = element("li", { dataset: { symbol } }, element("span", { className: "symbol" }, symbol), value, move, svg);
+    const cell = element("li", { dataset: { symbol } }, element("span", { className: "symbol" }, symbol), move, value, svg);
     byId("quotes").append(cell);
     const quote = { points: [], cell, value, move, line };
     this.#quotes.set(symbol, quote);
