@@ -197,6 +197,9 @@ func (f *demoFlags) openHistoryFile() (end func() error, err error) {
 		}
 		path, remove = filepath.Join(dir, "history.db"), func() error { return os.RemoveAll(dir) }
 	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("make a place for messages (--history): %w", err)
+	}
 	store, err := history.OpenFile(path, history.Limits{})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("--history: %w", err), remove())

@@ -83,11 +83,24 @@ func newStack(t *testing.T, faults ...func(*stack)) *stack {
 }
 
 func (s *stack) demo(w http.ResponseWriter, r *http.Request) {
+	const token = "issued"
+	if r.Method == http.MethodPost && r.URL.Path == "/auth/token" {
+		_ = json.NewEncoder(w).Encode(map[string]string{"token": token})
+		return
+	}
+	if r.Header.Get("Authorization") != "Bearer "+token {
+		http.Error(w, "send a token", http.StatusUnauthorized)
+		return
+	}
 	conn, err := websocket.Accept(w, r, nil)
 	if err != nil {
 		return
 	}
 	defer func() { _ = conn.CloseNow() }()
+	welcome, _ := wire.New(wire.TypeWelcome, "", wire.WelcomePayload{Session: "s", Node: "n", User: "sockscope-check"})
+	if wsjson.Write(r.Context(), conn, welcome) != nil {
+		return
+	}
 	for {
 		var env wire.Envelope
 		if wsjson.Read(r.Context(), conn, &env) != nil {
