@@ -24,7 +24,7 @@ func (s *Server) authenticate(ctx context.Context, r *http.Request) (auth.Identi
 func (s *Server) verify(ctx context.Context, token string) (auth.Identity, error) {
 	_, span := startSpan(ctx, "auth")
 	defer span.End()
-	who, err := s.cfg.Authority.Verify(token)
+	who, err := s.faults.authority(s.cfg.Authority).Verify(token)
 	if err != nil {
 		span.SetStatus(codes.Error, err.Error())
 	}

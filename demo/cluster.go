@@ -32,6 +32,7 @@ const (
 type cluster struct {
 	server   *Server
 	redis    *backplane.Backplane // nil if this node is the only one
+	hangUp   func() error         // closes its connections
 	presence *presence.Presence
 
 	mu     sync.Mutex
@@ -59,14 +60,21 @@ func newCluster(s *Server) (*cluster, error) {
 	if err != nil || s.cfg.Redis == nil {
 		return c, err
 	}
-	c.redis, err = backplane.New(s.cfg.Redis, s.sockets.observer, backplaneName, backplane.WithRestored(c.restored))
+	client, hangUp := s.faults.backplaneClient(s.cfg.Redis)
+	c.hangUp = hangUp
+	c.redis, err = backplane.New(client, s.sockets.observer, backplaneName, backplane.WithRestored(c.restored))
 	return c, err
 }
 
 // run keeps in touch with the other nodes until ctx ends.
 func (c *cluster) run(ctx context.Context) error {
 	var running sync.WaitGroup
-	defer running.Wait()
+	defer func() {
+		running.Wait()
+		if c.redis != nil {
+			_ = c.hangUp() // nobody speaks any more who could miss the connections
+		}
+	}()
 	running.Go(func() { c.presence.Run(ctx) })
 	running.Go(func() { c.makeGood(ctx) })
 	if c.redis == nil {
@@ -144,6 +152,7 @@ func (c *cluster) announceBehind(ctx context.Context) {
 
 // receive takes what other nodes say.
 func (c *cluster) receive(ctx context.Context, m backplane.Message) {
+	c.server.faults.lag(ctx, m.Published)
 	if m.Channel == channelPresence {
 		if err := c.presence.Receive(m.Payload); err != nil {
 			c.server.sockets.observer.Backplane(backplaneName).Error(ctx, err)

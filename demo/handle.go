@@ -74,7 +74,7 @@ func (c *session) refuse(ctx context.Context, id string, err error) {
 // handle does what a message asks for and answers it. A request that is refused is answered as well and no error of this
 // service.
 func (c *session) handle(ctx context.Context, env *wire.Envelope) error {
-	c.server.faults.slow(ctx)
+	c.server.faults.handling(ctx, env.Type)
 	err := c.do(ctx, env)
 	var refused *wire.RefusalError
 	if errors.As(err, &refused) {

@@ -29,7 +29,7 @@ type Server struct {
 	rooms   *room.Rooms
 	topics  room.Topics
 	cluster *cluster
-	faults  faults
+	faults  *faults
 
 	// live ends when every connection has to be gone.
 	live context.Context
@@ -54,12 +54,16 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg.History = timely{cfg.History, cfg.Limits.Store}
+	faults, err := newFaults(noBackplane(cfg.Redis))
+	if err != nil {
+		return nil, fmt.Errorf("demo: %w", err)
+	}
+	cfg.History = timely{faultyStore{cfg.History, faults}, cfg.Limits.Store}
 	if cfg.Node == "" {
 		cfg.Node = uuid.NewString()[:8]
 	}
 	s := &Server{
-		cfg: cfg, logger: newLogger(cfg), faults: newFaults(), sessions: make(map[*session]struct{}),
+		cfg: cfg, logger: newLogger(cfg), faults: faults, sessions: make(map[*session]struct{}),
 		eventStreams: make(map[string]*events),
 		admission:    admission{limits: cfg.Limits},
 	}
@@ -76,7 +80,9 @@ func New(cfg Config) (*Server, error) {
 	if s.market, err = market.New(market.Config{}); err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
-	s.rooms = room.New(room.Config{History: cfg.History, Observer: s.sockets.observer, Limit: cfg.Limits.Rooms})
+	s.rooms = room.New(room.Config{
+		History: cfg.History, Observer: s.sockets.observer, Limit: cfg.Limits.Rooms, Disturb: faults.rooms.frames,
+	})
 	if s.cluster, err = newCluster(s); err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
@@ -111,7 +117,7 @@ func (s *Server) Handler() http.Handler {
 		mux.Handle("GET /metrics", s.cfg.Metrics)
 	}
 	s.cfg.DevTokens.handle(mux, s.cfg.Authority.DevHandler(), "POST /auth/token")
-	s.cfg.FaultAPI.handle(mux, fault.NewAPI(s.strike, s.faults.all()...).Handler(), "GET /fault", "PUT /fault/", "DELETE /fault/")
+	s.cfg.FaultAPI.handle(mux, fault.NewAPI(s.strike, s.faults.all...).Handler(), "GET /fault", "PUT /fault/", "DELETE /fault/")
 	return mux
 }
 
@@ -132,12 +138,11 @@ func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
 // Shutdown drains the server: new connections are refused, every client is told and gets what was queued for it before
 // its connection is closed with 1012. When ctx ends first, what is left is cut off and Shutdown returns an error.
 func (s *Server) Shutdown(ctx context.Context) error {
-	for _, f := range s.faults.all() {
-		f.TurnOff()
-	}
 	s.admission.close()
 	s.mu.Lock()
 	s.draining = true
+	s.faults.heal()
+	defer s.faults.badDrain.TurnOff()
 	s.sockets.observer.SetDraining(true)
 	s.streams.observer.SetDraining(true)
 	for c := range s.sessions {
@@ -192,6 +197,7 @@ func (s *Server) add(c *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sessions[c] = struct{}{}
+	s.faults.load(c)
 	if s.live.Err() != nil {
 		c.link.cut()
 	}

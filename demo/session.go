@@ -51,6 +51,8 @@ type session struct {
 	rooms    map[string]struct{}
 	topics   map[string]struct{}
 
+	burden []byte // of connection_memory; of the server's lock
+
 	mu         sync.Mutex
 	who        auth.Identity // the zero value until a token has come
 	clock      clock
@@ -85,7 +87,7 @@ func (c *session) authenticate(who auth.Identity) {
 	c.mu.Lock()
 	first := c.who.User == ""
 	c.who = who
-	c.clock.expiry(who.Expires)
+	c.clock.expiry(c.server.faults.expiry(who.Expires))
 	c.reschedule()
 	c.mu.Unlock()
 	if !first {
@@ -142,7 +144,7 @@ func (c *session) send(typ wire.Type, payload any) {
 }
 
 func (c *session) write(f *wire.Frame) (instrument.MessageType, int, error) {
-	if c.server.faults.silence.On() {
+	if c.server.faults.withholds(f) {
 		return c.observed.other, 0, outbox.ErrExpired
 	}
 	typ, size, err := c.link.write(f)
@@ -170,6 +172,10 @@ func (c *session) closeSoon(reason instrument.CloseReason, code int, text string
 // drain ends the session in order: the peer is told when to come back; after the delay no message is handled any more,
 // those under way are answered, the queue is written, and the connection closed.
 func (c *session) drain(delay time.Duration) {
+	if c.server.faults.badDrain.On() {
+		c.link.cut()
+		return
+	}
 	c.send(wire.TypeGoingAway, wire.GoingAwayPayload{
 		Reason: "the server restarts", ReconnectAfterMS: delay.Milliseconds(),
 	})

@@ -51,7 +51,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		EnableCompression: s.cfg.CompressAbove > 0,
 		CheckOrigin:       func(*http.Request) bool { return true }, // enter has
 	}
-	conn, err := gorilla.Upgrade(w, r.WithContext(ctx), s.sockets.observer, &upgrader, nil)
+	conn, err := gorilla.Upgrade(holding{w, s.faults}, r.WithContext(ctx), s.sockets.observer, &upgrader, nil)
 	if err != nil {
 		release()
 		return // answered, counted and logged
@@ -73,11 +73,15 @@ func (s *Server) enter(ctx context.Context, r *http.Request) (release func(), wh
 	if err := s.cfg.Origins.Check(r); err != nil {
 		return nil, who, refuse(instrument.StatusForbidden, http.StatusForbidden, err.Error())
 	}
+	if refused := s.faults.refuse(); refused != nil {
+		return nil, who, refused
+	}
 	who, err := s.authenticate(ctx, r)
 	if err != nil {
 		return nil, who, refuse(instrument.StatusUnauthorized, http.StatusUnauthorized, err.Error())
 	}
-	release, refused := s.admission.admit(clientAddress(r, s.cfg.Limits.TrustedProxies), s.cfg.Limits.Connections)
+	from, limit := clientAddress(r, s.cfg.Limits.TrustedProxies), s.faults.limit(s.cfg.Limits.Connections)
+	release, refused := s.admission.admit(from, limit)
 	return release, who, refused
 }
 

@@ -68,11 +68,16 @@ func (s *Server) publishStream(typ wire.Type, stream string, payload any) {
 		s.logger.Error("stream not published", "stream", stream, "error", err)
 		return
 	}
+	frames := []*wire.Frame{f}
 	if stream == wire.StreamDashboard {
 		f.Key = stream
+	} else {
+		frames = s.faults.topics.frames(streamTopic(stream), f)
 	}
 	_, b := s.sockets.observer.Broadcast(s.live)
-	s.topics.Publish(streamTopic(stream), f, b)
+	for _, f := range frames {
+		s.topics.Publish(streamTopic(stream), f, b)
+	}
 	b.End(nil)
 }
 

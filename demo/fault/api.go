@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -15,12 +16,12 @@ import (
 //	DELETE /fault/{name}  turns one off
 type API struct {
 	switches []*Switch
-	turned   func(ctx context.Context, s *Switch)
+	turned   func(ctx context.Context, s *Switch) error
 }
 
-// NewAPI returns the API of the switches. Whenever one is turned on, turned is
-// called with it; the context lasts as long as the fault.
-func NewAPI(turned func(ctx context.Context, s *Switch), switches ...*Switch) *API {
+// NewAPI returns the API of the switches. Whenever one is turned on, turned is called with it; the context lasts as long
+// as the fault. If that returns an error, the switch is turned off again and the caller is told.
+func NewAPI(turned func(ctx context.Context, s *Switch) error, switches ...*Switch) *API {
 	return &API{switches: switches, turned: turned}
 }
 
@@ -70,7 +71,11 @@ func (a *API) turnOn(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	a.turned(ctx, s)
+	if err := a.turned(ctx, s); err != nil {
+		s.TurnOff()
+		refuse(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
 	answer(w, http.StatusOK, s.State())
 }
 
@@ -82,12 +87,14 @@ func (a *API) turnOff(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *API) named(w http.ResponseWriter, r *http.Request) *Switch {
+	names := make([]string, 0, len(a.switches))
 	for _, s := range a.switches {
 		if s.Name == r.PathValue("name") {
 			return s
 		}
+		names = append(names, s.Name)
 	}
-	refuse(w, http.StatusNotFound, "there is no such fault: GET /fault lists them")
+	refuse(w, http.StatusNotFound, fmt.Sprintf("there is no fault %.64s: there are %s", r.PathValue("name"), strings.Join(names, ", ")))
 	return nil
 }
 

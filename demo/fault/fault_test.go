@@ -28,7 +28,8 @@ func TestSwitchHealsByItself(t *testing.T) {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		want := State{Name: "slow", Description: "slower", Unit: "ms", Min: 1, Max: 100, On: true, Strength: 50, Ends: start.Add(time.Minute)}
+		want := State{Name: "slow", Description: "slower", Unit: "ms", Min: 1, Max: 100, On: true, Strength: 50,
+			Began: start, Ends: start.Add(time.Minute)}
 		if diff := cmp.Diff(want, s.State()); diff != "" {
 			t.Errorf("state (-want +got):\n%s", diff)
 		}
@@ -90,7 +91,7 @@ func TestTurnOnRefuses(t *testing.T) {
 func TestAPI(t *testing.T) {
 	s := newSwitch()
 	var turned []string
-	h := NewAPI(func(_ context.Context, s *Switch) { turned = append(turned, s.Name) }, s).Handler()
+	h := NewAPI(func(_ context.Context, s *Switch) error { turned = append(turned, s.Name); return nil }, s).Handler()
 	do := func(method, path, body string) (int, string) {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader(body)))
