@@ -18,6 +18,18 @@ func TestPage(t *testing.T) {
 		run  func(*testing.T, context.Context)
 	}{
 		{"two people chat", twoPeopleChat},
+		{"somebody is away", somebodyIsAway},
+		{"the wire goes silent", wireGoesSilent},
+		{"the server restarts", serverRestarts},
+		{"deliveries are lost", deliveriesAreLost},
+		{"several rooms", severalRooms},
+		{"a notification", notification},
+		{"a fault is switched", faultIsSwitched},
+		{"the keyboard is enough", keyboardIsEnough},
+		{"text stays text", textStaysText},
+		{"a token is renewed", tokenIsRenewed},
+		{"a token runs out", tokenRunsOut},
+		{"modules keep order", modulesKeepOrder},
 		{"looks", looks},
 	} {
 		t.Run(test.name, func(t *testing.T) {

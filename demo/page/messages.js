@@ -128,6 +128,7 @@ export class Messages {
     for (const [entry, line] of this.#lines) {
       if (entry.state === "sent" && entry.from === this.#chat.me) line.querySelector(".fate").replaceWith(this.#fate(entry));
     }
+    if (this.#following) this.#scroll();
   }
 }
 

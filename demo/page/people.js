@@ -50,6 +50,7 @@ export class People {
   }
 
   #address(user) {
+    byId("notify").parentElement.open = true;
     byId("notify-user").value = user;
     byId("notify-text").focus();
   }

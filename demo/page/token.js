@@ -2,6 +2,7 @@
 // their own.
 
 const RENEW_BEFORE = 30_000; // a token that ends sooner than that is not begun with
+const NOT_THERE = new Set([404, 405]);
 
 /** Why there is no token and will be none: asking again does not help. */
 export class Refused extends Error {}
@@ -9,6 +10,7 @@ export class Refused extends Error {}
 export class Tokens {
   #user;
   #own; // brought along; can't be renewed
+  #expired = false; // of one that was brought along
   #token = "";
   #expires = 0;
 
@@ -19,6 +21,7 @@ export class Tokens {
 
   /** Returns a token that holds for a while. */
   async get() {
+    if (this.#own && this.#expired) throw new Refused("your token has run out: bring another");
     if (this.#own) return this.#own;
     if (!this.#token || this.#expires - Date.now() < RENEW_BEFORE) await this.renew();
     return this.#token;
@@ -26,7 +29,7 @@ export class Tokens {
 
   /** Returns a new token. */
   async renew() {
-    if (this.#own) throw new Refused("your token has run out or is not accepted");
+    if (this.#own) throw new Refused("your token is about to run out and can't be renewed from here");
     const response = await fetch("/auth/token", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
@@ -35,7 +38,7 @@ export class Tokens {
     });
     const answer = await response.json().catch(() => ({}));
     if (!response.ok) {
-      const reason = answer.error ?? (response.status === 404 ? "this server issues no tokens: bring one" : `status ${response.status}`);
+      const reason = answer.error ?? (NOT_THERE.has(response.status) ? "this server issues no tokens: bring one" : `status ${response.status}`);
       throw response.status < 500 && response.status !== 429 ? new Refused(reason) : new Error(reason);
     }
     this.#token = answer.token;
@@ -43,8 +46,9 @@ export class Tokens {
     return this.#token;
   }
 
-  /** Takes the token for worth nothing, because the server may have a new key. */
-  forget() {
+  /** Takes the token for worth nothing: it has expired or may not be accepted, because the server has another key. */
+  forget(expired) {
     this.#token = "";
+    this.#expired = expired;
   }
 }
