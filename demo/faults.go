@@ -71,36 +71,46 @@ func (f *faults) list() {
 	on := func(name, description string) *fault.Switch { return add(name, "on", 1, 1, description) }
 
 	f.handshakeErrors = share("handshake_errors", "that share of the handshakes is answered 500")
-	f.connectionLimit = add("connection_limit", "connections", 1, 100_000, "no more connections than that may be open; those that are open stay")
-	f.refusedTokens = share("refused_tokens", "that share of the tokens is refused, as if they were signed with another key")
+	f.connectionLimit = add("connection_limit", "connections", 1, 100_000,
+		"no more connections than that may be open; those that are open stay")
+	f.refusedTokens = share("refused_tokens", "that share of the tokens is refused, as if signed with another key")
 	f.tokenExpiry = add("token_expiry", "s", 1, 1800,
 		"all tokens that are held, or presented until then, expire so long after the fault has begun")
+
 	f.slowHandling = add("slow_handling", "ms", 1, 10_000, "handling every message takes that much longer")
 	f.handlerPanics = share("handler_panics", "the handler panics on that share of the messages")
+
 	f.silence = on("silence", "connections stay open and pings are answered, but no message is sent")
 	f.droppedDeliveries = share("dropped_deliveries",
 		"that share of the messages, prices and notifications is dropped on its way to each recipient")
 	f.skippedSequence = share("skipped_sequence",
-		"that share of a room's messages, or of the market's batches, is delivered to nobody, so that numbers are missing")
-	f.repeatedSequence = share("repeated_sequence", "that share of a room's messages, or of the market's batches, is delivered twice")
+		"that share of a room's messages, and of the market's batches, is delivered to nobody")
+	f.repeatedSequence = share("repeated_sequence",
+		"that share of a room's messages, and of the market's batches, is delivered twice")
 	f.reorderedSequence = share("reordered_sequence",
-		"that share of a room's messages, or of the market's batches, is delivered after the next, or 1 s late where none follows")
-	f.halfOpen = on("half_open", "nothing arrives from WebSocket peers any more, pongs included, though their connections stay open")
+		"that share of a room's messages, and of the market's batches, is delivered after the next one, or 1 s late")
+
+	f.halfOpen = on("half_open", "nothing arrives from WebSocket peers, not even pongs, though they stay connected")
 	f.slowConsumer = share("slow_consumer",
 		"every write to that share of the WebSockets takes 1 s, as if their peers hardly read")
 	f.massDisconnect = share("mass_disconnect",
 		"that share of the connections breaks without a close frame, at once and every 5 s")
+
 	f.hotRoom = add("hot_room", "messages/s", 1, 2000, "a user called fault says that much in the room lobby")
 	f.storeErrors = share("store_errors", "that share of the attempts to save a message fails")
 	f.slowStore = add("slow_store", "ms", 1, 10_000, "everything that is asked of the message store takes that much longer")
-	f.backplaneDown = on("backplane_down",
-		"connections to the other nodes break and new ones are refused; the message store stays reachable")
-	f.backplaneLag = add("backplane_lag", "ms", 1, 10_000, "what other nodes say is heard that much later than it was said")
+
+	f.backplaneDown = on("backplane_down", "connections to the other nodes break and new ones are refused")
+	f.backplaneLag = add("backplane_lag", "ms", 1, 10_000, "what other nodes say is heard that much after it was said")
 	f.backplanePartition = on("backplane_partition",
-		"this node neither hears the others nor is heard, though its connections seem open; the message store stays reachable")
-	f.goroutineLeak = add("goroutine_leak", "goroutines/s", 1, 1000, "so many goroutines begin and never end, up to 50,000")
-	f.connectionMemory = add("connection_memory", "KiB", 1, 1024, "every connection holds that much memory, up to 1 GiB in all")
+		"this node neither hears the others nor is heard, though its connections seem open")
+
+	f.goroutineLeak = add("goroutine_leak", "goroutines/s", 1, 1000,
+		"so many goroutines begin and never end, up to 50000")
+	f.connectionMemory = add("connection_memory", "KiB", 1, 1024,
+		"every connection holds that much memory, up to 1 GiB in all")
 	f.logStorm = add("log_storm", "records/s", 1, 10_000, "the service logs so many warnings")
+
 	f.badDrain = on("bad_drain", "a drain cuts connections off, without a word and with what waits for them")
 }
 

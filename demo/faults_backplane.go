@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -55,19 +56,22 @@ func noBackplane(c redis.UniversalClient) string {
 	return fmt.Sprintf("the node's client of Redis is a %T, give it a *redis.Client", c)
 }
 
-// backplaneClient returns a client with connections of its own, if it is one that faults can get at, and what closes it.
+// backplaneClient returns a client that does as c does, with connections of its own that faults can get at, and what
+// closes them. Where that is not possible it returns c.
 func (f *faults) backplaneClient(c redis.UniversalClient) (_ redis.UniversalClient, end func() error) {
 	client, ok := c.(*redis.Client)
 	if !ok {
 		return c, func() error { return nil }
 	}
 	opts := *client.Options()
-	// The client has filled in its options, where -1 means none and has become 0, and -2 has become -1. They are going to
-	// be filled in once more.
+	// The client has filled in its options, where -1 means none and has become 0, and -2 has become -1. They are going
+	// to be filled in once more.
 	if opts.MaxRetries == 0 {
 		opts.MaxRetries = -1
 	}
-	for _, d := range []*time.Duration{&opts.ReadTimeout, &opts.WriteTimeout, &opts.MinRetryBackoff, &opts.MaxRetryBackoff} {
+	for _, d := range []*time.Duration{
+		&opts.ReadTimeout, &opts.WriteTimeout, &opts.MinRetryBackoff, &opts.MaxRetryBackoff,
+	} {
 		if *d <= 0 {
 			*d--
 		}
@@ -75,23 +79,22 @@ func (f *faults) backplaneClient(c redis.UniversalClient) (_ redis.UniversalClie
 	opts.PushNotificationProcessor = nil // each client has its own
 	dial := opts.Dialer
 	opts.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		return f.dialBackplane(ctx, network, addr, dial)
+		f.backplanePartition.Hold(ctx, opts.DialTimeout)
+		if f.backplanePartition.On() {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: os.ErrDeadlineExceeded}
+		}
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return f.listBackplane(conn)
 	}
 	own := redis.NewClient(&opts)
 	return own, own.Close
 }
 
-func (f *faults) dialBackplane(
-	ctx context.Context, network, addr string, dial func(ctx context.Context, network, addr string) (net.Conn, error),
-) (net.Conn, error) {
-	f.backplanePartition.Hold(ctx, fault.MaxDuration)
-	if ctx.Err() != nil {
-		return nil, fmt.Errorf("dial %s: %w", addr, context.Cause(ctx))
-	}
-	conn, err := dial(ctx, network, addr)
-	if err != nil {
-		return nil, err
-	}
+// listBackplane puts a new connection within reach of the faults, or refuses it for one.
+func (f *faults) listBackplane(conn net.Conn) (net.Conn, error) {
 	c := &listedConn{heldConn: heldConn{Conn: conn}, conns: &f.backplane}
 	for _, h := range []*hold{&c.in, &c.out} {
 		h.fault, h.atMost = f.backplanePartition, fault.MaxDuration
@@ -100,7 +103,7 @@ func (f *faults) dialBackplane(
 	defer f.backplane.mu.Unlock()
 	if f.backplaneDown.On() { // asked under the lock, so that either this or cut finds the connection
 		_ = conn.Close()
-		return nil, &net.OpError{Op: "dial", Net: network, Addr: conn.RemoteAddr(), Err: syscall.ECONNREFUSED}
+		return nil, &net.OpError{Op: "dial", Net: conn.RemoteAddr().Network(), Addr: conn.RemoteAddr(), Err: syscall.ECONNREFUSED}
 	}
 	if f.backplane.open == nil {
 		f.backplane.open = make(map[*listedConn]struct{})

@@ -149,8 +149,6 @@ type holding struct {
 	faults *faults
 }
 
-func (w holding) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
 // Hijack implements http.Hijacker.
 func (w holding) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()

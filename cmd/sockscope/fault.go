@@ -44,7 +44,8 @@ each.
   sockscope fault clear --all`,
 	}
 	flags := cmd.PersistentFlags()
-	flags.StringVar(&f.client.URL, "url", "http://"+endpoint.Local(0).Demo, "the demo's address; of several instances each has faults of its own")
+	flags.StringVar(&f.client.URL, "url", "http://"+endpoint.Local(0).Demo,
+		"the demo's address; of several instances each has faults of its own")
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	cmd.AddCommand(newFaultListCommand(f), newFaultSetCommand(f), newFaultClearCommand(f))
 	return cmd
@@ -92,7 +93,8 @@ and can be, "sockscope fault ls" tells.`,
 			return f.print(cmd.OutOrStdout(), []fault.State{state})
 		},
 	}
-	cmd.Flags().DurationVar(&lasts, "for", time.Minute, fmt.Sprintf("time after which the fault heals by itself, at most %v", fault.MaxDuration))
+	cmd.Flags().DurationVar(&lasts, "for", time.Minute,
+		fmt.Sprintf("time after which the fault heals by itself, at most %v", fault.MaxDuration))
 	return cmd
 }
 

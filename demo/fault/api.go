@@ -19,8 +19,8 @@ type API struct {
 	turned   func(ctx context.Context, s *Switch) error
 }
 
-// NewAPI returns the API of the switches. Whenever one is turned on, turned is called with it; the context lasts as long
-// as the fault. If that returns an error, the switch is turned off again and the caller is told.
+// NewAPI returns the API of the switches. Whenever one is turned on, turned is called with it; the context lasts as
+// long as the fault. If that returns an error, the switch is turned off again and the caller is told.
 func NewAPI(turned func(ctx context.Context, s *Switch) error, switches ...*Switch) *API {
 	return &API{switches: switches, turned: turned}
 }
@@ -94,7 +94,8 @@ func (a *API) named(w http.ResponseWriter, r *http.Request) *Switch {
 		}
 		names = append(names, s.Name)
 	}
-	refuse(w, http.StatusNotFound, fmt.Sprintf("there is no fault %.64s: there are %s", r.PathValue("name"), strings.Join(names, ", ")))
+	refuse(w, http.StatusNotFound,
+		fmt.Sprintf("there is no fault %.64s: there are %s", r.PathValue("name"), strings.Join(names, ", ")))
 	return nil
 }
 

@@ -95,7 +95,8 @@ func refusal(resp *http.Response, data []byte) error {
 	case json.Unmarshal(data, &reason) == nil && reason.Error != "":
 		return errors.New(reason.Error)
 	case resp.StatusCode == http.StatusNotFound:
-		return errors.New("the service has no faults to turn on: is the address right, and was it not started with --fault-api off?")
+		return errors.New("the service has no faults to turn on: " +
+			"is the address right, and was it not started with --fault-api off?")
 	}
 	return fmt.Errorf("the service answers %s", resp.Status)
 }

@@ -1,8 +1,8 @@
 // Package fault makes a service misbehave on request: each fault has a
 // strength and a duration, and heals by itself.
 //
-// A Switch only says how things are; the service asks it where the fault would strike in earnest, so that what is seen of
-// it is seen through the ordinary code. An API lets people turn switches, and a Client is its other end.
+// A Switch only says how things are; the service asks it where the fault would strike in earnest, so that what is seen
+// of it is seen through the ordinary code. An API lets people turn switches, and a Client is its other end.
 package fault
 
 import (

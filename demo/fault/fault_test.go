@@ -130,3 +130,37 @@ func TestAPI(t *testing.T) {
 		t.Errorf("the list is %s (%v)", body, err)
 	}
 }
+
+func TestHits(t *testing.T) {
+	s := &Switch{Name: "some", Unit: "share", Min: 0.01, Max: 1}
+	hits := func() (n int) {
+		for range 10_000 {
+			if s.Hits() {
+				n++
+			}
+		}
+		return n
+	}
+	for _, share := range []float64{0, 0.25, 1} {
+		if share > 0 {
+			if _, err := s.TurnOn(share, time.Minute); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n, want := hits(), 10_000*share; math.Abs(float64(n)-want) > 500*share*(1-share)*4 {
+			t.Errorf("a share of %v hits %d times of 10,000", share, n)
+		}
+	}
+	s.TurnOff()
+}
+
+func TestUnavailable(t *testing.T) {
+	s := newSwitch()
+	s.Unavailable = "buy another"
+	if _, err := s.TurnOn(1, time.Second); err == nil || !strings.Contains(err.Error(), "buy another") || s.On() {
+		t.Errorf("turned on: %v, on %t", err, s.On())
+	}
+	if diff := cmp.Diff(State{Name: "slow", Description: "slower", Unit: "ms", Min: 1, Max: 100, Unavailable: "buy another"}, s.State()); diff != "" {
+		t.Errorf("state (-want +got):\n%s", diff)
+	}
+}
