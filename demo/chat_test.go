@@ -19,6 +19,7 @@ import (
 )
 
 func TestConversation(t *testing.T) {
+	t.Parallel()
 	f := start(t, Config{})
 	ada, ben, eve := f.dial("Ada"), f.dial("Ben"), f.dial("Eve")
 	ada.join("lobby")
@@ -136,6 +137,7 @@ func TestTracesAndRecords(t *testing.T) {
 }
 
 func TestRefusedFrames(t *testing.T) {
+	t.Parallel()
 	f := start(t, Config{Limits: Limits{RoomsPerConnection: 1, Rooms: 2}})
 	other := f.dial("other")
 	other.join("full")
@@ -200,6 +202,7 @@ func TestRefusedFrames(t *testing.T) {
 }
 
 func TestOversizeCloses(t *testing.T) {
+	t.Parallel()
 	f := start(t, Config{})
 	c := f.dial("Ada")
 	c.write(websocket.MessageText, []byte(strings.Repeat(" ", wire.MaxFrameBytes+1)))
@@ -211,6 +214,7 @@ func TestOversizeCloses(t *testing.T) {
 }
 
 func TestRefusedHandshakes(t *testing.T) {
+	t.Parallel()
 	f := start(t, Config{Limits: Limits{Connections: 1}})
 	refused := func(path string, header http.Header, want int) {
 		t.Helper()
@@ -241,6 +245,7 @@ func TestRefusedHandshakes(t *testing.T) {
 }
 
 func TestHeartbeatTimeout(t *testing.T) {
+	t.Parallel()
 	f := start(t, Config{Heartbeat: 500 * time.Millisecond})
 	alive, dead := f.dial("alive"), f.dial("dead")
 	answers := make(chan error, 1)
@@ -264,6 +269,7 @@ func TestHeartbeatTimeout(t *testing.T) {
 }
 
 func TestSlowConsumer(t *testing.T) {
+	t.Parallel()
 	f := start(t, Config{Limits: Limits{SendQueue: 4, MessagesPerSecond: 1e6}})
 	slow, quick := f.dial("slow"), f.dial("quick")
 	slow.join("lobby")
@@ -310,6 +316,7 @@ func TestSlowConsumer(t *testing.T) {
 // to: a write that fails because of it must not be taken for the reason. There
 // are no pings, because this client breaks off its closing when one comes.
 func TestPeersCloseWhileWrittenTo(t *testing.T) {
+	t.Parallel()
 	f := start(t, Config{Heartbeat: time.Hour})
 	const n = 100
 	talker := f.dial("talker")

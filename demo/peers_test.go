@@ -240,12 +240,20 @@ func (f *fixture) listen(user, lastID string, query url.Values) *eventStream {
 		header.Set("Last-Event-ID", lastID)
 	}
 	resp := f.getEvents(user, query, header)
+	e := f.events(user, resp)
+	if e.lastID == "" {
+		e.lastID = lastID
+	}
+	return e
+}
+
+// events reads the welcome of a stream.
+func (f *fixture) events(user string, resp *http.Response) *eventStream {
+	f.t.Helper()
 	if resp.StatusCode != http.StatusOK {
 		f.t.Fatalf("GET /events: %s", resp.Status)
 	}
-	e := &eventStream{
-		f: f, user: user, body: bufio.NewReader(resp.Body), close: func() { _ = resp.Body.Close() }, lastID: lastID,
-	}
+	e := &eventStream{f: f, user: user, body: bufio.NewReader(resp.Body), close: func() { _ = resp.Body.Close() }}
 	e.session = payloadOf[wire.WelcomePayload](f.t, e.await(wire.TypeWelcome).env).Session
 	return e
 }
