@@ -3,8 +3,10 @@ package demo
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"sync"
 
 	"go.opentelemetry.io/otel/propagation"
@@ -109,8 +111,23 @@ func (s *Server) serveSend(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// As over a WebSocket, what has come is done even if who sent it is gone.
-	e.receive(e.seen.Context(context.WithoutCancel(r.Context())), data, wire.Decode)
+	ctx := e.seen.Context(context.WithoutCancel(r.Context()))
+	defer e.recovered(ctx, w)
+	e.receive(ctx, data, wire.Decode)
 	plain(w, http.StatusAccepted, "the answer comes as an event")
+}
+
+// recovered ends the stream of whose message the handler has panicked, as a WebSocket ends then.
+func (e *events) recovered(ctx context.Context, w http.ResponseWriter) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	err := fmt.Errorf("panic: %v", v)
+	e.seen.Error(ctx, instrument.ErrorPanic, err)
+	e.server.logger.ErrorContext(ctx, "panic", "error", err, "stack", string(debug.Stack()))
+	e.close(instrument.ReasonInternal, 0, "")
+	plain(w, http.StatusInternalServerError, "the server has failed: open the stream again")
 }
 
 func (e *events) write(f *wire.Frame) (instrument.MessageType, int, error) {

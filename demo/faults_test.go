@@ -200,6 +200,26 @@ func TestHandlerPanics(t *testing.T) {
 	}
 }
 
+// TestHandlerPanicsOnAStream has it panic on a message that comes by POST.
+func TestHandlerPanicsOnAStream(t *testing.T) {
+	t.Parallel()
+	f := start(t, Config{})
+	struck, other := f.listen("Ada", "", nil), f.listen("Ben", "", nil)
+	f.turnOn("handler_panics", 1, "1m")
+	if status, _ := struck.post(wire.TypePing, nil); status != http.StatusInternalServerError {
+		t.Errorf("status %d, want 500", status)
+	}
+	if ev, err := struck.next(); !errors.Is(err, io.EOF) {
+		t.Errorf("after the panic comes %s (%v), want the end", ev.name, err)
+	}
+	f.turnOff("handler_panics")
+	if status, id := other.post(wire.TypePing, nil); status != http.StatusAccepted || other.await(wire.TypePong).env.MessageID != id {
+		t.Errorf("another stream's message: %d", status)
+	}
+	f.awaitMetrics(map[string]float64{"sse_active_connections": 1, "sse_disconnections_total local internal": 1, "sse_errors_total panic": 1},
+		"sse_active_connections", "sse_disconnections_total", "sse_errors_total")
+}
+
 // TestFaultsHealByThemselves has all of them on at once.
 func TestFaultsHealByThemselves(t *testing.T) {
 	t.Parallel()
