@@ -2,13 +2,24 @@ package browser
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 
 	"github.com/sockscope/sockscope/demo"
 )
+
+// TestMain runs more tests at once than there are processors, because they mostly wait.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // TestPage shares one browser, whose tabs know nothing of each other.
 func TestPage(t *testing.T) {

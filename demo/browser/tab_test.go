@@ -13,11 +13,13 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 const patience = 30 * time.Second
@@ -121,8 +123,9 @@ func (b *tab) enter(url, name string) {
 	b.t.Helper()
 	b.run(
 		chromedp.Navigate(url),
+		chromedp.WaitEnabled("#enter", chromedp.ByQuery),
 		chromedp.Evaluate(`document.querySelector("#name").select()`, nil),
-		chromedp.SendKeys("#name", name+"\r", chromedp.ByQuery),
+		typed("#name", name+"\r"),
 	)
 	b.awaitText("#state", "connected")
 	b.awaitText("#users", name)
@@ -131,7 +134,7 @@ func (b *tab) enter(url, name string) {
 // say writes a message and sends it.
 func (b *tab) say(text string) {
 	b.t.Helper()
-	b.run(chromedp.SendKeys("#text", text+"\r", chromedp.ByQuery))
+	b.run(typed("#text", text+"\r"))
 }
 
 // press presses keys, whatever has the focus.
@@ -180,7 +183,7 @@ func (b *tab) awaitCount(selector string, n int) {
 
 func (b *tab) await(holds func() bool, otherwise func() string) {
 	b.t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(30 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			b.t.Fatal(otherwise())
 		}
@@ -210,9 +213,14 @@ func (b *tab) screenshot(name string) {
 	}
 }
 
-// typed types into an element, without sending it.
+// typed puts text into an element where its cursor is. One that ends in "\r" is followed by Enter.
 func typed(selector, text string) chromedp.Action {
-	return chromedp.SendKeys(selector, text, chromedp.ByQuery)
+	line, enter := strings.CutSuffix(text, "\r")
+	actions := chromedp.Tasks{chromedp.Focus(selector, chromedp.ByQuery), input.InsertText(line)}
+	if enter {
+		actions = append(actions, chromedp.KeyEvent(kb.Enter))
+	}
+	return actions
 }
 
 func click(selector string) chromedp.Action {

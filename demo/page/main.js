@@ -74,5 +74,7 @@ byId("entry").onsubmit = (event) => {
   event.preventDefault();
   enter(byId("name").value.trim(), byId("token").value.trim(), [firstRoom]);
 };
+// Not before: without this program the browser would send the form, with what is in it, as an address.
+byId("enter").disabled = false;
 if (saved) enter(saved.user, "", saved.rooms);
 else byId("name").select();

@@ -82,8 +82,9 @@ export class Ticker {
   }
 
   #look() {
+    if (this.#at === 0) return;
     const age = Date.now() - this.#at;
-    const stale = this.#at > 0 && age > STALE_AFTER;
+    const stale = age > STALE_AFTER;
     byId("market").classList.toggle("stale", stale);
     const gaps = this.#gaps === 0 ? "no gaps" : `${count(this.#gaps, "gap")}, ${count(this.#missed, "tick")} missed`;
     byId("market-state").textContent = stale ? `no prices for ${Math.round(age / 1_000)} s · ${gaps}` : gaps;
