@@ -59,6 +59,8 @@ func notification(t *testing.T, browser context.Context) {
 	ada.awaitText("#toasts", "Ben was notified")
 	ben.awaitText("#toasts", "lunch?")
 	ben.awaitText("#toasts strong", "From Ada")
+	ben.look(390, 860, "light")
+	ben.screenshot("toast")
 	ben.run(click("#toasts button"))
 	ben.awaitCount("#toasts li", 0)
 }
@@ -84,6 +86,9 @@ func faultIsSwitched(t *testing.T, browser context.Context) {
 	if took := time.Since(began); took < 250*time.Millisecond {
 		t.Errorf("the message was handled in %v, the fault is not felt", took)
 	}
+	ben.run(click(slow + " summary"))
+	ben.look(1360, 860, "dark")
+	ben.screenshot("fault")
 	ada.run(click("#heal"))
 	ada.awaitText(slow+" .switched", "off")
 	ada.await(func() bool { return ada.text("#fault-count") == "" }, func() string { return "a fault stays on" })
@@ -200,6 +205,7 @@ func tokenRunsOut(t *testing.T, browser context.Context) {
 	carla.run(chromedp.SetValue("#token", token, chromedp.ByQuery), typed("#token", "\r"))
 	carla.awaitText("#me", "Carla")
 	carla.awaitText("#refusal", "your token has run out")
+	carla.screenshot("refused")
 	carla.run(click("#enter"))
 	carla.await(func() bool { return carla.text("#refusal") == "" }, func() string { return "the page does not begin again" })
 	carla.run(chromedp.WaitEnabled("#enter", chromedp.ByQuery), typed("#name", "x\r"))

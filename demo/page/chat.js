@@ -7,6 +7,7 @@ import { Room } from "./room.js";
 const MOST_ATTEMPTS = 5;
 const TYPING_EVERY = 3_000;
 const READ_EVERY = 500;
+const LATER = 2_000;
 const AGAIN_LATER = new Set(["lost", "unavailable", "rate_limited"]);
 
 /** Chat emits "rooms", "state" and "unread" {room}, "gaps", "trouble" {text} and "notification" {from, text}. */
@@ -14,6 +15,7 @@ export class Chat extends EventTarget {
   rooms = new Map();
   gaps = 0; // how often numbers did not follow each other
   recovered = 0; // messages that were got afterwards
+  connections = 0; // so far, this one included
   #connection;
   #me = "";
   #typed = new Map(); // room → when it was told last that we are writing
@@ -36,14 +38,14 @@ export class Chat extends EventTarget {
   /** Enters a room, as soon as there is a connection, and returns it. */
   join(name) {
     let room = this.rooms.get(name);
-    if (!room) {
+    if (!room || room.state === "refused") {
       room = new Room(name, this.#me);
       room.addEventListener("gap", (event) => this.#gap(room, event.detail.after));
       room.addEventListener("state", () => this.#emit("state", { room }));
       this.rooms.set(name, room);
       this.#emit("rooms");
+      if (this.#me) this.#enter(room);
     }
-    if (room.state !== "joined" && this.#me) this.#enter(room);
     return room;
   }
 
@@ -104,6 +106,7 @@ export class Chat extends EventTarget {
 
   #welcome({ user }) {
     this.#me = user;
+    this.connections++;
     for (const room of this.rooms.values()) {
       room.me = user;
       this.#enter(room);
@@ -115,19 +118,15 @@ export class Chat extends EventTarget {
     const after = room.loaded ? { after: room.last } : {};
     try {
       const { ack } = await this.#connection.request("join", { room: room.name, ...after });
-      if (!this.rooms.has(room.name)) return;
+      if (this.rooms.get(room.name) !== room) return;
       const more = room.joined(ack.seq ?? 0);
       for (const entry of room.log.pending()) this.#send(room, entry);
       if (more) await this.#fill(room, room.loaded ? room.last : undefined);
+      else this.#settle(room);
       room.resumed();
     } catch (error) {
-      if (!this.rooms.has(room.name) || error.code === "lost") return; // the next welcome enters again
-      if (!AGAIN_LATER.has(error.code)) {
-        room.refuse(error.message);
-        return;
-      }
-      this.#trouble(room, error);
-      setTimeout(() => this.rooms.has(room.name) && room.state !== "joined" && this.#enter(room), 2_000);
+      if (AGAIN_LATER.has(error.code)) this.#later(room, error, () => this.#enter(room));
+      else room.refuse(error.message);
     }
   }
 
@@ -160,7 +159,27 @@ export class Chat extends EventTarget {
     this.gaps++;
     this.#emit("gaps");
     room.refill = room.filling;
-    if (room.loaded && !room.filling) this.#fill(room, after).catch((error) => this.#trouble(room, error));
+    if (room.loaded && !room.filling) this.#fillGap(room, after);
+  }
+
+  async #fillGap(room, after) {
+    try {
+      await this.#fill(room, after);
+    } catch (error) {
+      this.#later(room, error, () => this.#fillGap(room, after));
+    }
+  }
+
+  // Tries again, unless the connection is lost: with the next one every room is entered anew.
+  #later(room, error, again) {
+    if (error.code !== "lost") this.#emit("trouble", { text: `${room.name}: ${error.message}` });
+    const { connections } = this;
+    setTimeout(() => this.rooms.get(room.name) === room && connections === this.connections && again(), LATER);
+  }
+
+  #settle(room) {
+    this.recovered += room.settle();
+    this.#emit("gaps");
   }
 
   // Asks for all after a number or, without one, for the newest.
@@ -176,8 +195,7 @@ export class Chat extends EventTarget {
         room.refill = false;
         after = messages.at(-1)?.seq ?? after;
       }
-      this.recovered += room.settle();
-      this.#emit("gaps");
+      this.#settle(room);
     } finally {
       room.filling = false;
     }
@@ -208,10 +226,6 @@ export class Chat extends EventTarget {
       case "read":
         return room.setRead(p.user, p.seq);
     }
-  }
-
-  #trouble(room, error) {
-    if (error.code !== "lost") this.#emit("trouble", { text: `${room.name}: ${error.message}` });
   }
 
   #unread(room, news) {

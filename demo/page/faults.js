@@ -7,6 +7,7 @@ const NOT_FOR_US = new Set([401, 403, 404]);
 
 export class Faults {
   #rows = new Map(); // name → {state, row, …}
+  #trouble = { looking: "", switching: "" };
   #closed = false; // the server does not let us
 
   constructor() {
@@ -23,10 +24,10 @@ export class Faults {
       this.#closed = NOT_FOR_US.has(response.status);
       const answer = await response.json().catch(() => ({}));
       if (!response.ok) throw new Error(answer.error ?? "faults can't be switched here");
-      this.#tell("");
+      this.#tell({ looking: "" });
       for (const fault of answer.faults) this.#update(fault);
     } catch (error) {
-      this.#tell(error.name === "Error" ? error.message : "the server does not answer");
+      this.#tell({ looking: error.name === "Error" ? error.message : "the server does not answer" });
     }
   }
 
@@ -46,10 +47,10 @@ export class Faults {
       const response = await fetch(`/fault/${encodeURIComponent(name)}`, { ...request, signal: AbortSignal.timeout(5_000) });
       const answer = await response.json();
       if (!response.ok) throw new Error(answer.error);
-      this.#tell("");
+      this.#tell({ switching: "" });
       this.#update(answer);
     } catch (error) {
-      this.#tell(`${name}: ${error.message}`);
+      this.#tell({ switching: `${name}: ${error.message}` });
     }
   }
 
@@ -93,8 +94,9 @@ export class Faults {
     byId("heal").hidden = on === 0;
   }
 
-  #tell(text) {
-    byId("fault-trouble").textContent = text;
+  #tell(trouble) {
+    Object.assign(this.#trouble, trouble);
+    byId("fault-trouble").textContent = this.#trouble.switching || this.#trouble.looking;
   }
 }
 

@@ -17,8 +17,7 @@ export class Status {
       byId("rtt").textContent = detail < 10 ? `${detail.toFixed(1)} ms` : `${Math.round(detail)} ms`;
     });
     chat.addEventListener("gaps", () => {
-      byId("gaps").textContent = chat.gaps;
-      byId("gaps").title = `${count(chat.recovered, "message")} got afterwards`;
+      byId("gaps").textContent = chat.gaps === 0 ? "0" : `${chat.gaps}, ${count(chat.recovered, "message")} got afterwards`;
     });
     chat.addEventListener("trouble", ({ detail }) => this.#record(detail.text));
     byId("retry").addEventListener("click", () => connection.retry());
