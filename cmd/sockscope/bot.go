@@ -45,7 +45,7 @@ What it shows:
   connecting, waiting, reconciling, stale       in which nothing is done
   … s old       how long ago the newest tick was made that is held
   gaps          how often ticks were missing, and how many
-  drift         how often what was held differed from the truth
+  drift         how often what was held differed from the truth / was compared
   reconnects    connections after the first
   reconciled    how often a snapshot was taken over
 

@@ -15,6 +15,7 @@ type book struct {
 	held    market.Snapshot
 	truth   *market.Snapshot // to compare with when the ticks have come to its number
 	drifted bool             // found since the last restore
+	checked uint64           // how often it was compared
 }
 
 // restore replaces what is held, and says whether it was wrong. What is held for an older number can't be compared,
@@ -74,6 +75,7 @@ func (b *book) apply(ticks []market.Tick) (fresh []market.Tick, err error) {
 func (b *book) compare() error {
 	err := b.difference(*b.truth)
 	b.truth = nil
+	b.checked++
 	b.drifted = b.drifted || err != nil
 	return err
 }
@@ -92,9 +94,10 @@ func (b *book) difference(truth market.Snapshot) error {
 	return nil
 }
 
-// newest returns the number and the time of the newest tick that is held, 0 before the first.
-func (b *book) newest() (seq uint64, at time.Time) {
+// state returns the number and the time of the newest tick that is held, 0 before the first, and how often what is held
+// was compared with the truth.
+func (b *book) state() (seq uint64, at time.Time, checked uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.held.Seq, b.held.Time
+	return b.held.Seq, b.held.Time, b.checked
 }

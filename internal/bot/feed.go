@@ -123,7 +123,7 @@ func decodeBatch(payload []byte) (market.Batch, error) {
 	}
 	before := batch.FirstSeq
 	for _, t := range batch.Ticks {
-		if t.Seq != before && t.Seq != before+1 {
+		if t.Seq < before || t.Seq-before > 1 {
 			return batch, fmt.Errorf("ticks: number %d comes after %d", t.Seq, before)
 		}
 		if t.Price < 1 || t.Size < 1 {

@@ -46,7 +46,8 @@ type Status struct {
 	Duplicates     uint64 `json:"duplicates"`
 	OutOfOrder     uint64 `json:"outOfOrder"`
 	Reconciled     uint64 `json:"reconciled"`
-	Drift          uint64 `json:"drift"` // how often what was held was found to be wrong
+	Compared       uint64 `json:"compared"` // with the truth, while live
+	Drift          uint64 `json:"drift"`    // how often what was held was found to be wrong
 	Trades         int    `json:"trades"`
 	Profit         int64  `json:"profit"`         // in cents, at the present prices
 	RecordsMissing uint64 `json:"recordsMissing"` // not shown, because showing was too slow
@@ -56,7 +57,7 @@ type Status struct {
 func (b *Bot) Status() Status {
 	s := Status{State: b.StreamState(wire.StreamMarket).String(), RecordsMissing: b.lost.Load()}
 	var at time.Time
-	if s.Seq, at = b.book.newest(); s.Seq > 0 {
+	if s.Seq, at, s.Compared = b.book.state(); s.Seq > 0 {
 		s.AgeSeconds = max(0, time.Since(at).Seconds())
 	}
 	s.Trades, s.Profit = b.trader.result()
@@ -153,8 +154,8 @@ func (s *Status) String() string {
 	if s.Missing > 0 {
 		fmt.Fprintf(&b, " (%d ticks)", s.Missing)
 	}
-	fmt.Fprintf(&b, "  drift %d  reconnects %d  reconciled %d  trades %d  profit %s  tick %d",
-		s.Drift, s.Reconnects, s.Reconciled, s.Trades, money(s.Profit), s.Seq)
+	fmt.Fprintf(&b, "  drift %d/%d  reconnects %d  reconciled %d  trades %d  profit %s  tick %d",
+		s.Drift, s.Compared, s.Reconnects, s.Reconciled, s.Trades, money(s.Profit), s.Seq)
 	if s.RecordsMissing > 0 {
 		fmt.Fprintf(&b, "  (%d lines not shown)", s.RecordsMissing)
 	}
