@@ -39,7 +39,7 @@ func (c *session) join(ctx context.Context, env *wire.Envelope) error {
 		return &wire.RefusalError{Code: wire.CodeTooManyRooms,
 			Reason: fmt.Sprintf("a connection may be in %d rooms; leave one first", limit)}
 	case in:
-		c.welcomeTo(ctx, p.Room, 0, env.MessageID)
+		c.welcomeTo(ctx, p.Room, c.server.rooms.Seq(p.Room), env.MessageID)
 		return nil
 	}
 	seq, err := c.enterRoom(ctx, p)

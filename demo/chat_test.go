@@ -87,6 +87,23 @@ func TestConversation(t *testing.T) {
 		"websocket_messages_total", "websocket_message_duration_seconds", "websocket_messages_dropped_total", "instrument_label_overflow_total")
 }
 
+// TestJoinAgain lets a client join that is in the room already, because it has not got the first answer: it is told how
+// far the room is.
+func TestJoinAgain(t *testing.T) {
+	f := start(t, Config{})
+	ada := f.dial("Ada")
+	ada.join("lobby")
+	ada.send(wire.TypeMessage, wire.MessagePayload{Room: "lobby", Text: "hello"})
+	expect[wire.AckPayload](ada, wire.TypeAck)
+	expect[wire.MessagePayload](ada, wire.TypeMessage)
+	ada.send(wire.TypeJoin, wire.JoinPayload{Room: "lobby"})
+	_, users := expect[wire.RoomUsersPayload](ada, wire.TypeRoomUsers)
+	_, ack := expect[wire.AckPayload](ada, wire.TypeAck)
+	if users.Seq != 1 || ack.Seq != 1 {
+		t.Errorf("the room is at %d and %d, want 1 twice", users.Seq, ack.Seq)
+	}
+}
+
 func TestTracesAndRecords(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
 	f := start(t, Config{SampleRatio: 1, TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))})

@@ -13,10 +13,10 @@ import (
 
 // somebodyIsAway cuts one off while others talk: what was said meanwhile is shown as missed, and what one said oneself
 // arrives once.
-func somebodyIsAway(t *testing.T, browser context.Context) {
+func somebodyIsAway(browser context.Context, t *testing.T) {
 	s := serve(t, demo.Config{}, "")
 	w := newWire(t, s.address)
-	ada, ben := newTab(t, browser), newTab(t, browser)
+	ada, ben := newTab(browser, t), newTab(browser, t)
 	ada.enter(s.url, "Ada")
 	ben.enter(w.url, "Ben")
 	ben.say("I am on a train")
@@ -56,10 +56,10 @@ func somebodyIsAway(t *testing.T, browser context.Context) {
 
 // wireGoesSilent leaves the connection open but lets nothing through: the page finds out by its own ping, and comes back
 // on a connection that is alive. Of the market it has missed something.
-func wireGoesSilent(t *testing.T, browser context.Context) {
+func wireGoesSilent(browser context.Context, t *testing.T) {
 	s := serve(t, demo.Config{}, "")
 	w := newWire(t, s.address)
-	ada := newTab(t, browser)
+	ada := newTab(browser, t)
 	ada.enter(w.url, "Ada")
 	ada.awaitText("#rtt", "ms")
 	ada.awaitText("#market-state", "no gaps")
@@ -77,10 +77,10 @@ func wireGoesSilent(t *testing.T, browser context.Context) {
 
 // serverRestarts drains the server under an open page and starts another at the same address, with the same messages and
 // another key: the page is told, asks for a new token and goes on.
-func serverRestarts(t *testing.T, browser context.Context) {
+func serverRestarts(browser context.Context, t *testing.T) {
 	store := openHistory(t)
 	before := serve(t, demo.Config{History: store}, "")
-	ada := newTab(t, browser)
+	ada := newTab(browser, t)
 	ada.enter(before.url, "Ada")
 	ada.say("before")
 	ada.awaitCount("#log .sent", 1)
@@ -96,9 +96,9 @@ func serverRestarts(t *testing.T, browser context.Context) {
 }
 
 // deliveriesAreLost takes frames away before the page sees them: it finds out by the numbers and asks for them.
-func deliveriesAreLost(t *testing.T, browser context.Context) {
+func deliveriesAreLost(browser context.Context, t *testing.T) {
 	s := serve(t, demo.Config{}, "")
-	ada, ben := newTab(t, browser), newTab(t, browser)
+	ada, ben := newTab(browser, t), newTab(browser, t)
 	ben.run(chromedp.ActionFunc(func(ctx context.Context) error {
 		_, err := page.AddScriptToEvaluateOnNewDocument(`
 			const handler = Object.getOwnPropertyDescriptor(WebSocket.prototype, "onmessage");

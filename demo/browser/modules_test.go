@@ -14,9 +14,9 @@ import (
 )
 
 // modulesKeepOrder tries what the page is made of by itself, where a server would have to misbehave.
-func modulesKeepOrder(t *testing.T, browser context.Context) {
+func modulesKeepOrder(browser context.Context, t *testing.T) {
 	s := serve(t, demo.Config{}, "")
-	tab := newTab(t, browser)
+	tab := newTab(browser, t)
 	tab.run(chromedp.Navigate(s.url))
 	const room = `
 		const { Room } = await import("/room.js");

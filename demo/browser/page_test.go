@@ -26,7 +26,7 @@ func TestPage(t *testing.T) {
 	browser := newBrowser(t)
 	for _, test := range []struct {
 		name string
-		run  func(*testing.T, context.Context)
+		run  func(context.Context, *testing.T)
 	}{
 		{"two people chat", twoPeopleChat},
 		{"somebody is away", somebodyIsAway},
@@ -45,15 +45,15 @@ func TestPage(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			test.run(t, browser)
+			test.run(browser, t)
 		})
 	}
 }
 
 // twoPeopleChat lets two people meet in a room: each sees the other come, write, speak and read.
-func twoPeopleChat(t *testing.T, browser context.Context) {
+func twoPeopleChat(browser context.Context, t *testing.T) {
 	s := serve(t, demo.Config{}, "")
-	ada, ben := newTab(t, browser), newTab(t, browser)
+	ada, ben := newTab(browser, t), newTab(browser, t)
 	ada.enter(s.url, "Ada")
 	ben.enter(s.url, "Ben")
 	ada.awaitText("#users", "Ben")
@@ -87,9 +87,9 @@ func twoPeopleChat(t *testing.T, browser context.Context) {
 }
 
 // looks measures the page, and takes its pictures, on screens and on a phone, by day and by night.
-func looks(t *testing.T, browser context.Context) {
+func looks(browser context.Context, t *testing.T) {
 	s := serve(t, demo.Config{}, "")
-	ada, ben := newTab(t, browser), newTab(t, browser)
+	ada, ben := newTab(browser, t), newTab(browser, t)
 	ada.enter(s.url, "Ada")
 	ben.enter(s.url, "Ben Longfellow the 2nd of Gotham")
 	ben.say("Good morning! Has anybody looked at the market?")

@@ -58,7 +58,7 @@ type tab struct {
 }
 
 // newTab opens a tab. What its page fails at fails the test.
-func newTab(t *testing.T, browser context.Context) *tab {
+func newTab(browser context.Context, t *testing.T) *tab {
 	t.Helper()
 	// By hand, because chromedp asks for no window, without which Chromium opens no tab in a new profile.
 	executor := cdp.WithExecutor(browser, chromedp.FromContext(browser).Browser)

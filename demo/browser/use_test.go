@@ -14,9 +14,9 @@ import (
 )
 
 // severalRooms counts what is unread in a room that is not looked at, and keeps each room's draft.
-func severalRooms(t *testing.T, browser context.Context) {
+func severalRooms(browser context.Context, t *testing.T) {
 	s := serve(t, demo.Config{}, "")
-	ada, ben := newTab(t, browser), newTab(t, browser)
+	ada, ben := newTab(browser, t), newTab(browser, t)
 	ada.enter(s.url, "Ada")
 	ada.say("from the past")
 	ada.awaitCount("#log .sent", 1)
@@ -49,9 +49,9 @@ func severalRooms(t *testing.T, browser context.Context) {
 	ada.await(func() bool { return ada.text("#count") == "1" }, func() string { return "Ben does not leave" })
 }
 
-func notification(t *testing.T, browser context.Context) {
+func notification(browser context.Context, t *testing.T) {
 	s := serve(t, demo.Config{}, "")
-	ada, ben := newTab(t, browser), newTab(t, browser)
+	ada, ben := newTab(browser, t), newTab(browser, t)
 	ada.enter(s.url, "Ada")
 	ben.enter(s.url, "Ben")
 	ada.awaitText("#users", "Ben")
@@ -66,9 +66,9 @@ func notification(t *testing.T, browser context.Context) {
 }
 
 // faultIsSwitched switches a fault on in the panel, which is seen by everybody, and off again.
-func faultIsSwitched(t *testing.T, browser context.Context) {
+func faultIsSwitched(browser context.Context, t *testing.T) {
 	s := serve(t, demo.Config{}, "")
-	ada, ben := newTab(t, browser), newTab(t, browser)
+	ada, ben := newTab(browser, t), newTab(browser, t)
 	ada.enter(s.url, "Ada")
 	ben.enter(s.url, "Ben")
 	slow := `[data-fault="slow_handling"]`
@@ -101,9 +101,9 @@ func faultIsSwitched(t *testing.T, browser context.Context) {
 }
 
 // keyboardIsEnough does without a mouse: from what has the focus, Tab leads to everything.
-func keyboardIsEnough(t *testing.T, browser context.Context) {
+func keyboardIsEnough(browser context.Context, t *testing.T) {
 	s := serve(t, demo.Config{}, "")
-	ada := newTab(t, browser)
+	ada := newTab(browser, t)
 	ada.run(chromedp.Navigate(s.url), chromedp.WaitEnabled("#enter", chromedp.ByQuery))
 	ada.press("Ada", kb.Enter)
 	ada.awaitText("#users", "Ada")
@@ -150,9 +150,9 @@ func keyboardIsEnough(t *testing.T, browser context.Context) {
 }
 
 // textStaysText says what would be markup.
-func textStaysText(t *testing.T, browser context.Context) {
+func textStaysText(browser context.Context, t *testing.T) {
 	s := serve(t, demo.Config{}, "")
-	evil, ben := newTab(t, browser), newTab(t, browser)
+	evil, ben := newTab(browser, t), newTab(browser, t)
 	name := `<img src=x onerror=alert(1)>`
 	evil.enter(s.url, name)
 	ben.enter(s.url, "Ben")
@@ -175,11 +175,11 @@ func textStaysText(t *testing.T, browser context.Context) {
 }
 
 // tokenIsRenewed lets tokens last so short a time that the connection outlives several.
-func tokenIsRenewed(t *testing.T, browser context.Context) {
+func tokenIsRenewed(browser context.Context, t *testing.T) {
 	authority := newAuthority(t, "a key")
 	authority.MaxLifetime = 5 * time.Second
 	s := serve(t, demo.Config{Authority: authority}, "")
-	ada := newTab(t, browser)
+	ada := newTab(browser, t)
 	ada.enter(s.url, "Ada")
 	var issued int
 	ada.await(func() bool {
@@ -194,9 +194,9 @@ func tokenIsRenewed(t *testing.T, browser context.Context) {
 }
 
 // tokenRunsOut brings a token along that can't be renewed.
-func tokenRunsOut(t *testing.T, browser context.Context) {
+func tokenRunsOut(browser context.Context, t *testing.T) {
 	s := serve(t, demo.Config{DevTokens: demo.Off}, "")
-	carla := newTab(t, browser)
+	carla := newTab(browser, t)
 	carla.run(chromedp.Navigate(s.url), chromedp.WaitEnabled("#enter", chromedp.ByQuery), click("#entry summary"))
 	token, err := s.authority.Issue("Carla", nil, 3*time.Second)
 	if err != nil {

@@ -131,6 +131,19 @@ func (r *Rooms) join(ctx context.Context, name string, m Member, after *uint64) 
 	return room.last, true, nil
 }
 
+// Seq returns the sequence number of the last message delivered in a room that somebody is in, else 0.
+func (r *Rooms) Seq(name string) uint64 {
+	r.mu.Lock()
+	room := r.rooms[name]
+	r.mu.Unlock()
+	if room == nil {
+		return 0
+	}
+	room.order.Lock()
+	defer room.order.Unlock()
+	return room.last
+}
+
 // Leave takes m out of the room.
 func (r *Rooms) Leave(name string, m Member) {
 	r.mu.Lock()
