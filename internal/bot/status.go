@@ -154,8 +154,8 @@ func (s *Status) String() string {
 	if s.Missing > 0 {
 		fmt.Fprintf(&b, " (%d ticks)", s.Missing)
 	}
-	fmt.Fprintf(&b, "  drift %d/%d  reconnects %d  reconciled %d  trades %d  profit %s  tick %d",
-		s.Drift, s.Compared, s.Reconnects, s.Reconciled, s.Trades, money(s.Profit), s.Seq)
+	fmt.Fprintf(&b, "  drift %d/%d  reconnects %d  trades %d  profit %s  reconciled %d",
+		s.Drift, s.Compared, s.Reconnects, s.Trades, money(s.Profit), s.Reconciled)
 	if s.RecordsMissing > 0 {
 		fmt.Fprintf(&b, "  (%d lines not shown)", s.RecordsMissing)
 	}

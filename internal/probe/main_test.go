@@ -110,6 +110,7 @@ type running struct {
 	t        *testing.T
 	registry *prometheus.Registry
 	log      *records
+	stop     func() // waits for the end
 }
 
 // run probes targets, by name and address, until the test ends.
@@ -138,7 +139,8 @@ func run(t *testing.T, tokens upstream.Tokens, interval, timeout time.Duration, 
 	ctx, stop := context.WithCancel(context.Background())
 	var ended sync.WaitGroup
 	ended.Go(func() { prober.Run(ctx) })
-	t.Cleanup(func() { stop(); ended.Wait() })
+	r.stop = func() { stop(); ended.Wait() }
+	t.Cleanup(r.stop)
 	return r
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/sockscope/sockscope/demo"
@@ -43,8 +45,20 @@ func TestGoodServer(t *testing.T) {
 	if log := r.log.list(); len(log) > 0 {
 		t.Errorf("records: %v, want none", log)
 	}
-	for name, n := range values(t, counted) {
-		if n > 0 && strings.HasPrefix(name, "websocket_disconnections_total") && name != "websocket_disconnections_total remote chat normal" {
+	r.stop()
+	expectOrder(t, counted, 0)
+}
+
+// expectOrder expects a demo to have no more than the given connections left, and the others to have ended in order.
+func expectOrder(t *testing.T, demo prometheus.Gatherer, left float64) {
+	t.Helper()
+	const active = "websocket_active_connections chat"
+	eventually(t, func() bool { return values(t, demo)[active] == left }, func() string {
+		return fmt.Sprintf("%v connections are left, want %v", values(t, demo)[active], left)
+	})
+	for name, n := range values(t, demo) {
+		const ended, inOrder = "websocket_disconnections_total ", "remote chat normal"
+		if strings.HasPrefix(name, ended) && (n > 0) != (name == ended+inOrder) {
 			t.Errorf("the demo counts %s = %v", name, n)
 		}
 	}
@@ -82,7 +96,7 @@ func (r *running) hasTrace(p phase) bool {
 // of another.
 func TestFailures(t *testing.T) {
 	good, _ := startDemo(t, nil)
-	full, _ := startDemo(t, func(c *demo.Config) { c.Limits.Rooms = 1 })
+	full, counted := startDemo(t, func(c *demo.Config) { c.Limits.Rooms = 1 })
 	stored := holdRoom(t, socket(full))
 	defer stored()
 	dead, err := net.Listen("tcp", "127.0.0.1:0")
@@ -134,6 +148,8 @@ func TestFailures(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("success (-want +got):\n%s", diff)
 	}
+	r.stop()
+	expectOrder(t, counted, 1) // that of who holds the room
 }
 
 // TestBadToken is refused by the demo, and by the one who should make tokens.
