@@ -105,6 +105,24 @@ func (c *client) heard() []wire.Envelope {
 	}
 }
 
+// clog has things said until none of them gets through to a client that does not read.
+func (f *fixture) clog(queued string, say func()) {
+	f.t.Helper()
+	waiting := func() (n float64) {
+		for _, n = range f.metrics(queued) { // there is one
+		}
+		return n
+	}
+	f.eventually(func() bool {
+		const batch = 20
+		before := waiting()
+		for range batch {
+			say()
+		}
+		return before > 0 && waiting() >= before+batch
+	}, func() string { return "everything gets through to who does not read" })
+}
+
 func typesOf(envs []wire.Envelope) []wire.Type {
 	var types []wire.Type
 	for _, env := range envs {

@@ -222,7 +222,7 @@ func TestExpiry(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{})
 	short := func() *websocket.DialOptions {
-		token, err := f.tokens.Issue("Ada", nil, 3*time.Second)
+		token, err := f.tokens.Issue("Ada", nil, 5*time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}
