@@ -222,7 +222,19 @@ func TestOversizeCloses(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{})
 	c := f.dial("Ada")
-	c.write(websocket.MessageText, []byte(strings.Repeat(" ", wire.MaxFrameBytes+1)))
+	// In two frames, of which the server reads the first: what it has not read would have the system reset the connection.
+	w, err := c.conn.Writer(t.Context(), websocket.MessageText)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{wire.MaxFrameBytes, 1} {
+		if _, err := w.Write([]byte(strings.Repeat(" ", size))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
 	if err := c.ended(); websocket.CloseStatus(err) != websocket.StatusMessageTooBig {
 		t.Errorf("ended by %v, want 1009", err)
 	}

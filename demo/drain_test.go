@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -70,7 +71,11 @@ func TestReadyUntilDrain(t *testing.T) {
 func TestDrainDeadline(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{Limits: Limits{SendQueue: 10_000, MessagesPerSecond: 1e6, Write: time.Minute}})
-	stuck, quick := f.dial("stuck"), f.dial("quick")
+	quick, stuck := f.dial("quick"), f.mustConnect(&websocket.DialOptions{
+		HTTPHeader: bearer(f.token("stuck")),
+		HTTPClient: &http.Client{Transport: &http.Transport{DialContext: dialSmall}},
+	})
+	expect[wire.WelcomePayload](stuck, wire.TypeWelcome)
 	stuck.join("lobby")
 	quick.join("lobby")
 	text := strings.Repeat("x", wire.MaxTextBytes)
@@ -93,6 +98,15 @@ func TestDrainDeadline(t *testing.T) {
 	}
 	f.awaitMetrics(map[string]float64{"disconnections_total local shutdown": 2},
 		"websocket_disconnections_total", "websocket_active_connections")
+}
+
+// dialSmall makes connections for which the kernel takes little that is not read, now and later.
+func dialSmall(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return conn, conn.(*net.TCPConn).SetReadBuffer(4 << 10)
 }
 
 // TestDrainSpreads closes connections one after the other: each is told when it is to come back, and not closed before.

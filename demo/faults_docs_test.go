@@ -12,7 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestFaultsAreDocumented compares docs/faults.md with the switches, and looks whether the telemetry that it names exists.
+// TestFaultsAreDocumented compares docs/faults.md with the switches, and looks whether the telemetry that it names
+// exists.
 func TestFaultsAreDocumented(t *testing.T) {
 	t.Parallel()
 	f, err := newFaults("")
@@ -38,7 +39,9 @@ func TestFaultsAreDocumented(t *testing.T) {
 	rules := read("deploy/prometheus/rules/websocket.yml")
 	telemetry := read("docs/telemetry.md")
 	// What is the runtime's, and what the telemetry package counts of itself.
-	others := []string{"go_goroutines", "go_memstats_heap_alloc_bytes", "process_resident_memory_bytes", "instrument_log_records_total"}
+	others := []string{
+		"go_goroutines", "go_memstats_heap_alloc_bytes", "process_resident_memory_bytes", "instrument_log_records_total",
+	}
 	metrics := regexp.MustCompile("`((?:websocket|instrument|go|process)_[a-z_]+)(\\{[^`]*)?`")
 	alerts := regexp.MustCompile(`\[([A-Za-z]+)\]\(runbooks/([A-Za-z]+)\.md\)`)
 

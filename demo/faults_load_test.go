@@ -45,9 +45,10 @@ func TestGoroutineLeak(t *testing.T) {
 	goroutines := func() float64 { return f.metrics("go_goroutines")["go_goroutines"] }
 	before := goroutines()
 	f.turnOn("goroutine_leak", 1000, "1m")
-	f.eventually(func() bool { return goroutines() > before+500 }, func() string { return fmt.Sprint(goroutines(), " goroutines do not become more") })
+	seen := func() string { return fmt.Sprintf("%v goroutines after %v", goroutines(), before) }
+	f.eventually(func() bool { return goroutines() > before+500 }, seen)
 	f.turnOff("goroutine_leak")
-	f.eventually(func() bool { return goroutines() < before+50 }, func() string { return fmt.Sprint(goroutines(), " goroutines do not become less") })
+	f.eventually(func() bool { return goroutines() < before+50 }, seen)
 }
 
 func TestConnectionMemory(t *testing.T) {
@@ -61,18 +62,19 @@ func TestConnectionMemory(t *testing.T) {
 		f.dial(fmt.Sprint("early-", i))
 	}
 	before := heap()
+	seen := func() string { return fmt.Sprintf("%v MiB after %v", heap(), before) }
 	f.turnOn("connection_memory", 1024, "1m")
 	for i := range 10 {
 		f.dial(fmt.Sprint("late-", i))
 	}
-	f.eventually(func() bool { return heap() > before+19 }, func() string { return fmt.Sprintf("%v MiB after %v", heap(), before) })
+	f.eventually(func() bool { return heap() > before+19 }, seen)
 	f.turnOn("connection_memory", 512, "1m") // instead, not as well
-	f.eventually(func() bool { return heap() < before+15 }, func() string { return fmt.Sprintf("%v MiB after %v", heap(), before) })
+	f.eventually(func() bool { return heap() < before+15 }, seen)
 	if now := heap(); now < before+9 {
 		t.Errorf("%v MiB after %v: the second fault has nobody hold anything", now, before)
 	}
 	f.turnOff("connection_memory")
-	f.eventually(func() bool { return heap() < before+5 }, func() string { return fmt.Sprintf("%v MiB after %v", heap(), before) })
+	f.eventually(func() bool { return heap() < before+5 }, seen)
 }
 
 func TestLogStorm(t *testing.T) {

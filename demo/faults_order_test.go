@@ -111,7 +111,12 @@ func TestSequenceOfTheMarket(t *testing.T) {
 		return repeated
 	}, func() string { return "no batch comes twice" })
 
-	f.turnOn("skipped_sequence", 1, "500ms")
+	published := func() float64 { return f.metrics("websocket_broadcast_duration_seconds")["broadcast_duration_seconds"] }
+	f.turnOn("skipped_sequence", 1, "1m")
+	before := published()
+	// The dashboard is published as well, each second.
+	f.eventually(func() bool { return published() > before+4 }, func() string { return "nothing is published" })
+	f.turnOff("skipped_sequence")
 	f.eventually(func() bool {
 		b := batch()
 		gap := b.FirstSeq > last.LastSeq+1
