@@ -22,7 +22,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // newBrowser starts Chromium, which has to be installed.
 func newBrowser(t *testing.T) context.Context {
@@ -74,6 +74,9 @@ func newTab(browser context.Context, t *testing.T) *tab {
 	b := &tab{t: t, ctx: ctx}
 	t.Cleanup(func() {
 		cancel()
+		if err := target.DisposeBrowserContext(profile).Do(executor); err != nil { // and its tab
+			t.Errorf("close a tab: %v", err)
+		}
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		for _, failure := range b.failures {

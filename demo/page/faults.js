@@ -60,6 +60,8 @@ export class Faults {
     row.node.classList.toggle("on", fault.on);
     row.button.textContent = fault.on ? "Turn off" : "Turn on";
     row.strength.disabled = row.duration.disabled = fault.on;
+    row.button.disabled = Boolean(fault.unavailable);
+    row.unavailable.textContent = fault.unavailable ?? "";
     if (fault.on) row.strength.value = fault.strength;
     this.#countdown();
   }
@@ -70,13 +72,14 @@ export class Faults {
     const duration = element("input", { type: "number", min: 1, max: 1_800, step: 1, required: true, value: 30 });
     const button = element("button", { className: "small" });
     const state = element("span", { className: "switched" });
-    const row = { fault, strength, duration, button, state };
+    const unavailable = element("p", { className: "unavailable" });
+    const row = { fault, strength, duration, button, state, unavailable };
     const form = element("form", { onsubmit: (event) => (event.preventDefault(), this.#switch(fault, row)) },
       element("label", { hidden: fixed }, `Strength in ${fault.unit}`, strength), element("label", {}, "Seconds", duration), button);
     const range = fixed ? "" : ` (${fault.min.toLocaleString("en")} to ${fault.max.toLocaleString("en")} ${fault.unit})`;
     row.node = element("details", { className: "fault", dataset: { fault: fault.name } },
       element("summary", {}, element("span", { className: "name" }, fault.name.replaceAll("_", " ")), state),
-      element("p", {}, fault.description + range), form);
+      element("p", {}, fault.description + range), unavailable, form);
     byId("fault-list").append(element("li", {}, row.node));
     this.#rows.set(fault.name, row);
     return row;
@@ -88,7 +91,7 @@ export class Faults {
       const left = fault.on ? Math.max(0, Math.ceil((Date.parse(fault.ends) - Date.now()) / 1_000)) : 0;
       if (fault.on) on++;
       const strength = fault.min === fault.max ? "" : ` · ${fault.strength.toLocaleString("en")} ${fault.unit}`;
-      state.textContent = fault.on ? `on${strength} · ${left} s left` : "off";
+      state.textContent = fault.on ? `on${strength} · ${left} s left` : fault.unavailable ? "not here" : "off";
     }
     byId("fault-count").textContent = on === 0 ? "" : `${count(on, "fault")} on`;
     byId("heal").hidden = on === 0;

@@ -12,6 +12,7 @@ export class Messages {
   #lines = new Map(); // entry → line
   #forget = new AbortController();
   #following = true; // the end is in view, and stays there
+  #frame = 0; // that will show the end
 
   constructor(list, chat, traceURL) {
     this.#list = list;
@@ -21,7 +22,7 @@ export class Messages {
       this.#following = list.scrollHeight - list.scrollTop - list.clientHeight < NEAR_END;
       this.#look();
     });
-    new ResizeObserver(() => this.#following && this.#scroll()).observe(list);
+    new ResizeObserver(() => this.#follow()).observe(list);
     document.addEventListener("visibilitychange", () => this.#look());
     window.addEventListener("focus", () => this.#look());
   }
@@ -42,23 +43,22 @@ export class Messages {
     room.log.addEventListener("remove", ({ detail }) => this.#remove(detail.entry), { signal });
     room.addEventListener("reads", () => this.#markReads(), { signal });
     room.addEventListener("state", () => room.loaded && this.#list.removeAttribute("aria-busy"), { signal });
-    this.#scroll();
+    this.#following = true;
+    this.#follow();
     setTimeout(() => this.#list.removeAttribute("aria-busy"), 500);
-    this.#look();
   }
 
   // Whoever reads further up is not pulled away from there.
   #insert({ entry, before }) {
     this.#list.insertBefore(this.#lines.get(entry) ?? this.#line(entry), this.#lines.get(before) ?? null);
-    if (!this.#following && entry.state !== "pending") return;
-    this.#scroll();
-    this.#look();
+    this.#following ||= entry.state === "pending";
+    this.#follow();
   }
 
   #update(entry) {
     const before = this.#lines.get(entry);
     if (before) before.replaceWith(this.#line(entry));
-    if (this.#following) this.#scroll();
+    this.#follow();
   }
 
   #remove(entry) {
@@ -66,9 +66,14 @@ export class Messages {
     this.#lines.delete(entry);
   }
 
-  #scroll() {
-    this.#following = true;
-    this.#list.scrollTop = this.#list.scrollHeight;
+  // Once for all that comes before the next frame.
+  #follow() {
+    if (!this.#following || this.#frame !== 0) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#list.scrollTop = this.#list.scrollHeight;
+      this.#look();
+    });
   }
 
   // What is in view has been read.
@@ -128,7 +133,7 @@ export class Messages {
     for (const [entry, line] of this.#lines) {
       if (entry.state === "sent" && entry.from === this.#chat.me) line.querySelector(".fate").replaceWith(this.#fate(entry));
     }
-    if (this.#following) this.#scroll();
+    this.#follow();
   }
 }
 

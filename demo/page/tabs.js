@@ -6,6 +6,7 @@ export class Tabs {
   #list = byId("rooms");
   #chat;
   #choose;
+  #timer = 0;
 
   /** Shows the rooms of a chat and calls choose(room) when one is chosen, with null when there is none. */
   constructor(chat, choose) {
@@ -13,7 +14,7 @@ export class Tabs {
     this.#choose = choose;
     this.active = null;
     chat.addEventListener("rooms", () => this.#render());
-    chat.addEventListener("unread", () => this.#render());
+    chat.addEventListener("unread", () => this.#renderSoon());
     byId("open").addEventListener("submit", (event) => {
       event.preventDefault();
       const name = byId("room").value.trim();
@@ -35,7 +36,14 @@ export class Tabs {
     (this.#list.querySelector("[aria-current]") ?? byId("room")).focus();
   }
 
+  // Once for all that comes meanwhile.
+  #renderSoon() {
+    this.#timer ||= setTimeout(() => this.#render(), 100);
+  }
+
   #render() {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
     const focused = document.activeElement?.dataset.focus;
     const rooms = [...this.#chat.rooms.values()];
     this.#list.replaceChildren(...rooms.map((room) => this.#tab(room)));
