@@ -98,7 +98,9 @@ func trouble(ctx context.Context, c *compose, room *chat) error {
 	if err := room.awaitNodes(ctx, 3); err != nil {
 		return err
 	}
-	up := func(service string) []string { return []string{"up", "--detach", "--wait", "--no-build", "--no-deps", service} }
+	up := func(service string) []string {
+		return []string{"up", "--detach", "--wait", "--no-build", "--no-deps", service}
+	}
 	for _, t := range []struct {
 		what    string
 		command []string
