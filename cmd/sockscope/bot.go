@@ -66,15 +66,15 @@ error unless that is a terminal.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.url, "url", "ws://"+endpoint.Local(0).Demo+"/ws", "WebSocket to connect to; snapshot and tokens are at the same server")
-	flags.StringVar(&f.keyFile, "auth-key-file", "", "file with the key that the server knows tokens by (default: it is asked for tokens)")
+	flags.StringVar(&f.url, "url", "ws://"+endpoint.Local(0).Demo+"/ws", "WebSocket to connect to; the snapshot is on the same server")
+	flags.StringVar(&f.keyFile, "auth-key-file", "", "file with the key for tokens (default: the server is asked for them)")
 	flags.StringVar(&f.listen, "listen", endpoint.Local(0).Bot, "address of /metrics")
-	flags.DurationVar(&f.bot.Expect, "expect", 5*time.Second, "time after which a market that says nothing is stale, and the connection replaced")
+	flags.DurationVar(&f.bot.Expect, "expect", 5*time.Second, "time after which a silent market is stale, and the connection replaced")
 	flags.DurationVar(&f.bot.Audit, "audit", 10*time.Second, "time between comparisons of what is held with the truth")
 	flags.IntVar(&f.bot.Rule.Window, "window", 100, "ticks that the moving average is over")
 	flags.Float64Var(&percent, "edge", percent, "percent below (above) its average at which something is bought (sold)")
 	flags.Int64Var(&f.bot.Rule.Lot, "lot", 10, "how many are bought at once")
-	flags.BoolVar(&f.asJSON, "json", false, "print records as JSON, one a line: changes of state, trades, and the status every 5 s")
+	flags.BoolVar(&f.asJSON, "json", false, "print changes of state, trades and every 5 s the status as JSON, one a line")
 	return cmd
 }
 
@@ -109,8 +109,8 @@ func runBot(ctx context.Context, f botFlags, out, logs io.Writer) (err error) {
 	})
 }
 
-// showTo returns how to show the bot's records, and how often its status: on a terminal below everything else, as a line
-// that changes; elsewhere as lines that are not too many. Done ends it.
+// showTo returns how to show the bot's records, and how often its status: on a terminal below everything else, as a
+// line that changes; elsewhere as lines that are not too many. Done ends it.
 func showTo(w io.Writer, asJSON bool) (every time.Duration, show func(bot.Record), done func()) {
 	// What can't be shown is no reason to stop.
 	file, isTerminal := terminal(w)

@@ -60,7 +60,7 @@ Collector on this machine; OTEL_SDK_DISABLED=true keeps them here).`,
 		"WebSocket to probe, with or without a name for it, as in eu=wss://eu.example.com/ws; may be repeated")
 	flags.DurationVar(&f.interval, "interval", 5*time.Second, "time from one probe of a target to the next")
 	flags.DurationVar(&f.timeout, "timeout", 4*time.Second, "time for a whole probe; what takes longer has failed")
-	flags.StringVar(&f.keyFile, "auth-key-file", "", "file with the key that the targets know tokens by (default: they are asked for tokens)")
+	flags.StringVar(&f.keyFile, "auth-key-file", "", "file with the key for tokens (default: the targets are asked for them)")
 	flags.StringVar(&f.listen, "listen", endpoint.Local(0).Probe, "address of /metrics")
 	return cmd
 }
@@ -107,7 +107,8 @@ func flush(ctx context.Context, t *telemetry.Telemetry) error {
 
 // withMetrics serves /metrics while run does what it does, which is told where that is. The context of run ends with
 // ctx, or when the metrics can't be served any more.
-func withMetrics(ctx context.Context, listen string, t *telemetry.Telemetry, run func(ctx context.Context, address string) error) error {
+func withMetrics(ctx context.Context, listen string, t *telemetry.Telemetry,
+	run func(ctx context.Context, address string) error) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
 	if err != nil {
 		return fmt.Errorf("listen for scrapes, is the port taken (--listen)? %w", err)

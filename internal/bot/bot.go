@@ -1,6 +1,6 @@
-// Package bot is a market bot that trades on paper, on the demo's feed. It takes the feed for what feeds are: a trigger,
-// never the truth. It holds what the market's snapshot says, brings that up to date with the ticks that come after, and
-// acts only while it knows that none is missing; package client sees to that. See Bot.
+// Package bot is a market bot that trades on paper, on the demo's feed. It takes the feed for what feeds are: a
+// trigger, never the truth. It holds what the market's snapshot says, brings that up to date with the ticks that come
+// after, and acts only while it knows that none is missing; package client sees to that. See Bot.
 //
 // # Drift
 //
@@ -72,7 +72,8 @@ type Bot struct {
 func New(cfg Config) (*Bot, error) {
 	cfg.Expect, cfg.Audit = cmp.Or(cfg.Expect, 5*time.Second), cmp.Or(cfg.Audit, 10*time.Second)
 	if cfg.Expect < 0 || cfg.Audit < 0 {
-		return nil, fmt.Errorf("to expect something every %v and to compare every %v: give more than 0", cfg.Expect, cfg.Audit)
+		return nil, fmt.Errorf("to expect something every %v and to compare every %v: give more than 0",
+			cfg.Expect, cfg.Audit)
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -98,8 +99,8 @@ func New(cfg Config) (*Bot, error) {
 	return b, b.metrics.Register(b.Client)
 }
 
-// Run follows the market until ctx ends. Whatever there is to tell is given to show, one record after the other, and a
-// Status every so often, also a last one. A show that is slow misses records, which the next Status counts.
+// Run follows the market until ctx ends. Whatever there is to tell is given to show, one record after the other, and
+// a Status every so often, also a last one. A show that is slow misses records, which the next Status counts.
 func (b *Bot) Run(ctx context.Context, every time.Duration, show func(Record)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sockscope/sockscope/demo/market"
+	"github.com/sockscope/sockscope/instrument/client"
 	"github.com/sockscope/sockscope/internal/upstream"
 )
 
@@ -131,6 +132,33 @@ func TestActsOnlyOnTruth(t *testing.T) {
 		if want := x.market.Tick(r.Trade.Symbol, r.Trade.Seq).Price; r.Trade.Price != want {
 			t.Errorf("%v, want the price of that tick, %d", r.Trade, want)
 		}
+	}
+}
+
+// TestReplay gives the bot ticks while the market is not live, as those are that come after a snapshot: it takes note of
+// them and does nothing, whatever the rule says.
+func TestReplay(t *testing.T) {
+	server, err := upstream.Parse("ws://127.0.0.1:1/ws")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := New(Config{Server: server, Rule: Rule{Window: 2, Edge: 1e-9, Lot: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, snapshot := at(t)
+	if _, err := b.restore(t.Context(), "", client.Snapshot{Value: snapshot(1000)}); err != nil {
+		t.Fatal(err)
+	}
+	replayed := ticks(m, 1001, 1010)
+	if err := b.handle(t.Context(), client.Event{Value: market.Batch{FirstSeq: 1001, LastSeq: 1010, Ticks: replayed}}); err != nil {
+		t.Fatal(err)
+	}
+	if s := b.Status(); s.Seq != 1010 || s.Trades != 0 || len(b.records) != 0 {
+		t.Errorf("status is %+v with %d records, want tick 1010 and nothing done", s, len(b.records))
+	}
+	if trades := b.trader.act(replayed); len(trades) == 0 {
+		t.Error("the rule would not have traded anyway, so this test proves nothing")
 	}
 }
 

@@ -119,7 +119,8 @@ func decodeBatch(payload []byte) (market.Batch, error) {
 	}
 	if batch.FirstSeq == 0 || len(batch.Ticks) == 0 || batch.Ticks[0].Seq != batch.FirstSeq ||
 		batch.Ticks[len(batch.Ticks)-1].Seq != batch.LastSeq {
-		return batch, fmt.Errorf("ticks: %d of them are not the range from %d to %d", len(batch.Ticks), batch.FirstSeq, batch.LastSeq)
+		return batch, fmt.Errorf("ticks: %d of them are not the range from %d to %d",
+			len(batch.Ticks), batch.FirstSeq, batch.LastSeq)
 	}
 	before := batch.FirstSeq
 	for _, t := range batch.Ticks {
@@ -184,8 +185,8 @@ func (b *Bot) fetch(ctx context.Context) (s market.Snapshot, err error) {
 	return s, nil
 }
 
-// renew sends a newer token whenever the server says that the present one is about to end. If that fails the server ends
-// the connection, and the next one begins with a new token anyway.
+// renew sends a newer token whenever the server says that the present one is about to end. If that fails the server
+// ends the connection, and the next one begins with a new token anyway.
 func (b *Bot) renew(ctx context.Context) {
 	for {
 		select {

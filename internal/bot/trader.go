@@ -46,8 +46,8 @@ func newTrader(r Rule) (*trader, error) {
 		r.Lot = 10
 	}
 	if r.Window < 1 || r.Lot < 1 || !(r.Edge > 0 && r.Edge < 1) {
-		return nil, fmt.Errorf("a window of %d ticks, an edge of %v and a lot of %d: give 1 or more, between 0 and 1, and 1 or more",
-			r.Window, r.Edge, r.Lot)
+		return nil, fmt.Errorf("a window of %d ticks, an edge of %v and a lot of %d: "+
+			"give 1 or more, between 0 and 1, and 1 or more", r.Window, r.Edge, r.Lot)
 	}
 	return &trader{rule: r, prices: map[string]int64{}, positions: map[string]int64{}}, nil
 }

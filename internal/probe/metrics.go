@@ -16,7 +16,7 @@ func newMetrics(targets []Target) *metrics {
 	m := &metrics{
 		success: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "websocket_probe_success",
-			Help: "Whether the last probe connected, got an answer and saw its message delivered, all within the timeout (1) or not (0).",
+			Help: "Whether the last probe connected, got an answer and saw its message delivered in time (1) or not (0).",
 		}, []string{"target"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "websocket_probe_duration_seconds",

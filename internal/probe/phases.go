@@ -60,7 +60,8 @@ func (r *result) fail(p phase, err error) result {
 
 // probe goes through all phases until one fails.
 func (p *Prober) probe(ctx context.Context, t Target) (r result) {
-	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.Timeout, fmt.Errorf("not done within the probe's timeout of %v", p.cfg.Timeout))
+	late := fmt.Errorf("not done within the probe's timeout of %v", p.cfg.Timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.Timeout, late)
 	defer cancel()
 	token, err := p.cfg.Tokens(ctx, t.Server, user)
 	if err != nil {
@@ -115,7 +116,7 @@ func deliver(ctx context.Context, r result, sender, receiver *peer, room string)
 		return f.Type == wire.TypeMessage && f.MessageID == ack.MessageID
 	})
 	if err != nil {
-		return r.fail(delivery, fmt.Errorf("the message was acknowledged, but does not arrive at the other connection: %w", err))
+		return r.fail(delivery, fmt.Errorf("the message was acknowledged, but does not arrive: %w", err))
 	}
 	arrived.asked = ack.asked
 	r.pass(delivery, arrived.took(), arrived)

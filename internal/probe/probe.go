@@ -7,8 +7,8 @@
 //   - websocket_probe_success by target is 1 if the last probe went through all of its phases within the timeout, else
 //     0, and absent until there was one. Its average over a window is the availability; scrape at least as often as
 //     there are probes, and each is seen.
-//   - websocket_probe_duration_seconds by target and phase is a histogram of the phases that succeeded. Failures are not
-//     in it, because a refusal is quick and would look like good latency: the two are different promises. What its
+//   - websocket_probe_duration_seconds by target and phase is a histogram of the phases that succeeded. Failures are
+//     not in it, because a refusal is quick and would look like good latency: the two are different promises. What its
 //     counts grow by are the successful probes one by one, also those between two scrapes.
 //
 // # Phases
@@ -17,9 +17,9 @@
 //   - echo: a ping in a message, until the answer (the way there and back, and the handling)
 //   - delivery: a message of one connection, until it has arrived at the other (storing, publishing, delivering)
 //
-// Nothing is kept from one probe to the next, no connection either, so each takes the whole way, through name resolution
-// and load balancer. A probe closes its connections in order (1000), also after a failure as long as there is somebody to
-// answer, so that the service does not see connections break.
+// Nothing is kept from one probe to the next, no connection either, so each takes the whole way, through name
+// resolution and load balancer. A probe closes its connections in order (1000), also after a failure as long as there
+// is somebody to answer, so that the service does not see connections break.
 package probe
 
 import (
@@ -91,17 +91,19 @@ func New(cfg Config) (*Prober, error) {
 	case len(cfg.Targets) == 0:
 		return nil, errors.New("there is no target to probe: give at least one")
 	case cfg.Timeout <= 0 || cfg.Interval < cfg.Timeout:
-		return nil, fmt.Errorf("a timeout of %v and an interval of %v: give a timeout above 0 and an interval that is not shorter, so that probes don't overlap",
-			cfg.Timeout, cfg.Interval)
+		return nil, fmt.Errorf("a timeout of %v and an interval of %v: give a timeout above 0, and an interval that is "+
+			"not shorter, so that probes don't overlap", cfg.Timeout, cfg.Interval)
 	}
 	seen := map[string]bool{}
 	for _, t := range cfg.Targets {
 		if seen[t.Name] {
-			return nil, fmt.Errorf("two targets are called %q: give them different names, as in eu=%s", t.Name, t.Server.Socket())
+			return nil, fmt.Errorf("two targets are called %q: give them different names, as in eu=%s",
+				t.Name, t.Server.Socket())
 		}
 		seen[t.Name] = true
 		if err := wire.CheckRoom(t.room()); err != nil {
-			return nil, fmt.Errorf("target %q is no name for a room, give it another, as in eu=%s: %w", t.Name, t.Server.Socket(), err)
+			return nil, fmt.Errorf("target %q is no name for a room, give it another, as in eu=%s: %w",
+				t.Name, t.Server.Socket(), err)
 		}
 	}
 	if cfg.Logger == nil {

@@ -4,6 +4,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -26,10 +27,12 @@ type Server struct{ socket url.URL }
 func Parse(address string) (Server, error) {
 	u, err := url.Parse(address)
 	switch {
+	case err == nil && (u.User != nil || u.RawQuery != "" || u.Fragment != ""): // maybe secret, and not to be repeated
+		return Server{}, errors.New("the address of a WebSocket has no user, query or fragment here: " +
+			"give scheme, host and path alone")
 	case err != nil || u.Host == "" || u.Scheme != "ws" && u.Scheme != "wss":
-		return Server{}, fmt.Errorf("%q is not the address of a WebSocket: give one such as ws://127.0.0.1:8080/ws", address)
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return Server{}, fmt.Errorf("the address of a WebSocket holds no user, query or fragment here: give scheme, host and path alone")
+		return Server{}, fmt.Errorf("%q is not the address of a WebSocket: give one such as ws://127.0.0.1:8080/ws",
+			address)
 	}
 	u.Path = strings.TrimSuffix(u.Path, "/")
 	if u.Path == "" {
@@ -55,8 +58,8 @@ func (s Server) HTTP(path string) string {
 	return u.String()
 }
 
-// FreshClient returns an HTTP client that makes a connection for each request and keeps none, so that every request takes
-// the whole way, and none is left behind.
+// FreshClient returns an HTTP client that makes a connection for each request and keeps none, so that every request
+// takes the whole way, and nothing is left behind.
 func FreshClient() *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableKeepAlives = true

@@ -37,7 +37,7 @@ func TestParse(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	for _, address := range []string{
 		"", "127.0.0.1:8080", "http://127.0.0.1:8080/ws", "ws:///ws", "ws://127.0.0.1:8080/chat", "ws://ann:secret@127.0.0.1/ws",
-		"ws://127.0.0.1/ws?token=secret", "ws://127.0.0.1/ws#secret", "ws://127.0.0.1:port/ws",
+		"ws://127.0.0.1/ws?token=secret", "ws://127.0.0.1/ws#secret", "http://ann:secret@127.0.0.1/ws", "ws://127.0.0.1:port/ws",
 	} {
 		s, err := Parse(address)
 		if err == nil {
