@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -19,45 +21,90 @@ import (
 
 // checkEvents follows the room by server-sent events through the load balancer
 // and says something in it: what is posted has to reach the instance that has
-// the stream, and come back at once.
-func (c *chat) checkEvents(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	token, err := auth.RequestToken(ctx, http.DefaultClient, "http://"+c.address+"/auth/token", "eve")
+// the stream, also while the client's address stands for another one.
+func (c *chat) checkEvents(ctx context.Context, stop, start func(instance string) error) error {
+	first, err := c.openEvents(ctx)
 	if err != nil {
 		return err
+	}
+	defer first.close()
+	if err := first.say(ctx); err != nil {
+		return err
+	}
+	if err := stop(first.Node); err != nil {
+		return err
+	}
+	second, err := c.openEvents(ctx)
+	if err != nil {
+		return err
+	}
+	defer second.close()
+	if second.Node == first.Node {
+		return fmt.Errorf("a stream is on %s, which is stopped", first.Node)
+	}
+	if err := start(first.Node); err != nil {
+		return err
+	}
+	pause(ctx, 6*time.Second) // until nginx asks the instance again
+	return second.say(ctx)
+}
+
+// eventStream is an open stream of server-sent events.
+type eventStream struct {
+	wire.WelcomePayload
+	chat   *chat
+	token  string
+	events *bufio.Scanner
+	close  func() error
+}
+
+func (c *chat) openEvents(ctx context.Context) (*eventStream, error) {
+	token, err := auth.RequestToken(ctx, http.DefaultClient, "http://"+c.address+"/auth/token", "eve")
+	if err != nil {
+		return nil, err
 	}
 	resp, err := c.do(ctx, token, http.MethodGet, "/events?"+url.Values{"room": {c.room}}.Encode(), "", nil)
 	if err != nil {
+		return nil, err
+	}
+	s := &eventStream{chat: c, token: token, events: bufio.NewScanner(resp.Body), close: resp.Body.Close}
+	s.events.Buffer(nil, 1<<20)
+	welcome, err := s.next(func(env wire.Envelope) bool { return env.Type == wire.TypeWelcome })
+	if err == nil {
+		err = json.Unmarshal(welcome.Payload, &s.WelcomePayload)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// say posts a message and waits for it to come.
+func (s *eventStream) say(ctx context.Context) error {
+	id := uuid.NewString()
+	if err := s.chat.post(ctx, s.token, s.Session, id); err != nil {
 		return err
 	}
-	defer resp.Body.Close()
-	id := uuid.NewString()
-	events := bufio.NewScanner(resp.Body)
-	events.Buffer(nil, 1<<20)
-	for events.Scan() {
-		data, ok := strings.CutPrefix(events.Text(), "data:")
+	_, err := s.next(func(env wire.Envelope) bool { return env.Type == wire.TypeMessage && env.MessageID == id })
+	return err
+}
+
+// next reads up to the event that is wanted.
+func (s *eventStream) next(wanted func(wire.Envelope) bool) (wire.Envelope, error) {
+	for s.events.Scan() {
+		data, ok := strings.CutPrefix(s.events.Text(), "data:")
 		if !ok {
 			continue
 		}
 		var env wire.Envelope
 		if err := json.Unmarshal([]byte(data), &env); err != nil {
-			return fmt.Errorf("read an event: %w", err)
+			return env, fmt.Errorf("read an event: %w", err)
 		}
-		switch {
-		case env.Type == wire.TypeWelcome:
-			var welcome wire.WelcomePayload
-			if err := json.Unmarshal(env.Payload, &welcome); err != nil {
-				return err
-			}
-			if err := c.post(ctx, token, welcome.Session, id); err != nil {
-				return err
-			}
-		case env.Type == wire.TypeMessage && env.MessageID == id:
-			return nil
+		if wanted(env) {
+			return env, nil
 		}
 	}
-	return fmt.Errorf("the stream ended before what was said came: %w", events.Err())
+	return wire.Envelope{}, fmt.Errorf("the stream of events ended: %w", errors.Join(s.events.Err(), io.ErrUnexpectedEOF))
 }
 
 func (c *chat) post(ctx context.Context, token, session, id string) error {

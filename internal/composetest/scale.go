@@ -32,15 +32,28 @@ func checkScale(ctx context.Context, c *compose) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	room := newChat(at.Scale)
-	if err := room.checkEvents(ctx); err != nil {
+	if err := checkEvents(ctx, c, room); err != nil {
 		return fmt.Errorf("server-sent events through nginx: %w", err)
 	}
-	step("what is posted reaches its event stream")
+	step("what is posted reaches its event stream, wherever that is")
 	if err := room.throughTrouble(ctx, func() error { return trouble(ctx, c, room) }); err != nil {
 		c.showTrouble(context.WithoutCancel(ctx))
 		return err
 	}
 	return nil
+}
+
+func checkEvents(ctx context.Context, c *compose, room *chat) error {
+	ctx, cancel := context.WithTimeout(ctx, 90*time.Second)
+	defer cancel()
+	return room.checkEvents(ctx,
+		func(instance string) error { return c.run(ctx, "stop", instance) },
+		func(instance string) error { return c.run(ctx, upAgain(instance)...) })
+}
+
+// upAgain is the command that starts a service which was stopped.
+func upAgain(service string) []string {
+	return []string{"up", "--detach", "--wait", "--no-build", "--no-deps", service}
 }
 
 // throughTrouble has people talk and listen while trouble is made, and compares
@@ -98,21 +111,18 @@ func trouble(ctx context.Context, c *compose, room *chat) error {
 	if err := room.awaitNodes(ctx, 3); err != nil {
 		return err
 	}
-	up := func(service string) []string {
-		return []string{"up", "--detach", "--wait", "--no-build", "--no-deps", service}
-	}
 	for _, t := range []struct {
 		what    string
 		command []string
 		goesOn  bool // people can talk meanwhile
 	}{
 		{"an instance is stopped", []string{"stop", "demo-1"}, true},
-		{"the instance is started again", up("demo-1"), true},
+		{"the instance is started again", upAgain("demo-1"), true},
 		{"another one is killed", []string{"kill", "demo-2"}, true},
-		{"that one is started again", up("demo-2"), true},
+		{"that one is started again", upAgain("demo-2"), true},
 		{"Redis is restarted", []string{"restart", "redis"}, true},
 		{"Redis is killed", []string{"kill", "redis"}, false},
-		{"Redis is started again", up("redis"), true},
+		{"Redis is started again", upAgain("redis"), true},
 	} {
 		step("%s", t.what)
 		before := len(room.failures())
