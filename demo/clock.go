@@ -23,7 +23,7 @@ type clock struct {
 
 // expiry sets when the token ends.
 func (k *clock) expiry(at time.Time) {
-	k.login, k.expired, k.warning = time.Time{}, at, at.Add(-expiryWarning)
+	k.expired, k.warning = at, at.Add(-expiryWarning)
 }
 
 // next returns when there is something to do.

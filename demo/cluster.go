@@ -22,7 +22,7 @@ const (
 )
 
 const (
-	// retryEvery is how often what has failed is tried again.
+	// retryEvery is how often what may have failed is tried again.
 	retryEvery     = time.Second
 	catchUpTimeout = 10 * time.Second
 )
@@ -36,11 +36,11 @@ type cluster struct {
 	presence *presence.Presence
 
 	mu     sync.Mutex
-	behind map[string]struct{} // rooms of which the others may not know the newest message
+	newest map[string]uint64 // sequence numbers by room, of which the others are yet to be reminded
 }
 
 // announcement is what nodes tell each other on channelRooms: a message of a room, a frame for a room or a user, or only
-// that there are newer messages in a room.
+// how far a room is.
 type announcement struct {
 	Room    string           `json:"room,omitempty"`
 	User    string           `json:"user,omitempty"`
@@ -51,7 +51,7 @@ type announcement struct {
 }
 
 func newCluster(s *Server) (*cluster, error) {
-	c := &cluster{server: s, behind: make(map[string]struct{})}
+	c := &cluster{server: s, newest: make(map[string]uint64)}
 	var err error
 	c.presence, err = presence.New(presence.Config{
 		Node: s.cfg.Node, Publish: c.publishPresence, Changed: s.presenceChanged,
@@ -97,11 +97,19 @@ func (c *cluster) ready(ctx context.Context) error {
 
 // announce tells the other nodes of a message that was saved.
 func (c *cluster) announce(ctx context.Context, m history.Message) {
-	if !c.forward(ctx, announcement{Room: m.Room, Seq: m.Seq, Message: &m}) {
-		c.mu.Lock()
-		c.behind[m.Room] = struct{}{} // at most as many as there are rooms in the history
-		c.mu.Unlock()
+	if c.redis == nil {
+		return
 	}
+	c.forward(ctx, announcement{Room: m.Room, Seq: m.Seq, Message: &m})
+	c.remind(m.Room, m.Seq)
+}
+
+// remind has the others be told once more how far a room is: what they are told may be lost on the way, or dropped where
+// too much comes at once.
+func (c *cluster) remind(room string, seq uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.newest[room] = max(seq, c.newest[room]) // at most as many as there are rooms in the history
 }
 
 // forward tells the other nodes something, and reports whether that was possible. Failures are counted and logged by the
@@ -114,7 +122,7 @@ func (c *cluster) forward(ctx context.Context, a announcement) bool {
 	return err == nil && c.redis.Publish(ctx, channelRooms, data) == nil
 }
 
-// makeGood goes on trying what has failed: to read what is missing here, and to tell the others of what they lack.
+// makeGood goes on with what may have failed: reads what is missing here, and tells the others what they may lack.
 func (c *cluster) makeGood(ctx context.Context) {
 	tick := time.NewTicker(retryEvery)
 	defer tick.Stop()
@@ -127,25 +135,23 @@ func (c *cluster) makeGood(ctx context.Context) {
 		if err := c.server.rooms.Retry(ctx); err != nil {
 			c.server.logger.WarnContext(ctx, "rooms not caught up", "error", err)
 		}
-		c.announceBehind(ctx)
+		c.announceNewest(ctx)
 	}
 }
 
-// announceBehind tells the others that there is something new in rooms of which they were not told.
-func (c *cluster) announceBehind(ctx context.Context) {
+// announceNewest tells the others how far the rooms are in which something was said here.
+func (c *cluster) announceNewest(ctx context.Context) {
 	c.mu.Lock()
-	behind := c.behind
-	c.behind = make(map[string]struct{})
+	newest := c.newest
+	c.newest = make(map[string]uint64)
 	c.mu.Unlock()
 	down := false
-	for room := range behind {
+	for room, seq := range newest {
 		if !down {
-			down = !c.forward(ctx, announcement{Room: room})
+			down = !c.forward(ctx, announcement{Room: room, Seq: seq})
 		}
 		if down {
-			c.mu.Lock()
-			c.behind[room] = struct{}{}
-			c.mu.Unlock()
+			c.remind(room, seq)
 		}
 	}
 }
@@ -177,7 +183,7 @@ func (c *cluster) deliver(ctx context.Context, payload []byte, b *instrument.Bro
 		m.Room, m.Seq = a.Room, a.Seq
 		return s.rooms.Deliver(ctx, m, b)
 	case a.Frame == nil && a.Room != "":
-		return s.rooms.CatchUp(ctx, a.Room)
+		return s.rooms.Reach(ctx, a.Room, a.Seq)
 	case a.Frame != nil && a.Room != "":
 		s.rooms.Publish(a.Room, &wire.Frame{Type: a.Type, Data: a.Frame}, b, nil)
 		return nil

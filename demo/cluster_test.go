@@ -16,6 +16,7 @@ import (
 
 	"github.com/sockscope/sockscope/demo/history"
 	"github.com/sockscope/sockscope/demo/wire"
+	"github.com/sockscope/sockscope/instrument"
 )
 
 // member is a client that reads all the time.
@@ -269,6 +270,58 @@ func TestNodeDies(t *testing.T) {
 	nodes[0].awaitTold(ada, wire.TypeJoined, "Ben", 2)
 	nodes[1].eventually(func() bool { return len(ben.got()) == 1 }, func() string { return "Ben does not get what he has missed" })
 	assertHistory(t, nodes[0].chat.cfg.History, "Ben", ben)
+}
+
+// TestTooMuchAtOnce has a node fall so far behind that it drops what others say, the last of it included: its members get
+// it nevertheless.
+func TestTooMuchAtOnce(t *testing.T) {
+	t.Parallel()
+	nodes := startNodes(t, newRedisServer(t), 2, Config{Limits: Limits{SendQueue: 10_000}})
+	ada := nodes[1].enter("Ada")
+	goOn := make(chan struct{})
+	busy := make(chan struct{})
+	blocker := blocking{in: busy, goOn: goOn}
+	nodes[1].chat.topics.Subscribe(userTopic("nobody"), blocker)
+	defer nodes[1].chat.topics.Unsubscribe(userTopic("nobody"), blocker)
+	eve := nodes[0].dial("Eve")
+	if ack := eve.request(wire.TypeNotify, wire.NotifyPayload{User: "nobody", Text: "hold on"}); !ack.Success {
+		t.Fatalf("notify: %+v", ack)
+	}
+	<-busy // with the node's only goroutine that listens to the others
+	var saying sync.WaitGroup
+	const sayers, each = 50, 30 // more than wait for a node
+	for i := range sayers {
+		saying.Go(func() {
+			for j := range each {
+				m, err := nodes[0].chat.save(t.Context(), history.Message{
+					Room: "lobby", ID: fmt.Sprint(i, "-", j), From: "Ben", Text: "hello",
+				})
+				if err == nil {
+					err = nodes[0].chat.publish(t.Context(), m)
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	saying.Wait()
+	nodes[1].eventually(func() bool {
+		return nodes[1].metrics("websocket_backplane_messages_total")["backplane_messages_total redis receive dropped"] > 0
+	}, func() string { return "nothing is dropped" })
+	close(goOn)
+	nodes[1].eventually(func() bool { return len(ada.got()) >= sayers*each },
+		func() string { return fmt.Sprintf("%d messages of %d", len(ada.got()), sayers*each) })
+	assertHistory(t, nodes[0].chat.cfg.History, "Ada", ada)
+}
+
+// blocking is a member that holds up whoever delivers to it.
+type blocking struct{ in, goOn chan struct{} }
+
+func (b blocking) Deliver(*wire.Frame, *instrument.Broadcast) {
+	close(b.in)
+	<-b.goOn
 }
 
 // TestRedisRestarts kills Redis while people on three nodes talk, and starts it again: what was acknowledged is there, and

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -86,16 +87,18 @@ func TestEventsResume(t *testing.T) {
 	t.Parallel()
 	const talkers, each = 3, 60
 	f := start(t, Config{Limits: Limits{MessagesPerSecond: 1e6, SendQueue: 10_000}})
+	var talking sync.WaitGroup
+	defer talking.Wait()
 	for i := range talkers {
 		m := f.enter(fmt.Sprint("Ben-", i))
-		go func() {
+		talking.Go(func() {
 			for range each {
 				if _, err := m.say("hello"); err != nil {
 					t.Error(err)
 					return
 				}
 			}
-		}()
+		})
 	}
 	query := url.Values{"room": {"lobby", "cellar"}}
 	var got []uint64

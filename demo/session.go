@@ -87,16 +87,18 @@ func (c *session) authenticate(who auth.Identity) {
 	c.mu.Lock()
 	first := c.who.User == ""
 	c.who = who
+	c.clock.login = time.Time{}
+	c.mu.Unlock()
+	if first { // before there can be anything else, such as that the token expires soon
+		c.send(wire.TypeWelcome, wire.WelcomePayload{
+			Session: c.seen.ID(), Node: c.server.cfg.Node, User: who.User, Expires: who.Expires,
+		})
+		c.server.topics.Subscribe(userTopic(who.User), c)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.clock.expiry(c.server.faults.expiry(who.Expires))
 	c.reschedule()
-	c.mu.Unlock()
-	if !first {
-		return
-	}
-	c.server.topics.Subscribe(userTopic(who.User), c)
-	c.send(wire.TypeWelcome, wire.WelcomePayload{
-		Session: c.seen.ID(), Node: c.server.cfg.Node, User: who.User, Expires: who.Expires,
-	})
 }
 
 // identity returns who the session belongs to, the zero value until that is known.

@@ -3,7 +3,6 @@ package room
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"go.opentelemetry.io/otel/propagation"
 
@@ -21,16 +20,11 @@ const mostMissing = 1000
 // these to be read from the history. An error means that they could not be, and that none of them was delivered; Retry
 // makes that good.
 func (r *Rooms) Deliver(ctx context.Context, m history.Message, b *instrument.Broadcast) error {
-	r.mu.Lock()
-	room := r.rooms[m.Room]
+	room := r.find(m.Room)
 	if room == nil {
-		r.mu.Unlock()
 		return nil
 	}
-	room.users++
-	r.mu.Unlock()
 	defer r.release(room)
-
 	room.order.Lock()
 	defer room.order.Unlock()
 	if m.Seq > room.last+1 {
@@ -44,10 +38,22 @@ func (r *Rooms) Deliver(ctx context.Context, m history.Message, b *instrument.Br
 	return r.send(ctx, room, m, b)
 }
 
-// CatchUp delivers what the rooms' histories have and the rooms have not, as after the connection to other nodes was
-// lost: in the rooms named or, without names, in all.
-func (r *Rooms) CatchUp(ctx context.Context, names ...string) error {
-	return r.catchUpIn(ctx, func(room *room) bool { return len(names) == 0 || slices.Contains(names, room.name) })
+// Reach delivers what is missing in a room that is known to be at seq. It costs nothing where nothing is.
+func (r *Rooms) Reach(ctx context.Context, name string, seq uint64) error {
+	room := r.find(name)
+	if room == nil {
+		return nil
+	}
+	defer r.release(room)
+	room.order.Lock()
+	defer room.order.Unlock()
+	return r.fetch(ctx, room, seq)
+}
+
+// CatchUp delivers what the histories of all rooms have and the rooms have not, as after the connection to other nodes
+// was lost.
+func (r *Rooms) CatchUp(ctx context.Context) error {
+	return r.catchUpIn(ctx, func(*room) bool { return true })
 }
 
 // Retry is CatchUp for the rooms whose history could not be read when it had to be. It is to be called now and then.
@@ -69,6 +75,17 @@ func (r *Rooms) catchUpIn(ctx context.Context, chosen func(*room) bool) error {
 	return failed
 }
 
+// find returns the room, which lasts until release, nil if there is none.
+func (r *Rooms) find(name string) *room {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	room := r.rooms[name]
+	if room != nil {
+		room.users++
+	}
+	return room
+}
+
 // use returns the rooms that are chosen, each of which lasts until release.
 func (r *Rooms) use(chosen func(*room) bool) []*room {
 	r.mu.Lock()
@@ -85,22 +102,26 @@ func (r *Rooms) use(chosen func(*room) bool) []*room {
 
 // catchUp delivers what the history has and the room has not. The room's order is locked.
 func (r *Rooms) catchUp(ctx context.Context, room *room) error {
+	room.lags.Store(true)
 	last, err := r.cfg.History.LastSeq(ctx, room.name)
 	if err != nil {
-		room.lags.Store(true)
 		return fmt.Errorf("catch up with the history: %w", err)
 	}
-	return r.fetch(ctx, room, last)
+	if err := r.fetch(ctx, room, last); err != nil {
+		return err
+	}
+	room.lags.Store(false)
+	return nil
 }
 
 // fetch delivers what the history has between the last message delivered and the one numbered to. The room's order is
 // locked.
 func (r *Rooms) fetch(ctx context.Context, room *room, to uint64) error {
-	room.lags.Store(true)
 	after := max(room.last, to-min(to, mostMissing))
 	for after < to {
 		missing, err := r.cfg.History.After(ctx, room.name, after, int(min(to-after, wire.MaxHistory)))
 		if err != nil {
+			room.lags.Store(true)
 			return fmt.Errorf("fetch messages that did not get here: %w", err)
 		}
 		if len(missing) == 0 || missing[0].Seq > to {
@@ -119,7 +140,6 @@ func (r *Rooms) fetch(ctx context.Context, room *room, to uint64) error {
 		}
 		after = missing[len(missing)-1].Seq
 	}
-	room.lags.Store(false)
 	return nil
 }
 

@@ -114,13 +114,21 @@ func TestCatchUp(t *testing.T) {
 		h.say(t, room, "one")
 		h.say(t, room, "two")
 	}
-	catchUp := func(rooms ...string) {
+	reach := func(room string, seq uint64) {
 		t.Helper()
-		if err := r.CatchUp(t.Context(), rooms...); err != nil {
+		if err := r.Reach(t.Context(), room, seq); err != nil {
 			t.Fatal(err)
 		}
 	}
-	catchUp("lobby", "nowhere")
+	catchUp := func() {
+		t.Helper()
+		if err := r.CatchUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reach("lobby", 2)
+	reach("lobby", 1)
+	reach("nowhere", 2)
 	in["lobby"].wants(t, "the lobby", 1, 2)
 	in["cellar"].wants(t, "the cellar")
 	h.say(t, "lobby", "three")
