@@ -49,6 +49,20 @@ func severalRooms(browser context.Context, t *testing.T) {
 	ada.await(func() bool { return ada.text("#count") == "1" }, func() string { return "Ben does not leave" })
 }
 
+// roomIsClosed says something in a room that one may not enter.
+func roomIsClosed(browser context.Context, t *testing.T) {
+	s := serve(t, demo.Config{}, "")
+	ada := newTab(browser, t)
+	ada.enter(s.url, "Ada")
+	ada.run(typed("#room", "private.club\r"))
+	ada.awaitText("#room-state", "your token does not open this room")
+	ada.say("let me in")
+	ada.awaitText("#log .failed .fate", "not sent: your token does not open this room")
+	ada.run(click("#log .failed button"))
+	ada.awaitCount("#log .failed", 1)
+	ada.awaitCount("#log .pending", 0)
+}
+
 func notification(browser context.Context, t *testing.T) {
 	s := serve(t, demo.Config{}, "")
 	ada, ben := newTab(browser, t), newTab(browser, t)
@@ -63,41 +77,6 @@ func notification(browser context.Context, t *testing.T) {
 	ben.screenshot("toast")
 	ben.run(click("#toasts button"))
 	ben.awaitCount("#toasts li", 0)
-}
-
-// faultIsSwitched switches a fault on in the panel, which is seen by everybody, and off again.
-func faultIsSwitched(browser context.Context, t *testing.T) {
-	s := serve(t, demo.Config{}, "")
-	ada, ben := newTab(browser, t), newTab(browser, t)
-	ada.enter(s.url, "Ada")
-	ben.enter(s.url, "Ben")
-	slow := `[data-fault="slow_handling"]`
-	ada.run(click(slow+" summary"), chromedp.Evaluate(`
-		document.querySelector('`+slow+` input').value = 250;
-	`, nil), click(slow+" button"))
-	ada.awaitText(slow+" .switched", "on · 250 ms")
-	ada.awaitText(slow+" .switched", "s left")
-	ben.awaitText("#fault-count", "1 fault on")
-
-	began := time.Now()
-	ben.say("slowly")
-	ben.awaitText("#log .pending .fate", "sending")
-	ben.awaitCount("#log .sent", 1)
-	if took := time.Since(began); took < 250*time.Millisecond {
-		t.Errorf("the message was handled in %v, the fault is not felt", took)
-	}
-	ben.run(click(slow + " summary"))
-	ben.look(1360, 860, "dark")
-	ben.screenshot("fault")
-	ada.run(click("#heal"))
-	ada.awaitText(slow+" .switched", "off")
-	ada.await(func() bool { return ada.text("#fault-count") == "" }, func() string { return "a fault stays on" })
-
-	ada.run(chromedp.Evaluate(`
-		document.querySelector('`+slow+` form').noValidate = true;
-		document.querySelector('`+slow+` input').value = 99999;
-	`, nil), click(slow+" button"))
-	ada.awaitText("#fault-trouble", "give 1 to 10000 ms")
 }
 
 // keyboardIsEnough does without a mouse: from what has the focus, Tab leads to everything.
@@ -133,9 +112,9 @@ func keyboardIsEnough(browser context.Context, t *testing.T) {
 		t.Error("what has the focus can't be seen")
 	}
 	reach("#log .trace")
-	reach(`[data-fault="silence"] summary`)
+	reach(`[data-fault="handshake_errors"] summary`)
 	ada.press(kb.Enter)
-	reach(`[data-fault="silence"] button`)
+	reach(`[data-fault="handshake_errors"] button`)
 	ada.press(" ")
 	ada.awaitText("#fault-count", "1 fault on")
 	reach("#heal")

@@ -40,8 +40,14 @@ export class Backoff {
 /** Says in words how a connection ended. */
 export function causeOf({ code, reason }) {
   const known = {
-    1000: "closed", 1001: "the server goes away", 1006: "lost", [POLICY]: "refused", 1009: "a message was too long",
-    1011: "the server failed", [RESTART]: "the server restarts", [TRY_AGAIN_LATER]: "the server is overloaded",
+    1000: "closed",
+    1001: "the server goes away",
+    1006: "lost",
+    [POLICY]: "refused",
+    1009: "a message was too long",
+    1011: "the server failed",
+    [RESTART]: "the server restarts",
+    [TRY_AGAIN_LATER]: "the server is overloaded",
     [TOKEN_EXPIRED]: "the token has expired",
   };
   return reason || known[code] || `closed with ${code}`;

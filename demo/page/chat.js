@@ -59,7 +59,13 @@ export class Chat extends EventTarget {
   /** Says something. It is shown at once and sent when there is a connection. */
   say(room, text) {
     const entry = room.log.add({
-      kind: "message", id: uuid(), from: this.#me, text, at: new Date().toISOString(), state: "pending", attempts: 0,
+      kind: "message",
+      id: uuid(),
+      from: this.#me,
+      text,
+      at: new Date().toISOString(),
+      state: "pending",
+      attempts: 0,
     });
     this.stopTyping(room);
     this.#send(room, entry);
@@ -92,11 +98,15 @@ export class Chat extends EventTarget {
       this.#emit("unread", { room });
     }
     if (this.#reading.has(room.name)) return;
-    this.#reading.set(room.name, setTimeout(() => {
-      this.#reading.delete(room.name);
-      if (room.state !== "joined" || !room.last || room.last <= (room.reads.get(this.#me) ?? 0)) return;
-      this.#connection.request("read", { room: room.name, seq: room.last }).catch(() => {}); // the next one says the same
-    }, READ_EVERY));
+    this.#reading.set(
+      room.name,
+      setTimeout(() => {
+        this.#reading.delete(room.name);
+        if (room.state !== "joined" || !room.last || room.last <= (room.reads.get(this.#me) ?? 0)) return;
+        // One that is lost is made good by the next.
+        this.#connection.request("read", { room: room.name, seq: room.last }).catch(() => {});
+      }, READ_EVERY),
+    );
   }
 
   /** Notifies a user. It fails if that is refused. */
@@ -126,11 +136,17 @@ export class Chat extends EventTarget {
       room.resumed();
     } catch (error) {
       if (AGAIN_LATER.has(error.code)) this.#later(room, error, () => this.#enter(room));
-      else room.refuse(error.message);
+      else this.#refused(room, error);
     }
   }
 
+  #refused(room, error) {
+    room.refuse(error.message);
+    for (const entry of room.log.pending()) this.#send(room, entry);
+  }
+
   async #send(room, entry) {
+    if (room.state === "refused") room.log.change(entry, { state: "failed", reason: room.reason });
     if (room.state !== "joined" || entry.sending) return; // it is sent when the room is joined
     entry.sending = true;
     try {
@@ -186,12 +202,12 @@ export class Chat extends EventTarget {
   async #fill(room, after) {
     room.filling = true;
     try {
-      for (let more = true; more; ) {
+      for (let more = true; more;) {
         const { history } = await this.#connection.request("history", { room: room.name, after });
-        const messages = (history?.messages ?? []).map((m) => ({ ...m, id: m.messageId, at: m.timestamp }));
+        const messages = (history?.messages ?? []).map(fromHistory);
         const news = room.fill(messages);
         if (room.loaded) this.#unread(room, news);
-        more = after !== undefined && messages.length > 0 && (history.more === true || room.refill);
+        more = messages.length > 0 && (history.more === true || room.refill);
         room.refill = false;
         after = messages.at(-1)?.seq ?? after;
       }
@@ -210,10 +226,10 @@ export class Chat extends EventTarget {
     if (!room) return;
     switch (env.type) {
       case "message":
-        this.#unread(room, room.deliver({ ...p, seq: env.seq, id: env.messageId, at: env.timestamp, traceparent: env.traceparent }) ? 1 : 0);
+        this.#unread(room, room.deliver(fromFrame(env)) ? 1 : 0);
         return;
       case "history": // what was missed
-        this.#unread(room, room.fill(p.messages.map((m) => ({ ...m, id: m.messageId, at: m.timestamp }))));
+        this.#unread(room, room.fill(p.messages.map(fromHistory)));
         return;
       case "room_users":
         return room.setPeople(p);
@@ -237,4 +253,13 @@ export class Chat extends EventTarget {
   #emit(name, detail) {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
+}
+
+// A message comes in two forms, of which rooms know one.
+function fromFrame({ payload, seq, messageId, timestamp, traceparent }) {
+  return { ...payload, seq, id: messageId, at: timestamp, traceparent };
+}
+
+function fromHistory(m) {
+  return { ...m, id: m.messageId, at: m.timestamp };
 }

@@ -32,7 +32,10 @@ export class Connection extends EventTarget {
   #timer = 0;
   #stopped = false;
   #backoff = new Backoff();
-  #heartbeat = new Heartbeat(() => this.send("ping"), () => this.#giveUp("no answer to a ping"));
+  #heartbeat = new Heartbeat(
+    () => this.send("ping"),
+    () => this.#giveUp("no answer to a ping"),
+  );
   #requests = new Map(); // messageId → {settle, timer, history}
 
   constructor(tokens) {
@@ -121,7 +124,8 @@ export class Connection extends EventTarget {
         else this.#settle(env.messageId, new RequestError(env.payload.error, env.payload.reason));
         return;
       case "error":
-        if (!this.#settle(env.messageId, new RequestError(env.payload.code, env.payload.reason))) this.#emit("frame", env);
+        if (!this.#settle(env.messageId, new RequestError(env.payload.code, env.payload.reason)))
+          this.#emit("frame", env);
         return;
       case "history":
         if (this.#requests.has(env.messageId)) this.#requests.get(env.messageId).history = env.payload;

@@ -4,13 +4,16 @@ import { byId } from "./element.js";
 
 export class Dashboard {
   constructor(connection) {
-    const subscribe = () => connection.request("subscribe", { stream: "dashboard" }).catch(() => {}); // the numbers stay away
+    // If that fails, the numbers stay away.
+    const subscribe = () => connection.request("subscribe", { stream: "dashboard" }).catch(() => {});
     connection.addEventListener("welcome", ({ detail }) => {
       byId("node").textContent = detail.node;
       subscribe();
     });
     connection.addEventListener("frame", ({ detail }) => detail.type === "dashboard" && show(detail.payload));
-    connection.addEventListener("state", ({ detail }) => byId("dashboard").classList.toggle("stale", detail.state !== "connected"));
+    connection.addEventListener("state", ({ detail }) =>
+      byId("dashboard").classList.toggle("stale", detail.state !== "connected"),
+    );
   }
 }
 

@@ -7,13 +7,15 @@ export function envelope(type, payload, messageId = uuid()) {
   return env;
 }
 
-/** Returns a random UUID. crypto.randomUUID exists in secure contexts only, and a demo is looked at by plain HTTP, too. */
+/** Returns a random UUID. crypto.randomUUID exists in secure contexts only, and a demo is looked at by plain HTTP. */
 export function uuid() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6] & 0x0f) | 0x40;
   bytes[8] = (bytes[8] & 0x3f) | 0x80;
   const digits = hex(bytes);
-  return [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)].join("-");
+  return [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)].join(
+    "-",
+  );
 }
 
 /** Returns the trace id of a traceparent, empty if there is none. */

@@ -34,7 +34,10 @@ export class Faults {
   async #switch(fault, row) {
     const turnOff = row.fault.on;
     const body = JSON.stringify({ strength: row.strength.valueAsNumber, duration: `${row.duration.valueAsNumber}s` });
-    await this.#ask(fault.name, turnOff ? { method: "DELETE" } : { method: "PUT", body, headers: { "Content-Type": "application/json" } });
+    await this.#ask(
+      fault.name,
+      turnOff ? { method: "DELETE" } : { method: "PUT", body, headers: { "Content-Type": "application/json" } },
+    );
   }
 
   async #heal() {
@@ -44,7 +47,10 @@ export class Faults {
 
   async #ask(name, request) {
     try {
-      const response = await fetch(`/fault/${encodeURIComponent(name)}`, { ...request, signal: AbortSignal.timeout(5_000) });
+      const response = await fetch(`/fault/${encodeURIComponent(name)}`, {
+        ...request,
+        signal: AbortSignal.timeout(5_000),
+      });
       const answer = await response.json();
       if (!response.ok) throw new Error(answer.error);
       this.#tell({ switching: "" });
@@ -68,18 +74,37 @@ export class Faults {
 
   #add(fault) {
     const fixed = fault.min === fault.max;
-    const strength = element("input", { type: "number", min: fault.min, max: fault.max, step: "any", required: true, value: middle(fault) });
+    const strength = element("input", {
+      type: "number",
+      min: fault.min,
+      max: fault.max,
+      step: "any",
+      required: true,
+      value: middle(fault),
+    });
     const duration = element("input", { type: "number", min: 1, max: 1_800, step: 1, required: true, value: 30 });
     const button = element("button", { className: "small" });
     const state = element("span", { className: "switched" });
     const unavailable = element("p", { className: "unavailable" });
     const row = { fault, strength, duration, button, state, unavailable };
-    const form = element("form", { onsubmit: (event) => (event.preventDefault(), this.#switch(fault, row)) },
-      element("label", { hidden: fixed }, `Strength in ${fault.unit}`, strength), element("label", {}, "Seconds", duration), button);
-    const range = fixed ? "" : ` (${fault.min.toLocaleString("en")} to ${fault.max.toLocaleString("en")} ${fault.unit})`;
-    row.node = element("details", { className: "fault", dataset: { fault: fault.name } },
+    const form = element(
+      "form",
+      { onsubmit: (event) => (event.preventDefault(), this.#switch(fault, row)) },
+      element("label", { hidden: fixed }, `Strength in ${fault.unit}`, strength),
+      element("label", {}, "Seconds", duration),
+      button,
+    );
+    const range = fixed
+      ? ""
+      : ` (${fault.min.toLocaleString("en")} to ${fault.max.toLocaleString("en")} ${fault.unit})`;
+    row.node = element(
+      "details",
+      { className: "fault", dataset: { fault: fault.name } },
       element("summary", {}, element("span", { className: "name" }, fault.name.replaceAll("_", " ")), state),
-      element("p", {}, fault.description + range), unavailable, form);
+      element("p", {}, fault.description + range),
+      unavailable,
+      form,
+    );
     byId("fault-list").append(element("li", {}, row.node));
     this.#rows.set(fault.name, row);
     return row;

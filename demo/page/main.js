@@ -43,7 +43,8 @@ function enter(user, token, rooms) {
   connection.addEventListener("welcome", ({ detail }) => (byId("me").textContent = detail.user));
   connection.addEventListener("state", ({ detail }) => detail.state === "stopped" && refused(detail.cause));
   // A pasted token is not kept: whoever gets at the tab's storage would have it.
-  const save = () => !token && sessionStorage.setItem("entered", JSON.stringify({ user, rooms: [...chat.rooms.keys()] }));
+  const save = () =>
+    !token && sessionStorage.setItem("entered", JSON.stringify({ user, rooms: [...chat.rooms.keys()] }));
   chat.addEventListener("rooms", save);
   for (const name of rooms) chat.join(name);
   tabs.choose(chat.rooms.get(rooms[0]) ?? null);
@@ -52,7 +53,8 @@ function enter(user, token, rooms) {
 
 function showRoom(room) {
   byId("room-name").textContent = room ? room.name : "No room";
-  byId("room-state").textContent = !room || room.state === "joined" ? "" : room.state === "refused" ? room.reason : "joining…";
+  byId("room-state").textContent =
+    !room || room.state === "joined" ? "" : room.state === "refused" ? room.reason : "joining…";
 }
 
 // There is no way on but from the beginning.

@@ -82,7 +82,8 @@ export class Messages {
   }
 
   #line(entry) {
-    const line = entry.kind === "message" ? this.#message(entry) : element("div", { className: entry.kind }, noteOf(entry));
+    const line =
+      entry.kind === "message" ? this.#message(entry) : element("div", { className: entry.kind }, noteOf(entry));
     if (entry.kind === "gap") line.classList.add(entry.state);
     this.#lines.set(entry, line);
     return line;
@@ -93,23 +94,44 @@ export class Messages {
     const line = element("div", { className: `message ${entry.state}${own ? " own" : ""}`, dataset: { id: entry.id } });
     if (!own) line.append(avatar(entry.from));
     const at = new Date(entry.at);
-    const meta = element("div", { className: "meta" },
+    const meta = element(
+      "div",
+      { className: "meta" },
       element("span", { className: "from" }, entry.from),
-      element("time", { dateTime: at.toISOString(), title: at.toLocaleString() },
-        at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" })));
+      element(
+        "time",
+        { dateTime: at.toISOString(), title: at.toLocaleString() },
+        at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" }),
+      ),
+    );
     if (entry.trace) meta.append(this.#trace(entry.trace));
-    line.append(element("div", { className: "bubble" }, meta, element("div", { className: "text" }, entry.text),
-      ...(own ? [this.#fate(entry)] : [])));
+    line.append(
+      element(
+        "div",
+        { className: "bubble" },
+        meta,
+        element("div", { className: "text" }, entry.text),
+        ...(own ? [this.#fate(entry)] : []),
+      ),
+    );
     return line;
   }
 
   #trace(id) {
     const text = id.slice(0, 8);
     if (!this.#traceURL) return element("span", { className: "trace", title: `trace ${id}` }, text);
-    return element("a", {
-      className: "trace", href: this.#traceURL + id, target: "_blank", rel: "noopener", title: `trace ${id}`,
-      "aria-label": `trace ${text}`,
-    }, text);
+    return element(
+      "a",
+      {
+        className: "trace",
+        href: this.#traceURL + id,
+        target: "_blank",
+        rel: "noopener",
+        title: `trace ${id}`,
+        "aria-label": `trace ${text}`,
+      },
+      text,
+    );
   }
 
   // What has become of a message of one's own.
@@ -118,9 +140,18 @@ export class Messages {
     if (entry.state === "pending") {
       fate.append(entry.reason ? `sending again: ${entry.reason}` : "sending…");
     } else if (entry.state === "failed") {
-      fate.append(`not sent: ${entry.reason} `, element("button", {
-        type: "button", className: "link", onclick: () => this.#chat.again(this.#room, entry),
-      }, "Try again"));
+      fate.append(
+        `not sent: ${entry.reason} `,
+        element(
+          "button",
+          {
+            type: "button",
+            className: "link",
+            onclick: () => this.#chat.again(this.#room, entry),
+          },
+          "Try again",
+        ),
+      );
     } else {
       const readers = this.#room.readers(entry.seq);
       fate.append(readers.length === 0 ? "✓ sent" : `✓✓ seen by ${named(readers)}`);
@@ -131,7 +162,8 @@ export class Messages {
 
   #markReads() {
     for (const [entry, line] of this.#lines) {
-      if (entry.state === "sent" && entry.from === this.#chat.me) line.querySelector(".fate").replaceWith(this.#fate(entry));
+      if (entry.state === "sent" && entry.from === this.#chat.me)
+        line.querySelector(".fate").replaceWith(this.#fate(entry));
     }
     this.#follow();
   }
@@ -140,7 +172,8 @@ export class Messages {
 function noteOf(entry) {
   switch (entry.kind) {
     case "gap":
-      return entry.state === "asking" ? `${count(entry.missing, "message")} missing, asking for them…`
+      return entry.state === "asking"
+        ? `${count(entry.missing, "message")} missing, asking for them…`
         : `${count(entry.missing, "message")} missing: the server does not have them`;
     case "away":
       return `${count(entry.count, "message")} while you were away`;

@@ -37,16 +37,38 @@ export class People {
     const users = [...(this.#room?.users ?? [])].sort((a, b) => a.localeCompare(b));
     const total = this.#room?.count ?? 0;
     byId("count").textContent = total;
-    byId("users").replaceChildren(...users.map((user) => element("li", {}, element("button", {
-      type: "button", className: "person", title: `Notify ${user}`, onclick: () => this.#address(user),
-    }, avatar(user), element("span", {}, user), ...(user === this.#chat.me ? [element("small", {}, "you")] : [])))));
-    if (total > users.length && users.length > 0) byId("users").append(element("li", { className: "quiet" }, `and ${total - users.length} more`));
+    byId("users").replaceChildren(
+      ...users.map((user) =>
+        element(
+          "li",
+          {},
+          element(
+            "button",
+            {
+              type: "button",
+              className: "person",
+              title: `Notify ${user}`,
+              onclick: () => this.#address(user),
+            },
+            avatar(user),
+            element("span", {}, user),
+            ...(user === this.#chat.me ? [element("small", {}, "you")] : []),
+          ),
+        ),
+      ),
+    );
+    if (total > users.length && users.length > 0)
+      byId("users").append(element("li", { className: "quiet" }, `and ${total - users.length} more`));
   }
 
   #renderTyping() {
     const users = [...(this.#room?.typing.keys() ?? [])];
-    byId("typing").textContent = users.length === 0 ? "" : users.length > 2 ? "several people are typing…"
-      : `${users.join(" and ")} ${users.length === 1 ? "is" : "are"} typing…`;
+    byId("typing").textContent =
+      users.length === 0
+        ? ""
+        : users.length > 2
+          ? "several people are typing…"
+          : `${users.join(" and ")} ${users.length === 1 ? "is" : "are"} typing…`;
   }
 
   #address(user) {

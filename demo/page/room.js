@@ -134,7 +134,11 @@ export class Room extends EventTarget {
   setTyping(user, typing) {
     if (user === this.me) return;
     clearTimeout(this.typing.get(user));
-    if (typing) this.typing.set(user, setTimeout(() => this.#stopTyping(user), TYPING_FOR));
+    if (typing)
+      this.typing.set(
+        user,
+        setTimeout(() => this.#stopTyping(user), TYPING_FOR),
+      );
     else this.typing.delete(user);
     this.#emit("typing");
   }
@@ -159,10 +163,19 @@ export class Room extends EventTarget {
     const trace = traceOf(m.traceparent);
     const known = this.log.message(m.id);
     if (!known) {
-      this.log.add({ kind: "message", id: m.id, seq: m.seq, from: m.from, text: m.text, at: m.at, trace, state: "sent" });
+      this.log.add({
+        kind: "message",
+        id: m.id,
+        seq: m.seq,
+        from: m.from,
+        text: m.text,
+        at: m.at,
+        trace,
+        state: "sent",
+      });
       return;
     }
-    const changes = { state: "sent", trace: known.trace || trace };
+    const changes = { state: "sent", at: m.at, trace: known.trace || trace };
     if (known.seq === undefined || truth) changes.seq = m.seq;
     this.log.change(known, changes);
   }
@@ -176,7 +189,8 @@ export class Room extends EventTarget {
     if (seq > this.last) {
       if (this.#ahead.size < MOST_AHEAD) this.#ahead.add(seq);
       const from = Math.max(this.last, ...[...this.#ahead].filter((s) => s < seq)) + 1;
-      if (from < seq) this.log.add({ kind: "gap", seq: seq - 0.5, from, to: seq - 1, missing: seq - from, state: "asking" });
+      if (from < seq)
+        this.log.add({ kind: "gap", seq: seq - 0.5, from, to: seq - 1, missing: seq - from, state: "asking" });
     }
     this.#emit("gap", { after: Math.min(this.last, seq - 1) });
   }

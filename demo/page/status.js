@@ -7,7 +7,6 @@ const MOST_EVENTS = 40;
 export class Status {
   #state = { state: "connecting" };
   #lost = 0; // when the connection was lost
-  #losses = 0;
   #reconnects = 0;
   #timer = 0;
 
@@ -17,7 +16,8 @@ export class Status {
       byId("rtt").textContent = detail < 10 ? `${detail.toFixed(1)} ms` : `${Math.round(detail)} ms`;
     });
     chat.addEventListener("gaps", () => {
-      byId("gaps").textContent = chat.gaps === 0 ? "0" : `${chat.gaps}, ${count(chat.recovered, "message")} got afterwards`;
+      byId("gaps").textContent =
+        chat.gaps === 0 ? "0" : `${chat.gaps}, ${count(chat.recovered, "message")} got afterwards`;
     });
     chat.addEventListener("trouble", ({ detail }) => this.#record(detail.text));
     byId("retry").addEventListener("click", () => connection.retry());
@@ -47,13 +47,19 @@ export class Status {
   // Outside what is read out, which would be told ten times a second otherwise.
   #countdown() {
     const { state, cause, retryAt } = this.#state;
-    byId("why").textContent = state === "waiting" ? `${cause}; again in ${seconds(Math.max(0, retryAt - Date.now()))}`
-      : state === "stopped" ? cause : "";
+    byId("why").textContent =
+      state === "waiting"
+        ? `${cause}; again in ${seconds(Math.max(0, retryAt - Date.now()))}`
+        : state === "stopped"
+          ? cause
+          : "";
   }
 
   #record(text) {
     const now = new Date();
-    byId("events").prepend(element("li", {}, element("time", { dateTime: now.toISOString() }, now.toLocaleTimeString()), ` ${text}`));
+    byId("events").prepend(
+      element("li", {}, element("time", { dateTime: now.toISOString() }, now.toLocaleTimeString()), ` ${text}`),
+    );
     while (byId("events").childElementCount > MOST_EVENTS) byId("events").lastElementChild.remove();
   }
 }

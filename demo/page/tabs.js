@@ -53,16 +53,34 @@ export class Tabs {
   }
 
   #tab(room) {
-    const open = element("button", { type: "button", className: "tab", dataset: { focus: `open ${room.name}` }, onclick: () => this.choose(room) },
-      element("span", { className: "name" }, room.name));
+    const open = element(
+      "button",
+      { type: "button", className: "tab", dataset: { focus: `open ${room.name}` }, onclick: () => this.choose(room) },
+      element("span", { className: "name" }, room.name),
+    );
     if (room === this.active) open.setAttribute("aria-current", "true");
     if (room.unread > 0) {
-      open.append(element("span", { className: "unread" }, String(room.unread), element("span", { className: "unseen" }, " unread")));
+      open.append(
+        element(
+          "span",
+          { className: "unread" },
+          String(room.unread),
+          element("span", { className: "unseen" }, " unread"),
+        ),
+      );
     }
-    const leave = element("button", {
-      type: "button", className: "leave", title: "Leave", "aria-label": `Leave ${room.name}`,
-      dataset: { focus: `leave ${room.name}` }, onclick: () => this.#leave(room),
-    }, "×");
+    const leave = element(
+      "button",
+      {
+        type: "button",
+        className: "leave",
+        title: "Leave",
+        "aria-label": `Leave ${room.name}`,
+        dataset: { focus: `leave ${room.name}` },
+        onclick: () => this.#leave(room),
+      },
+      "×",
+    );
     return element("li", {}, open, leave);
   }
 }

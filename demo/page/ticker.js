@@ -74,7 +74,14 @@ export class Ticker {
     svg.append(line);
     const value = element("span", { className: "price" });
     const move = element("span", { className: "move" });
-    const cell = element("li", { dataset: { symbol } }, element("span", { className: "symbol" }, symbol), move, value, svg);
+    const cell = element(
+      "li",
+      { dataset: { symbol } },
+      element("span", { className: "symbol" }, symbol),
+      move,
+      value,
+      svg,
+    );
     byId("quotes").append(cell);
     const quote = { points: [], cell, value, move, line };
     this.#quotes.set(symbol, quote);
@@ -101,5 +108,7 @@ function curve(points) {
   const range = Math.max(...points) - low || 1;
   const step = WIDTH / (POINTS - 1);
   const from = POINTS - points.length;
-  return points.map((p, i) => `${((from + i) * step).toFixed(1)},${(HEIGHT - 2 - ((p - low) / range) * (HEIGHT - 4)).toFixed(1)}`).join(" ");
+  return points
+    .map((p, i) => `${((from + i) * step).toFixed(1)},${(HEIGHT - 2 - ((p - low) / range) * (HEIGHT - 4)).toFixed(1)}`)
+    .join(" ");
 }

@@ -38,7 +38,9 @@ export class Tokens {
     });
     const answer = await response.json().catch(() => ({}));
     if (!response.ok) {
-      const reason = answer.error ?? (NOT_THERE.has(response.status) ? "this server issues no tokens: bring one" : `status ${response.status}`);
+      const reason =
+        answer.error ??
+        (NOT_THERE.has(response.status) ? "this server issues no tokens: bring one" : `status ${response.status}`);
       throw response.status < 500 && response.status !== 429 ? new Refused(reason) : new Error(reason);
     }
     this.#token = answer.token;
