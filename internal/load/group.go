@@ -80,8 +80,8 @@ func (g *group) due(n int) time.Time {
 // sender is who sends message n.
 func (g *group) sender(n int) *peer { return g.peers[n%len(g.peers)] }
 
-// readRate is how many bytes per second a connection reads, 0 for no limit. One that will vanish gets the small buffer of
-// slow ones, so that its vanishing is felt.
+// readRate is how many bytes per second a connection reads, 0 for no limit. One that will vanish gets the small buffer
+// of slow ones, so that its vanishing is felt.
 func (g *group) readRate() int {
 	if g.Vanish > 0 && g.Read == 0 {
 		return math.MaxInt32

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -163,6 +164,7 @@ func (r *run) open(ctx context.Context) error {
 	}
 	select {
 	case <-r.ready:
+		debug.FreeOSMemory() // handshakes need far more than what stays
 		return nil
 	case <-ctx.Done():
 	}

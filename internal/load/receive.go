@@ -53,7 +53,9 @@ func (p *peer) receive(data []byte, now time.Time) {
 	case wire.TypeTicks:
 		p.tick(f.batch, now)
 	case wire.TypeTokenExpiring:
-		r.running.Go(p.renew)
+		var token wire.TokenExpiringPayload
+		_ = json.Unmarshal(f.Payload, &token) // without a time it is renewed at once
+		r.running.Go(func() { p.renew(token.Expires) })
 	case wire.TypeJoined, wire.TypeLeft, wire.TypeRoomUsers, wire.TypeGoingAway:
 	default:
 		r.tally.note(&r.tally.strange, "unexpected type of message")
@@ -126,9 +128,12 @@ func (p *peer) takeError(f *frame) {
 	r.tally.note(&r.tally.refused, "refused: "+string(refused.Code))
 }
 
-// renew sends a newer token.
-func (p *peer) renew() {
+// renew sends a newer token when half of the time is over that the old one has left.
+func (p *peer) renew(expires time.Time) {
 	r := p.group.run
+	if !sleepUntil(r.live, time.Now().Add(time.Until(expires)/2)) {
+		return
+	}
 	r.tokens.forget(p.number)
 	if token, err := r.tokens.get(r.live, p.number); err == nil { // else the end of the connection tells
 		p.ask(wire.TypeAuth, askRenewal, wire.AuthPayload{Token: token})

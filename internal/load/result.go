@@ -151,7 +151,8 @@ func (r *Result) faults() []number {
 		{r.ConnectFailed, "connections failed"},
 	}
 	if h := r.History; h != nil {
-		faults = append(faults, number{h.Lost, "acknowledged but not in the history"}, number{h.Twice, "in the history twice"})
+		faults = append(faults,
+			number{h.Lost, "acknowledged but not in the history"}, number{h.Twice, "in the history twice"})
 	}
 	return faults
 }
@@ -166,17 +167,20 @@ func (r *Result) Print(w io.Writer) error {
 	out.line("%s: %d connections in %d rooms, %.1f s%s", r.Scenario, r.Connections, r.Rooms, r.Seconds, stopped)
 	out.line("  connected  %9d  %d failed, %d ended early", r.Connected, r.ConnectFailed, r.EndedEarly)
 	out.line("  sent       %9d  %.1f/s of %.1f/s, %d skipped", r.Sent, r.SentPerSecond, r.Rate, r.Skipped)
-	out.line("  acked      %9d  %d lost, %d twice, %d refused, %d with a trace", r.Acked, r.LostAcks, r.AckedTwice, r.Refused, r.Traced)
+	out.line("  acked      %9d  %d lost, %d twice, %d refused, %d with a trace",
+		r.Acked, r.LostAcks, r.AckedTwice, r.Refused, r.Traced)
 	out.line("  delivered  %9d  %d lost, %d twice, %d out of order, %d by history, %d unexpected",
 		r.Delivered, r.LostDeliveries, r.DeliveredTwice, r.OutOfOrder, r.ByHistory, r.Unexpected)
 	if r.Batches > 0 {
-		out.line("  batches    %9d  %d ticks lost, %d batches twice or out of order", r.Batches, r.LostTicks, r.TicksDisturbed)
+		out.line("  batches    %9d  %d ticks lost, %d batches twice or out of order",
+			r.Batches, r.LostTicks, r.TicksDisturbed)
 	}
 	if r.Provocations > 0 {
 		out.line("  provoked   %9d  %d refused as they have to be", r.Provocations, r.ProvocationsMet)
 	}
 	if h := r.History; h != nil {
-		out.line("  history    %9d  %d lost, %d twice, %d trimmed, %d without an acknowledgement", h.Kept, h.Lost, h.Twice, h.Trimmed, h.Unacked)
+		out.line("  history    %9d  %d lost, %d twice, %d trimmed, %d without an acknowledgement",
+			h.Kept, h.Lost, h.Twice, h.Trimmed, h.Unacked)
 	}
 	r.printTimes(out)
 	printCounts(out, "expected", r.Expected)
@@ -195,7 +199,8 @@ func (r *Result) printTimes(out *printer) {
 		name string
 		p    Percentiles
 	}{
-		{"connect", r.ConnectMS}, {"due→sent", r.LagMS}, {"due→acked", r.AckMS}, {"due→delivered", r.DeliveryMS}, {"tick→batch", r.FeedMS},
+		{"connect", r.ConnectMS}, {"due→sent", r.LagMS}, {"due→acked", r.AckMS}, {"due→delivered", r.DeliveryMS},
+		{"tick→batch", r.FeedMS},
 	} {
 		if row.p.Max > 0 {
 			out.line("  %-13s  %9.2f %9.2f %9.2f %9.2f %9.2f", row.name, row.p.P50, row.p.P90, row.p.P99, row.p.P999, row.p.Max)

@@ -93,7 +93,7 @@ func FindScenario(name string) (Scenario, error) {
 			return Scenario{}, fmt.Errorf("read a scenario: %w", err)
 		}
 	} else if data, err = embedded.ReadFile("scenarios/" + name + ".yaml"); err != nil {
-		return Scenario{}, fmt.Errorf("no scenario %q comes along: see load --list, or give a file as in ./%s.yaml", name, name)
+		return Scenario{}, fmt.Errorf("no scenario %q comes along: see load --list, or give a file as in ./%[1]s.yaml", name)
 	}
 	s, err := ParseScenario(data)
 	if err != nil {
@@ -117,8 +117,8 @@ func ParseScenario(data []byte) (Scenario, error) {
 	return s, s.check()
 }
 
-// Scale returns the scenario with that many connections and that rate in all, shared out as they were, and each group
-// that is in rooms in that many. 0 leaves things as they are.
+// Scale returns the scenario with that many connections and that rate in all, shared out as they were, and its chats in
+// that many rooms. 0 leaves things as they are; rooms then grow and shrink with the connections.
 func (s Scenario) Scale(connections int, rate float64, rooms int) (Scenario, error) {
 	if connections < 0 || !(rate >= 0) || rooms < 0 {
 		return s, errors.New("connections, rate and rooms can't be negative")
@@ -128,9 +128,11 @@ func (s Scenario) Scale(connections int, rate float64, rooms int) (Scenario, err
 	scaled.Groups = make([]Group, len(s.Groups))
 	for i, g := range s.Groups {
 		if connections > 0 && g.Connections > 0 {
-			share := float64(g.Connections) / float64(haveConnections)
-			g.Connections = max(1, int(math.Round(float64(connections)*share)))
-			g.Rooms = min(g.Rooms, g.Connections)
+			factor := float64(connections) / float64(haveConnections)
+			g.Connections = max(1, int(math.Round(float64(g.Connections)*factor)))
+			if g.Rooms > 1 {
+				g.Rooms = min(max(1, int(math.Round(float64(g.Rooms)*factor))), g.Connections)
+			}
 		}
 		if rate > 0 && haveRate > 0 {
 			g.Rate = rate * g.Rate / haveRate
@@ -180,7 +182,8 @@ func (s Scenario) check() error {
 		messages += g.Rate * s.Duration.Seconds()
 	}
 	if messages > maxMessages {
-		return fmt.Errorf("this would make more than %d messages to keep account of: take a lower rate or a shorter time", maxMessages)
+		return fmt.Errorf("this would make more than %d messages to keep account of: take a lower rate or a shorter time",
+			maxMessages)
 	}
 	return nil
 }
@@ -190,7 +193,8 @@ func (g Group) check() error {
 	case g.Name == "":
 		return errors.New("name is missing")
 	case g.Does != Chat && g.Does != Feed && g.Does != Idle && !g.provokes():
-		return fmt.Errorf("does is %q: give %s, %s, %s, %s, %s or %s", g.Does, Chat, Feed, Idle, Malformed, Oversize, BadToken)
+		return fmt.Errorf("does is %q: give %s, %s, %s, %s, %s or %s",
+			g.Does, Chat, Feed, Idle, Malformed, Oversize, BadToken)
 	case g.Does == BadToken && g.Connections != 0:
 		return errors.New("has connections, but none of its handshakes makes one: leave them out")
 	case g.Does != BadToken && g.Connections < 1:
