@@ -195,7 +195,7 @@ func TestNodes(t *testing.T) {
 	again.join("lobby")
 	var acks []wire.AckPayload
 	for _, c := range []*client{ada.client, again} {
-		c.sendAs(id, wire.TypeMessage, wire.MessagePayload{Room: "lobby", Text: "once"})
+		c.sendMessage(id, wire.MessagePayload{Room: "lobby", Text: "once"})
 		if c == again {
 			_, ack := await[wire.AckPayload](again, wire.TypeAck)
 			acks = append(acks, ack)

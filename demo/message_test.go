@@ -34,16 +34,16 @@ func TestRetries(t *testing.T) {
 	hello := wire.MessagePayload{Room: "lobby", Text: "hello"}
 
 	id := uuid.NewString()
-	ada[0].sendAs(id, wire.TypeMessage, hello)
+	ada[0].sendMessage(id, hello)
 	_, first := expect[wire.AckPayload](ada[0], wire.TypeAck)
 	for _, c := range []*client{ada[0], ada[1]} { // after the ack, and on another connection
-		c.sendAs(id, wire.TypeMessage, hello)
+		c.sendMessage(id, hello)
 		env, again := await[wire.AckPayload](c, wire.TypeAck)
 		if diff := cmp.Diff(first, again); diff != "" || env.MessageID != id {
 			t.Errorf("the ack of a retry for %s (-first +retry):\n%s", env.MessageID, diff)
 		}
 	}
-	ben.sendAs(id, wire.TypeMessage, hello) // whose message it is not
+	ben.sendMessage(id, hello) // whose message it is not
 	if _, other := await[wire.AckPayload](ben, wire.TypeAck); !other.Success || other.SavedID == first.SavedID || other.Seq != 2 {
 		t.Errorf("another user's message with the same id: %+v", other)
 	}
@@ -53,7 +53,7 @@ func TestRetries(t *testing.T) {
 	var sending sync.WaitGroup
 	for i, c := range ada {
 		sending.Go(func() {
-			c.sendAs(id, wire.TypeMessage, hello)
+			c.sendMessage(id, hello)
 			for _, env := range c.heard() {
 				if env.Type == wire.TypeAck && env.MessageID == id {
 					acks[i] = payloadOf[wire.AckPayload](t, env)
@@ -133,7 +133,7 @@ func TestStoreInTrouble(t *testing.T) {
 			hello := wire.MessagePayload{Room: "lobby", Text: "hello"}
 
 			store.suffer(trouble)
-			ada.sendAs(id, wire.TypeMessage, hello)
+			ada.sendMessage(id, hello)
 			want := wire.AckPayload{Error: wire.CodeUnavailable, Reason: "the message store does not answer: send again with the same messageId"}
 			env, ack := expect[wire.AckPayload](ada, wire.TypeAck)
 			if diff := cmp.Diff(want, ack); diff != "" || env.MessageID != id {
@@ -157,7 +157,7 @@ func TestStoreInTrouble(t *testing.T) {
 			f.awaitMetrics(map[string]float64{"errors_total handler": 4}, "websocket_errors_total")
 
 			store.suffer(nil)
-			ada.sendAs(id, wire.TypeMessage, hello)
+			ada.sendMessage(id, hello)
 			if _, ack := expect[wire.AckPayload](ada, wire.TypeAck); !ack.Success || ack.Seq != 1 {
 				t.Errorf("the retry when all is well: %+v", ack)
 			}
@@ -190,11 +190,11 @@ func TestStoreRecovers(t *testing.T) {
 	}
 }
 
-// say saves messages without delivering them.
-func say(t *testing.T, store history.Store, room string, from, to int) {
+// say saves messages of the lobby without delivering them.
+func say(t *testing.T, store history.Store, from, to int) {
 	t.Helper()
 	for i := from; i <= to; i++ {
-		_, _, err := store.Append(t.Context(), history.Message{Room: room, ID: fmt.Sprint(i), From: "Eve", Text: fmt.Sprint("message ", i)})
+		_, _, err := store.Append(t.Context(), history.Message{Room: "lobby", ID: fmt.Sprint(i), From: "Eve", Text: fmt.Sprint("message ", i)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -217,7 +217,7 @@ func pieceOf(p wire.HistoryPayload) piece {
 func TestHistoryPages(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{})
-	say(t, f.chat.cfg.History, "lobby", 1, 230)
+	say(t, f.chat.cfg.History, 1, 230)
 	ada := f.dial("Ada")
 	ada.join("lobby")
 	after := func(seq uint64) *uint64 { return &seq }
@@ -262,7 +262,7 @@ func TestHistoryPages(t *testing.T) {
 func TestComingBack(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{})
-	say(t, f.chat.cfg.History, "lobby", 1, 230)
+	say(t, f.chat.cfg.History, 1, 230)
 	after := uint64(5)
 	ada := f.dial("Ada")
 	id := ada.send(wire.TypeJoin, wire.JoinPayload{Room: "lobby", After: &after})
@@ -286,7 +286,7 @@ func TestComingBack(t *testing.T) {
 func TestReceipts(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{})
-	say(t, f.chat.cfg.History, "lobby", 1, 3)
+	say(t, f.chat.cfg.History, 1, 3)
 	ada, ben := f.dial("Ada"), f.dial("Ben")
 	ada.join("lobby")
 	ben.join("lobby")

@@ -42,10 +42,10 @@ func (f *fixture) mustConnect(opts *websocket.DialOptions) *client {
 
 func bearer(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
 
-// sendAs sends one message with that id.
-func (c *client) sendAs(id string, typ wire.Type, payload any) {
+// sendMessage sends a chat message with that id.
+func (c *client) sendMessage(id string, p wire.MessagePayload) {
 	c.t.Helper()
-	f, err := wire.NewFrame(typ, id, payload)
+	f, err := wire.NewFrame(wire.TypeMessage, id, p)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -62,7 +62,7 @@ func (g *stage) open(t *testing.T, i int) *puppet {
 func (g *stage) end(i int) {
 	if p := g.puppets[i]; p != nil {
 		p.seen.Close(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonNormal})
-		p.session.end(context.Background())
+		p.end(context.Background())
 		g.puppets[i] = nil
 	}
 }

@@ -129,22 +129,22 @@ func (s *store) say(t *testing.T, room, text string) history.Message {
 	return m
 }
 
-// sayMany saves n messages and returns them by their numbers.
-func (s *store) sayMany(t *testing.T, room string, n int) map[uint64]history.Message {
+// sayMany saves n messages of the lobby and returns them by their numbers.
+func (s *store) sayMany(t *testing.T, n int) map[uint64]history.Message {
 	t.Helper()
 	said := make(map[uint64]history.Message, n)
 	var saying sync.WaitGroup
 	for i := range n {
 		said[uint64(i+1)] = history.Message{}
-		saying.Go(func() { s.say(t, room, fmt.Sprint(i)) }) // many at once are saved together
+		saying.Go(func() { s.say(t, "lobby", fmt.Sprint(i)) }) // many at once are saved together
 	}
 	saying.Wait()
-	last, err := s.Store.LastSeq(t.Context(), room)
+	last, err := s.Store.LastSeq(t.Context(), "lobby")
 	if err != nil || last != uint64(n) {
 		t.Fatalf("%d messages saved (%v), want %d", last, err, n)
 	}
 	for after := uint64(0); after < last; {
-		got, err := s.Store.After(t.Context(), room, after, wire.MaxHistory)
+		got, err := s.Store.After(t.Context(), "lobby", after, wire.MaxHistory)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -62,7 +62,7 @@ func TestDuplicatesAndGaps(t *testing.T) {
 			r := New(Config{History: h})
 			ada := new(listener)
 			join(t, r, "lobby", ada)
-			said := h.sayMany(t, "lobby", 250)
+			said := h.sayMany(t, 250)
 			for i, seq := range tc.told {
 				deliver(t, r, said[seq])
 				ada.wants(t, fmt.Sprintf("told %v", tc.told[:i+1]), tc.want[i]...)
@@ -97,7 +97,7 @@ func TestLongAbsence(t *testing.T) {
 	r := New(Config{History: h})
 	ada := new(listener)
 	join(t, r, "lobby", ada)
-	h.sayMany(t, "lobby", mostMissing+200)
+	h.sayMany(t, mostMissing+200)
 	if err := r.CatchUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestFailingHistory(t *testing.T) {
 	ada, eve := new(listener), new(listener)
 	join(t, r, "lobby", ada)
 	join(t, r, "cellar", eve)
-	said := h.sayMany(t, "lobby", 3)
+	said := h.sayMany(t, 3)
 	broken := errors.New("the disk is gone")
 	h.disturb(func(context.Context, string) error { return broken })
 

@@ -95,7 +95,7 @@ func TestJoinAfterWhatDidNotGetHere(t *testing.T) {
 	r := New(Config{History: h})
 	ada, ben, eve := new(listener), new(listener), new(listener)
 	join(t, r, "lobby", ada)
-	said := h.sayMany(t, "lobby", 3)
+	said := h.sayMany(t, 3)
 	type result struct {
 		Seq    uint64
 		Joined bool
