@@ -3,8 +3,10 @@ package demo
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -238,5 +240,49 @@ func TestBackplaneClient(t *testing.T) {
 				t.Errorf("%s: %v became %v", name, pair[0], pair[1])
 			}
 		}
+	}
+}
+
+// TestBackplaneDials has a partition on before there is a connection.
+func TestBackplaneDials(t *testing.T) {
+	t.Parallel()
+	f, err := newFaults("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := redis.NewClient(&redis.Options{Addr: ownRedis(t), DialTimeout: 20 * time.Millisecond, MaxRetries: -1, DialerRetries: 1})
+	defer first.Close()
+	second, hangUp := f.backplaneClient(first)
+	defer hangUp()
+	if _, err := f.backplanePartition.TurnOn(1, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	defer f.backplanePartition.TurnOff()
+	if err := second.Ping(t.Context()).Err(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("across the partition: %v, want a timeout", err)
+	}
+	if err := first.Ping(t.Context()).Err(); err != nil {
+		t.Errorf("the message store's client: %v", err)
+	}
+}
+
+func TestNoBackplane(t *testing.T) {
+	t.Parallel()
+	many := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}})
+	defer many.Close()
+	one := redis.NewClient(&redis.Options{})
+	defer one.Close()
+	for want, c := range map[string]redis.UniversalClient{"--redis": nil, "ClusterClient": many, "": one} {
+		if got := noBackplane(c); !strings.Contains(got, want) || (got == "") != (want == "") {
+			t.Errorf("a %T: %q, want it to say %q", c, got, want)
+		}
+	}
+	f, err := newFaults(noBackplane(many))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, hangUp := f.backplaneClient(many)
+	if err := hangUp(); err != nil || c != redis.UniversalClient(many) {
+		t.Errorf("got a %T (%v), want the client that was given", c, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
@@ -89,5 +90,40 @@ func TestLogStorm(t *testing.T) {
 	f.do("GET", "/healthz", "")
 	if after := records(); after != before {
 		t.Errorf("%d records more after healing", after-before)
+	}
+}
+
+// TestHotRoomWithoutStore has two faults on at once, of which one keeps the other from doing harm.
+func TestHotRoomWithoutStore(t *testing.T) {
+	t.Parallel()
+	f := start(t, Config{Limits: Limits{Store: 50 * time.Millisecond}})
+	c := f.dial("Ada")
+	c.join("lobby")
+	f.turnOn("store_errors", 1, "1m")
+	f.turnOn("hot_room", 100, "1m")
+	f.eventually(func() bool { return strings.Contains(f.logs.String(), "message of the hot room failed") },
+		func() string { return "it is not logged that nothing is saved:\n" + f.logs.String() })
+	c.alive() // and has got nothing
+	f.turnOff("hot_room")
+}
+
+func TestConnectionMemoryIsBounded(t *testing.T) {
+	t.Parallel()
+	faults, err := newFaults("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{faults: faults, sessions: make(map[*session]struct{})}
+	for range 1025 {
+		s.sessions[&session{server: s}] = struct{}{}
+	}
+	if _, err := faults.connectionMemory.TurnOn(1024, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	defer faults.connectionMemory.TurnOff()
+	for c := range s.sessions {
+		if faults.load(c); c.burden != nil {
+			t.Fatalf("one of %d connections holds %d bytes", len(s.sessions), len(c.burden))
+		}
 	}
 }
