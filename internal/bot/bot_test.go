@@ -175,7 +175,7 @@ func (r *running) failures(result string) uint64 {
 func TestRefusals(t *testing.T) {
 	x := startExchange(t)
 	x.set(func(x *exchange) {
-		x.refuse = true // and later, when it is not:
+		x.refuse = true
 		x.frames = []string{
 			`{"type":"token_expiring","payload":{}}`,
 			`{"type":"error","payload":{"code":"rate_limited","reason":"slowly"}}`,

@@ -76,7 +76,7 @@ type exchange struct {
 	publish  func(market.Batch) []market.Batch // nil: as it is
 	refuse   bool                              // subscriptions
 	snapshot bool                              // answers
-	frames   []string                          // to send to who subscribes
+	frames   []string                          // to send to who subscribes, before the answer
 	conns    map[*websocket.Conn]bool          // that have subscribed
 }
 
@@ -144,14 +144,11 @@ func (x *exchange) receive(ctx context.Context, conn *websocket.Conn, env wire.E
 		if x.refuse {
 			ack.Error, ack.Reason = wire.CodeForbidden, "the market is closed"
 		}
-		x.write(ctx, conn, wire.TypeAck, env.MessageID, ack)
-		if x.refuse {
-			return
-		}
 		for _, frame := range x.frames {
 			_ = conn.Write(ctx, websocket.MessageText, []byte(frame))
 		}
-		x.conns[conn] = true
+		x.write(ctx, conn, wire.TypeAck, env.MessageID, ack)
+		x.conns[conn] = !x.refuse
 	case wire.TypeAuth:
 		if p, err := env.Auth(); err == nil {
 			x.auths <- p
@@ -172,7 +169,10 @@ func (x *exchange) send(b market.Batch) {
 	if x.publish != nil {
 		batches = x.publish(b)
 	}
-	for conn := range x.conns {
+	for conn, subscribed := range x.conns {
+		if !subscribed {
+			continue
+		}
 		for _, b := range batches {
 			x.write(context.Background(), conn, wire.TypeTicks, "", b)
 		}

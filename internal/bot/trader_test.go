@@ -32,7 +32,7 @@ func TestTrader(t *testing.T) {
 		prices []int64
 		want   []Trade
 	}{
-		{[]int64{700, 1000}, nil}, // too little was seen yet
+		{[]int64{1000, 700}, nil}, // too little was seen yet
 		{[]int64{500, 1000}, nil}, // only the newest price can be had
 		{[]int64{600}, []Trade{{"ONE", 5, 600, 5}}},
 		{[]int64{400}, nil}, // no more than a lot

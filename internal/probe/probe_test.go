@@ -97,6 +97,7 @@ func (r *running) hasTrace(p phase) bool {
 func TestFailures(t *testing.T) {
 	good, _ := startDemo(t, nil)
 	full, counted := startDemo(t, func(c *demo.Config) { c.Limits.Rooms = 1 })
+	crowded, crowd := startDemo(t, func(c *demo.Config) { c.Limits.ConnectionsPerAddress = 1 })
 	stored := holdRoom(t, socket(full))
 	defer stored()
 	dead, err := net.Listen("tcp", "127.0.0.1:0")
@@ -119,6 +120,7 @@ func TestFailures(t *testing.T) {
 		"closing":        {socket(handlerServer(t, closing)), "echo", "1012 again soon"},
 		"joinless":       {socket(handlerServer(t, speak(only(wire.TypePing)))), "delivery", "join the room: not done within"},
 		"never-delivers": {socket(handlerServer(t, speak(only(wire.TypePing, wire.TypeJoin, wire.TypeMessage)))), "delivery", "does not arrive"},
+		"crowded":        {socket(crowded), "connect", "close one first"},
 		"full":           {socket(full), "delivery", "join the room: the server refused: server_full"},
 	}
 	args := []string{"good=" + socket(good)}
@@ -150,6 +152,7 @@ func TestFailures(t *testing.T) {
 	}
 	r.stop()
 	expectOrder(t, counted, 1) // that of who holds the room
+	expectOrder(t, crowd, 0)   // the connection that was let in is not left alone
 }
 
 // TestBadToken is refused by the demo, and by the one who should make tokens.
@@ -166,6 +169,21 @@ func TestBadToken(t *testing.T) {
 		if phase, cause := r.awaitFailure(name); phase != "connect" || !strings.Contains(cause, tc.cause) {
 			t.Errorf("%s: failed in %s because of %q, want connect because of %q", name, phase, cause, tc.cause)
 		}
+	}
+}
+
+// TestBrokenOff ends a probe before it has come to anything, which says nothing about the target.
+func TestBrokenOff(t *testing.T) {
+	begun := make(chan bool)
+	r := run(t, func(ctx context.Context, _ upstream.Server, _ string) (string, error) {
+		close(begun)
+		<-ctx.Done()
+		return "", ctx.Err()
+	}, patience, patience, "it=ws://127.0.0.1:1/ws")
+	<-begun
+	r.stop()
+	if _, told := values(t, r.registry)["websocket_probe_success it"]; told || len(r.log.list()) > 0 {
+		t.Errorf("success is told: %t, records: %v, want neither", told, r.log.list())
 	}
 }
 
@@ -266,7 +284,10 @@ func only(types ...wire.Type) replies {
 		case got.Type == wire.TypePing:
 			return []string{`{"type":"pong","messageId":"` + got.MessageID + `"}`}
 		}
-		return []string{`{"type":"ack","messageId":"` + got.MessageID + `","payload":{"success":true}}`}
+		return []string{
+			`{"type":"ack","messageId":"` + got.MessageID + `","payload":{"success":true}}`,
+			`{"type":"message","messageId":"00000000-0000-4000-8000-000000000000","payload":{}}`, // another probe's
+		}
 	}
 }
 
