@@ -135,7 +135,7 @@ func (c Config) withDefaults() (Config, error) {
 }
 
 func fallBack[N int | float64 | time.Duration](name string, value *N, fallback N) error {
-	if !(*value >= 0) { // written so that NaN is refused as well
+	if !(*value >= 0) { //nolint:staticcheck // written so that NaN is refused as well
 		return fmt.Errorf("demo: %s is %v: give more than 0, or 0 for %v", name, *value, fallback)
 	}
 	if *value == 0 {

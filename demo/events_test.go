@@ -142,7 +142,7 @@ func TestEventsResume(t *testing.T) {
 func TestEventsIDsMadeUp(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{})
-	say(t, f.chat.cfg.History, 1, 5)
+	say(t, f.chat.cfg.History, 5)
 	lobby, other := newCursor([]string{"lobby"}, ""), newCursor([]string{"cellar"}, "")
 	for name, id := range map[string]string{
 		"nonsense":     "nonsense",
@@ -304,7 +304,7 @@ func TestPostOutlivesItsClient(t *testing.T) {
 	ada := f.listen("Ada", "", url.Values{"room": {"lobby"}})
 	ada.await(wire.TypeAck)
 	ben.heard()
-	say(t, store.Store, 1, 1) // which has yet to be read from the store before the next is delivered
+	say(t, store.Store, 1) // which has yet to be read from the store before the next is delivered
 	message, err := wire.NewFrame(wire.TypeMessage, "", wire.MessagePayload{Room: "lobby", Text: "and away"})
 	if err != nil {
 		t.Fatal(err)

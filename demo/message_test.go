@@ -190,10 +190,10 @@ func TestStoreRecovers(t *testing.T) {
 	}
 }
 
-// say saves messages of the lobby without delivering them.
-func say(t *testing.T, store history.Store, from, to int) {
+// say saves n messages of the lobby without delivering them.
+func say(t *testing.T, store history.Store, n int) {
 	t.Helper()
-	for i := from; i <= to; i++ {
+	for i := 1; i <= n; i++ {
 		_, _, err := store.Append(t.Context(), history.Message{Room: "lobby", ID: fmt.Sprint(i), From: "Eve", Text: fmt.Sprint("message ", i)})
 		if err != nil {
 			t.Fatal(err)
@@ -217,7 +217,7 @@ func pieceOf(p wire.HistoryPayload) piece {
 func TestHistoryPages(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{})
-	say(t, f.chat.cfg.History, 1, 230)
+	say(t, f.chat.cfg.History, 230)
 	ada := f.dial("Ada")
 	ada.join("lobby")
 	after := func(seq uint64) *uint64 { return &seq }
@@ -262,7 +262,7 @@ func TestHistoryPages(t *testing.T) {
 func TestComingBack(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{})
-	say(t, f.chat.cfg.History, 1, 230)
+	say(t, f.chat.cfg.History, 230)
 	after := uint64(5)
 	ada := f.dial("Ada")
 	id := ada.send(wire.TypeJoin, wire.JoinPayload{Room: "lobby", After: &after})
@@ -286,7 +286,7 @@ func TestComingBack(t *testing.T) {
 func TestReceipts(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{})
-	say(t, f.chat.cfg.History, 1, 3)
+	say(t, f.chat.cfg.History, 3)
 	ada, ben := f.dial("Ada"), f.dial("Ben")
 	ada.join("lobby")
 	ben.join("lobby")
