@@ -3,6 +3,7 @@ package check
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -250,6 +251,7 @@ func swapped(recording, other string) func(*stack) {
 }
 
 func hangs(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body) // only then a client that leaves is noticed
 	select {
 	case <-r.Context().Done():
 	case <-time.After(30 * time.Second):
