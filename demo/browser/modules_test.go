@@ -17,7 +17,7 @@ import (
 func modulesKeepOrder(browser context.Context, t *testing.T) {
 	s := serve(t, demo.Config{}, "")
 	tab := newTab(browser, t)
-	tab.run(chromedp.Navigate(s.url))
+	tab.open(s.url)
 	const room = `
 		const { Room } = await import("/room.js");
 		const room = new Room("lobby", "Ada");

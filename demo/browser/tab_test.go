@@ -121,15 +121,25 @@ func (b *tab) run(actions ...chromedp.Action) {
 	}
 }
 
+// open opens the page. Here and elsewhere elements are found by scripts and not by chromedp's own copy of the document,
+// which now and then stays empty in a tab that was opened by hand.
+func (b *tab) open(url string) {
+	b.t.Helper()
+	b.run(chromedp.ActionFunc(func(ctx context.Context) error {
+		_, _, failure, _, err := page.Navigate(url).Do(ctx)
+		if err == nil && failure != "" {
+			err = fmt.Errorf("open %s: %s", url, failure)
+		}
+		return err
+	}))
+	b.awaitCount("#enter:enabled", 1)
+}
+
 // enter opens the page and enters under a name.
 func (b *tab) enter(url, name string) {
 	b.t.Helper()
-	b.run(
-		chromedp.Navigate(url),
-		chromedp.WaitEnabled("#enter", chromedp.ByQuery),
-		chromedp.Evaluate(`document.querySelector("#name").select()`, nil),
-		typed("#name", name+"\r"),
-	)
+	b.open(url)
+	b.run(chromedp.Evaluate(`document.querySelector("#name").select()`, nil), typed("#name", name+"\r"))
 	b.awaitText("#state", "connected")
 	b.awaitText("#users", name)
 }
@@ -219,13 +229,37 @@ func (b *tab) screenshot(name string) {
 // typed puts text into an element where its cursor is. One that ends in "\r" is followed by Enter.
 func typed(selector, text string) chromedp.Action {
 	line, enter := strings.CutSuffix(text, "\r")
-	actions := chromedp.Tasks{chromedp.Focus(selector, chromedp.ByQuery), input.InsertText(line)}
+	actions := chromedp.Tasks{
+		chromedp.Evaluate(fmt.Sprintf(`document.querySelector(%q).focus()`, selector), nil),
+		input.InsertText(line),
+	}
 	if enter {
 		actions = append(actions, chromedp.KeyEvent(kb.Enter))
 	}
 	return actions
 }
 
+// click waits for an element and clicks where it is.
 func click(selector string) chromedp.Action {
-	return chromedp.Click(selector, chromedp.ByQuery)
+	return chromedp.ActionFunc(func(ctx context.Context) error {
+		script := fmt.Sprintf(`(() => {
+			const element = document.querySelector(%q);
+			if (!element) return [];
+			element.scrollIntoView({ block: "center" });
+			const at = element.getBoundingClientRect();
+			return at.width > 0 ? [at.x + at.width / 2, at.y + at.height / 2] : [];
+		})()`, selector)
+		for {
+			var at []float64
+			if err := chromedp.Evaluate(script, &at).Do(ctx); err != nil {
+				return fmt.Errorf("find %s: %w", selector, err)
+			}
+			if len(at) == 2 {
+				return chromedp.MouseClickXY(at[0], at[1]).Do(ctx)
+			}
+			if err := chromedp.Sleep(30 * time.Millisecond).Do(ctx); err != nil {
+				return fmt.Errorf("wait for %s: %w", selector, err)
+			}
+		}
+	})
 }

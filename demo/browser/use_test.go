@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/google/go-cmp/cmp"
 
@@ -40,7 +40,7 @@ func severalRooms(browser context.Context, t *testing.T) {
 		t.Errorf("of the draft there is %q", draft)
 	}
 
-	ben.run(chromedp.Reload())
+	ben.run(page.Reload())
 	ben.awaitCount("#rooms li", 2)
 	ben.awaitCount("#log .text", 3)
 	ben.run(click(`[aria-label="Leave lobby"]`))
@@ -83,7 +83,7 @@ func notification(browser context.Context, t *testing.T) {
 func keyboardIsEnough(browser context.Context, t *testing.T) {
 	s := serve(t, demo.Config{}, "")
 	ada := newTab(browser, t)
-	ada.run(chromedp.Navigate(s.url), chromedp.WaitEnabled("#enter", chromedp.ByQuery))
+	ada.open(s.url)
 	ada.press("Ada", kb.Enter)
 	ada.awaitText("#users", "Ada")
 	ada.press("by keys", kb.Enter)
@@ -176,17 +176,19 @@ func tokenIsRenewed(browser context.Context, t *testing.T) {
 func tokenRunsOut(browser context.Context, t *testing.T) {
 	s := serve(t, demo.Config{DevTokens: demo.Off}, "")
 	carla := newTab(browser, t)
-	carla.run(chromedp.Navigate(s.url), chromedp.WaitEnabled("#enter", chromedp.ByQuery), click("#entry summary"))
+	carla.open(s.url)
+	carla.run(click("#entry summary"))
 	token, err := s.authority.Issue("Carla", nil, 3*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
-	carla.run(chromedp.SetValue("#token", token, chromedp.ByQuery), typed("#token", "\r"))
+	carla.run(typed("#token", token+"\r"))
 	carla.awaitText("#me", "Carla")
 	carla.awaitText("#refusal", "your token has run out")
 	carla.screenshot("refused")
 	carla.run(click("#enter"))
 	carla.await(func() bool { return carla.text("#refusal") == "" }, func() string { return "the page does not begin again" })
-	carla.run(chromedp.WaitEnabled("#enter", chromedp.ByQuery), typed("#name", "x\r"))
+	carla.awaitCount("#enter:enabled", 1)
+	carla.run(typed("#name", "x\r"))
 	carla.awaitText("#refusal", "this server issues no tokens")
 }
