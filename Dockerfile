@@ -5,9 +5,10 @@ WORKDIR /src
 # Modules change less often than code: they have a layer of their own.
 COPY go.mod go.sum ./
 COPY instrument/go.mod instrument/go.sum instrument/
+COPY instrument/backplane/go.mod instrument/backplane/go.sum instrument/backplane/
 COPY instrument/client/go.mod instrument/client/go.sum instrument/client/
 COPY instrument/telemetry/go.mod instrument/telemetry/go.sum instrument/telemetry/
-COPY instrument/ws/coder/go.mod instrument/ws/coder/go.sum instrument/ws/coder/
+COPY instrument/ws/gorilla/go.mod instrument/ws/gorilla/go.sum instrument/ws/gorilla/
 RUN go mod download
 COPY . .
 RUN go build -trimpath -ldflags="-s -w" -o /out/sockscope ./cmd/sockscope && mkdir /out/data

@@ -65,7 +65,7 @@ check-settings: $(SOCKSCOPE)
 	@$(export-tools); go test ./deploy/... # routes, runbooks, metric names
 	$$($(SOCKSCOPE) build otelcol) validate --config deploy/otel-collector/config.yaml
 	@compose=$$($(SOCKSCOPE) build docker-compose); \
-	$$compose -f docker-compose.yml config -q; \
+	$$compose -f docker-compose.yml --profile='*' config -q; \
 	SOCKSCOPE_SECRETS=deploy/alertmanager/secrets/desk $$compose -f docker-compose.yml -f docker-compose.paging.yml config -q
 
 .PHONY: bench

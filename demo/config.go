@@ -1,21 +1,26 @@
-// Package demo is a realtime service worth observing: a WebSocket chat with
-// rooms, heartbeats, bounded queues and a graceful drain, a page to use it
-// from, and faults to break it with. It is observed through package instrument
-// and nothing else, and so is that package's largest example.
+// Package demo is a realtime service as people run them: chat rooms with presence, history and receipts, a market feed,
+// notifications and a dashboard, over WebSockets and server-sent events, on one node or several. Everything that is
+// observable of it is so through package instrument; it is that package's largest example.
 package demo
 
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sockscope/sockscope/demo/auth"
+	"github.com/sockscope/sockscope/demo/history"
+	"github.com/sockscope/sockscope/demo/outbox"
 )
 
-// Config says how a Server behaves. The zero value of a field means its
-// default.
+// Config says how a Server behaves. The zero value of a field means its default.
 type Config struct {
 	Logger         *slog.Logger          // default: no logs
 	TracerProvider trace.TracerProvider  // default: the global one
@@ -25,38 +30,85 @@ type Config struct {
 	SampleRatio float64 // share of messages that get a span; default: none
 	SpanLimit   int     // message spans per second; default 50
 
-	ConnectionLimit    int           // open connections; default 2,000
-	RoomLimit          int           // rooms at once; default 10,000
-	RoomsPerConnection int           // default 16
-	SendQueue          int           // frames that wait for one connection; default 256
-	Heartbeat          time.Duration // between pings, and what a pong may take; default 30s
-	WriteTimeout       time.Duration // for one frame; default 10s
+	// History keeps the messages. It stays the caller's to close. Required.
+	History history.Store
+	// Redis connects the nodes of the service. Default: there is one node.
+	Redis redis.UniversalClient
+	Node  string // this node's name; default: a random one
+	// NodeTimeout is after what time without a sign of life a node is given up, and its users are gone from the rooms;
+	// default 15s. All nodes should have the same.
+	NodeTimeout time.Duration
 
-	TraceURL     string // what a trace id is appended to for a link; default: no link
-	OpenFaultAPI bool   // lets other machines switch faults too
+	Authority *auth.Authority // verifies tokens. Required.
+	Origins   auth.Origins    // of pages that may connect; default: only those of the server's own host
+	DevTokens Access          // who is issued tokens, at /auth/token; default: callers on this machine
+
+	Limits    Limits
+	Heartbeat time.Duration // between pings, and what a pong may take; default 30s
+
+	// CompressAbove is the size from which on frames to clients that can take them are compressed. Each connection that
+	// does costs about 300 KB while it writes. Default: none is.
+	CompressAbove int
+	// BatchWindow is how long prices are gathered before they are sent to who has subscribed; default 1s.
+	BatchWindow time.Duration
+	// DrainSpread is over how long a drain closes connections, so that clients don't come back all at once; default:
+	// they are closed at once.
+	DrainSpread time.Duration
+
+	TraceURL string // what a trace id is appended to for a link; default: no link
+	FaultAPI Access // who may switch faults, at /fault; default: callers on this machine
+}
+
+// Limits bound what peers can make grow. The zero value of a field means its default.
+type Limits struct {
+	Connections           int           // open at once; default 60,000
+	ConnectionsPerAddress int           // of one client address; default: as many as in all
+	MessagesPerSecond     float64       // of one connection, in the long run; default 50
+	MessageBurst          int           // of one connection, at once; default 200
+	Rooms                 int           // at once; default 10,000
+	RoomsPerConnection    int           // default 16
+	SendQueue             int           // frames that wait for one connection; default 256
+	SendPolicy            outbox.Policy // what happens when as many wait; default: the connection is closed
+	Handshake             time.Duration // from the upgrade until a token has come; default 5s
+	Idle                  time.Duration // without a message from the client; default: not limited
+	Write                 time.Duration // for one frame; default 10s
+	Store                 time.Duration // for what the store is asked, retries included; default 5s
+
+	// TrustedProxies are those whose X-Forwarded-For says where a client is.
+	TrustedProxies []netip.Prefix
 }
 
 func (c Config) withDefaults() (Config, error) {
+	if c.History == nil {
+		return c, fmt.Errorf("demo: History is missing: see history.OpenFile and history.NewRedis")
+	}
+	if c.Authority == nil {
+		return c, fmt.Errorf("demo: Authority is missing: see auth.New")
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	l := &c.Limits
 	for _, f := range []struct {
 		name     string
 		value    *int
 		fallback int
 	}{
 		{"SpanLimit", &c.SpanLimit, 50},
-		{"ConnectionLimit", &c.ConnectionLimit, 2_000},
-		{"RoomLimit", &c.RoomLimit, 10_000},
-		{"RoomsPerConnection", &c.RoomsPerConnection, 16},
-		{"SendQueue", &c.SendQueue, 256},
+		{"CompressAbove", &c.CompressAbove, 0},
+		{"Limits.Connections", &l.Connections, 60_000},
+		{"Limits.ConnectionsPerAddress", &l.ConnectionsPerAddress, math.MaxInt},
+		{"Limits.MessageBurst", &l.MessageBurst, 200},
+		{"Limits.Rooms", &l.Rooms, 10_000},
+		{"Limits.RoomsPerConnection", &l.RoomsPerConnection, 16},
+		{"Limits.SendQueue", &l.SendQueue, 256},
 	} {
-		if *f.value < 0 {
-			return c, fmt.Errorf("demo: %s is %d: give 1 or more", f.name, *f.value)
+		if err := fallBack(f.name, f.value, f.fallback); err != nil {
+			return c, err
 		}
-		if *f.value == 0 {
-			*f.value = f.fallback
-		}
+	}
+	if err := fallBack("Limits.MessagesPerSecond", &l.MessagesPerSecond, 50); err != nil {
+		return c, err
 	}
 	for _, f := range []struct {
 		name     string
@@ -64,17 +116,30 @@ func (c Config) withDefaults() (Config, error) {
 		fallback time.Duration
 	}{
 		{"Heartbeat", &c.Heartbeat, 30 * time.Second},
-		{"WriteTimeout", &c.WriteTimeout, 10 * time.Second},
+		{"NodeTimeout", &c.NodeTimeout, 15 * time.Second},
+		{"BatchWindow", &c.BatchWindow, time.Second},
+		{"DrainSpread", &c.DrainSpread, 0},
+		{"Limits.Handshake", &l.Handshake, 5 * time.Second},
+		{"Limits.Idle", &l.Idle, 0},
+		{"Limits.Write", &l.Write, 10 * time.Second},
+		{"Limits.Store", &l.Store, 5 * time.Second},
 	} {
-		if *f.value < 0 {
-			return c, fmt.Errorf("demo: %s is %v: give more than 0", f.name, *f.value)
-		}
-		if *f.value == 0 {
-			*f.value = f.fallback
+		if err := fallBack(f.name, f.value, f.fallback); err != nil {
+			return c, err
 		}
 	}
 	if !(c.SampleRatio >= 0 && c.SampleRatio <= 1) {
 		return c, fmt.Errorf("demo: SampleRatio is %v: give 0 to 1", c.SampleRatio)
 	}
 	return c, nil
+}
+
+func fallBack[N int | float64 | time.Duration](name string, value *N, fallback N) error {
+	if !(*value >= 0) { //nolint:staticcheck // written so that NaN is refused as well
+		return fmt.Errorf("demo: %s is %v: give more than 0, or 0 for %v", name, *value, fallback)
+	}
+	if *value == 0 {
+		*value = fallback
+	}
+	return nil
 }

@@ -3,9 +3,11 @@ package demo
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,9 +31,9 @@ func TestDrain(t *testing.T) {
 	begin := time.Now()
 	var drained sync.WaitGroup
 	drained.Go(func() { f.shutdown() })
+	expect[wire.GoingAwayPayload](c, wire.TypeGoingAway)
 	expect[wire.AckPayload](c, wire.TypeAck)
 	expect[wire.MessagePayload](c, wire.TypeMessage)
-	expect[wire.GoingAwayPayload](c, wire.TypeGoingAway)
 	if err := c.ended(); websocket.CloseStatus(err) != websocket.StatusServiceRestart {
 		t.Errorf("ended by %v, want 1012", err)
 	}
@@ -67,24 +69,28 @@ func TestReadyUntilDrain(t *testing.T) {
 // TestDrainDeadline has a client that reads nothing: its queue can't be
 // written, and the drain must not wait for it longer than it may.
 func TestDrainDeadline(t *testing.T) {
-	f := start(t, Config{SendQueue: 10_000})
-	stuck, quick := f.dial("stuck"), f.dial("quick")
+	t.Parallel()
+	f := start(t, Config{Limits: Limits{SendQueue: 10_000, MessagesPerSecond: 1e6, Write: time.Minute}})
+	quick, stuck := f.dial("quick"), f.mustConnect(&websocket.DialOptions{
+		HTTPHeader: bearer(f.token("stuck")),
+		HTTPClient: &http.Client{Transport: &http.Transport{DialContext: dialSmall}},
+	})
+	expect[wire.WelcomePayload](stuck, wire.TypeWelcome)
 	stuck.join("lobby")
 	quick.join("lobby")
 	text := strings.Repeat("x", wire.MaxTextBytes)
 	// More than the kernel holds for a connection whose peer does not read.
-	for range 500 {
+	f.clog("websocket_send_queue_messages", func() {
 		quick.send(wire.TypeMessage, wire.MessagePayload{Room: "lobby", Text: text})
-		expect[wire.AckPayload](quick, wire.TypeAck)
-		expect[wire.MessagePayload](quick, wire.TypeMessage)
-	}
+		await[wire.MessagePayload](quick, wire.TypeMessage)
+	})
 	go func() { _ = quick.ended() }()
 
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	begin := time.Now()
 	err := f.chat.Shutdown(ctx)
-	if took := time.Since(begin); took > 3*time.Second {
+	if took := time.Since(begin); took > patience {
 		t.Errorf("the drain took %v, its deadline was 500ms", took)
 	}
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "cut off 1 connection") {
@@ -92,4 +98,98 @@ func TestDrainDeadline(t *testing.T) {
 	}
 	f.awaitMetrics(map[string]float64{"disconnections_total local shutdown": 2},
 		"websocket_disconnections_total", "websocket_active_connections")
+}
+
+// dialSmall makes connections for which the kernel takes little that is not read, now and later.
+func dialSmall(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return conn, conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+}
+
+// TestDrainSpreads closes connections one after the other: each is told when it is to come back, and not closed before.
+func TestDrainSpreads(t *testing.T) {
+	t.Parallel()
+	const n, spread = 8, 600 * time.Millisecond
+	f := start(t, Config{DrainSpread: spread})
+	clients := make([]*client, n)
+	for i := range clients {
+		clients[i] = f.dial("Ada")
+	}
+	var draining sync.WaitGroup
+	draining.Go(f.shutdown)
+	waits := map[int64]bool{}
+	var closing sync.WaitGroup
+	for _, c := range clients {
+		_, p := expect[wire.GoingAwayPayload](c, wire.TypeGoingAway)
+		if p.ReconnectAfterMS < 0 || p.ReconnectAfterMS >= spread.Milliseconds() || p.Reason == "" {
+			t.Errorf("told %+v", p)
+		}
+		waits[p.ReconnectAfterMS] = true
+		told, wait := time.Now(), time.Duration(p.ReconnectAfterMS)*time.Millisecond
+		closing.Go(func() {
+			err := c.ended()
+			if websocket.CloseStatus(err) != websocket.StatusServiceRestart {
+				t.Errorf("ended by %v, want 1012", err)
+			}
+			// Told a moment after the server has begun to wait, which no clock of the test's shows.
+			if early := wait - time.Since(told); early > spread/2 {
+				t.Errorf("closed %v too early", early)
+			}
+		})
+	}
+	if len(waits) < 2 {
+		t.Errorf("all are told the same: %v", waits)
+	}
+	if code, body := f.do(http.MethodGet, "/readyz", ""); code != http.StatusServiceUnavailable || body != "draining\n" {
+		t.Errorf("/readyz: %d %s, want 503", code, body)
+	}
+	closing.Wait()
+	draining.Wait()
+	f.awaitMetrics(map[string]float64{"disconnections_total local shutdown": n},
+		"websocket_disconnections_total", "websocket_active_connections", "websocket_errors_total")
+}
+
+// TestConnectingWhileDraining has clients connect at full speed while the drain begins: each is let in and closed with
+// 1012, or refused with 503, and none is left over.
+func TestConnectingWhileDraining(t *testing.T) {
+	t.Parallel()
+	f := start(t, Config{})
+	token := f.token("Ada")
+	var connecting sync.WaitGroup
+	var in, refused atomic.Int64
+	for range 4 {
+		connecting.Go(func() {
+			for {
+				conn, resp, err := websocket.Dial(t.Context(), f.http.URL+"/ws", &websocket.DialOptions{HTTPHeader: bearer(token)})
+				if err != nil {
+					if resp == nil || resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
+						t.Errorf("refused by %v (%v), want 503 and when to try again", resp, err)
+					}
+					refused.Add(1)
+					return
+				}
+				in.Add(1)
+				connecting.Go(func() {
+					c := &client{t: t, conn: conn}
+					for err = nil; err == nil; {
+						_, err = c.read()
+					}
+					if websocket.CloseStatus(err) != websocket.StatusServiceRestart {
+						t.Errorf("ended by %v, want 1012", err)
+					}
+				})
+			}
+		})
+	}
+	f.eventually(func() bool { return in.Load() > 10 }, func() string { return "nobody gets in" })
+	f.shutdown()
+	connecting.Wait()
+	f.awaitMetrics(map[string]float64{
+		"connections_total connected":         float64(in.Load()),
+		"connections_total draining":          float64(refused.Load()),
+		"disconnections_total local shutdown": float64(in.Load()),
+	}, "websocket_connections_total", "websocket_disconnections_total", "websocket_active_connections")
 }

@@ -3,10 +3,7 @@ package demo
 import (
 	"context"
 	"errors"
-	"fmt"
 
-	"github.com/coder/websocket"
-	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
@@ -14,138 +11,146 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// receive takes one message: what can't be read is answered by an error, the
-// rest is handled and timed.
-func (c *session) receive(ctx context.Context, typ websocket.MessageType, data []byte) {
-	env, err := decode(typ, data)
-	if err != nil {
-		c.seen.Received(c.server.observed.messageType(env.Type), len(data))
-		c.seen.Error(ctx, instrument.ErrorDecode, err)
-		c.answerProblem(ctx, env.MessageID, err)
+// receive takes one message, unless the session is at its end: what can't be read is answered by an error, the rest is
+// handled and timed.
+func (c *session) receive(ctx context.Context, data []byte, decode func([]byte) (wire.Envelope, error)) {
+	c.handling.Lock()
+	defer c.handling.Unlock()
+	c.server.received.Add(1)
+	if c.sealed {
+		c.seen.Received(c.observed.other, len(data))
 		return
 	}
-	ctx, message := c.seen.Receive(ctx, c.server.observed.messageType(env.Type), len(data), &env)
+	env, err := c.admit(decode(data))
+	if err != nil {
+		c.seen.Received(c.observed.messageType(env.Type), len(data))
+		c.refuse(ctx, env.MessageID, err)
+		return
+	}
+	ctx, message := c.seen.Receive(ctx, c.observed.messageType(env.Type), len(data), &env)
 	message.End(c.handle(ctx, &env))
 }
 
-func decode(typ websocket.MessageType, data []byte) (wire.Envelope, error) {
-	if typ != websocket.MessageText {
-		return wire.Envelope{}, &wire.RefusalError{Code: wire.CodeNotText, Reason: "frames have to be text"}
+// admit decides whether a message that was decoded is handled: not when there are too many, whether they can be read or
+// not, nor while nobody knows who sends it.
+func (c *session) admit(env wire.Envelope, err error) (wire.Envelope, error) {
+	if !c.limiter.Allow() {
+		c.tooMany++
+		return env, &wire.RefusalError{Code: wire.CodeRateLimited, Reason: "that are too many messages: send them more slowly"}
 	}
-	return wire.Decode(data)
+	c.tooMany = max(0, c.tooMany-1)
+	if err != nil {
+		return env, err
+	}
+	if env.Type != wire.TypeAuth && env.Type != wire.TypePing && c.identity().User == "" {
+		return env, &wire.RefusalError{Code: wire.CodeUnauthorized, Reason: "send auth with a token first"}
+	}
+	return env, nil
 }
 
-// handle does what a message asks for and answers it. A request that is
-// refused is answered as well and no error of this service.
-func (c *session) handle(ctx context.Context, env *wire.Envelope) error {
-	c.server.faults.slow(ctx)
-	var err error
-	recipients := 0
-	switch env.Type {
-	case wire.TypePing:
-		err = c.answer(ctx, wire.TypePong, env.MessageID, nil)
-	case wire.TypeJoin:
-		err = c.join(ctx, env)
-	case wire.TypeLeave:
-		err = c.leave(ctx, env)
-	case wire.TypeMessage:
-		recipients, err = c.message(ctx, env)
+// refuse tells the peer what was wrong with what it sent, and gives up one that goes on regardless.
+func (c *session) refuse(ctx context.Context, id string, err error) {
+	var refused *wire.RefusalError
+	if !errors.As(err, &refused) {
+		refused = &wire.RefusalError{Code: wire.CodeBadEnvelope, Reason: "the message can't be read"}
 	}
+	kind := instrument.ErrorDecode
+	switch refused.Code {
+	case wire.CodeUnauthorized:
+		kind = instrument.ErrorAuth
+	case wire.CodeRateLimited:
+		c.seen.Dropped(instrument.DropRateLimited, 1)
+		if c.tooMany > c.server.cfg.Limits.MessageBurst {
+			c.sealed = true
+			c.closeSoon(instrument.ReasonPolicy, codePolicy, "sends too many messages")
+		}
+		c.answer(ctx, wire.TypeError, id, wire.ErrorPayload{Code: refused.Code, Reason: refused.Reason})
+		return
+	}
+	c.seen.Error(ctx, kind, err)
+	c.answer(ctx, wire.TypeError, id, wire.ErrorPayload{Code: refused.Code, Reason: refused.Reason})
+}
+
+// handle does what a message asks for and answers it. A request that is refused is answered as well and no error of this
+// service.
+func (c *session) handle(ctx context.Context, env *wire.Envelope) error {
+	c.server.faults.handling(ctx, env.Type)
+	err := c.do(ctx, env)
 	var refused *wire.RefusalError
 	if errors.As(err, &refused) {
-		err = c.answer(ctx, wire.TypeAck, env.MessageID, wire.AckPayload{Error: refused.Code, Reason: refused.Reason})
+		c.answer(ctx, wire.TypeAck, env.MessageID, wire.AckPayload{Error: refused.Code, Reason: refused.Reason})
+		err = errors.Unwrap(refused)
 	}
 	if trace.SpanContextFromContext(ctx).IsSampled() {
 		// So that every trace of a message has a record beside it.
-		c.server.observed.logger.InfoContext(ctx, "message handled",
-			"type", string(env.Type), "rooms", len(c.rooms), "recipients", recipients, "refused", refused != nil)
+		c.server.logger.InfoContext(ctx, "message handled",
+			"type", string(env.Type), "rooms", len(c.rooms), "refused", refused != nil)
 	}
 	return err
 }
 
-func (c *session) join(ctx context.Context, env *wire.Envelope) error {
-	p, err := env.Join()
+func (c *session) do(ctx context.Context, env *wire.Envelope) error {
+	switch env.Type {
+	case wire.TypeAuth:
+		return c.login(ctx, env)
+	case wire.TypeJoin:
+		return c.join(ctx, env)
+	case wire.TypeLeave:
+		return c.leave(ctx, env)
+	case wire.TypeMessage:
+		return c.message(ctx, env)
+	case wire.TypeTyping:
+		return c.typing(ctx, env)
+	case wire.TypeRead:
+		return c.read(ctx, env)
+	case wire.TypeHistory:
+		return c.history(ctx, env)
+	case wire.TypeSubscribe:
+		return c.subscribe(ctx, env)
+	case wire.TypeUnsubscribe:
+		return c.unsubscribe(ctx, env)
+	case wire.TypeNotify:
+		return c.notify(ctx, env)
+	default: // the decoder lets only one more through
+		c.answer(ctx, wire.TypePong, env.MessageID, nil)
+		return nil
+	}
+}
+
+// login takes a token that the handshake did not bring along, or a newer one of the same user.
+func (c *session) login(ctx context.Context, env *wire.Envelope) error {
+	p, err := env.Auth()
 	if err != nil {
 		return err
 	}
-	if _, in := c.rooms[p.Room]; !in && len(c.rooms) >= c.server.cfg.RoomsPerConnection {
-		return &wire.RefusalError{Code: wire.CodeTooManyRooms,
-			Reason: fmt.Sprintf("a connection may be in %d rooms; leave one first", c.server.cfg.RoomsPerConnection)}
+	who, err := c.server.verify(ctx, p.Token)
+	if user := c.identity().User; err == nil && user != "" && user != who.User {
+		err = errors.New("the token is another user's: open another connection")
 	}
-	if err := c.server.hub.Join(p.Room, c); err != nil {
-		return err
-	}
-	c.rooms[p.Room] = struct{}{}
-	return c.answer(ctx, wire.TypeAck, env.MessageID, wire.AckPayload{Success: true})
-}
-
-func (c *session) leave(ctx context.Context, env *wire.Envelope) error {
-	p, err := env.Leave()
 	if err != nil {
-		return err
+		c.seen.Error(ctx, instrument.ErrorAuth, err)
+		return &wire.RefusalError{Code: wire.CodeUnauthorized, Reason: err.Error()}
 	}
-	if _, in := c.rooms[p.Room]; !in {
-		return notInRoom()
-	}
-	c.leaveRoom(ctx, p.Room)
-	return c.answer(ctx, wire.TypeAck, env.MessageID, wire.AckPayload{Success: true})
-}
-
-func (c *session) leaveRoom(ctx context.Context, room string) {
-	delete(c.rooms, room)
-	if err := c.server.hub.Leave(room, c); err != nil {
-		c.seen.Error(ctx, instrument.ErrorHandler, err)
-	}
-}
-
-// message accepts a chat message, tells its sender so, and hands it to
-// everybody in the room, the sender included.
-func (c *session) message(ctx context.Context, env *wire.Envelope) (recipients int, err error) {
-	p, err := env.Message()
-	if err != nil {
-		return 0, err
-	}
-	if _, in := c.rooms[p.Room]; !in {
-		return 0, notInRoom()
-	}
-	p.From, p.SavedID = c.name, uuid.NewString()
-	frame, err := newFrame(ctx, wire.TypeMessage, env.MessageID, p)
-	if err != nil {
-		return 0, err
-	}
-	if err := c.answer(ctx, wire.TypeAck, env.MessageID, wire.AckPayload{Success: true, SavedID: p.SavedID}); err != nil {
-		return 0, err
-	}
-	return c.server.hub.Publish(p.Room, frame), nil
-}
-
-func notInRoom() error {
-	return &wire.RefusalError{Code: wire.CodeNotInRoom, Reason: "join the room first"}
-}
-
-// answerProblem tells the peer what was wrong with what it sent.
-func (c *session) answerProblem(ctx context.Context, id string, err error) {
-	payload := wire.ErrorPayload{Code: wire.CodeBadEnvelope, Reason: "the message can't be read"}
-	var p *wire.RefusalError
-	if errors.As(err, &p) {
-		payload = wire.ErrorPayload{Code: p.Code, Reason: p.Reason}
-	}
-	if err := c.answer(ctx, wire.TypeError, id, payload); err != nil {
-		c.seen.Error(ctx, instrument.ErrorHandler, err)
-	}
-}
-
-func (c *session) answer(ctx context.Context, typ wire.Type, id string, payload any) error {
-	f, err := newFrame(ctx, typ, id, payload)
-	if err != nil {
-		return err
-	}
-	c.Deliver(f)
+	c.authenticate(who)
+	c.succeed(ctx, env.MessageID, wire.AckPayload{})
 	return nil
 }
 
-// newFrame makes a frame that names the trace it belongs to, if there is one
-// to be found.
+func (c *session) succeed(ctx context.Context, id string, p wire.AckPayload) {
+	p.Success = true
+	c.answer(ctx, wire.TypeAck, id, p)
+}
+
+// answer queues a frame that names the trace it belongs to, if there is one to be found.
+func (c *session) answer(ctx context.Context, typ wire.Type, id string, payload any) {
+	f, err := newFrame(ctx, typ, id, payload)
+	if err != nil {
+		c.seen.Error(ctx, instrument.ErrorHandler, err)
+		return
+	}
+	c.Deliver(f, nil)
+}
+
 func newFrame(ctx context.Context, typ wire.Type, id string, payload any) (*wire.Frame, error) {
 	env, err := wire.New(typ, id, payload)
 	if err != nil {

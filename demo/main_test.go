@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -21,13 +23,24 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"go.uber.org/goleak"
 
+	"github.com/sockscope/sockscope/demo/auth"
+	"github.com/sockscope/sockscope/demo/history"
 	"github.com/sockscope/sockscope/demo/wire"
 )
 
 // patience bounds every wait of these tests.
 const patience = 10 * time.Second
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if address := os.Getenv(clientsOf); address != "" {
+		if err := runClients(address, os.Getenv("TOKEN")); err != nil {
+			fmt.Fprintln(os.Stderr, "clients of the benchmark:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // fixture is a running server.
 type fixture struct {
@@ -36,6 +49,7 @@ type fixture struct {
 	http     *httptest.Server
 	registry *prometheus.Registry
 	logs     *logs
+	tokens   *auth.Authority
 }
 
 // logs is where the server's records go.
@@ -72,11 +86,22 @@ func start(t *testing.T, cfg Config) *fixture {
 	t.Helper()
 	f := &fixture{t: t, registry: prometheus.NewRegistry(), logs: &logs{}}
 	cfg.Registerer = f.registry
+	cfg = complete(t, cfg)
 	cfg.Logger = slog.New(slog.NewJSONHandler(f.logs, nil))
 	var err error
 	if f.chat, err = New(cfg); err != nil {
 		t.Fatal(err)
 	}
+	f.tokens = cfg.Authority
+	running := make(chan error, 1)
+	ctx, stop := context.WithCancel(context.Background())
+	go func() { running <- f.chat.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-running; err != nil {
+			t.Errorf("run: %v", err)
+		}
+	})
 	f.http = httptest.NewUnstartedServer(f.chat.Handler())
 	f.http.Listener = smallBuffers{f.http.Listener}
 	f.http.Start()
@@ -88,6 +113,36 @@ func start(t *testing.T, cfg Config) *fixture {
 		f.http.Close()
 	})
 	return f
+}
+
+// complete adds what a Config has to have.
+func complete(t *testing.T, cfg Config) Config {
+	t.Helper()
+	if cfg.Authority == nil {
+		var err error
+		if cfg.Authority, err = auth.New([]byte("a key for tests that is long enough")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if cfg.History == nil {
+		file, err := history.OpenFile(filepath.Join(t.TempDir(), "history.db"), history.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = file.Close() })
+		cfg.History = file
+	}
+	return cfg
+}
+
+// token returns one that makes its bearer that user.
+func (f *fixture) token(user string) string {
+	f.t.Helper()
+	token, err := f.tokens.Issue(user, nil, time.Hour)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return token
 }
 
 func (f *fixture) shutdown() {
@@ -203,12 +258,19 @@ func (f *fixture) dial(name string) *client {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), patience)
 	defer cancel()
-	conn, _, err := websocket.Dial(ctx, f.http.URL+"/ws?name="+name, nil)
+	conn, _, err := websocket.Dial(ctx, f.http.URL+"/ws", &websocket.DialOptions{
+		HTTPHeader: http.Header{"Authorization": {"Bearer " + f.token(name)}},
+	})
 	if err != nil {
 		f.t.Fatalf("%s connects: %v", name, err)
 	}
+	conn.SetReadLimit(1 << 20)
 	f.t.Cleanup(func() { _ = conn.CloseNow() })
-	return &client{t: f.t, conn: conn}
+	c := &client{t: f.t, conn: conn}
+	if _, p := expect[wire.WelcomePayload](c, wire.TypeWelcome); p.User != name {
+		f.t.Fatalf("%s is welcomed as %q", name, p.User)
+	}
+	return c
 }
 
 func (c *client) write(typ websocket.MessageType, data []byte) {

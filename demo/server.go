@@ -4,33 +4,48 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/sockscope/sockscope/demo/fault"
+	"github.com/sockscope/sockscope/demo/market"
 	"github.com/sockscope/sockscope/demo/room"
-	"github.com/sockscope/sockscope/instrument"
 )
 
-// Server is the chat. Make one with New, serve its Handler, and end it with
-// Shutdown.
+// Server is one node of the service. Make one with New, Run it, serve its Handler, and end it with Shutdown.
 type Server struct {
-	cfg      Config
-	observed *observed
-	page     http.Handler
-	hub      *room.Hub
-	faults   faults
+	cfg     Config
+	sockets *observed // WebSockets
+	streams *observed // server-sent events
+	logger  *slog.Logger
+	page    http.Handler
+	market  *market.Market
+	rooms   *room.Rooms
+	topics  room.Topics
+	cluster *cluster
+	faults  *faults
 
 	// live ends when every connection has to be gone.
 	live context.Context
 	kill context.CancelFunc
-	// running counts handshakes that were let in, and all that they started.
-	running sync.WaitGroup
+
+	writeBuffers sync.Pool // of the WebSockets that are writing
+	admission    admission
+	running      sync.WaitGroup // what connections have started
+
+	received, sent atomic.Int64 // messages, for the dashboard
 
 	mu       sync.Mutex
 	draining bool
-	admitted int                   // connections, and handshakes under way
 	sessions map[*session]struct{} // open connections
+
+	eventStreams map[string]*events // those of server-sent events, by session id
 }
 
 // New returns a server, with its metrics registered.
@@ -39,74 +54,105 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	observed, err := observe(cfg)
+	faults, err := newFaults(noBackplane(cfg.Redis))
 	if err != nil {
+		return nil, fmt.Errorf("demo: %w", err)
+	}
+	cfg.History = timely{faultyStore{cfg.History, faults}, cfg.Limits.Store}
+	if cfg.Node == "" {
+		cfg.Node = uuid.NewString()[:8]
+	}
+	s := &Server{
+		cfg: cfg, logger: newLogger(cfg), faults: faults, sessions: make(map[*session]struct{}),
+		eventStreams: make(map[string]*events),
+		admission:    admission{limits: cfg.Limits},
+	}
+	s.live, s.kill = context.WithCancel(context.Background())
+	if s.sockets, err = observeSockets(cfg); err != nil {
 		return nil, fmt.Errorf("demo: observe: %w", err)
 	}
-	page, err := pageHandler(cfg.TraceURL)
-	if err != nil {
+	if s.streams, err = observeStreams(cfg); err != nil {
+		return nil, fmt.Errorf("demo: observe: %w", err)
+	}
+	if s.page, err = pageHandler(cfg.TraceURL); err != nil {
 		return nil, fmt.Errorf("demo: prepare the page: %w", err)
 	}
-	live, kill := context.WithCancel(context.Background())
-	return &Server{
-		cfg:      cfg,
-		observed: observed,
-		page:     page,
-		hub:      room.NewHub(cfg.RoomLimit),
-		faults:   newFaults(),
-		live:     live,
-		kill:     kill,
-		sessions: make(map[*session]struct{}),
-	}, nil
+	if s.market, err = market.New(market.Config{}); err != nil {
+		return nil, fmt.Errorf("demo: %w", err)
+	}
+	s.rooms = room.New(room.Config{
+		History: cfg.History, Observer: s.sockets.observer, Limit: cfg.Limits.Rooms, Disturb: faults.rooms.frames,
+	})
+	if s.cluster, err = newCluster(s); err != nil {
+		return nil, fmt.Errorf("demo: %w", err)
+	}
+	return s, nil
 }
 
-// Handler serves the page, the WebSocket at /ws, /metrics, /healthz, /readyz
-// and the fault API at /fault.
+// Run does what goes on beside the connections until ctx ends: it keeps in touch with the other nodes and publishes the
+// market and the dashboard.
+func (s *Server) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var running sync.WaitGroup
+	running.Go(func() { s.market.Run(ctx, s.cfg.BatchWindow, s.publishTicks) })
+	running.Go(func() { s.runDashboard(ctx) })
+	err := s.cluster.run(ctx)
+	stop()
+	running.Wait()
+	return err
+}
+
+// Handler serves all there is, see routes.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /", s.page)
 	mux.HandleFunc("GET /ws", s.serveSocket)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		plain(w, http.StatusOK, "ok")
-	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if s.isDraining() {
-			plain(w, http.StatusServiceUnavailable, "draining")
-			return
-		}
-		plain(w, http.StatusOK, "ready")
-	})
+	mux.HandleFunc("GET /events", s.serveEvents)
+	mux.HandleFunc("POST /events", s.serveSend)
+	mux.Handle("GET /api/market", s.market.Handler())
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", s.serveReady)
 	if s.cfg.Metrics != nil {
 		mux.Handle("GET /metrics", s.cfg.Metrics)
 	}
-	faults := fault.NewAPI(s.strike, s.faults.all()...).Handler()
-	if !s.cfg.OpenFaultAPI {
-		faults = fault.LocalOnly(faults)
-	}
-	mux.Handle("GET /fault", faults)
-	mux.Handle("PUT /fault/", faults)
-	mux.Handle("DELETE /fault/", faults)
+	s.cfg.DevTokens.handle(mux, s.cfg.Authority.DevHandler(), "POST /auth/token")
+	s.cfg.FaultAPI.handle(mux, fault.NewAPI(s.strike, s.faults.all...).Handler(), "GET /fault", "PUT /fault/", "DELETE /fault/")
 	return mux
 }
 
-// Shutdown drains the server: new connections are refused, every client is
-// told and gets what was queued for it before its connection is closed with
-// 1012. When ctx ends first, what is left is cut off and Shutdown returns an
-// error.
-func (s *Server) Shutdown(ctx context.Context) error {
-	for _, f := range s.faults.all() {
-		f.TurnOff()
+// serveReady says whether this node can take connections: not while it drains, nor without its store or the others.
+func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	switch err := errors.Join(s.cfg.History.Ping(ctx), s.cluster.ready(ctx)); {
+	case s.isDraining():
+		plain(w, http.StatusServiceUnavailable, "draining")
+	case err != nil:
+		plain(w, http.StatusServiceUnavailable, err.Error())
+	default:
+		plain(w, http.StatusOK, "ready")
 	}
+}
+
+// Shutdown drains the server: new connections are refused, every client is told and gets what was queued for it before
+// its connection is closed with 1012. When ctx ends first, what is left is cut off and Shutdown returns an error.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.admission.close()
 	s.mu.Lock()
 	s.draining = true
-	s.observed.observer.SetDraining(true)
+	s.faults.heal()
+	defer s.faults.badDrain.TurnOff()
+	s.sockets.observer.SetDraining(true)
+	s.streams.observer.SetDraining(true)
 	for c := range s.sessions {
-		s.running.Go(c.drain)
+		s.running.Go(func() { c.drain(s.drainDelay()) })
 	}
 	s.mu.Unlock()
 
 	done := make(chan struct{})
 	go func() {
+		s.admission.running.Wait()
 		s.running.Wait()
 		close(done)
 	}()
@@ -116,10 +162,17 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	left := s.open()
-	s.kill()
+	left := s.cutAll()
 	<-done
 	return fmt.Errorf("demo: cut off %d connections that had not drained: %w", left, context.Cause(ctx))
+}
+
+// drainDelay is how long a connection stays after a drain has begun.
+func (s *Server) drainDelay() time.Duration {
+	if s.cfg.DrainSpread <= 0 {
+		return 0
+	}
+	return rand.N(s.cfg.DrainSpread)
 }
 
 func (s *Server) isDraining() bool {
@@ -128,46 +181,28 @@ func (s *Server) isDraining() bool {
 	return s.draining
 }
 
-func (s *Server) open() int {
+// cutAll takes away every connection, now and later, and returns how many there were.
+func (s *Server) cutAll() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.kill()
+	for c := range s.sessions {
+		c.link.cut()
+	}
 	return len(s.sessions)
 }
 
-var (
-	errDraining = errors.New("the server is draining: try another or again later")
-	errFull     = errors.New("the server has as many connections as it may: try again later")
-)
-
-// admit takes a place for a connection. What it gives has to be called when
-// the connection is gone.
-func (s *Server) admit() (release func(), status instrument.Status, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.draining:
-		return nil, instrument.StatusDraining, errDraining
-	case s.admitted >= s.cfg.ConnectionLimit:
-		return nil, instrument.StatusOverCapacity, errFull
-	}
-	s.admitted++
-	s.running.Add(1)
-	return func() {
-		s.mu.Lock()
-		s.admitted--
-		s.mu.Unlock()
-		s.running.Done()
-	}, instrument.StatusConnected, nil
-}
-
-// add lists an open connection. One that was let in just before the drain is
-// drained like the others.
+// add lists an open connection. One that was let in just before the drain is drained like the others.
 func (s *Server) add(c *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sessions[c] = struct{}{}
+	s.faults.load(c)
+	if s.live.Err() != nil {
+		c.link.cut()
+	}
 	if s.draining {
-		s.running.Go(c.drain)
+		s.running.Go(func() { c.drain(s.drainDelay()) })
 	}
 }
 

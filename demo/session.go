@@ -2,206 +2,192 @@ package demo
 
 import (
 	"context"
-	"errors"
-	"math/rand/v2"
-	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/coder/websocket"
+	"golang.org/x/time/rate"
 
+	"github.com/sockscope/sockscope/demo/auth"
+	"github.com/sockscope/sockscope/demo/outbox"
 	"github.com/sockscope/sockscope/demo/wire"
 	"github.com/sockscope/sockscope/instrument"
-	"github.com/sockscope/sockscope/instrument/ws/coder"
 )
 
-// session is one open connection: a reader that handles messages one after
-// another, a writer that empties the queue, and the heartbeat.
-type session struct {
-	server *Server
-	name   string
-	conn   *coder.Conn
-	seen   *instrument.Conn // what of conn is observed
-	socket net.Conn         // beneath conn; only a fault touches it
-	queue  *queue
-	rooms  map[string]struct{} // of the reader alone
+// The WebSocket close codes that this service sends. RFC 6455 leaves 4000 to 4999 to applications.
+const (
+	codeGoingAway    = 1001
+	codePolicy       = 1008
+	codeRestart      = 1012
+	codeTokenExpired = 4401
+)
 
-	// handling is held while a message is handled. No message is handled after
-	// sealed is set under it.
+// link is the connection under a session. This is all that a session knows of its transport.
+type link interface {
+	// write writes a frame and says what was written. It is called for one frame after the other.
+	write(*wire.Frame) (typ instrument.MessageType, size int, err error)
+	// ping looks whether the peer is there. The link is lost soon after if it is not.
+	ping()
+	// close ends the connection in order, or finds that it has ended.
+	close(reason instrument.CloseReason, code int, text string)
+	// cut takes the connection away.
+	cut()
+	// vanish makes the peer look as if it had vanished without a word.
+	vanish()
+}
+
+// session is one open connection, whatever its transport. While nothing happens it is a few hundred bytes and a timer.
+type session struct {
+	server   *Server
+	observed *observed
+	seen     *instrument.Conn
+	link     link
+	out      *outbox.Outbox
+	limiter  *rate.Limiter
+	tooMany  int // messages that the limiter has refused, less those it has not; of who handles messages
+
+	// handling is held while a message is handled. No message is handled after sealed is set under it.
 	handling sync.Mutex
 	sealed   bool
+	rooms    map[string]struct{}
+	topics   map[string]struct{}
 
-	written chan struct{} // closed when the writer has ended
-	slow    atomic.Bool   // disconnected for reading too slowly
-	closing sync.WaitGroup
+	burden []byte // of connection_memory; of the server's lock
+
+	mu         sync.Mutex
+	who        auth.Identity // the zero value until a token has come
+	clock      clock
+	ended      bool
+	background sync.WaitGroup // closings and ticks of the clock
 }
 
-func newSession(s *Server, name string, conn *coder.Conn, socket net.Conn) *session {
-	seen := conn.Session()
-	seen.SetQueueCapacity(s.cfg.SendQueue)
-	return &session{
-		server:  s,
-		name:    name,
-		conn:    conn,
-		seen:    seen,
-		socket:  socket,
-		queue:   newQueue(s.cfg.SendQueue),
-		rooms:   make(map[string]struct{}),
-		written: make(chan struct{}),
+// newSession returns the session of an open connection, for begin to begin.
+func newSession(s *Server, o *observed, seen *instrument.Conn, l link) *session {
+	c := &session{
+		server: s, observed: o, seen: seen, link: l,
+		limiter: rate.NewLimiter(rate.Limit(s.cfg.Limits.MessagesPerSecond), s.cfg.Limits.MessageBurst),
+	}
+	c.out = outbox.New(outbox.Config{
+		Capacity: s.cfg.Limits.SendQueue, Policy: s.cfg.Limits.SendPolicy, Conn: seen, Write: c.write, Full: c.full,
+		Failed: func(error) { l.cut() }, // counted and logged by the transport
+	})
+	return c
+}
+
+// begin begins the session. The identity is the zero value if no token has come yet.
+func (c *session) begin(who auth.Identity) {
+	c.startClock()
+	c.server.add(c)
+	if who.User != "" {
+		c.authenticate(who)
 	}
 }
 
-// run lasts as long as the connection.
-func (c *session) run(ctx context.Context) {
-	ctx, cancel := context.WithCancel(c.seen.Context(ctx))
-	defer cancel()
-	var helpers sync.WaitGroup
-	helpers.Go(func() { c.write(ctx) })
-	helpers.Go(func() { c.heartbeat(ctx) })
+// authenticate takes the session for a user's.
+func (c *session) authenticate(who auth.Identity) {
+	c.mu.Lock()
+	first := c.who.User == ""
+	c.who = who
+	c.clock.login = time.Time{}
+	c.mu.Unlock()
+	if first { // before there can be anything else, such as that the token expires soon
+		c.send(wire.TypeWelcome, wire.WelcomePayload{
+			Session: c.seen.ID(), Node: c.server.cfg.Node, User: who.User, Expires: who.Expires,
+		})
+		c.server.topics.Subscribe(userTopic(who.User), c)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.clock.expiry(c.server.faults.expiry(who.Expires))
+	c.reschedule()
+}
 
-	c.read(ctx)
+// identity returns who the session belongs to, the zero value until that is known.
+func (c *session) identity() auth.Identity {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.who
+}
+
+// end takes the session out of everything, after its connection has ended.
+func (c *session) end(ctx context.Context) {
+	c.handling.Lock()
+	c.sealed = true
 	for room := range c.rooms {
-		c.leaveRoom(ctx, room)
+		c.leaveRoom(room)
+	}
+	for topic := range c.topics {
+		c.server.topics.Unsubscribe(topic, c)
+	}
+	c.handling.Unlock()
+	if user := c.identity().User; user != "" {
+		c.server.topics.Unsubscribe(userTopic(user), c)
 	}
 	// From here on nobody delivers to this session any more.
-	cancel()
-	helpers.Wait()
-	c.closing.Wait()
-	// Usually closed by now; the error would say so.
-	_ = c.conn.CloseNow()
-	c.queue.close()
-	for f := range c.queue.frames {
-		f.delivery.Dropped(c.unsent())
+	c.stopClock()
+	c.out.Abort(instrument.DropClosed)
+	_ = c.out.Close(ctx) // the write under way has lost its connection; its error has been counted
+	c.background.Wait()
+	c.server.remove(c)
+}
+
+// Deliver queues a frame.
+func (c *session) Deliver(f *wire.Frame, b *instrument.Broadcast) {
+	if c.observed != c.server.sockets {
+		b = nil // broadcasts are observed by the observer of WebSockets, whose clock is another
+	}
+	c.out.Put(f, b)
+}
+
+// send queues a frame for this session alone.
+func (c *session) send(typ wire.Type, payload any) {
+	if f, err := wire.NewFrame(typ, "", payload); err == nil { // payloads of this package can be encoded
+		c.Deliver(f, nil)
 	}
 }
 
-// unsent is why a frame could not be written.
-func (c *session) unsent() instrument.DropReason {
-	if c.slow.Load() {
-		return instrument.DropSlowConsumer
+func (c *session) write(f *wire.Frame) (instrument.MessageType, int, error) {
+	if c.server.faults.withholds(f) {
+		return c.observed.other, 0, outbox.ErrExpired
 	}
-	return instrument.DropClosed
+	typ, size, err := c.link.write(f)
+	if err == nil {
+		c.server.sent.Add(1)
+	}
+	return typ, size, err
 }
 
-// read handles what comes in until the connection ends.
-func (c *session) read(ctx context.Context) {
-	for {
-		typ, data, err := c.conn.Read(ctx)
-		if err != nil {
-			return // counted and logged by conn
-		}
-		c.handling.Lock()
-		if c.sealed {
-			c.seen.Received(c.server.observed.other, len(data))
-		} else {
-			c.receive(ctx, typ, data)
-		}
-		c.handling.Unlock()
-	}
+// full disconnects who reads so slowly that there is no room for another frame: they have to come back and start afresh
+// rather than miss messages without knowing.
+func (c *session) full() {
+	c.closeSoon(instrument.ReasonSlowConsumer, codePolicy, "reads too slowly")
 }
 
-// write sends what is queued until the queue or the connection ends.
-func (c *session) write(ctx context.Context) {
-	defer close(c.written)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case f, more := <-c.queue.frames:
-			if !more {
-				return
-			}
-			if c.server.faults.silence.On() {
-				f.delivery.Dropped(instrument.DropExpired)
-				continue
-			}
-			if err := c.writeFrame(ctx, f); err != nil {
-				c.abandon(err)
-				return
-			}
-		}
+// closeSoon closes the session in the background, because closing waits for the peer.
+func (c *session) closeSoon(reason instrument.CloseReason, code int, text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended {
+		c.background.Go(func() { c.link.close(reason, code, text) })
 	}
 }
 
-func (c *session) writeFrame(ctx context.Context, f queued) error {
-	ctx, cancel := context.WithTimeout(ctx, c.server.cfg.WriteTimeout)
-	defer cancel()
-	if err := c.conn.Write(ctx, websocket.MessageText, f.Data); err != nil {
-		f.delivery.Dropped(c.unsent())
-		return err
+// drain ends the session in order: the peer is told when to come back; after the delay no message is handled any more,
+// those under way are answered, the queue is written, and the connection closed.
+func (c *session) drain(delay time.Duration) {
+	if c.server.faults.badDrain.On() {
+		c.link.cut()
+		return
 	}
-	f.delivery.Sent(c.server.observed.messageType(f.Type), len(f.Data))
-	return nil
-}
-
-// heartbeat pings, and ends a connection whose pong has not come by the time
-// of the next ping. It begins at a random moment, so that clients that came
-// all at once are not pinged all at once.
-func (c *session) heartbeat(ctx context.Context) {
-	every := c.server.cfg.Heartbeat
-	timer := time.NewTimer(rand.N(every))
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-		}
-		pong, cancel := context.WithTimeout(ctx, every)
-		err := c.conn.Ping(pong)
-		cancel()
-		if err != nil {
-			c.abandon(err)
-			return
-		}
-		timer.Reset(every)
+	c.send(wire.TypeGoingAway, wire.GoingAwayPayload{
+		Reason: "the server restarts", ReconnectAfterMS: delay.Milliseconds(),
+	})
+	select {
+	case <-time.After(delay):
+	case <-c.server.live.Done():
 	}
-}
-
-// abandon ends a connection on which something failed, so that the reader
-// learns of it. Where it failed because the connection is closed, the reader
-// knows better why, and must be the one to say so.
-func (c *session) abandon(err error) {
-	if !errors.Is(err, net.ErrClosed) {
-		_ = c.conn.CloseNow() // an error means that it was closed meanwhile
-	}
-}
-
-// Name is what others see of who is connected.
-func (c *session) Name() string { return c.name }
-
-// Deliver queues a frame. Who has let so many wait that there is no room for
-// another reads too slowly and is disconnected: it has to come back and start
-// afresh rather than miss messages without knowing.
-func (c *session) Deliver(f *wire.Frame) {
-	delivery := c.seen.Enqueue()
-	err := c.queue.put(queued{f, delivery})
-	switch {
-	case errors.Is(err, errQueueClosed):
-		delivery.Dropped(instrument.DropClosed)
-	case errors.Is(err, errQueueFull):
-		delivery.Dropped(instrument.DropQueueFull)
-		if c.slow.CompareAndSwap(false, true) {
-			// In the background, because closing waits for the peer.
-			c.closing.Go(func() {
-				_ = c.conn.CloseFor(instrument.ReasonSlowConsumer, websocket.StatusPolicyViolation, "reads too slowly")
-			})
-		}
-	}
-}
-
-// drain ends the session in order: the message being handled is finished and
-// answered, the peer is told, the queue is written, the connection closed.
-func (c *session) drain() {
 	c.handling.Lock()
 	c.sealed = true
 	c.handling.Unlock()
-	if f, err := wire.NewFrame(wire.TypeGoingAway, "", wire.GoingAwayPayload{Reason: "the server restarts"}); err == nil {
-		c.Deliver(f)
-	}
-	c.queue.close()
-	<-c.written
-	// An error means that the connection was gone before.
-	_ = c.conn.CloseFor(instrument.ReasonShutdown, websocket.StatusServiceRestart, "the server restarts")
+	_ = c.out.Close(c.server.live) // what could not be written has been counted
+	c.link.close(instrument.ReasonShutdown, codeRestart, "the server restarts")
 }

@@ -7,11 +7,17 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
 	"github.com/sockscope/sockscope/demo"
+	"github.com/sockscope/sockscope/demo/auth"
+	"github.com/sockscope/sockscope/demo/history"
 	"github.com/sockscope/sockscope/instrument/telemetry"
 	"github.com/sockscope/sockscope/internal/endpoint"
 )
@@ -22,7 +28,11 @@ const flushTimeout = 5 * time.Second
 // demoFlags are the settings of the demo command.
 type demoFlags struct {
 	listen       string
-	faultAPI     string
+	history      string
+	redis        string
+	keyFiles     []string
+	origins      []string
+	proxies      []string
 	drainTimeout time.Duration
 	logLevel     slog.Level
 	server       demo.Config
@@ -32,35 +42,66 @@ func newDemoCommand() *cobra.Command {
 	f := demoFlags{}
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Run the demo: a WebSocket chat that is observed",
-		Long: `Run the demo: a WebSocket chat with a page to use it from.
+		Short: "Run the demo: a realtime service that is observed",
+		Long: `Run the demo: chat rooms, a market feed, notifications and a dashboard over
+WebSockets (/ws) and server-sent events (/events), with a page to use it from.
+
+By itself it needs nothing: messages are kept in a file. With --redis any number
+of instances are one service; put a load balancer in front of them.
+
+Clients need a token. Without --auth-key-file the demo makes a key of its own and
+issues tokens to callers on this machine:
+
+  curl -H 'Content-Type: application/json' -d '{"user":"ann"}' http://127.0.0.1:8080/auth/token
 
 Its telemetry goes where the standard OTEL_* variables say (by default to a
 Collector on this machine; OTEL_SDK_DISABLED=true keeps it here) and its metrics
-are at /metrics. At /fault it can be told to misbehave.`,
+are at /metrics. At /fault it can be told to misbehave; see sockscope fault.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), f, cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(f.keyFiles) > 0 && !cmd.Flags().Changed("dev-tokens") {
+				f.server.DevTokens = demo.Off
+			}
+			return runDemo(cmd.Context(), f, cmd)
+		},
 	}
-	flags := cmd.Flags()
+	flags, l := cmd.Flags(), &f.server.Limits
 	flags.StringVar(&f.listen, "listen", endpoint.Local(0).Demo, "address to listen on")
+	flags.StringVar(&f.history, "history", "", "file that keeps the messages where there is no --redis (default one that is gone at the end)")
+	flags.StringVar(&f.redis, "redis", "", "Redis that keeps the messages and connects the instances, as in redis://127.0.0.1:6379/0")
+	flags.StringVar(&f.server.Node, "node", "", "name of this instance (default a random one)")
 	flags.StringVar(&f.server.TraceURL, "trace-url", "", "address that a trace id is appended to for links on the page, as in http://127.0.0.1:8090/trace/")
+
+	flags.StringArrayVar(&f.keyFiles, "auth-key-file", nil, "file with a key for tokens, 32 bytes or more; give two to replace one: the first signs")
+	flags.TextVar(&f.server.DevTokens, "dev-tokens", demo.Loopback, "who is issued tokens: loopback (callers on this machine), open (everybody) or off (default off with --auth-key-file)")
+	flags.TextVar(&f.server.FaultAPI, "fault-api", demo.Loopback, "who may switch faults: loopback (callers on this machine), open (everybody who reaches the server) or off")
+	flags.StringArrayVar(&f.origins, "origin", nil, "origin of pages that may connect besides this server's own, as in https://app.example.com")
+	flags.StringArrayVar(&f.proxies, "trusted-proxy", nil, "addresses of load balancers whose X-Forwarded-For is believed, as in 10.0.0.0/8")
+
 	flags.DurationVar(&f.server.Heartbeat, "heartbeat", 30*time.Second, "time between pings, and what a pong may take")
+	flags.DurationVar(&f.server.BatchWindow, "batch-window", time.Second, "time for which prices are gathered before they are sent")
+	flags.IntVar(&f.server.CompressAbove, "compress-above", 0, "bytes from which on frames are compressed (permessage-deflate), at about 300 KB for each connection that is writing (default none)")
 	flags.DurationVar(&f.drainTimeout, "drain-timeout", 20*time.Second, "time that connections get to end in order")
-	flags.IntVar(&f.server.ConnectionLimit, "connection-limit", 2_000, "connections that may be open at once; each takes about 50 KB")
+	flags.DurationVar(&f.server.DrainSpread, "drain-spread", 5*time.Second, "time over which a drain closes connections, so that clients don't come back all at once")
+
+	flags.IntVar(&l.Connections, "connection-limit", 60_000, "connections that may be open at once")
+	flags.IntVar(&l.ConnectionsPerAddress, "connections-per-address", 0, "connections that may be open from one address (default as many as in all)")
+	flags.Float64Var(&l.MessagesPerSecond, "message-rate", 50, "messages per second that one connection may send in the long run")
+	flags.IntVar(&l.MessageBurst, "message-burst", 200, "messages that one connection may send at once")
+	flags.IntVar(&l.RoomsPerConnection, "rooms-per-connection", 16, "rooms that one connection may be in")
+	flags.IntVar(&l.SendQueue, "send-queue", 256, "frames that may wait for one connection")
+	flags.TextVar(&l.SendPolicy, "send-policy", l.SendPolicy, "what happens when as many wait: disconnect, drop_oldest or coalesce")
+	flags.DurationVar(&l.Idle, "idle-timeout", 0, "time after which a client is disconnected that sends nothing (default never)")
+
 	flags.Float64Var(&f.server.SampleRatio, "sample-ratio", 1, "share of messages that get a span, 0 to 1")
 	flags.IntVar(&f.server.SpanLimit, "span-limit", 50, "message spans per second at most")
-	flags.StringVar(&f.faultAPI, "fault-api", "loopback", "who may switch faults: loopback (callers on this machine) or open (everybody who reaches the server)")
 	flags.TextVar(&f.logLevel, "log-level", slog.LevelInfo, "least level of log records: debug, info, warn, error")
 	return cmd
 }
 
 func runDemo(ctx context.Context, f demoFlags, cmd *cobra.Command) (err error) {
-	switch f.faultAPI {
-	case "open":
-		f.server.OpenFaultAPI = true
-	case "loopback":
-	default:
-		return fmt.Errorf("--fault-api is %q: give loopback or open", f.faultAPI)
+	if err := f.complete(); err != nil {
+		return err
 	}
 	t, err := telemetry.Start(ctx, telemetry.WithServiceName("sockscope-demo"),
 		telemetry.WithLogWriter(cmd.OutOrStdout()), telemetry.WithLogLevel(f.logLevel))
@@ -73,12 +114,17 @@ func runDemo(ctx context.Context, f demoFlags, cmd *cobra.Command) (err error) {
 		defer cancel()
 		err = errors.Join(err, t.Shutdown(flush))
 	}()
+	closeHistory, err := f.openHistory()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeHistory()) }()
 
 	f.server.Logger = t.Logger()
 	f.server.TracerProvider = t.TracerProvider()
 	f.server.Registerer = t.Registry()
 	f.server.Metrics = t.MetricsHandler()
-	chat, err := demo.New(f.server)
+	service, err := demo.New(f.server)
 	if err != nil {
 		return err
 	}
@@ -86,19 +132,95 @@ func runDemo(ctx context.Context, f demoFlags, cmd *cobra.Command) (err error) {
 	if err != nil {
 		return fmt.Errorf("listen for the demo, is the port taken (--listen)? %w", err)
 	}
-	return serveDemo(ctx, chat, listener, f.drainTimeout, t.Logger())
+	return serveDemo(ctx, service, listener, f.drainTimeout, t.Logger())
 }
 
-// serveDemo serves until ctx ends, then drains: the server keeps answering
-// /readyz and refusing handshakes until the last connection is gone.
-func serveDemo(ctx context.Context, chat *demo.Server, l net.Listener, drainTimeout time.Duration, logger *slog.Logger) error {
+// complete makes of the flags what the server wants to have.
+func (f *demoFlags) complete() error {
+	keys := make([][]byte, 0, len(f.keyFiles))
+	for _, path := range f.keyFiles {
+		key, err := auth.LoadKey(path)
+		if err != nil {
+			return fmt.Errorf("--auth-key-file: %w", err)
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		key, err := auth.LoadKey("") // a random one
+		if err != nil {
+			return err
+		}
+		keys = append(keys, key)
+	}
+	var err error
+	if f.server.Authority, err = auth.New(keys...); err != nil {
+		return fmt.Errorf("--auth-key-file: %w", err)
+	}
+	if f.server.Origins, err = auth.ParseOrigins(f.origins); err != nil {
+		return fmt.Errorf("--origin: %w", err)
+	}
+	for _, proxy := range f.proxies {
+		prefix, err := netip.ParsePrefix(proxy)
+		if err != nil {
+			return fmt.Errorf("--trusted-proxy is %q: give addresses as in 10.0.0.0/8 or 127.0.0.1/32", proxy)
+		}
+		f.server.Limits.TrustedProxies = append(f.server.Limits.TrustedProxies, prefix)
+	}
+	return nil
+}
+
+// openHistory opens the store of messages and, with it, the connection to Redis. What it returns ends both.
+func (f *demoFlags) openHistory() (end func() error, err error) {
+	if f.redis == "" {
+		return f.openHistoryFile()
+	}
+	options, err := redis.ParseURL(f.redis)
+	if err != nil {
+		return nil, fmt.Errorf("--redis is %q, give redis://127.0.0.1:6379/0: %w", f.redis, err)
+	}
+	options.ContextTimeoutEnabled = true
+	client := redis.NewClient(options)
+	store, err := history.NewRedis(client, history.Limits{})
+	if err != nil {
+		return nil, errors.Join(err, client.Close())
+	}
+	f.server.Redis, f.server.History = client, store
+	return func() error { return errors.Join(store.Close(), client.Close()) }, nil
+}
+
+func (f *demoFlags) openHistoryFile() (end func() error, err error) {
+	path, remove := f.history, func() error { return nil }
+	if path == "" {
+		dir, err := os.MkdirTemp("", "sockscope-demo-")
+		if err != nil {
+			return nil, fmt.Errorf("make a place for messages (--history): %w", err)
+		}
+		path, remove = filepath.Join(dir, "history.db"), func() error { return os.RemoveAll(dir) }
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("make a place for messages (--history): %w", err)
+	}
+	store, err := history.OpenFile(path, history.Limits{})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("--history: %w", err), remove())
+	}
+	f.server.History = store
+	return func() error { return errors.Join(store.Close(), remove()) }, nil
+}
+
+// serveDemo serves until ctx ends, then drains: the server keeps answering /readyz and refusing handshakes, and the
+// other instances are listened to, until the last connection is gone.
+func serveDemo(ctx context.Context, service *demo.Server, l net.Listener, drainTimeout time.Duration, logger *slog.Logger) error {
 	server := &http.Server{
-		Handler:           chat.Handler(),
+		Handler:           service.Handler(),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
-	served := make(chan error, 1)
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	ran, served := make(chan error, 1), make(chan error, 1)
+	go func() { ran <- service.Run(running) }()
 	go func() { served <- server.Serve(l) }()
 	logger.InfoContext(ctx, "demo listening", "address", "http://"+l.Addr().String())
 
@@ -106,10 +228,14 @@ func serveDemo(ctx context.Context, chat *demo.Server, l net.Listener, drainTime
 	select {
 	case failed = <-served:
 		failed = fmt.Errorf("serve the demo: %w", failed)
+	case failed = <-ran:
+		ran <- nil
 	case <-ctx.Done():
 		logger.InfoContext(ctx, "demo draining", "timeout_seconds", drainTimeout.Seconds())
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
-	return errors.Join(failed, chat.Shutdown(drain), server.Close())
+	failed = errors.Join(failed, service.Shutdown(drain), server.Close())
+	stop()
+	return errors.Join(failed, <-ran)
 }

@@ -5,44 +5,165 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/sockscope/sockscope/demo/auth"
 	"github.com/sockscope/sockscope/internal/endpoint"
 	"github.com/sockscope/sockscope/internal/load"
 )
 
+// loadFlags are the settings of the load command.
+type loadFlags struct {
+	scenario    string
+	list        bool
+	connections int
+	rate        float64
+	rooms       int
+	duration    time.Duration
+	sources     []string
+	keyFile     string
+	asJSON      bool
+	load        load.Config
+}
+
 func newLoadCommand() *cobra.Command {
-	cfg := load.Config{}
-	asJSON := false
+	f := loadFlags{}
 	cmd := &cobra.Command{
 		Use:   "load",
 		Short: "Drive the demo with many connections",
-		Long: `Drive the demo with many connections at a given rate of messages, and check that
-each is acknowledged once and delivered once to every member of its room.
+		Long: `Drive the demo with many connections, by a scenario, and check that each message is
+acknowledged once and delivered once, in order, to every member of its room.
 
 The rate does not follow the server: times are measured from when a message was
-due, so that a stall shows in full. Ctrl-C ends the load with what came of it so
-far. The exit status is 1 if anything was lost, refused or came twice.`,
+due, so that a stall shows in full. Connections that end come back, join where they
+were cut off, and send again what was not acknowledged. Ctrl-C ends the load with
+what came of it so far. The exit status is 1 if anything was lost, refused or came
+twice that should not have been, or a connection ended that should not have.
+
+--list shows the scenarios that come along. A scenario is a small YAML file:
+
+  about: People talk in a few rooms, some of them come and go.
+  duration: 30s          # once all are connected
+  groups:
+    - name: people
+      does: chat         # or feed, idle, malformed, oversize, bad-token
+      connections: 50
+      ramp: 2s           # time over which they are opened
+      rooms: 5           # that they are spread over, and share with other groups
+      rate: 50           # messages per second, of all of them
+    - name: coming and going
+      does: chat
+      connections: 50
+      rooms: 5
+      lifetime: 3s       # on average; also storm: 10s (cut all at once, so often),
+                         # read: 1000 (bytes per second), vanish: 5s (half-open then)
+
+For very many connections:
+
+  sockscope load --scenario idle --connections 100000 \
+      --source 127.0.0.1-127.0.0.8 --auth-key-file key   # the key of the servers`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if cfg.Rooms == 0 {
-				cfg.Rooms = (cfg.Connections + 9) / 10
+			if f.list {
+				return listScenarios(cmd.OutOrStdout())
 			}
-			return runLoad(cmd.Context(), cfg, asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			if err := f.complete(); err != nil {
+				return err
+			}
+			return runLoad(cmd.Context(), f.load, f.asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&cfg.URL, "url", "ws://"+endpoint.Local(0).Demo+"/ws", "WebSocket to connect to")
-	flags.IntVar(&cfg.Connections, "connections", 50, "connections to open")
-	flags.Float64Var(&cfg.Rate, "rate", 50, "messages per second, all connections together")
-	flags.DurationVar(&cfg.Duration, "duration", 30*time.Second, "how long to send")
-	flags.IntVar(&cfg.Rooms, "rooms", 0, "rooms to spread the connections over (default one for every 10 connections)")
-	flags.BoolVar(&asJSON, "json", false, "print the result as JSON")
+	flags.StringVar(&f.scenario, "scenario", "chat", "what to do: one of --list, or a file as in ./own.yaml")
+	flags.BoolVar(&f.list, "list", false, "list the scenarios that come along")
+	flags.StringSliceVar(&f.load.URLs, "url", []string{"ws://" + endpoint.Local(0).Demo + "/ws"}, "WebSockets to connect to; several are to be of one service")
+	flags.IntVar(&f.connections, "connections", 0, "connections to open, all groups together (default the scenario's)")
+	flags.Float64Var(&f.rate, "rate", 0, "messages per second, all groups together (default the scenario's)")
+	flags.DurationVar(&f.duration, "duration", 0, "how long to go on once all are connected (default the scenario's)")
+	flags.IntVar(&f.rooms, "rooms", 0, "rooms to spread the connections over (default the scenario's)")
+	flags.StringSliceVar(&f.sources, "source", nil, "addresses of this machine to connect from, as in 127.0.0.1-127.0.0.8, of which each has about 28,000 ports (default the system's choice)")
+	flags.StringVar(&f.keyFile, "auth-key-file", "", "file with the servers' key, to issue tokens for as many users as connections (default the servers issue them for a hundred)")
+	flags.BoolVar(&f.load.Verify, "verify", false, "read the histories of all rooms in the end: what was acknowledged has to be there once")
+	flags.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
 	return cmd
+}
+
+func listScenarios(w io.Writer) error {
+	all, err := load.Scenarios()
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
+		if _, err := fmt.Fprintf(w, "%-13s %s\n", s.Name, s.About); err != nil {
+			return fmt.Errorf("print the scenarios: %w", err)
+		}
+	}
+	return nil
+}
+
+// complete makes of the flags what the load wants to have.
+func (f *loadFlags) complete() error {
+	scenario, err := load.FindScenario(f.scenario)
+	if err != nil {
+		return err
+	}
+	if f.duration != 0 {
+		scenario.Duration = f.duration
+	}
+	if f.load.Scenario, err = scenario.Scale(f.connections, f.rate, f.rooms); err != nil {
+		return fmt.Errorf("scenario %s: %w", f.scenario, err)
+	}
+	for _, source := range f.sources {
+		addresses, err := parseAddresses(source)
+		if err != nil {
+			return fmt.Errorf("--source: %w", err)
+		}
+		f.load.Sources = append(f.load.Sources, addresses...)
+	}
+	if f.keyFile == "" {
+		return nil
+	}
+	key, err := auth.LoadKey(f.keyFile)
+	if err != nil {
+		return fmt.Errorf("--auth-key-file: %w", err)
+	}
+	if f.load.Authority, err = auth.New(key); err != nil {
+		return fmt.Errorf("--auth-key-file: %w", err)
+	}
+	return nil
+}
+
+// mostAddresses bounds a range of addresses.
+const mostAddresses = 1000
+
+// parseAddresses reads an address, or the first and the last of several.
+func parseAddresses(text string) ([]netip.Addr, error) {
+	from, to, isRange := strings.Cut(text, "-")
+	if !isRange {
+		to = from
+	}
+	first, err := netip.ParseAddr(from)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no address: give one as in 127.0.0.1, or a range as in 127.0.0.1-127.0.0.8", text)
+	}
+	last, err := netip.ParseAddr(to)
+	if err != nil || last.Less(first) {
+		return nil, fmt.Errorf("%q is no range of addresses: give the first and the last, as in 127.0.0.1-127.0.0.8", text)
+	}
+	var all []netip.Addr
+	for a := first; a.IsValid() && !last.Less(a); a = a.Next() {
+		if len(all) >= mostAddresses {
+			return nil, fmt.Errorf("%q are more than %d addresses", text, mostAddresses)
+		}
+		all = append(all, a)
+	}
+	return all, nil
 }
 
 func runLoad(ctx context.Context, cfg load.Config, asJSON bool, out, progress io.Writer) error {

@@ -46,6 +46,6 @@ Start with "sockscope up", then open the address that it prints.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newUpCommand(), newBuildCommand(), newCheckCommand(), newDeskCommand(), newDemoCommand(), newLoadCommand(), newReadyCommand())
+	root.AddCommand(newUpCommand(), newBotCommand(), newBuildCommand(), newCheckCommand(), newDeskCommand(), newDemoCommand(), newFaultCommand(), newLoadCommand(), newProbeCommand(), newReadyCommand())
 	return root
 }

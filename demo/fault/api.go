@@ -4,9 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -17,12 +16,12 @@ import (
 //	DELETE /fault/{name}  turns one off
 type API struct {
 	switches []*Switch
-	turned   func(ctx context.Context, s *Switch)
+	turned   func(ctx context.Context, s *Switch) error
 }
 
-// NewAPI returns the API of the switches. Whenever one is turned on, turned is
-// called with it; the context lasts as long as the fault.
-func NewAPI(turned func(ctx context.Context, s *Switch), switches ...*Switch) *API {
+// NewAPI returns the API of the switches. Whenever one is turned on, turned is called with it; the context lasts as
+// long as the fault. If that returns an error, the switch is turned off again and the caller is told.
+func NewAPI(turned func(ctx context.Context, s *Switch) error, switches ...*Switch) *API {
 	return &API{switches: switches, turned: turned}
 }
 
@@ -72,7 +71,11 @@ func (a *API) turnOn(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	a.turned(ctx, s)
+	if err := a.turned(ctx, s); err != nil {
+		s.TurnOff()
+		refuse(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
 	answer(w, http.StatusOK, s.State())
 }
 
@@ -84,38 +87,16 @@ func (a *API) turnOff(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *API) named(w http.ResponseWriter, r *http.Request) *Switch {
+	names := make([]string, 0, len(a.switches))
 	for _, s := range a.switches {
 		if s.Name == r.PathValue("name") {
 			return s
 		}
+		names = append(names, s.Name)
 	}
-	refuse(w, http.StatusNotFound, "there is no such fault: GET /fault lists them")
+	refuse(w, http.StatusNotFound,
+		fmt.Sprintf("there is no fault %.64s: there are %s", r.PathValue("name"), strings.Join(names, ", ")))
 	return nil
-}
-
-// LocalOnly lets only callers on this machine through, who also have to call
-// it by a name of this machine: a page on the web that makes its own name
-// point here is refused.
-func LocalOnly(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !loopback(r.RemoteAddr) || !loopback(r.Host) {
-			refuse(w, http.StatusForbidden, "faults are switched from this machine only, by its loopback address")
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-func loopback(hostport string) bool {
-	host, _, err := net.SplitHostPort(hostport)
-	if err != nil {
-		host = hostport
-	}
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
 }
 
 func refuse(w http.ResponseWriter, code int, reason string) {

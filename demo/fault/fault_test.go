@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"math"
-	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -29,7 +28,8 @@ func TestSwitchHealsByItself(t *testing.T) {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		want := State{Name: "slow", Description: "slower", Unit: "ms", Min: 1, Max: 100, On: true, Strength: 50, Ends: start.Add(time.Minute)}
+		want := State{Name: "slow", Description: "slower", Unit: "ms", Min: 1, Max: 100, On: true, Strength: 50,
+			Began: start, Ends: start.Add(time.Minute)}
 		if diff := cmp.Diff(want, s.State()); diff != "" {
 			t.Errorf("state (-want +got):\n%s", diff)
 		}
@@ -91,7 +91,7 @@ func TestTurnOnRefuses(t *testing.T) {
 func TestAPI(t *testing.T) {
 	s := newSwitch()
 	var turned []string
-	h := NewAPI(func(_ context.Context, s *Switch) { turned = append(turned, s.Name) }, s).Handler()
+	h := NewAPI(func(_ context.Context, s *Switch) error { turned = append(turned, s.Name); return nil }, s).Handler()
 	do := func(method, path, body string) (int, string) {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader(body)))
@@ -131,28 +131,36 @@ func TestAPI(t *testing.T) {
 	}
 }
 
-func TestLocalOnly(t *testing.T) {
-	h := LocalOnly(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	for _, tc := range []struct {
-		remote, host string
-		code         int
-	}{
-		{"127.0.0.1:5000", "127.0.0.1:8080", 200},
-		{"127.0.0.1:5000", "localhost:8080", 200},
-		{"[::1]:5000", "[::1]:8080", 200},
-		{"[::ffff:127.0.0.1]:5000", "127.0.0.1", 200},
-		{"10.0.0.9:5000", "127.0.0.1:8080", 403},
-		{"10.0.0.9:5000", "10.0.0.1:8080", 403},
-		{"127.0.0.1:5000", "evil.example:8080", 403},
-		{"127.0.0.1:5000", "", 403},
-		{"", "127.0.0.1", 403},
-	} {
-		r := httptest.NewRequest(http.MethodGet, "/fault", nil)
-		r.RemoteAddr, r.Host = tc.remote, tc.host
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
-		if w.Code != tc.code {
-			t.Errorf("from %q to %q: %d, want %d", tc.remote, tc.host, w.Code, tc.code)
+func TestHits(t *testing.T) {
+	s := &Switch{Name: "some", Unit: "share", Min: 0.01, Max: 1}
+	hits := func() (n int) {
+		for range 10_000 {
+			if s.Hits() {
+				n++
+			}
 		}
+		return n
+	}
+	for _, share := range []float64{0, 0.25, 1} {
+		if share > 0 {
+			if _, err := s.TurnOn(share, time.Minute); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n, want := hits(), 10_000*share; math.Abs(float64(n)-want) > 500*share*(1-share)*4 {
+			t.Errorf("a share of %v hits %d times of 10,000", share, n)
+		}
+	}
+	s.TurnOff()
+}
+
+func TestUnavailable(t *testing.T) {
+	s := newSwitch()
+	s.Unavailable = "buy another"
+	if _, err := s.TurnOn(1, time.Second); err == nil || !strings.Contains(err.Error(), "buy another") || s.On() {
+		t.Errorf("turned on: %v, on %t", err, s.On())
+	}
+	if diff := cmp.Diff(State{Name: "slow", Description: "slower", Unit: "ms", Min: 1, Max: 100, Unavailable: "buy another"}, s.State()); diff != "" {
+		t.Errorf("state (-want +got):\n%s", diff)
 	}
 }

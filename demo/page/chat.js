@@ -1,219 +1,265 @@
-import { Socket, envelope } from "./socket.js";
+// The rooms that the page is in, kept as they are on the server: joined again after a loss, what was missed asked for,
+// and what was not acknowledged sent again under the same id, which the server saves once.
 
-const MAX_LINES = 500;
+import { traceOf, uuid } from "./envelope.js";
+import { Room } from "./room.js";
 
-const $ = (id) => document.getElementById(id);
-const traceURL = document.body.dataset.traceUrl;
+const MOST_ATTEMPTS = 5;
+const TYPING_EVERY = 3_000;
+const READ_EVERY = 500;
+const LATER = 2_000;
+const AGAIN_LATER = new Set(["lost", "unavailable", "rate_limited"]);
 
-let socket = null;
-let name = "";
-let room = "";
-let reconnects = 0;
-let users = [];
-let total = 0;
-const pending = new Map(); // messageId → line of a message that is not acknowledged yet
+/** Chat emits "rooms", "state" and "unread" {room}, "gaps", "trouble" {text} and "notification" {from, text}. */
+export class Chat extends EventTarget {
+  rooms = new Map();
+  gaps = 0; // how often numbers did not follow each other
+  recovered = 0; // messages that were got afterwards
+  connections = 0; // so far, this one included
+  #connection;
+  #me = "";
+  #typed = new Map(); // room → when it was told last that we are writing
+  #reading = new Map(); // room → timer
 
-// The name and room survive a reload of the tab, and each tab has its own.
-$("name").value = sessionStorage.getItem("name") || "guest-" + Math.random().toString(36).slice(2, 6);
-$("room").value = new URLSearchParams(location.search).get("room") || sessionStorage.getItem("room") || "lobby";
-
-$("entry").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const wanted = $("name").value.trim();
-  if (!wanted) return;
-  const before = room;
-  room = $("room").value;
-  sessionStorage.setItem("name", wanted);
-  sessionStorage.setItem("room", room);
-  if (!socket || wanted !== name) {
-    name = wanted;
-    connect();
-  } else if (before !== room) {
-    socket.send(envelope("leave", { room: before }));
-    join();
+  constructor(connection) {
+    super();
+    this.#connection = connection;
+    connection.addEventListener("welcome", (event) => this.#welcome(event.detail));
+    connection.addEventListener("frame", (event) => this.#receive(event.detail));
+    connection.addEventListener("state", (event) => {
+      if (event.detail.state !== "connected") for (const room of this.rooms.values()) room.suspend();
+    });
   }
-  $("text").disabled = $("send").disabled = false;
-  $("join").textContent = "Change";
-  $("text").focus();
-});
 
-$("say").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const text = $("text").value.trim();
-  if (!text) return;
-  const env = envelope("message", { room, text });
-  if (!socket.send(env)) {
-    notice("not sent: there is no connection");
-    return;
+  get me() {
+    return this.#me;
   }
-  pending.set(env.messageId, line({ own: true, pending: true, from: name, text, at: env.timestamp }));
-  $("text").value = "";
-});
 
-function connect() {
-  socket?.close();
-  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  const mine = new Socket(`${scheme}//${location.host}/ws?name=${encodeURIComponent(name)}`);
-  socket = mine;
-  const on = (what, handle) => mine.addEventListener(what, (event) => socket === mine && handle(event.detail));
-  on("state", showState);
-  on("rtt", (ms) => ($("rtt").textContent = ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`));
-  on("message", receive);
-  on("open", ({ again }) => {
-    if (again) $("reconnects").textContent = ++reconnects;
-    join();
-  });
-}
+  /** Enters a room, as soon as there is a connection, and returns it. */
+  join(name) {
+    let room = this.rooms.get(name);
+    if (!room || room.state === "refused") {
+      room = new Room(name, this.#me);
+      room.addEventListener("gap", (event) => this.#gap(room, event.detail.after));
+      room.addEventListener("state", () => this.#emit("state", { room }));
+      this.rooms.set(name, room);
+      this.#emit("rooms");
+      if (this.#me) this.#enter(room);
+    }
+    return room;
+  }
 
-function join() {
-  socket.send(envelope("join", { room }));
-}
+  leave(name) {
+    if (!this.rooms.delete(name)) return;
+    clearTimeout(this.#reading.get(name));
+    this.#connection.request("leave", { room: name }).catch(() => {}); // one that was not in has left, too
+    this.#emit("rooms");
+  }
 
-function showState({ state, retry }) {
-  $("state").dataset.state = state;
-  $("state").textContent = retry === undefined ? state : `${state}, again in ${(retry / 1000).toFixed(1)} s`;
-  if (state !== "offline") return;
-  $("rtt").textContent = "–";
-  for (const item of pending.values()) fail(item, "no acknowledgement");
-  pending.clear();
-}
+  /** Says something. It is shown at once and sent when there is a connection. */
+  say(room, text) {
+    const entry = room.log.add({
+      kind: "message",
+      id: uuid(),
+      from: this.#me,
+      text,
+      at: new Date().toISOString(),
+      state: "pending",
+      attempts: 0,
+    });
+    this.stopTyping(room);
+    this.#send(room, entry);
+  }
 
-function receive(env) {
-  const p = env.payload;
-  if (env.type === "ack" || env.type === "message") showTrace(env.traceparent);
-  switch (env.type) {
-    case "message":
-      return showMessage(env, p);
-    case "ack":
-      return showAck(env, p);
-    case "room_users":
-      if (p.room !== room) return;
-      users = p.users;
-      total = p.count;
-      notice(`you are in ${p.room}`);
-      return showUsers();
-    case "joined":
-      if (p.room !== room) return;
-      users.push(p.user);
-      total++;
-      notice(`${p.user} joined`);
-      return showUsers();
-    case "left":
-      if (p.room !== room) return;
-      users = without(users, p.user);
-      total--;
-      notice(`${p.user} left`);
-      return showUsers();
-    case "error":
-      return notice(`refused: ${p.reason} (${p.code})`);
-    case "going_away":
-      return notice(p.reason);
+  /** Tries again what has failed. */
+  again(room, entry) {
+    room.log.change(entry, { state: "pending", reason: "", attempts: 0 });
+    this.#send(room, entry);
+  }
+
+  /** Tells the others that we are writing, not at every key. */
+  startTyping(room) {
+    const now = Date.now();
+    if (now - (this.#typed.get(room.name) ?? 0) < TYPING_EVERY || room.state !== "joined") return;
+    this.#typed.set(room.name, now);
+    this.#connection.send("typing", { room: room.name, typing: true });
+  }
+
+  stopTyping(room) {
+    if (this.#typed.delete(room.name) && room.state === "joined") {
+      this.#connection.send("typing", { room: room.name, typing: false });
+    }
+  }
+
+  /** Tells the room that we have read it, soon and once for many messages. */
+  read(room) {
+    if (room.unread > 0) {
+      room.unread = 0;
+      this.#emit("unread", { room });
+    }
+    if (this.#reading.has(room.name)) return;
+    this.#reading.set(
+      room.name,
+      setTimeout(() => {
+        this.#reading.delete(room.name);
+        if (room.state !== "joined" || !room.last || room.last <= (room.reads.get(this.#me) ?? 0)) return;
+        // One that is lost is made good by the next.
+        this.#connection.request("read", { room: room.name, seq: room.last }).catch(() => {});
+      }, READ_EVERY),
+    );
+  }
+
+  /** Notifies a user. It fails if that is refused. */
+  notify(user, text) {
+    return this.#connection.request("notify", { user, text });
+  }
+
+  #welcome({ user }) {
+    this.#me = user;
+    this.connections++;
+    for (const room of this.rooms.values()) {
+      room.me = user;
+      this.#enter(room);
+    }
+  }
+
+  async #enter(room) {
+    room.suspend();
+    const after = room.loaded ? { after: room.last } : {};
+    try {
+      const { ack } = await this.#connection.request("join", { room: room.name, ...after });
+      if (this.rooms.get(room.name) !== room) return;
+      const more = room.joined(ack.seq ?? 0);
+      for (const entry of room.log.pending()) this.#send(room, entry);
+      if (more) await this.#fill(room, room.loaded ? room.last : undefined);
+      else this.#settle(room);
+      room.resumed();
+    } catch (error) {
+      if (AGAIN_LATER.has(error.code)) this.#later(room, error, () => this.#enter(room));
+      else this.#refused(room, error);
+    }
+  }
+
+  #refused(room, error) {
+    room.refuse(error.message);
+    for (const entry of room.log.pending()) this.#send(room, entry);
+  }
+
+  async #send(room, entry) {
+    if (room.state === "refused") room.log.change(entry, { state: "failed", reason: room.reason });
+    if (room.state !== "joined" || entry.sending) return; // it is sent when the room is joined
+    entry.sending = true;
+    try {
+      const { ack, env } = await this.#connection.request("message", { room: room.name, text: entry.text }, entry.id);
+      const changes = { state: "sent", reason: "", trace: entry.trace || traceOf(env.traceparent) };
+      room.log.change(entry, entry.seq === undefined ? { ...changes, seq: ack.seq } : changes);
+    } catch (error) {
+      if (entry.state === "pending") this.#failed(room, entry, error);
+    } finally {
+      entry.sending = false;
+    }
+  }
+
+  #failed(room, entry, error) {
+    if (room.state !== "joined") return; // it is sent again when the room is
+    const attempts = entry.attempts + 1;
+    if (!AGAIN_LATER.has(error.code) || attempts >= MOST_ATTEMPTS) {
+      room.log.change(entry, { state: "failed", reason: error.message, attempts });
+      return;
+    }
+    room.log.change(entry, { reason: error.message, attempts });
+    setTimeout(() => entry.state === "pending" && this.#send(room, entry), 500 * 2 ** attempts);
+  }
+
+  #gap(room, after) {
+    this.gaps++;
+    this.#emit("gaps");
+    room.refill = room.filling;
+    if (room.loaded && !room.filling) this.#fillGap(room, after);
+  }
+
+  async #fillGap(room, after) {
+    try {
+      await this.#fill(room, after);
+    } catch (error) {
+      this.#later(room, error, () => this.#fillGap(room, after));
+    }
+  }
+
+  // Tries again, unless the connection is lost: with the next one every room is entered anew.
+  #later(room, error, again) {
+    if (error.code !== "lost") this.#emit("trouble", { text: `${room.name}: ${error.message}` });
+    const { connections } = this;
+    setTimeout(() => this.rooms.get(room.name) === room && connections === this.connections && again(), LATER);
+  }
+
+  #settle(room) {
+    this.recovered += room.settle();
+    this.#emit("gaps");
+  }
+
+  // Asks for all after a number or, without one, for the newest.
+  async #fill(room, after) {
+    room.filling = true;
+    try {
+      for (let more = true; more;) {
+        const { history } = await this.#connection.request("history", { room: room.name, after });
+        const messages = (history?.messages ?? []).map(fromHistory);
+        const news = room.fill(messages);
+        if (room.loaded) this.#unread(room, news);
+        more = messages.length > 0 && (history.more === true || room.refill);
+        room.refill = false;
+        after = messages.at(-1)?.seq ?? after;
+      }
+      this.#settle(room);
+    } finally {
+      room.filling = false;
+    }
+  }
+
+  #receive(env) {
+    const p = env.payload;
+    if (env.type === "notification") this.#emit("notification", p);
+    if (env.type === "error") this.#emit("trouble", { text: p.reason });
+    if (env.type === "going_away") this.#emit("trouble", { text: p.reason });
+    const room = this.rooms.get(p?.room);
+    if (!room) return;
+    switch (env.type) {
+      case "message":
+        this.#unread(room, room.deliver(fromFrame(env)) ? 1 : 0);
+        return;
+      case "history": // what was missed
+        this.#unread(room, room.fill(p.messages.map(fromHistory)));
+        return;
+      case "room_users":
+        return room.setPeople(p);
+      case "joined":
+        return room.enters(p.user);
+      case "left":
+        return room.leaves(p.user);
+      case "typing":
+        return room.setTyping(p.user, p.typing);
+      case "read":
+        return room.setRead(p.user, p.seq);
+    }
+  }
+
+  #unread(room, news) {
+    if (news === 0) return;
+    room.unread += news;
+    this.#emit("unread", { room });
+  }
+
+  #emit(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 }
 
-function showMessage(env, p) {
-  const mine = pending.get(env.messageId);
-  if (mine) link(mine, env.traceparent);
-  else if (p.room === room) {
-    const own = document.querySelector(`[data-id="${env.messageId}"]`);
-    if (!own) link(line({ from: p.from, text: p.text, at: env.timestamp }), env.traceparent);
-  }
+// A message comes in two forms, of which rooms know one.
+function fromFrame({ payload, seq, messageId, timestamp, traceparent }) {
+  return { ...payload, seq, id: messageId, at: timestamp, traceparent };
 }
 
-function showAck(env, p) {
-  const item = pending.get(env.messageId);
-  pending.delete(env.messageId);
-  if (p.success) {
-    if (!item) return;
-    item.classList.remove("pending");
-    item.dataset.id = env.messageId;
-    link(item, env.traceparent);
-  } else if (item) fail(item, p.reason);
-  else notice(`refused: ${p.reason} (${p.error})`);
-}
-
-function fail(item, reason) {
-  item.classList.remove("pending");
-  item.classList.add("failed");
-  item.querySelector(".meta").append(reason);
-}
-
-// A traceparent is version-trace-parent-flags.
-function traceOf(traceparent) {
-  return /^00-[0-9a-f]{32}-/.test(traceparent ?? "") ? traceparent.slice(3, 35) : "";
-}
-
-function traceLink(trace, text) {
-  if (!traceURL) return text;
-  const a = document.createElement("a");
-  a.href = traceURL + trace;
-  a.target = "_blank";
-  a.rel = "noopener";
-  a.title = `trace ${trace}`;
-  a.textContent = text;
-  return a;
-}
-
-function showTrace(traceparent) {
-  const trace = traceOf(traceparent);
-  if (trace) $("trace").replaceChildren(traceLink(trace, trace));
-}
-
-function link(item, traceparent) {
-  const trace = traceOf(traceparent);
-  if (!trace || item.dataset.trace) return;
-  item.dataset.trace = trace;
-  if (traceURL) item.querySelector(".meta").append(traceLink(trace, "trace"));
-}
-
-function line({ own, pending, from, text, at }) {
-  const item = document.createElement("li");
-  item.classList.toggle("own", !!own);
-  item.classList.toggle("pending", !!pending);
-  const meta = document.createElement("div");
-  meta.className = "meta";
-  const who = document.createElement("span");
-  who.textContent = from;
-  const when = document.createElement("time");
-  when.dateTime = at;
-  when.textContent = new Date(at).toLocaleTimeString();
-  meta.append(who, when);
-  const body = document.createElement("div");
-  body.className = "text";
-  body.textContent = text;
-  item.append(meta, body);
-  return append(item);
-}
-
-function notice(text) {
-  const item = document.createElement("li");
-  item.className = "notice";
-  item.textContent = text;
-  append(item);
-}
-
-function append(item) {
-  const log = $("log");
-  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-  log.append(item);
-  while (log.childElementCount > MAX_LINES) log.firstElementChild.remove();
-  if (atEnd) log.scrollTop = log.scrollHeight;
-  return item;
-}
-
-// Of a large room not everybody is listed.
-function without(list, user) {
-  const at = list.indexOf(user);
-  return at < 0 ? list : list.toSpliced(at, 1);
-}
-
-function showUsers() {
-  $("count").textContent = total;
-  $("users").replaceChildren(
-    ...users.map((user) => {
-      const item = document.createElement("li");
-      item.textContent = user;
-      return item;
-    }),
-  );
+function fromHistory(m) {
+  return { ...m, id: m.messageId, at: m.timestamp };
 }

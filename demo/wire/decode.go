@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -19,6 +20,8 @@ const (
 	MaxTextBytes  = 4 << 10
 	MaxRoomBytes  = 64
 	MaxNameRunes  = 32
+	MaxTokenBytes = 4 << 10
+	MaxHistory    = 100 // messages in one answer
 )
 
 // uuidLength is that of the usual form; package uuid reads others too.
@@ -29,14 +32,19 @@ type Code string
 
 // The codes of refusals.
 const (
-	CodeNotText      Code = "not_text"
-	CodeBadJSON      Code = "bad_json"
-	CodeBadEnvelope  Code = "bad_envelope"
-	CodeUnknownType  Code = "unknown_type"
-	CodeBadPayload   Code = "bad_payload"
-	CodeTooManyRooms Code = "too_many_rooms"
-	CodeNotInRoom    Code = "not_in_room"
-	CodeServerFull   Code = "server_full"
+	CodeWrongKind      Code = "wrong_kind" // a text frame where MessagePack was agreed, or the other way round
+	CodeBadJSON        Code = "bad_json"
+	CodeBadMessagePack Code = "bad_message_pack"
+	CodeBadEnvelope    Code = "bad_envelope"
+	CodeUnknownType    Code = "unknown_type"
+	CodeBadPayload     Code = "bad_payload"
+	CodeUnauthorized   Code = "unauthorized" // no token, or one that does not hold
+	CodeForbidden      Code = "forbidden"    // a room that the token does not open
+	CodeTooManyRooms   Code = "too_many_rooms"
+	CodeNotInRoom      Code = "not_in_room"
+	CodeRateLimited    Code = "rate_limited"
+	CodeServerFull     Code = "server_full"
+	CodeUnavailable    Code = "unavailable" // the store does not answer; send again with the same messageId
 )
 
 // RefusalError is why a message was refused: a code for programs and a reason for
@@ -44,10 +52,15 @@ const (
 type RefusalError struct {
 	Code   Code
 	Reason string
+	// Cause is the error of the service itself that is behind it, if there is one.
+	Cause error
 }
 
 // Error returns the code and the reason.
 func (p *RefusalError) Error() string { return string(p.Code) + ": " + p.Reason }
+
+// Unwrap returns the Cause.
+func (p *RefusalError) Unwrap() error { return p.Cause }
 
 func problem(code Code, format string, args ...any) *RefusalError {
 	return &RefusalError{Code: code, Reason: fmt.Sprintf(format, args...)}
@@ -70,12 +83,11 @@ func Decode(frame []byte) (Envelope, error) {
 		env.MessageID = ""
 		return env, problem(CodeBadEnvelope, "messageId has to be a UUID")
 	}
-	switch env.Type {
-	case TypeJoin, TypeLeave, TypeMessage, TypePing:
-	case "":
+	if env.Type == "" {
 		return env, problem(CodeBadEnvelope, "type is missing")
-	default:
-		return env, problem(CodeUnknownType, "a client sends join, leave, message or ping")
+	}
+	if !slices.Contains(clientTypes(), env.Type) {
+		return env, problem(CodeUnknownType, "a client sends one of %v", clientTypes())
 	}
 	if env.Timestamp.IsZero() {
 		return env, problem(CodeBadEnvelope, "timestamp is missing")
@@ -83,17 +95,32 @@ func Decode(frame []byte) (Envelope, error) {
 	return env, nil
 }
 
+// Auth returns the payload of an auth.
+func (e *Envelope) Auth() (AuthPayload, error) {
+	var p AuthPayload
+	err := e.payload(&p, func() error {
+		switch {
+		case p.Token == "":
+			return problem(CodeBadPayload, "token is missing")
+		case len(p.Token) > MaxTokenBytes:
+			return problem(CodeBadPayload, "token is longer than %d bytes", MaxTokenBytes)
+		}
+		return nil
+	})
+	return p, err
+}
+
 // Join returns the payload of a join.
 func (e *Envelope) Join() (JoinPayload, error) {
 	var p JoinPayload
-	err := e.payload(&p, func() error { return checkRoom(p.Room) })
+	err := e.payload(&p, func() error { return CheckRoom(p.Room) })
 	return p, err
 }
 
 // Leave returns the payload of a leave.
-func (e *Envelope) Leave() (LeavePayload, error) {
-	var p LeavePayload
-	err := e.payload(&p, func() error { return checkRoom(p.Room) })
+func (e *Envelope) Leave() (RoomPayload, error) {
+	var p RoomPayload
+	err := e.payload(&p, func() error { return CheckRoom(p.Room) })
 	return p, err
 }
 
@@ -101,15 +128,79 @@ func (e *Envelope) Leave() (LeavePayload, error) {
 func (e *Envelope) Message() (MessagePayload, error) {
 	var p MessagePayload
 	err := e.payload(&p, func() error {
-		switch {
-		case p.SavedID != "" || p.From != "":
+		if p.SavedID != "" || p.From != "" {
 			return problem(CodeBadPayload, "savedId and from are set by the server")
-		case strings.TrimSpace(p.Text) == "":
-			return problem(CodeBadPayload, "text is missing")
-		case len(p.Text) > MaxTextBytes:
-			return problem(CodeBadPayload, "text is longer than %d bytes", MaxTextBytes)
 		}
-		return checkRoom(p.Room)
+		if err := checkText(p.Text); err != nil {
+			return err
+		}
+		return CheckRoom(p.Room)
+	})
+	return p, err
+}
+
+// Typing returns the payload of a typing as a client may send it.
+func (e *Envelope) Typing() (TypingPayload, error) {
+	var p TypingPayload
+	err := e.payload(&p, func() error {
+		if p.User != "" {
+			return problem(CodeBadPayload, "user is set by the server")
+		}
+		return CheckRoom(p.Room)
+	})
+	return p, err
+}
+
+// Read returns the payload of a read as a client may send it.
+func (e *Envelope) Read() (ReadPayload, error) {
+	var p ReadPayload
+	err := e.payload(&p, func() error {
+		switch {
+		case p.User != "":
+			return problem(CodeBadPayload, "user is set by the server")
+		case p.Seq == 0:
+			return problem(CodeBadPayload, "seq is missing: the first message of a room has 1")
+		}
+		return CheckRoom(p.Room)
+	})
+	return p, err
+}
+
+// History returns the payload of a history with its limit set.
+func (e *Envelope) History() (HistoryRequest, error) {
+	var p HistoryRequest
+	err := e.payload(&p, func() error {
+		if p.Limit < 0 || p.Limit > MaxHistory {
+			return problem(CodeBadPayload, "limit has to be 1 to %d", MaxHistory)
+		}
+		if p.Limit == 0 {
+			p.Limit = MaxHistory
+		}
+		return CheckRoom(p.Room)
+	})
+	return p, err
+}
+
+// Stream returns the payload of a subscribe or unsubscribe.
+func (e *Envelope) Stream() (StreamPayload, error) {
+	var p StreamPayload
+	err := e.payload(&p, func() error {
+		if p.Stream != StreamMarket && p.Stream != StreamDashboard {
+			return problem(CodeBadPayload, "stream has to be %s or %s", StreamMarket, StreamDashboard)
+		}
+		return nil
+	})
+	return p, err
+}
+
+// Notify returns the payload of a notify.
+func (e *Envelope) Notify() (NotifyPayload, error) {
+	var p NotifyPayload
+	err := e.payload(&p, func() error {
+		if err := checkText(p.Text); err != nil {
+			return err
+		}
+		return CheckName(p.User)
 	})
 	return p, err
 }
@@ -159,7 +250,18 @@ func reasonOf(err error) string {
 	}
 }
 
-func checkRoom(room string) error {
+func checkText(text string) error {
+	switch {
+	case strings.TrimSpace(text) == "":
+		return problem(CodeBadPayload, "text is missing")
+	case len(text) > MaxTextBytes:
+		return problem(CodeBadPayload, "text is longer than %d bytes", MaxTextBytes)
+	}
+	return nil
+}
+
+// CheckRoom reports what is wrong with the name of a room.
+func CheckRoom(room string) error {
 	switch {
 	case room == "":
 		return problem(CodeBadPayload, "room is missing")

@@ -85,6 +85,25 @@ func TestPayload(t *testing.T) {
 		"message, longest":      {TypeMessage, `{"room":"lobby","text":"` + strings.Repeat("x", MaxTextBytes) + `"}`, ""},
 		"message, too long":     {TypeMessage, `{"room":"lobby","text":"` + strings.Repeat("x", MaxTextBytes+1) + `"}`, CodeBadPayload},
 		"message, forged from":  {TypeMessage, `{"room":"lobby","text":"hi","from":"root"}`, CodeBadPayload},
+		"join, after":           {TypeJoin, `{"room":"lobby","after":0}`, ""},
+		"join, after is below":  {TypeJoin, `{"room":"lobby","after":-1}`, CodeBadPayload},
+		"auth":                  {TypeAuth, `{"token":"a.b.c"}`, ""},
+		"auth, no token":        {TypeAuth, `{}`, CodeBadPayload},
+		"auth, too long":        {TypeAuth, `{"token":"` + strings.Repeat("x", MaxTokenBytes+1) + `"}`, CodeBadPayload},
+		"typing":                {TypeTyping, `{"room":"lobby","typing":true}`, ""},
+		"typing, forged user":   {TypeTyping, `{"room":"lobby","typing":true,"user":"root"}`, CodeBadPayload},
+		"read":                  {TypeRead, `{"room":"lobby","seq":3}`, ""},
+		"read, nothing":         {TypeRead, `{"room":"lobby"}`, CodeBadPayload},
+		"read, forged user":     {TypeRead, `{"room":"lobby","seq":3,"user":"root"}`, CodeBadPayload},
+		"history":               {TypeHistory, `{"room":"lobby","after":3,"limit":10}`, ""},
+		"history, too much":     {TypeHistory, `{"room":"lobby","limit":101}`, CodeBadPayload},
+		"history, less than 0":  {TypeHistory, `{"room":"lobby","limit":-1}`, CodeBadPayload},
+		"subscribe":             {TypeSubscribe, `{"stream":"market"}`, ""},
+		"subscribe, to what":    {TypeSubscribe, `{"stream":"lobby"}`, CodeBadPayload},
+		"unsubscribe":           {TypeUnsubscribe, `{"stream":"dashboard"}`, ""},
+		"notify":                {TypeNotify, `{"user":"Ada","text":"hi"}`, ""},
+		"notify, nobody":        {TypeNotify, `{"text":"hi"}`, CodeBadPayload},
+		"notify, nothing":       {TypeNotify, `{"user":"Ada"}`, CodeBadPayload},
 		"message, forged saved": {TypeMessage, `{"room":"lobby","text":"hi","savedId":"1"}`, CodeBadPayload},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -151,6 +170,9 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(frame("message", `{"room":"lobby","text":"hi"}`)))
 	f.Add([]byte(frame("join", `{"room":"lobby"}`)))
 	f.Add([]byte(frame("leave", `{"room":4}`)))
+	f.Add([]byte(frame("history", `{"room":"lobby","after":3,"limit":10}`)))
+	f.Add([]byte(frame("read", `{"room":"lobby","seq":3}`)))
+	f.Add([]byte(frame("subscribe", `{"stream":"market"}`)))
 	f.Add([]byte(`{"type":"ping"}`))
 	f.Add([]byte(`[[[[`))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -173,12 +195,24 @@ func FuzzDecode(f *testing.F) {
 
 func decodePayload(env *Envelope) (err error) {
 	switch env.Type {
+	case TypeAuth:
+		_, err = env.Auth()
 	case TypeJoin:
 		_, err = env.Join()
 	case TypeLeave:
 		_, err = env.Leave()
 	case TypeMessage:
 		_, err = env.Message()
+	case TypeTyping:
+		_, err = env.Typing()
+	case TypeRead:
+		_, err = env.Read()
+	case TypeHistory:
+		_, err = env.History()
+	case TypeSubscribe, TypeUnsubscribe:
+		_, err = env.Stream()
+	case TypeNotify:
+		_, err = env.Notify()
 	}
 	return err
 }

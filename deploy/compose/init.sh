@@ -7,6 +7,18 @@ umask 077
 # The users of Jaeger's and the Collector's images.
 chown 10001:10001 /volumes/jaeger /volumes/otel-collector
 
+# Nothing is scraped of the profile "scale" unless it is used: scale-targets then puts this file there again.
+rm -f /volumes/scale-targets/scale.yaml
+
+# The instances of that profile have to take each other's tokens.
+key=/volumes/scale-key/key
+if [ ! -e "$key" ]; then
+    head -c 48 /dev/urandom | base64 >"$key.new"
+    chmod 400 "$key.new"
+    chown 65532:65532 "$key.new"
+    mv "$key.new" "$key"
+fi
+
 # Grafana takes the password when it creates its database, that is once.
 password=/volumes/grafana-secrets/admin_password
 if [ ! -e "$password" ]; then

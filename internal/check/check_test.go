@@ -57,7 +57,7 @@ func TestRunFails(t *testing.T) {
 		want    string // in a failed step's detail
 	}{
 		{"the demo refuses connections", broken("demo", http.NotFound),
-			[]string{"answer"}, []string{"exemplar", "logs", "metrics", "quantiles", "sample", "trace"}, "but got 404"},
+			[]string{"answer"}, []string{"exemplar", "logs", "metrics", "quantiles", "sample", "trace"}, "404 Not Found"},
 		{"the demo hangs", broken("demo", hangs),
 			[]string{"answer"}, []string{"exemplar", "logs", "metrics", "quantiles", "sample", "trace"}, "nothing came back within"},
 		{"the demo acknowledges nothing", func(s *stack) { s.mute = true },

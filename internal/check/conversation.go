@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/sockscope/sockscope/demo/auth"
 	"github.com/sockscope/sockscope/demo/wire"
 )
 
@@ -57,7 +58,13 @@ func (c *conversation) say(ctx context.Context) (exchanged, error) {
 
 func (c *conversation) attempt(ctx context.Context) (exchanged, error) {
 	if c.conn == nil {
-		conn, _, err := websocket.Dial(ctx, c.address(), &websocket.DialOptions{HTTPClient: c.http}) //nolint:bodyclose // there is none to close
+		token, err := auth.RequestToken(ctx, c.http, strings.TrimSuffix(c.demo, "/")+"/auth/token", "sockscope-check")
+		if err != nil {
+			return exchanged{}, err
+		}
+		conn, _, err := websocket.Dial(ctx, c.address(), &websocket.DialOptions{ //nolint:bodyclose // there is none to close
+			HTTPClient: c.http, HTTPHeader: http.Header{"Authorization": {"Bearer " + token}},
+		})
 		if err != nil {
 			return exchanged{}, err
 		}
@@ -112,7 +119,7 @@ func (c *conversation) awaitAck(ctx context.Context, id string) (wire.Envelope, 
 }
 
 func (c *conversation) address() string {
-	return strings.TrimSuffix(c.demo, "/") + "/ws?name=sockscope-check"
+	return strings.TrimSuffix(c.demo, "/") + "/ws"
 }
 
 // end closes the connection in the regular way, so that the check is not

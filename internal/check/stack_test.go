@@ -3,6 +3,7 @@ package check
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -83,11 +84,24 @@ func newStack(t *testing.T, faults ...func(*stack)) *stack {
 }
 
 func (s *stack) demo(w http.ResponseWriter, r *http.Request) {
+	const token = "issued"
+	if r.Method == http.MethodPost && r.URL.Path == "/auth/token" {
+		_ = json.NewEncoder(w).Encode(map[string]string{"token": token})
+		return
+	}
+	if r.Header.Get("Authorization") != "Bearer "+token {
+		http.Error(w, "send a token", http.StatusUnauthorized)
+		return
+	}
 	conn, err := websocket.Accept(w, r, nil)
 	if err != nil {
 		return
 	}
 	defer func() { _ = conn.CloseNow() }()
+	welcome, _ := wire.New(wire.TypeWelcome, "", wire.WelcomePayload{Session: "s", Node: "n", User: "sockscope-check"})
+	if wsjson.Write(r.Context(), conn, welcome) != nil {
+		return
+	}
 	for {
 		var env wire.Envelope
 		if wsjson.Read(r.Context(), conn, &env) != nil {
@@ -237,6 +251,7 @@ func swapped(recording, other string) func(*stack) {
 }
 
 func hangs(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body) // only then a client that leaves is noticed
 	select {
 	case <-r.Context().Done():
 	case <-time.After(30 * time.Second):

@@ -39,8 +39,10 @@ func findBinaries(ctx context.Context, store *component.Store) (binaries, error)
 		return nil, err
 	}
 	var err error
-	if found["busybox"], err = findBusybox(); err != nil {
-		return nil, err
+	for _, program := range installed() {
+		if found[program.name], err = program.find(); err != nil {
+			return nil, err
+		}
 	}
 	if found["go"], err = goRoot(ctx); err != nil {
 		return nil, err
@@ -77,6 +79,25 @@ func build(ctx context.Context, store *component.Store, missing []component.Comp
 		return err
 	}
 	return store.DropBuildCache()
+}
+
+// installed are the programs that Debian has: a busybox that runs without
+// libraries, for the images that have a shell, and what isn't written in Go.
+func installed() []debian {
+	return []debian{
+		{"busybox", "busybox-static"}, {"nginx", "nginx-light"}, {"redis-server", "redis-server"}, {"redis-cli", "redis-tools"},
+	}
+}
+
+// debian is a program and the package that it's in.
+type debian struct{ name, pkg string }
+
+func (d debian) find() (string, error) {
+	path, err := exec.LookPath(d.name)
+	if err != nil {
+		return "", fmt.Errorf("find what images are made of: %w (on Debian: apt-get install %s)", err, d.pkg)
+	}
+	return path, nil
 }
 
 func goRoot(ctx context.Context) (string, error) {

@@ -26,6 +26,7 @@ type compose struct {
 	offset   int    // of the published ports
 	files    []string
 	services []string // those that are run
+	scale    []string // those of the profile "scale", which are run beside them later
 	env      []string
 }
 
@@ -35,6 +36,7 @@ const projectName = "sockscope-test"
 func publishedPorts(at endpoint.Set) map[string]string {
 	return map[string]string{
 		"SOCKSCOPE_DEMO_PORT":             at.Demo,
+		"SOCKSCOPE_SCALE_PORT":            at.Scale,
 		"SOCKSCOPE_DESK_PORT":             at.Desk,
 		"SOCKSCOPE_PROMETHEUS_PORT":       at.Prometheus,
 		"SOCKSCOPE_ALERTMANAGER_PORT":     at.Alertmanager,
@@ -90,7 +92,7 @@ func newCompose(e *engine, program, root string) (*compose, error) {
 }
 
 func (c *compose) command(ctx context.Context, args ...string) *exec.Cmd {
-	global := []string{"--progress=plain", "--project-name=" + projectName, "--project-directory=" + c.root}
+	global := []string{"--progress=plain", "--project-name=" + projectName, "--project-directory=" + c.root, "--profile=*"}
 	for _, file := range c.files {
 		global = append(global, "--file="+filepath.Join(c.root, file))
 	}
@@ -135,18 +137,24 @@ func (c *compose) images(ctx context.Context) (map[string][]string, error) {
 	}
 	var project struct {
 		Services map[string]struct {
-			Image string          `json:"image"`
-			Build json.RawMessage `json:"build"`
+			Image    string          `json:"image"`
+			Build    json.RawMessage `json:"build"`
+			Profiles []string        `json:"profiles"`
 		} `json:"services"`
 	}
 	if err := json.Unmarshal(out, &project); err != nil {
 		return nil, fmt.Errorf("read the project as Docker Compose prints it: %w", err)
 	}
-	c.services = slices.Sorted(maps.Keys(project.Services))
 	images := make(map[string][]string)
-	for _, name := range c.services {
-		if s := project.Services[name]; s.Build == nil {
+	for _, name := range slices.Sorted(maps.Keys(project.Services)) {
+		s := project.Services[name]
+		if s.Build == nil {
 			images[s.Image] = append(images[s.Image], name)
+		}
+		if len(s.Profiles) == 0 {
+			c.services = append(c.services, name)
+		} else {
+			c.scale = append(c.scale, name)
 		}
 	}
 	return images, nil

@@ -24,6 +24,8 @@ type service struct {
 	MemLimit    string            `yaml:"mem_limit"`
 	Ports       []string          `yaml:"ports"`
 	Volumes     []string          `yaml:"volumes"`
+	Command     []string          `yaml:"command"`
+	ExtraHosts  []string          `yaml:"extra_hosts"`
 	Logging     struct {
 		Options map[string]string `yaml:"options"`
 	} `yaml:"logging"`
@@ -32,15 +34,12 @@ type service struct {
 
 func composeFile(t *testing.T) (services map[string]service, text string) {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join("..", "..", "docker-compose.yml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	content := read(t, "docker-compose.yml")
 	var file struct {
 		Version  any                `yaml:"version"`
 		Services map[string]service `yaml:"services"`
 	}
-	if err := yaml.Unmarshal(content, &file); err != nil {
+	if err := yaml.Unmarshal([]byte(content), &file); err != nil {
 		t.Fatal(err)
 	}
 	if file.Version != nil {
@@ -49,11 +48,14 @@ func composeFile(t *testing.T) (services map[string]service, text string) {
 	if len(file.Services) == 0 {
 		t.Fatal("no services found")
 	}
-	return file.Services, string(content)
+	return file.Services, content
 }
 
 // endsByItself are the services that run once at the start.
-var endsByItself = []string{"init", "otel-collector-ready"}
+var endsByItself = []string{"init", "otel-collector-ready", "scale-targets"}
+
+// notInGo are the services whose memory has other bounds than GOMEMLIMIT.
+var notInGo = []string{"nginx", "redis"}
 
 func TestServicesAreConfined(t *testing.T) {
 	services, _ := composeFile(t)
@@ -92,9 +94,11 @@ func TestServicesStayUp(t *testing.T) {
 		if s.Restart != "unless-stopped" {
 			t.Errorf("%s is not restarted", name)
 		}
-		limit, soft := mebibytes(t, s.MemLimit), mebibytes(t, s.Environment["GOMEMLIMIT"])
-		if share := float64(soft) / float64(limit); share < 0.8 || share > 0.9 {
-			t.Errorf("%s: GOMEMLIMIT is %.0f %% of its memory limit, want 80 to 90", name, share*100)
+		if !slices.Contains(notInGo, name) {
+			limit, soft := mebibytes(t, s.MemLimit), mebibytes(t, s.Environment["GOMEMLIMIT"])
+			if share := float64(soft) / float64(limit); share < 0.8 || share > 0.9 {
+				t.Errorf("%s: GOMEMLIMIT is %.0f %% of its memory limit, want 80 to 90", name, share*100)
+			}
 		}
 		if len(s.Healthcheck) == 0 && name != "otel-collector" { // which otel-collector-ready waits for
 			t.Errorf("%s has no health check", name)
@@ -145,6 +149,45 @@ func TestPublishedPorts(t *testing.T) {
 			t.Errorf("port %s is not published so that %s moves it", port, variable)
 		}
 	}
+}
+
+// nginx, the Collector and the compose file name the same instances.
+func TestInstancesOfScale(t *testing.T) {
+	services, text := composeFile(t)
+	balancer, targets := read(t, "deploy", "nginx", "nginx.conf"), read(t, "deploy", "otel-collector", "scale.yaml")
+	instances := 0
+	for name, s := range services {
+		number, ok := strings.CutPrefix(name, "demo-")
+		if !ok {
+			continue
+		}
+		instances++
+		address := "10.213.85.1" + number
+		if !strings.Contains(text, "scale: {ipv4_address: "+address+"}") || !slices.Contains(services["nginx"].ExtraHosts, name+":"+address) {
+			t.Errorf("%s is not where nginx looks for it", name)
+		}
+		if strings.Count(balancer, "server "+name+":8080 ") != 2 {
+			t.Errorf("%s is not in both of nginx' upstreams", name)
+		}
+		if !strings.Contains(targets, name+":8080") {
+			t.Errorf("%s is not scraped", name)
+		}
+		if !slices.Contains(s.Command, "--node="+name) {
+			t.Errorf("%s goes by another name", name)
+		}
+	}
+	if instances != 3 || strings.Count(balancer, "server demo-") != 2*instances || strings.Count(targets, ":8080") != instances {
+		t.Errorf("%d instances, and others in nginx' or the Collector's settings", instances)
+	}
+}
+
+func read(t *testing.T, elem ...string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(append([]string{"..", ".."}, elem...)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
 }
 
 func TestEveryImageButGrafanasCanBeMade(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -30,7 +29,8 @@ const (
 )
 
 // images follow the Dockerfiles of prometheus v3.13, alertmanager v0.31.1,
-// opentelemetry-collector-releases v0.155.0, jaeger v2.13.0 and loki v3.7.
+// opentelemetry-collector-releases v0.155.0, jaeger v2.13.0, loki v3.7 and, with
+// Debian's programs in them, nginx v1.30 and redis v8.10.
 func images() []image {
 	return []image{
 		{
@@ -101,6 +101,23 @@ func images() []image {
 			},
 		},
 		{
+			repository: "nginx",
+			content: func(l *layer, b binaries) {
+				busybox(l, b, "nginx:x:101:101:nginx:/var/cache/nginx:/sbin/nologin")
+				l.dir("/tmp", root, 0o1777)
+				l.programs("/usr/sbin", b["nginx"])
+			},
+		},
+		{
+			repository: "redis",
+			config:     []string{"WORKDIR /data", "VOLUME /data"},
+			content: func(l *layer, b binaries) {
+				busybox(l, b, "redis:x:999:1000:redis:/home/redis:/bin/false")
+				l.programs("/usr/local/bin", b["redis-server"], b["redis-cli"])
+				l.dir("/data", 999, 0o755)
+			},
+		},
+		{
 			// What the Dockerfile builds with: this machine's Go.
 			repository: "golang",
 			config:     []string{"ENV PATH=/usr/local/go/bin:/bin", "ENV GOPATH=/go", "WORKDIR /go"},
@@ -118,13 +135,14 @@ func images() []image {
 }
 
 // busybox adds a shell and its usual commands, as the busybox and the Alpine
-// image have them.
-func busybox(l *layer, b binaries) {
+// image have them, and who there is beside root and nobody.
+func busybox(l *layer, b binaries, users ...string) {
 	l.file("/bin/busybox", b["busybox"])
 	for _, command := range []string{"base64", "cat", "chmod", "chown", "cp", "head", "ls", "mkdir", "mv", "rm", "sh", "tr", "wget"} {
 		l.link("/bin/"+command, "busybox")
 	}
-	l.text("/etc/passwd", "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n")
+	users = append([]string{"root:x:0:0:root:/:/bin/sh", "nobody:x:65534:65534:nobody:/home:/bin/false"}, users...)
+	l.text("/etc/passwd", strings.Join(users, "\n")+"\n")
 	l.text("/etc/group", "root:x:0:\nnobody:x:65534:\n")
 }
 
@@ -166,13 +184,4 @@ func (i image) make(ctx context.Context, e *engine, reference string, b binaries
 		return fmt.Errorf("make an image in place of %s: %w", reference, err)
 	}
 	return nil
-}
-
-// findBusybox returns a busybox that runs without libraries.
-func findBusybox() (string, error) {
-	path, err := exec.LookPath("busybox")
-	if err != nil {
-		return "", fmt.Errorf("find a static busybox for the images that have a shell: %w (on Debian: apt-get install busybox-static)", err)
-	}
-	return path, nil
 }

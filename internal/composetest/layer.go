@@ -2,6 +2,8 @@ package main
 
 import (
 	"archive/tar"
+	"debug/elf"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -54,6 +56,33 @@ func (l *layer) file(path, from string) {
 	l.write(source)
 }
 
+// programs copies programs of this machine, and the libraries that they are
+// linked with to where they are here.
+func (l *layer) programs(into string, programs ...string) {
+	copied := make(map[string]bool)
+	for _, program := range programs {
+		l.file(filepath.Join(into, filepath.Base(program)), program)
+		l.libraries(program, copied)
+	}
+}
+
+func (l *layer) libraries(program string, copied map[string]bool) {
+	if l.err != nil {
+		return
+	}
+	var needed []string
+	if needed, l.err = linkedWith(program); l.err != nil {
+		l.err = fmt.Errorf("find the libraries of %s: %w", program, l.err)
+	}
+	for _, library := range needed {
+		if !copied[library] {
+			copied[library] = true
+			l.file(library, library)
+			l.libraries(library, copied)
+		}
+	}
+}
+
 // tree copies a directory of this machine without what skip names.
 func (l *layer) tree(path, from string, skip func(rel string) bool) {
 	if l.err != nil {
@@ -78,6 +107,37 @@ func (l *layer) tree(path, from string, skip func(rel string) bool) {
 		}
 		return l.err
 	})
+}
+
+// linkedWith returns the libraries that a program or library names, the loader
+// among them.
+func linkedWith(program string) ([]string, error) {
+	file, err := elf.Open(program)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	names, err := file.ImportedLibraries()
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	if loader := file.Section(".interp"); loader != nil {
+		path, err := loader.Data()
+		if err != nil {
+			return nil, err
+		}
+		paths = append(paths, strings.TrimRight(string(path), "\x00"))
+	}
+	for _, name := range names {
+		// Debian has them in the directory of the architecture.
+		found, err := filepath.Glob("/lib/*-linux-gnu*/" + name)
+		if err != nil || len(found) == 0 {
+			return nil, fmt.Errorf("%s is not in /lib: %w", name, errors.Join(err, fs.ErrNotExist))
+		}
+		paths = append(paths, found[0])
+	}
+	return paths, nil
 }
 
 func (l *layer) header(h *tar.Header) {

@@ -1,7 +1,7 @@
 // Command composetest runs the repository's compose file for real: every service
 // of it but those whose image can neither be found nor made, then the check of
-// the whole path, then a stop and a start after which the data must still be
-// there, then the overlay for paging.
+// the whole path, then the profile with three instances, then a stop and a start
+// after which the data must still be there, then the overlay for paging.
 //
 // Images that the Docker engine has are used. In place of missing ones it makes
 // images around the natively built programs, and removes them at the end. If no
@@ -120,10 +120,16 @@ func test(ctx context.Context, c *compose) error {
 	if err := printMemory(ctx, c); err != nil {
 		return err
 	}
+	if err := checkScale(ctx, c); err != nil {
+		return err
+	}
 	if err := checkDataSurvives(ctx, c); err != nil {
 		return err
 	}
 	if err := checkPaging(ctx, c); err != nil {
+		return err
+	}
+	if err := checkScaleForgotten(ctx, c); err != nil {
 		return err
 	}
 	step("the compose file does what it says")

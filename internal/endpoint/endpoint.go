@@ -10,8 +10,12 @@ import (
 // Set holds the address, as host:port, of everything in a stack that can be
 // reached from outside its process.
 type Set struct {
-	Demo string // page, /ws, /metrics, health and faults
-	Desk string // start page, inbox and trace view
+	Demo  string // page, /ws, /metrics, health and faults
+	Scale string // the load balancer in front of several demos, in compose only
+	Desk  string // start page, inbox and trace view
+
+	Probe string // the probe's metrics
+	Bot   string // the bot's
 
 	CollectorOTLPGRPC string
 	CollectorOTLPHTTP string
@@ -43,7 +47,10 @@ func Local(offset int) Set {
 	}
 	return Set{
 		Demo:              at(8080),
+		Scale:             at(8085),
 		Desk:              at(8090),
+		Probe:             at(8091),
+		Bot:               at(8092),
 		CollectorOTLPGRPC: at(4317),
 		CollectorOTLPHTTP: at(4318),
 		CollectorLoki:     at(3500),

@@ -1,143 +1,262 @@
-// Package load drives the demo chat with many connections at a given rate and
-// tells the truth about the answers: how long they took from the moment the
-// message was due, which never came, and which came twice.
-//
-// The load is open-loop: a slow server does not slow the sending down, and what
-// waits behind a slow answer counts the wait.
 package load
 
 import (
+	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/binary"
+	"errors"
 	"fmt"
-	"math"
+	"net/netip"
 	"net/url"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
+	"github.com/sockscope/sockscope/demo/auth"
 )
 
-// Config says what load to make. All fields have to be given.
-type Config struct {
-	URL         string        // of the WebSocket, as in ws://127.0.0.1:8080/ws
-	Connections int           // open at once
-	Rate        float64       // messages per second, all connections together
-	Duration    time.Duration // of the sending
-	Rooms       int           // over which the connections are spread evenly
-}
+const (
+	// patience is how long nothing may come, after the last message was due, until it is given up.
+	patience = 5 * time.Second
+	// startDelay gives every sender time to be ready for its first message.
+	startDelay = 50 * time.Millisecond
+)
 
-// maxDeliveries bounds the memory that keeping account takes, one bit each.
-const maxDeliveries = 1 << 31
+// Config says what load to make.
+type Config struct {
+	// URLs are of the WebSockets over which the connections are spread, as in ws://127.0.0.1:8080/ws. All have to be
+	// of one service. Required.
+	URLs []string
+	// Scenario is what is done. Required.
+	Scenario Scenario
+	// Sources are the addresses of this machine from which the connections come; by default the system chooses.
+	Sources []netip.Addr
+	// Authority issues tokens, one user for each connection. By default the servers are asked, and the connections
+	// share a hundred users.
+	Authority *auth.Authority
+	// Verify has the histories of the rooms read in the end.
+	Verify bool
+
+	patience time.Duration // for tests; default: patience
+}
 
 func (c Config) check() error {
-	u, err := url.Parse(c.URL)
-	switch {
-	case err != nil || u.Host == "" || u.Scheme != "ws" && u.Scheme != "wss":
-		return fmt.Errorf("%q is not the URL of a WebSocket: give one such as ws://127.0.0.1:8080/ws", c.URL)
-	case c.Connections < 1:
-		return fmt.Errorf("%d connections: give 1 or more", c.Connections)
-	case c.Rooms < 1 || c.Rooms > c.Connections:
-		return fmt.Errorf("%d rooms: give 1 to as many as there are connections (%d)", c.Rooms, c.Connections)
-	case !(c.Rate > 0) || math.IsInf(c.Rate, 1):
-		return fmt.Errorf("a rate of %v messages per second: give more than 0", c.Rate)
-	case c.Duration <= 0:
-		return fmt.Errorf("a duration of %v: give more than 0", c.Duration)
+	if len(c.URLs) == 0 {
+		return errors.New("there is no URL: give one such as ws://127.0.0.1:8080/ws")
 	}
-	if members := math.Ceil(float64(c.Connections) / float64(c.Rooms)); c.Rate*c.Duration.Seconds()*members > maxDeliveries {
-		return fmt.Errorf("this would make more than %d deliveries to keep account of: take more rooms, a lower rate or a shorter time", maxDeliveries)
+	for _, address := range c.URLs {
+		u, err := url.Parse(address)
+		if err != nil || u.Host == "" || u.Scheme != "ws" && u.Scheme != "wss" {
+			return fmt.Errorf("%q is not the URL of a WebSocket: give one such as ws://127.0.0.1:8080/ws", address)
+		}
 	}
-	return nil
+	return c.Scenario.check()
 }
 
-// plan says which connection sends which message when, and to whom it goes.
-// Message k is due k intervals after the start and is sent by connection
-// k mod n; connection i is in room i mod rooms.
-type plan struct {
-	n, rooms int
-	messages int
-	interval time.Duration
-	run      [10]byte // what the ids of this run's messages begin with
+// run is a run.
+type run struct {
+	cfg       Config
+	ids       ids
+	shared    *shared
+	tally     *tally
+	dialer    *dialer
+	tokens    *tokens
+	badTokens badTokens
+	buffers   buffers
+	groups    []*group
+	rooms     []*room
+	market    room // as far as it has numbers
+
+	live    context.Context // ends when the connections have to
+	end     context.CancelFunc
+	ending  atomic.Bool    // connections are left alone from now on
+	running sync.WaitGroup // all that goes on for peers
+	waiting atomic.Int64   // peers that have not been ready yet
+	ready   chan struct{}  // closed when there are none
+	giveUp  context.CancelCauseFunc
 
 	start   time.Time     // may be read once started is closed
-	started chan struct{} // closed by begin
+	started chan struct{} // closed when the first message is about to be due
 }
 
-func newPlan(c Config) (*plan, error) {
-	p := &plan{
-		n: c.Connections, rooms: c.Rooms,
-		messages: max(1, int(c.Rate*c.Duration.Seconds())),
-		interval: time.Duration(float64(time.Second) / c.Rate),
-		started:  make(chan struct{}),
+func newRun(cfg Config) (*run, error) {
+	if cfg.patience == 0 {
+		cfg.patience = patience
 	}
-	if _, err := rand.Read(p.run[:]); err != nil {
-		return nil, fmt.Errorf("make an id for the run: %w", err)
+	r := &run{
+		cfg: cfg, tally: newTally(), dialer: newDialer(cfg), tokens: newTokens(cfg),
+		ready: make(chan struct{}), started: make(chan struct{}),
 	}
-	p.run[6] = p.run[6]&0x0f | 0x80 // UUID version 8: made by the application
-	p.run[8] = p.run[8]&0x3f | 0x80
-	return p, nil
-}
-
-// begin sets the moment at which the first message is due.
-func (p *plan) begin(start time.Time) {
-	p.start = start
-	close(p.started)
-}
-
-// due is when message k has to be sent, once the run has begun.
-func (p *plan) due(k int) time.Time {
-	<-p.started
-	return p.start.Add(time.Duration(k) * p.interval)
-}
-
-// members is the number of connections in the room.
-func (p *plan) members(room int) int { return (p.n - room + p.rooms - 1) / p.rooms }
-
-func (p *plan) sender(k int) int { return k % p.n }
-
-func (p *plan) room(connection int) int { return connection % p.rooms }
-
-// place is the number of message k among those of its room.
-func (p *plan) place(k int) int {
-	sender := p.sender(k)
-	return k/p.n*p.members(p.room(sender)) + sender/p.rooms
-}
-
-// inRoom is an upper bound of the messages that the room gets.
-func (p *plan) inRoom(room int) int { return (p.messages/p.n + 1) * p.members(room) }
-
-// id is the messageId of message k; index finds k again.
-func (p *plan) id(k int) string {
-	var id uuid.UUID
-	copy(id[:], p.run[:])
-	binary.BigEndian.PutUint16(id[10:], uint16(k>>32))
-	binary.BigEndian.PutUint32(id[12:], uint32(k))
-	return id.String()
-}
-
-// index returns which message of this run the id belongs to.
-func (p *plan) index(messageID string) (k int, ours bool) {
-	id, err := uuid.Parse(messageID)
-	if err != nil || [10]byte(id[:10]) != p.run {
-		return 0, false
+	var err error
+	if r.ids, err = newIDs(); err != nil {
+		return nil, err
 	}
-	k = int(binary.BigEndian.Uint16(id[10:]))<<32 | int(binary.BigEndian.Uint32(id[12:]))
-	return k, k < p.messages
+	if r.badTokens, err = newBadTokens(); err != nil {
+		return nil, err
+	}
+	r.shared = newShared(r.ids)
+	for i := range cfg.Scenario.rooms() {
+		r.rooms = append(r.rooms, &room{name: r.ids.room(i + 1)})
+	}
+	first := 0
+	for i, g := range cfg.Scenario.Groups {
+		r.groups = append(r.groups, newGroup(r, i, g, first))
+		first += g.Connections
+	}
+	r.waiting.Store(int64(first))
+	if first == 0 {
+		close(r.ready)
+	}
+	return r, nil
 }
 
-// sleepUntil waits until the moment, or until ctx ends, and reports whether the
-// moment has come.
-func sleepUntil(ctx context.Context, moment time.Time) bool {
-	wait := time.Until(moment)
-	if wait <= 0 {
-		return ctx.Err() == nil
+// Run makes the load and returns what came of it. When ctx ends early, the result tells of the time until then. Every
+// interval progress is called with how things stand. The error is about load that could not be made: a server that
+// can't be reached, or refuses the first connections. What it does wrong afterwards is in the result.
+func Run(ctx context.Context, cfg Config, interval time.Duration, progress func(Progress)) (*Result, error) {
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("load: %w", err)
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
+	r, err := newRun(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("load: %w", err)
+	}
+	defer r.tokens.client.CloseIdleConnections()
+	r.live, r.end = context.WithCancel(context.WithoutCancel(ctx))
+	defer r.end()
+	watching, watched := context.WithCancel(context.WithoutCancel(ctx))
+	var watch sync.WaitGroup
+	watch.Go(func() { r.watch(watching, interval, progress) })
+	defer watch.Wait()
+	defer watched()
+
+	err = r.open(ctx)
+	if err == nil {
+		r.work(ctx)
+	}
+	sending := time.Since(r.start)
+	if err == nil {
+		r.settle()
+	}
+	r.close()
+	if err != nil {
+		return nil, err
+	}
+	interrupted := ctx.Err() != nil
+	var history *History
+	if cfg.Verify && !interrupted {
+		history, err = r.verify(ctx)
+	}
+	result := r.result(sending, interrupted)
+	result.History, result.unverified = history, err
+	return result, nil
+}
+
+// open opens all connections and waits until they are ready.
+func (r *run) open(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r.giveUp = cancel
+	var opening sync.WaitGroup
+	defer opening.Wait()
+	for _, g := range r.groups {
+		opening.Go(func() { g.open(ctx) })
+	}
 	select {
-	case <-timer.C:
-		return true
+	case <-r.ready:
+		debug.FreeOSMemory() // handshakes need far more than what stays
+		return nil
 	case <-ctx.Done():
+	}
+	err := context.Cause(ctx)
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("stopped before all were connected: %w", err)
+	}
+	return fmt.Errorf("load: %w", err)
+}
+
+// hopeless ends a run that can't be made because a peer can't be connected.
+func (r *run) hopeless(p *peer, err error) {
+	r.giveUp(fmt.Errorf("%s, is the server running and its limit high enough? %w", p.describe(), err))
+}
+
+// work has everything sent that is due, until the scenario has lasted its time or ctx ends.
+func (r *run) work(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r.start = time.Now().Add(startDelay)
+	close(r.started)
+	var drivers, disturbers sync.WaitGroup
+	for _, g := range r.groups {
+		drivers.Go(func() { g.drive(ctx) })
+		disturbers.Go(func() { g.disturb(ctx) })
+	}
+	sleepUntil(ctx, r.start.Add(r.cfg.Scenario.Duration))
+	drivers.Wait()
+	cancel()
+	disturbers.Wait()
+	r.ending.Store(true)
+}
+
+// settle waits until all answers are there, or none has come for too long.
+func (r *run) settle() {
+	lastTick := r.market.last.Load()
+	last, since := int64(-1), time.Now()
+	for !r.settled(lastTick) && time.Since(since) < r.cfg.patience {
+		if n := r.tally.answers(); n != last {
+			last, since = n, time.Now()
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	for _, g := range r.groups {
+		for _, p := range g.peers {
+			p.checkFeed(lastTick)
+		}
+	}
+}
+
+func (r *run) settled(lastTick uint64) bool {
+	if r.tally.unanswered.Load() > 0 {
 		return false
 	}
+	for _, g := range r.groups {
+		for _, p := range g.peers {
+			if !p.upToDate(lastTick) {
+				return false
+			}
+		}
+	}
+	return true
 }
+
+// close ends all connections in order.
+func (r *run) close() {
+	r.ending.Store(true)
+	r.end()
+	var closing sync.WaitGroup
+	places := make(chan struct{}, dialing)
+	for _, g := range r.groups {
+		for _, p := range g.peers {
+			places <- struct{}{}
+			closing.Go(func() {
+				p.close()
+				<-places
+			})
+		}
+	}
+	closing.Wait()
+	r.running.Wait()
+}
+
+// buffers are for frames that are being read.
+type buffers struct{ pool sync.Pool }
+
+func (b *buffers) get() *bytes.Buffer {
+	if buf, ok := b.pool.Get().(*bytes.Buffer); ok {
+		buf.Reset()
+		return buf
+	}
+	return new(bytes.Buffer)
+}
+
+func (b *buffers) put(buf *bytes.Buffer) { b.pool.Put(buf) }

@@ -1,113 +1,156 @@
 package load
 
 import (
+	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/sockscope/sockscope/demo"
+	"github.com/sockscope/sockscope/demo/auth"
 )
 
-func TestConfigCheck(t *testing.T) {
-	good := Config{URL: "ws://127.0.0.1:8080/ws", Connections: 10, Rate: 5, Duration: time.Second, Rooms: 3}
-	if err := good.check(); err != nil {
+func TestRunAgainstTheDemo(t *testing.T) {
+	s := start(t, demo.Config{SampleRatio: 1, SpanLimit: 1000, TracerProvider: sdktrace.NewTracerProvider()})
+	var seen atomic.Pointer[Progress]
+	cfg := Config{URLs: []string{s.url}, Scenario: chat(7, 3, 100, time.Second), Verify: true}
+	r, err := Run(t.Context(), cfg, 100*time.Millisecond, func(p Progress) {
+		if p.Acked > 0 {
+			seen.Store(&p)
+		}
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
-	for name, change := range map[string]func(*Config){
-		"http":              func(c *Config) { c.URL = "http://127.0.0.1:8080/ws" },
-		"no host":           func(c *Config) { c.URL = "ws:///ws" },
-		"no connections":    func(c *Config) { c.Connections = 0 },
-		"no rooms":          func(c *Config) { c.Rooms = 0 },
-		"empty rooms":       func(c *Config) { c.Rooms = 11 },
-		"no rate":           func(c *Config) { c.Rate = 0 },
-		"no time":           func(c *Config) { c.Duration = 0 },
-		"too much to count": func(c *Config) { c.Connections, c.Rooms, c.Rate, c.Duration = 10_000, 1, 1000, time.Hour },
+	if err := r.Err(); err != nil {
+		t.Fatal(err)
+	}
+	// Connections 0, 3 and 6 share a room, and so do 1 and 4, 2 and 5.
+	deliveries := int64(0)
+	for k := range 100 {
+		if k%7%3 == 0 {
+			deliveries += 3
+		} else {
+			deliveries += 2
+		}
+	}
+	type counts struct{ Connected, Sent, Acked, Traced, Delivered int64 }
+	want := counts{7, 100, 100, 100, deliveries}
+	if diff := cmp.Diff(want, counts{r.Connected, r.Sent, r.Acked, r.Traced, r.Delivered}); diff != "" {
+		t.Errorf("counts (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(&History{Kept: 100}, r.History); diff != "" {
+		t.Errorf("history (-want +got):\n%s", diff)
+	}
+	if r.Seconds < 1 || r.AckMS.P50 <= 0 || r.AckMS.Max < r.AckMS.P50 || r.DeliveryMS.Max <= 0 || r.Interrupted {
+		t.Errorf("after %v s: ack %+v, delivery %+v", r.Seconds, r.AckMS, r.DeliveryMS)
+	}
+	if p := seen.Load(); p == nil || p.Connections != 7 || p.Errors != 0 {
+		t.Errorf("the last progress is %+v", p)
+	}
+	var text bytes.Buffer
+	if err := r.Print(&text); err != nil || !strings.Contains(text.String(), "everything sent was acknowledged once") {
+		t.Errorf("printed (%v):\n%s", err, &text)
+	}
+}
+
+// TestStallShowsInFull has a server that takes five times as long for a message as there is between two. Who waited for
+// each answer before the next message would see 500 ms; what is due meanwhile waits much longer.
+func TestStallShowsInFull(t *testing.T) {
+	s := start(t, demo.Config{})
+	s.turnOn("slow_handling", `{"strength":500,"duration":"1m"}`)
+	r := runLoad(t.Context(), t, Config{URLs: []string{s.url}, Scenario: chat(1, 1, 10, time.Second)})
+	if err := r.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if r.AckMS.Max < 4000 {
+		t.Errorf("the longest answer took %v ms, want 4,100 or more", r.AckMS.Max)
+	}
+	if r.Seconds > 4 {
+		t.Errorf("sending took %v s: the server's slowness slowed it down", r.Seconds)
+	}
+}
+
+func TestStoppedEarly(t *testing.T) {
+	s := start(t, demo.Config{})
+	ctx, stop := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer stop()
+	r := runLoad(ctx, t, Config{URLs: []string{s.url}, Scenario: chat(4, 2, 100, time.Minute), Verify: true})
+	if err := r.Err(); err != nil || !r.Interrupted || r.Sent == 0 || r.Sent > 60 || r.History != nil {
+		t.Errorf("%v: %+v: want a clean result of half a second", err, r)
+	}
+}
+
+func TestConnectFails(t *testing.T) {
+	s := start(t, demo.Config{Limits: demo.Limits{Connections: 3}})
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	small := chat(1, 1, 1, time.Second)
+	stopped, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, tc := range map[string]struct {
+		ctx  context.Context
+		cfg  Config
+		want []string
+	}{
+		"one connection too many": {t.Context(), Config{URLs: []string{s.url}, Scenario: chat(4, 1, 1, time.Second)},
+			[]string{"of 4", "503", "limit"}},
+		"nobody there": {t.Context(), Config{URLs: []string{socketURL(closed)}, Scenario: small},
+			[]string{"of 1", "connection refused"}},
+		"stopped at once": {stopped, Config{URLs: []string{s.url}, Scenario: small}, []string{"stopped before"}},
+		"no URL":          {t.Context(), Config{Scenario: small}, []string{"no URL"}},
+		"URL of a page":   {t.Context(), Config{URLs: []string{s.http.URL}, Scenario: small}, []string{"ws://"}},
+		"no scenario":     {t.Context(), Config{URLs: []string{s.url}}, []string{"duration"}},
+		"address of another machine": {t.Context(), Config{URLs: []string{s.url}, Scenario: small,
+			Sources: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}, []string{"192.0.2.1"}},
 	} {
-		c := good
-		change(&c)
-		if err := c.check(); err == nil {
-			t.Errorf("%s: accepted", name)
+		_, err := Run(tc.ctx, tc.cfg, time.Hour, func(Progress) {})
+		for _, want := range tc.want {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want an error that says %q", name, err, want)
+			}
 		}
 	}
 }
 
-// TestPlan walks over whole runs: every message has a place of its own in its
-// room, within bounds, and its id leads back to it.
-func TestPlan(t *testing.T) {
-	for _, cfg := range []Config{
-		{Connections: 1, Rooms: 1, Rate: 10, Duration: time.Second},
-		{Connections: 7, Rooms: 3, Rate: 100, Duration: time.Second},
-		{Connections: 10, Rooms: 10, Rate: 33, Duration: time.Second},
-		{Connections: 64, Rooms: 5, Rate: 1000, Duration: time.Second},
-		{Connections: 100, Rooms: 1, Rate: 3, Duration: time.Second},
-	} {
-		p, err := newPlan(cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		members := make([]int, p.rooms)
-		for i := range p.n {
-			members[p.room(i)]++
-		}
-		for room, n := range members {
-			if p.members(room) != n {
-				t.Errorf("%+v: room %d has %d members, counted %d", cfg, room, p.members(room), n)
-			}
-		}
-		taken := make([]once, p.rooms)
-		for room := range taken {
-			taken[room] = newOnce(p.inRoom(room))
-		}
-		for k := range p.messages {
-			room := p.room(p.sender(k))
-			if place := p.place(k); place >= p.inRoom(room) || !taken[room].first(place) {
-				t.Fatalf("%+v: message %d has place %d of %d in room %d, which is taken or none", cfg, k, place, p.inRoom(room), room)
-			}
-			if got, ours := p.index(p.id(k)); !ours || got != k {
-				t.Fatalf("%+v: the id of message %d leads to %d, %t", cfg, k, got, ours)
-			}
-		}
-		if _, ours := p.index(p.id(p.messages)); ours {
-			t.Errorf("%+v: a message after the last is taken for one of the run", cfg)
-		}
-	}
-}
-
-func TestIndexOfOthers(t *testing.T) {
-	cfg := Config{Connections: 1, Rooms: 1, Rate: 10, Duration: time.Second}
-	a, err := newPlan(cfg)
+// TestSpread has connections come from several addresses, with users of their own, and go to several servers.
+func TestSpread(t *testing.T) {
+	s := start(t, demo.Config{DevTokens: demo.Off})
+	var mu sync.Mutex
+	from := map[string]int{}
+	second := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, _ := net.SplitHostPort(r.RemoteAddr)
+		mu.Lock()
+		from[host]++
+		mu.Unlock()
+		s.http.Config.Handler.ServeHTTP(w, r)
+	}))
+	defer second.Close()
+	authority, err := auth.New([]byte(testKey))
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := newPlan(cfg)
-	if err != nil {
-		t.Fatal(err)
+	r := runLoad(t.Context(), t, Config{
+		URLs: []string{s.url, socketURL(second)}, Authority: authority, Scenario: chat(12, 2, 60, 200*time.Millisecond),
+		Sources: []netip.Addr{
+			netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.3"), netip.MustParseAddr("127.0.0.4"),
+		},
+	})
+	if err := r.Err(); err != nil {
+		t.Error(err)
 	}
-	for _, id := range []string{"", "x", b.id(0)} {
-		if _, ours := a.index(id); ours {
-			t.Errorf("%q is taken for one of this run", id)
-		}
-	}
-}
-
-func TestDue(t *testing.T) {
-	p, err := newPlan(Config{Connections: 3, Rooms: 1, Rate: 100, Duration: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	start := time.Now()
-	p.begin(start)
-	if got := p.due(50).Sub(start); got != 500*time.Millisecond {
-		t.Errorf("message 50 is due after %v, want 500ms", got)
-	}
-}
-
-func TestReasonsAreBounded(t *testing.T) {
-	tally := newTally()
-	for i := range 10 * maxReasons {
-		tally.note(&tally.strange, string(rune('a'+i)))
-	}
-	if n := len(tally.reasons); n != maxReasons+1 {
-		t.Errorf("%d reasons are kept, want %d and one for the rest", n, maxReasons)
-	}
-	if tally.strange.Load() != 10*maxReasons {
-		t.Errorf("%d counted, want all", tally.strange.Load())
+	want := map[string]int{"127.0.0.2": 2, "127.0.0.3": 2, "127.0.0.4": 2} // each second connection
+	if diff := cmp.Diff(want, from); diff != "" {
+		t.Errorf("the second server's connections (-want +got):\n%s", diff)
 	}
 }

@@ -2,226 +2,340 @@ package load
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"sync/atomic"
+	"io"
+	"net/http"
+	"sync"
 	"time"
 
-	"github.com/coder/websocket"
-
-	"github.com/sockscope/sockscope/demo/wire"
+	"github.com/cenkalti/backoff/v5"
+	"github.com/gorilla/websocket"
 )
 
 const (
-	dialTimeout  = 10 * time.Second
 	writeTimeout = 10 * time.Second
-	readLimit    = 256 << 10
+	// closeTimeout is how long the server may take to answer a close frame.
+	closeTimeout = 5 * time.Second
+	// firstAttempts is how often a connection is tried that has never been there.
+	firstAttempts = 3
 )
 
-// text is what every message says.
-const text = "The quick brown fox jumps over the lazy dog."
-
-// peer is one connection of the load.
+// peer is one client, which is connected most of the time. While nothing comes it is a goroutine that reads.
 type peer struct {
-	number int
-	plan   *plan
-	tally  *tally
-	conn   *websocket.Conn
-	room   string
+	group  *group
+	number int   // among all peers
+	room   *room // nil for none
 
-	ending   atomic.Bool
-	finished chan struct{} // closed when the reader has ended
+	writing sync.Mutex // held while something is written
 
-	// Of the reader alone, until it has ended.
-	acked, delivered once
+	mu       sync.Mutex
+	conn     *websocket.Conn // nil while away
+	attempts int             // to connect
+	ready    bool            // what is due may be written
+	opened   bool            // has been ready before
+	wished   bool            // this side ends the connection
+	over     bool            // and does not come back
+	vanished bool
+
+	// outstanding are the numbers of what was due and is not answered; the first written of them are written to this
+	// connection. One goroutine writes them at a time, if flushing.
+	outstanding []int
+	written     int
+	flushing    bool
+
+	seen     sequence // of the room
+	greeted  uint64   // the last that was known when the room was joined
+	behind   uint64   // up to where the history is being asked for
+	lastTick uint64   // of the market, 0 if none has come on this connection
+	ticked   bool     // one has come at some time
 }
 
-// connect opens a connection, joins its room and begins to read. Only the
-// connecting is bounded by ctx.
-func connect(ctx context.Context, cfg Config, p *plan, t *tally, number int) (*peer, error) {
-	dialing, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	conn, _, err := websocket.Dial(dialing, fmt.Sprintf("%s?name=load-%d", cfg.URL, number), nil) //nolint:bodyclose // there is none to close, its documentation says
-	if err != nil {
-		return nil, err
-	}
-	conn.SetReadLimit(readLimit)
-	room := p.room(number)
-	c := &peer{
-		number: number, plan: p, tally: t, conn: conn,
-		room:      fmt.Sprintf("load-%x-%d", p.run[:4], room),
-		finished:  make(chan struct{}),
-		acked:     newOnce(p.messages/p.n + 1),
-		delivered: newOnce(p.inRoom(room)),
-	}
-	if err := c.join(dialing); err != nil {
-		_ = conn.CloseNow() // it is of no use
-		return nil, fmt.Errorf("join a room: %w", err)
-	}
-	go c.receive(context.WithoutCancel(ctx))
-	return c, nil
-}
-
-func (c *peer) join(ctx context.Context) error {
-	env, err := wire.New(wire.TypeJoin, "", wire.JoinPayload{Room: c.room})
-	if err != nil {
-		return err
-	}
-	if err := c.write(ctx, &env); err != nil {
-		return err
-	}
-	for {
-		answer, err := c.read(ctx)
-		if err != nil {
-			return err
-		}
-		if answer.MessageID != env.MessageID {
-			continue
-		}
-		var ack wire.AckPayload
-		if err := json.Unmarshal(answer.Payload, &ack); err != nil || !ack.Success {
-			return fmt.Errorf("the server refused: %s %s", ack.Error, ack.Reason)
-		}
-		return nil
-	}
-}
-
-// send sends this connection's messages when they are due, until all are sent
-// or ctx ends. The writes themselves are not cut short by ctx, which would
-// break the connection.
-func (c *peer) send(ctx context.Context) {
-	members := int64(c.plan.members(c.plan.room(c.number)))
-	for k := c.number; k < c.plan.messages; k += c.plan.n {
-		due := c.plan.due(k)
-		if !sleepUntil(ctx, due) {
-			return
-		}
-		select {
-		case <-c.finished:
-			c.tally.skipped.Add(1)
-			continue
-		default:
-		}
-		c.tally.lag.record(time.Since(due))
-		// A message whose writing failed may have arrived: it counts as sent.
-		c.tally.sent.Add(1)
-		c.tally.expected.Add(members)
-		if err := c.sendOne(context.WithoutCancel(ctx), k); err != nil {
-			_ = c.conn.CloseNow() // the reader tells that the connection has ended
-		}
-	}
-}
-
-func (c *peer) sendOne(ctx context.Context, k int) error {
-	env, err := wire.New(wire.TypeMessage, c.plan.id(k), wire.MessagePayload{Room: c.room, Text: text})
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
-	defer cancel()
-	return c.write(ctx, &env)
-}
-
-// receive keeps account of what comes in until the connection ends.
-func (c *peer) receive(ctx context.Context) {
-	defer close(c.finished)
-	for {
-		env, err := c.read(ctx)
-		if err != nil {
-			if !c.ending.Load() {
-				c.tally.note(&c.tally.ended, "connection ended: "+endReason(err))
+// open connects for the first time. That a server refuses it ends the run; a network gets a few chances.
+func (p *peer) open(ctx context.Context) {
+	p.group.run.running.Go(func() {
+		var err error
+		wait := newBackoff()
+		for range firstAttempts {
+			if err = p.connect(ctx); err == nil || ctx.Err() != nil {
+				return
 			}
-			_ = c.conn.CloseNow()
-			return
+			var refused *refusedError
+			if errors.As(err, &refused) || !sleepUntil(ctx, time.Now().Add(wait.NextBackOff())) {
+				break
+			}
 		}
-		now := time.Now()
-		switch env.Type {
-		case wire.TypeAck:
-			c.countAck(env, now)
-		case wire.TypeMessage:
-			c.countDelivery(env, now)
-		case wire.TypeError:
-			var p wire.ErrorPayload
-			_ = json.Unmarshal(env.Payload, &p) // without a code it counts as well
-			c.tally.note(&c.tally.refused, "refused: "+string(p.Code))
-		case wire.TypeJoined, wire.TypeLeft, wire.TypeRoomUsers, wire.TypeGoingAway:
-		default:
-			c.tally.note(&c.tally.strange, "unexpected type of message")
+		p.group.run.hopeless(p, err)
+	})
+}
+
+// comeBack connects until it succeeds or the run is over; at once, or after a wait.
+func (p *peer) comeBack(atOnce bool) {
+	r := p.group.run
+	r.running.Go(func() {
+		wait := newBackoff()
+		for {
+			if !atOnce && !sleepUntil(r.live, time.Now().Add(wait.NextBackOff())) {
+				return
+			}
+			atOnce = false
+			err := p.connect(r.live)
+			if err == nil || r.live.Err() != nil {
+				return
+			}
+			r.tally.note(&r.tally.failed, failure(err))
+			var refused *refusedError
+			if errors.As(err, &refused) && refused.status == http.StatusUnauthorized {
+				r.tokens.forget(p.number)
+			}
 		}
+	})
+}
+
+func newBackoff() *backoff.ExponentialBackOff {
+	return &backoff.ExponentialBackOff{
+		InitialInterval: 100 * time.Millisecond, MaxInterval: 5 * time.Second, Multiplier: 2, RandomizationFactor: 0.5,
 	}
 }
 
-func (c *peer) countAck(env wire.Envelope, now time.Time) {
-	k, ours := c.plan.index(env.MessageID)
-	if !ours || c.plan.sender(k) != c.number {
-		c.tally.note(&c.tally.strange, "acknowledgement of a message that was not sent")
-		return
-	}
-	if !c.acked.first(k / c.plan.n) {
-		c.tally.ackedTwice.Add(1)
-		return
-	}
-	var ack wire.AckPayload
-	if err := json.Unmarshal(env.Payload, &ack); err != nil || !ack.Success {
-		c.tally.note(&c.tally.refused, "refused: "+string(ack.Error))
-		c.tally.expected.Add(-int64(c.plan.members(c.plan.room(c.number))))
-		return
-	}
-	c.tally.acked.Add(1)
-	if env.Traceparent != "" {
-		c.tally.traced.Add(1)
-	}
-	c.tally.ack.record(now.Sub(c.plan.due(k)))
-}
-
-func (c *peer) countDelivery(env wire.Envelope, now time.Time) {
-	k, ours := c.plan.index(env.MessageID)
-	if !ours || c.plan.room(c.plan.sender(k)) != c.plan.room(c.number) {
-		c.tally.note(&c.tally.strange, "message of another room or nobody")
-		return
-	}
-	if !c.delivered.first(c.plan.place(k)) {
-		c.tally.deliverTwice.Add(1)
-		return
-	}
-	c.tally.delivered.Add(1)
-	c.tally.delivery.record(now.Sub(c.plan.due(k)))
-}
-
-// close ends the connection in order, and with it its reader.
-func (c *peer) close() {
-	c.ending.Store(true)
-	_ = c.conn.Close(websocket.StatusNormalClosure, "") // an error means that it has ended already
-	<-c.finished
-}
-
-func (c *peer) write(ctx context.Context, env *wire.Envelope) error {
-	f, err := env.Frame()
+// connect opens a connection and leaves the reading to a goroutine of its own, whose stack stays small.
+func (p *peer) connect(ctx context.Context) error {
+	r := p.group.run
+	header, err := r.tokens.header(ctx, p.number)
 	if err != nil {
 		return err
 	}
-	return c.conn.Write(ctx, websocket.MessageText, f.Data)
-}
-
-func (c *peer) read(ctx context.Context) (wire.Envelope, error) {
-	var env wire.Envelope
-	_, data, err := c.conn.Read(ctx)
+	p.mu.Lock()
+	attempt := p.attempts
+	p.attempts++
+	p.mu.Unlock()
+	began := time.Now()
+	conn, err := r.dialer.dial(ctx, p.number, attempt, p.group.readRate(), header)
 	if err != nil {
-		return env, err
+		return err
 	}
-	if err := json.Unmarshal(data, &env); err != nil {
-		return env, fmt.Errorf("not an envelope: %w", err)
+	r.tally.connect.record(time.Since(began))
+	r.tally.connected.Add(1)
+	r.tally.open.Add(1)
+	p.mu.Lock()
+	over := p.over
+	p.conn = conn
+	p.mu.Unlock()
+	if over {
+		_ = conn.Close() // whose end the reader tells
 	}
-	return env, nil
+	r.running.Go(func() { p.read(conn) })
+	return nil
 }
 
-// endReason says in few words how a connection ended, so that equal ends count
-// as equal.
-func endReason(err error) string {
-	var frame websocket.CloseError
-	if errors.As(err, &frame) {
-		return fmt.Sprintf("closed by the server with %d %s", frame.Code, frame.Reason)
+// read takes what comes until the connection ends.
+func (p *peer) read(conn *websocket.Conn) {
+	buffers := &p.group.run.buffers
+	for {
+		_, r, err := conn.NextReader()
+		if err != nil {
+			p.ended(conn, err)
+			return
+		}
+		buf := buffers.get()
+		if _, err = buf.ReadFrom(r); err == nil {
+			p.receive(buf.Bytes(), time.Now())
+		}
+		buffers.put(buf)
+		if err != nil {
+			p.ended(conn, err)
+			return
+		}
 	}
-	return "broken without a close frame"
+}
+
+// becomeReady has what is due written from now on.
+func (p *peer) becomeReady() {
+	p.mu.Lock()
+	first := !p.opened
+	p.ready, p.opened = true, true
+	p.mu.Unlock()
+	p.flush()
+	if r := p.group.run; first && r.waiting.Add(-1) == 0 {
+		close(r.ready)
+	}
+}
+
+// put takes over a message that is due.
+func (p *peer) put(n int) {
+	p.mu.Lock()
+	p.outstanding = append(p.outstanding, n)
+	p.mu.Unlock()
+	p.flush()
+}
+
+// flush begins to write what is outstanding, unless that is going on or has to wait.
+func (p *peer) flush() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.flushing || !p.ready || p.written >= len(p.outstanding) {
+		return
+	}
+	p.flushing = true
+	p.group.run.running.Go(func() {
+		for conn, n := p.next(); conn != nil; conn, n = p.next() {
+			p.send(conn, n)
+		}
+	})
+}
+
+// next returns what is to be written next and where, if there is anything.
+func (p *peer) next() (*websocket.Conn, int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.ready || p.written >= len(p.outstanding) {
+		p.flushing = false
+		return nil, 0
+	}
+	n := p.outstanding[p.written]
+	p.written++
+	if p.group.provocation(n).ends() {
+		p.ready = false // the rest is for the next connection
+	}
+	return p.conn, n
+}
+
+// answered takes message n from what is outstanding, and reports whether it was.
+func (p *peer) answered(n int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, o := range p.outstanding {
+		if o != n {
+			continue
+		}
+		p.outstanding = append(p.outstanding[:i], p.outstanding[i+1:]...)
+		if i < p.written {
+			p.written--
+		}
+		p.group.run.tally.unanswered.Add(-1)
+		return true
+	}
+	return false
+}
+
+// write writes one frame. If it fails the connection is closed, whose end the reader tells.
+func (p *peer) write(conn *websocket.Conn, kind int, data []byte) {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout)) // it never fails
+	if err := conn.WriteMessage(kind, data); err != nil {
+		_ = conn.Close()
+	}
+}
+
+// writeRaw writes bytes that are no frame.
+func (p *peer) writeRaw(conn *websocket.Conn, data []byte) {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	_ = conn.NetConn().SetWriteDeadline(time.Now().Add(writeTimeout)) // or the write fails as well
+	if _, err := conn.NetConn().Write(data); err != nil {
+		_ = conn.Close()
+	}
+}
+
+// ended is called when a connection has ended, for what reason soever.
+func (p *peer) ended(conn *websocket.Conn, err error) {
+	r := p.group.run
+	p.mu.Lock()
+	wished, over, vanished := p.wished, p.over, p.vanished
+	p.wished, p.ready = false, false
+	written := p.written
+	p.written, p.behind, p.lastTick = 0, 0, 0
+	if !vanished {
+		p.conn = nil
+	}
+	opened := p.opened
+	p.mu.Unlock()
+	if vanished {
+		return // the connection itself is still there
+	}
+	_ = conn.Close()
+	r.tally.open.Add(-1)
+	switch code := closeCode(err); {
+	case over:
+	case !opened:
+		r.hopeless(p, err)
+	case wished || p.rebuffed(written, code, err):
+		p.comeBack(true)
+	case p.group.lenient():
+		r.tally.expect("slow reader "+endReason(err), 1)
+		p.comeBack(false)
+	default:
+		if code == codeTokenExpired {
+			r.tokens.forget(p.number)
+		}
+		r.tally.note(&r.tally.ended, "connection "+endReason(err))
+		p.comeBack(false)
+	}
+}
+
+// leave ends the connection in order. The peer comes back if the run is not over.
+func (p *peer) leave() {
+	p.mu.Lock()
+	conn := p.conn
+	if conn == nil || !p.ready && !p.over {
+		p.mu.Unlock()
+		return
+	}
+	p.wished, p.ready = true, false
+	p.mu.Unlock()
+	deadline := time.Now().Add(closeTimeout)
+	frame := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+	if err := conn.WriteControl(websocket.CloseMessage, frame, deadline); err != nil {
+		_ = conn.Close()
+	}
+	_ = conn.SetReadDeadline(deadline) // or it has ended
+}
+
+// cut ends the connection without a word.
+func (p *peer) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conn != nil && p.ready {
+		p.wished, p.ready = true, false
+		_ = p.conn.Close()
+	}
+}
+
+// vanish stops to read and to answer, and leaves the connection as it is.
+func (p *peer) vanish() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conn != nil && p.ready {
+		p.vanished, p.over, p.ready = true, true, false
+		_ = p.conn.SetReadDeadline(time.Unix(1, 0)) // which ends the reader
+	}
+}
+
+// close ends the connection for good.
+func (p *peer) close() {
+	p.mu.Lock()
+	p.over = true
+	conn, vanished := p.conn, p.vanished
+	p.mu.Unlock()
+	switch {
+	case conn == nil:
+		return
+	case p.group.Read > 0: // what is left to be read would take too long
+		_ = conn.Close()
+		return
+	case !vanished:
+		p.leave()
+		return
+	}
+	// What is left to be read ends with the server's end, if the server has noticed.
+	_ = conn.NetConn().SetReadDeadline(time.Now().Add(time.Second)) // or it has ended
+	_, err := io.Copy(io.Discard, conn.NetConn())
+	_ = conn.Close()
+	p.group.run.tally.open.Add(-1)
+	var network interface{ Timeout() bool }
+	if errors.As(err, &network) && network.Timeout() {
+		p.group.run.tally.expect("vanished, not noticed by the server until the end", 1)
+	} else {
+		p.group.run.tally.expect("vanished, noticed by the server", 1)
+	}
 }

@@ -13,42 +13,68 @@ const longest = 10 * time.Minute
 
 // tally counts what happens during a run, for all connections together.
 type tally struct {
-	sent, skipped           atomic.Int64 // skipped: due, but the connection had ended
+	open       atomic.Int64 // connections, now
+	connected  atomic.Int64 // times that one was opened
+	failed     atomic.Int64 // times that one was not
+	ended      atomic.Int64 // connections that ended though nobody had ended them here
+	unanswered atomic.Int64 // messages and provocations that were due
+
+	due, sent               atomic.Int64 // messages
 	acked, ackedTwice       atomic.Int64
 	traced                  atomic.Int64 // acknowledged with a trace that can be looked up
 	refused                 atomic.Int64 // acknowledged with an error, or answered by one
-	expected                atomic.Int64 // deliveries of what was sent
 	delivered, deliverTwice atomic.Int64
+	outOfOrder              atomic.Int64
+	byHistory               atomic.Int64 // deliveries to who came back
 	strange                 atomic.Int64 // what no server of this protocol should send
-	ended                   atomic.Int64 // connections that ended before the run did
 
-	ack, delivery, lag latencies
+	batches                      atomic.Int64
+	ticksMissing, ticksDisturbed atomic.Int64
 
-	mu      sync.Mutex
-	reasons map[string]int // of refusals, ends and strange things
+	provoked, rebuffed atomic.Int64 // what has to be refused, and was
+
+	ack, delivery, feed, lag, connect latencies
+
+	mu       sync.Mutex
+	reasons  map[string]int // of what went wrong
+	expected map[string]int // of what had to go wrong
 }
 
 // maxReasons bounds the different reasons that are kept.
-const maxReasons = 20
+const maxReasons = 30
 
 func newTally() *tally {
-	return &tally{ack: newLatencies(), delivery: newLatencies(), lag: newLatencies(), reasons: make(map[string]int)}
+	return &tally{
+		ack: newLatencies(), delivery: newLatencies(), feed: newLatencies(), lag: newLatencies(), connect: newLatencies(),
+		reasons: make(map[string]int), expected: make(map[string]int),
+	}
 }
 
 // note counts something that went wrong together with its reason.
 func (t *tally) note(count *atomic.Int64, reason string) {
 	count.Add(1)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if _, known := t.reasons[reason]; !known && len(t.reasons) >= maxReasons {
-		reason = "other reasons"
-	}
-	t.reasons[reason]++
+	t.add(t.reasons, reason, 1)
 }
 
-// settled reports whether nothing more is to come.
-func (t *tally) settled() bool {
-	return t.acked.Load()+t.refused.Load() >= t.sent.Load() && t.delivered.Load() >= t.expected.Load()
+// expect counts something that had to happen.
+func (t *tally) expect(what string, n int) {
+	if n > 0 {
+		t.add(t.expected, what, n)
+	}
+}
+
+func (t *tally) add(to map[string]int, reason string, n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, known := to[reason]; !known && len(to) >= maxReasons {
+		reason = "other reasons"
+	}
+	to[reason] += n
+}
+
+// answers changes whenever something has come.
+func (t *tally) answers() int64 {
+	return t.acked.Load() + t.refused.Load() + t.rebuffed.Load() + t.delivered.Load() // and no batches, which never end
 }
 
 // latencies is a histogram that many can record to.
@@ -82,18 +108,4 @@ func (l latencies) percentiles() Percentiles {
 	defer l.mu.Unlock()
 	at := func(p float64) float64 { return float64(l.h.ValueAtPercentile(p)) / 1e3 }
 	return Percentiles{P50: at(50), P90: at(90), P99: at(99), P999: at(99.9), Max: float64(l.h.Max()) / 1e3}
-}
-
-// once remembers which of many things have happened.
-type once []uint64
-
-func newOnce(n int) once { return make(once, (n+63)/64) }
-
-// first reports whether this is the first time for thing i.
-func (o once) first(i int) bool {
-	if i < 0 || i/64 >= len(o) || o[i/64]&(1<<(i%64)) != 0 {
-		return false
-	}
-	o[i/64] |= 1 << (i % 64)
-	return true
 }

@@ -71,7 +71,11 @@ func services(at endpoint.Set, in places, alertSpeed int) []service {
 			component: self,
 			address:   url(at.Demo), ready: url(at.Demo) + "/readyz", listens: []string{at.Demo},
 			sendsTo: []string{"otel-collector"},
-			args:    []string{"demo", "--listen=" + at.Demo, "--trace-url=" + url(at.Desk) + "/trace/"},
+			args: []string{
+				"demo", "--listen=" + at.Demo,
+				"--history=" + filepath.Join(in.data, "demo", "history.db"),
+				"--trace-url=" + url(at.Desk) + "/trace/",
+			},
 			env: []string{
 				"OTEL_SERVICE_NAME=sockscope-demo",
 				"OTEL_RESOURCE_ATTRIBUTES=service.namespace=sockscope,deployment.environment.name=demo",

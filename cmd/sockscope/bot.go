@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/sockscope/sockscope/instrument/telemetry"
+	"github.com/sockscope/sockscope/internal/bot"
+	"github.com/sockscope/sockscope/internal/endpoint"
+	"github.com/sockscope/sockscope/internal/upstream"
+)
+
+// botFlags are the settings of the bot command.
+type botFlags struct {
+	url, keyFile, listen string
+	asJSON               bool
+	bot                  bot.Config
+}
+
+func newBotCommand() *cobra.Command {
+	f := botFlags{}
+	percent := 0.2
+	cmd := &cobra.Command{
+		Use:   "bot",
+		Short: "Trade on the demo's market, on paper and only on what is known to be true",
+		Long: `Trade on the demo's market, on paper. The feed of ticks is taken for a trigger,
+never for the truth: after each connect, and whenever ticks are missing, the bot
+fetches the snapshot beside it, leaves out the ticks that it contains, replays
+the rest, and acts only then. From time to time it compares what it holds with
+another snapshot.
+
+What it shows:
+
+  live          what is held is complete up to now: the only state to trade in
+  connecting, waiting, reconciling, stale       in which nothing is done
+  … s old       how long ago the newest tick was made that is held
+  gaps          how often ticks were missing, and how many
+  drift         how often what was held differed from the truth / was compared
+  reconnects    connections after the first
+  reconciled    how often a snapshot was taken over
+
+Try it on, while it runs (see sockscope demo about faults):
+
+  curl -X PUT http://127.0.0.1:8080/fault/mass_disconnect -d '{"strength": 1, "duration": "10s"}'
+  curl -X PUT http://127.0.0.1:8080/fault/silence -d '{"strength": 1, "duration": "20s"}'
+
+The metrics websocket_client_* are at /metrics. Log records go where the standard
+OTEL_* variables say (OTEL_SDK_DISABLED=true keeps them here), and to standard
+error unless that is a terminal.`,
+		Example: `  sockscope bot
+  sockscope bot --json | jq 'select(.trade)'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.bot.Rule.Edge = percent / 100
+			return runBot(cmd.Context(), f, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.url, "url", "ws://"+endpoint.Local(0).Demo+"/ws", "WebSocket to connect to; the snapshot is on the same server")
+	flags.StringVar(&f.keyFile, "auth-key-file", "", "file with the key for tokens (default: the server is asked for them)")
+	flags.StringVar(&f.listen, "listen", endpoint.Local(0).Bot, "address of /metrics")
+	flags.DurationVar(&f.bot.Expect, "expect", 5*time.Second, "time after which a silent market is stale, and the connection replaced")
+	flags.DurationVar(&f.bot.Audit, "audit", 10*time.Second, "time between comparisons of what is held with the truth")
+	flags.IntVar(&f.bot.Rule.Window, "window", 100, "ticks that the moving average is over")
+	flags.Float64Var(&percent, "edge", percent, "percent below (above) its average at which something is bought (sold)")
+	flags.Int64Var(&f.bot.Rule.Lot, "lot", 10, "how many are bought at once")
+	flags.BoolVar(&f.asJSON, "json", false, "print changes of state, trades and every 5 s the status as JSON, one a line")
+	return cmd
+}
+
+func runBot(ctx context.Context, f botFlags, out, logs io.Writer) (err error) {
+	if f.bot.Server, err = upstream.Parse(f.url); err != nil {
+		return fmt.Errorf("--url: %w", err)
+	}
+	if f.bot.Tokens, err = upstream.TokensFrom(f.keyFile); err != nil {
+		return fmt.Errorf("--auth-key-file: %w", err)
+	}
+	if _, isTerminal := terminal(logs); isTerminal {
+		logs = io.Discard // records would tear the live line; what it shows says the same
+	}
+	t, err := telemetry.Start(ctx, telemetry.WithServiceName("sockscope-bot"), telemetry.WithLogWriter(logs))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, flush(ctx, t)) }()
+	f.bot.Logger = t.Logger()
+	b, err := bot.New(f.bot)
+	if err != nil {
+		return err
+	}
+	if err := t.Registry().Register(b); err != nil {
+		return err
+	}
+	return withMetrics(ctx, f.listen, t, func(ctx context.Context, address string) error {
+		t.Logger().InfoContext(ctx, "bot started", slog.String("url", f.bot.Server.Socket()), slog.String("metrics", address))
+		every, show, done := showTo(out, f.asJSON)
+		defer done()
+		return b.Run(ctx, every, show)
+	})
+}
+
+// showTo returns how to show the bot's records, and how often its status: on a terminal below everything else, as a
+// line that changes; elsewhere as lines that are not too many. Done ends it.
+func showTo(w io.Writer, asJSON bool) (every time.Duration, show func(bot.Record), done func()) {
+	// What can't be shown is no reason to stop.
+	file, isTerminal := terminal(w)
+	switch {
+	case asJSON:
+		lines := json.NewEncoder(w)
+		return 5 * time.Second, func(r bot.Record) { _ = lines.Encode(r) }, func() {}
+	case !isTerminal:
+		return 5 * time.Second, func(r bot.Record) { fmt.Fprintln(w, r) }, func() {}
+	}
+	status := ""
+	return 250 * time.Millisecond, func(r bot.Record) {
+		line := ""
+		if r.Status != nil {
+			status = r.Status.String()
+		} else {
+			line = r.String() + "\n"
+		}
+		fmt.Fprint(w, "\r\x1b[K", line, fitting(status, file))
+	}, func() { fmt.Fprintln(w) }
+}
+
+// terminal returns w as a terminal if it is one.
+func terminal(w io.Writer) (*os.File, bool) {
+	file, ok := w.(*os.File)
+	return file, ok && term.IsTerminal(int(file.Fd()))
+}
+
+// fitting cuts a line to the width of the terminal: one that wraps could not be taken back.
+func fitting(line string, file *os.File) string {
+	width, _, err := term.GetSize(int(file.Fd()))
+	if err != nil || width < 1 {
+		width = 80
+	}
+	if runes := []rune(line); len(runes) >= width {
+		return strings.TrimRight(string(runes[:width-1]), " ")
+	}
+	return line
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sockscope/sockscope/instrument/telemetry"
+	"github.com/sockscope/sockscope/internal/endpoint"
+	"github.com/sockscope/sockscope/internal/probe"
+	"github.com/sockscope/sockscope/internal/upstream"
+)
+
+// probeFlags are the settings of the probe command.
+type probeFlags struct {
+	targets           []string
+	interval, timeout time.Duration
+	keyFile, listen   string
+}
+
+func newProbeCommand() *cobra.Command {
+	f := probeFlags{}
+	cmd := &cobra.Command{
+		Use:   "probe",
+		Short: "Try the demo as a user would, every few seconds, and tell how it went",
+		Long: `Try the demo as a user would: connect, join the room probe.<target>, send a
+message and receive it on a second connection, every few seconds, also at night
+when nobody else is there. Run it where users are, not beside the server.
+
+How it went is at /metrics:
+
+  websocket_probe_success{target}                  1 or 0, of the last probe
+  websocket_probe_duration_seconds{target,phase}   histogram of what succeeded:
+    connect    two connections, until both are welcomed
+    echo       a ping, until its answer
+    delivery   a message, until it is at the other connection
+
+  avg_over_time(websocket_probe_success[5m])       is the availability
+  histogram_quantile(0.99, sum by (target, le) (rate(websocket_probe_duration_seconds_bucket{phase="delivery"}[5m])))
+
+Failures are logged with their phase and cause. A target that does not answer is
+what this is for: it is probed again, and never the end of the program.
+
+Its own logs go where the standard OTEL_* variables say (by default to a
+Collector on this machine; OTEL_SDK_DISABLED=true keeps them here).`,
+		Example: `  sockscope probe
+  sockscope probe --target eu=wss://eu.example.com/ws --target us=wss://us.example.com/ws --auth-key-file key`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runProbe(cmd.Context(), f, cmd.OutOrStdout()) },
+	}
+	flags := cmd.Flags()
+	flags.StringArrayVar(&f.targets, "target", []string{"ws://" + endpoint.Local(0).Demo + "/ws"},
+		"WebSocket to probe, with or without a name for it, as in eu=wss://eu.example.com/ws; may be repeated")
+	flags.DurationVar(&f.interval, "interval", 5*time.Second, "time from one probe of a target to the next")
+	flags.DurationVar(&f.timeout, "timeout", 4*time.Second, "time for a whole probe; what takes longer has failed")
+	flags.StringVar(&f.keyFile, "auth-key-file", "", "file with the key for tokens (default: the targets are asked for them)")
+	flags.StringVar(&f.listen, "listen", endpoint.Local(0).Probe, "address of /metrics")
+	return cmd
+}
+
+func runProbe(ctx context.Context, f probeFlags, out io.Writer) (err error) {
+	cfg := probe.Config{Interval: f.interval, Timeout: f.timeout}
+	for _, t := range f.targets {
+		target, err := probe.ParseTarget(t)
+		if err != nil {
+			return fmt.Errorf("--target: %w", err)
+		}
+		cfg.Targets = append(cfg.Targets, target)
+	}
+	if cfg.Tokens, err = upstream.TokensFrom(f.keyFile); err != nil {
+		return fmt.Errorf("--auth-key-file: %w", err)
+	}
+	t, err := telemetry.Start(ctx, telemetry.WithServiceName("sockscope-probe"), telemetry.WithLogWriter(out))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, flush(ctx, t)) }()
+	cfg.Logger = t.Logger()
+	prober, err := probe.New(cfg)
+	if err != nil {
+		return err
+	}
+	if err := t.Registry().Register(prober); err != nil {
+		return err
+	}
+	return withMetrics(ctx, f.listen, t, func(ctx context.Context, address string) error {
+		t.Logger().InfoContext(ctx, "probe started", "targets", len(cfg.Targets), "interval_seconds", f.interval.Seconds(),
+			"metrics", address)
+		prober.Run(ctx)
+		return nil
+	})
+}
+
+// flush delivers what telemetry is queued when the context has ended.
+func flush(ctx context.Context, t *telemetry.Telemetry) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+	defer cancel()
+	return t.Shutdown(ctx)
+}
+
+// withMetrics serves /metrics while run does what it does, which is told where that is. The context of run ends with
+// ctx, or when the metrics can't be served any more.
+func withMetrics(ctx context.Context, listen string, t *telemetry.Telemetry,
+	run func(ctx context.Context, address string) error) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
+	if err != nil {
+		return fmt.Errorf("listen for scrapes, is the port taken (--listen)? %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", t.MetricsHandler())
+	server := &http.Server{
+		Handler: mux, ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog: slog.NewLogLogger(t.Logger().Handler(), slog.LevelWarn),
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	served := make(chan error, 1)
+	go func() {
+		defer stop()
+		served <- server.Serve(listener)
+	}()
+	err = run(ctx, "http://"+listener.Addr().String()+"/metrics")
+	_ = server.Close() // scrapes that are under way have had their time
+	if failed := <-served; !errors.Is(failed, http.ErrServerClosed) {
+		err = errors.Join(err, fmt.Errorf("serve metrics: %w", failed))
+	}
+	return err
+}

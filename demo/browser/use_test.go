@@ -1,0 +1,194 @@
+package browser
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sockscope/sockscope/demo"
+)
+
+// severalRooms counts what is unread in a room that is not looked at, and keeps each room's draft.
+func severalRooms(browser context.Context, t *testing.T) {
+	s := serve(t, demo.Config{}, "")
+	ada, ben := newTab(browser, t), newTab(browser, t)
+	ada.enter(s.url, "Ada")
+	ada.say("from the past")
+	ada.awaitCount("#log .sent", 1)
+	ben.enter(s.url, "Ben")
+	ben.awaitText("#log .text", "from the past")
+	ben.run(typed("#text", "half a sent"), typed("#room", "quiet.corner\r"))
+	ben.awaitText("#room-name", "quiet.corner")
+	ben.awaitCount("#log .text", 0)
+	ben.awaitText("#users", "Ben")
+
+	ada.say("are you there")
+	ada.say("Ben?")
+	ben.awaitText("#rooms .unread", "2")
+	if title := evaluate[string](ben, `document.title`); !strings.HasPrefix(title, "(2)") {
+		t.Errorf("the title is %q, want it to tell of 2 messages", title)
+	}
+	ben.run(click("#rooms li:first-child .tab"))
+	ben.awaitCount("#rooms .unread", 0)
+	ben.awaitCount("#log .text", 3)
+	if draft := evaluate[string](ben, `document.querySelector("#text").value`); draft != "half a sent" {
+		t.Errorf("of the draft there is %q", draft)
+	}
+
+	ben.run(page.Reload())
+	ben.awaitCount("#rooms li", 2)
+	ben.awaitCount("#log .text", 3)
+	ben.run(click(`[aria-label="Leave lobby"]`))
+	ben.awaitCount("#rooms li", 1)
+	ben.awaitText("#room-name", "quiet.corner")
+	ada.await(func() bool { return ada.text("#count") == "1" }, func() string { return "Ben does not leave" })
+}
+
+// roomIsClosed says something in a room that one may not enter.
+func roomIsClosed(browser context.Context, t *testing.T) {
+	s := serve(t, demo.Config{}, "")
+	ada := newTab(browser, t)
+	ada.enter(s.url, "Ada")
+	ada.run(typed("#room", "private.club\r"))
+	ada.awaitText("#room-state", "your token does not open this room")
+	ada.say("let me in")
+	ada.awaitText("#log .failed .fate", "not sent: your token does not open this room")
+	ada.run(click("#log .failed button"))
+	ada.awaitCount("#log .failed", 1)
+	ada.awaitCount("#log .pending", 0)
+}
+
+func notification(browser context.Context, t *testing.T) {
+	s := serve(t, demo.Config{}, "")
+	ada, ben := newTab(browser, t), newTab(browser, t)
+	ada.enter(s.url, "Ada")
+	ben.enter(s.url, "Ben")
+	ada.awaitText("#users", "Ben")
+	ada.run(click(`.person[title="Notify Ben"]`), typed("#notify-text", "lunch?\r"))
+	ada.awaitText("#toasts", "Ben was notified")
+	ben.awaitText("#toasts", "lunch?")
+	ben.awaitText("#toasts strong", "From Ada")
+	ben.look(390, 860, "light")
+	ben.screenshot("toast")
+	ben.run(click("#toasts button"))
+	ben.awaitCount("#toasts li", 0)
+}
+
+// keyboardIsEnough does without a mouse: from what has the focus, Tab leads to everything.
+func keyboardIsEnough(browser context.Context, t *testing.T) {
+	s := serve(t, demo.Config{}, "")
+	ada := newTab(browser, t)
+	ada.open(s.url)
+	ada.press("Ada", kb.Enter)
+	ada.awaitText("#users", "Ada")
+	ada.press("by keys", kb.Enter)
+	ada.awaitText("#log .text", "by keys")
+
+	reach := func(selector string) {
+		t.Helper()
+		for range 80 {
+			if evaluate[bool](ada, `document.activeElement.matches(`+"`"+selector+"`"+`)`) {
+				return
+			}
+			ada.press(kb.Tab)
+		}
+		t.Fatalf("Tab does not lead to %s", selector)
+	}
+	reach("#room")
+	ada.press("second", kb.Enter)
+	ada.awaitText("#room-name", "second")
+	reach("#rooms li:first-child .tab")
+	ada.press(kb.Enter)
+	ada.awaitText("#room-name", "lobby")
+	if got := evaluate[string](ada, `document.activeElement.textContent`); got != "lobby" {
+		t.Errorf("the focus went from the room to %q", got)
+	}
+	if outline := evaluate[string](ada, `getComputedStyle(document.activeElement).outlineStyle`); outline == "none" {
+		t.Error("what has the focus can't be seen")
+	}
+	reach("#log .trace")
+	reach(`[data-fault="handshake_errors"] summary`)
+	ada.press(kb.Enter)
+	reach(`[data-fault="handshake_errors"] button`)
+	ada.press(" ")
+	ada.awaitText("#fault-count", "1 fault on")
+	reach("#heal")
+	ada.press(kb.Enter)
+	ada.await(func() bool { return ada.text("#fault-count") == "" }, func() string { return "the fault stays on" })
+
+	nameless := evaluate[[]string](ada, `Array.from(document.querySelectorAll("#app button, #app input, #app textarea"))
+		.filter((e) => !(e.ariaLabel || e.textContent.trim() || e.labels?.[0]?.textContent.trim())).map((e) => e.outerHTML)`)
+	if diff := cmp.Diff([]string{}, nameless); diff != "" {
+		t.Errorf("without a name for who does not see (-want +got):\n%s", diff)
+	}
+}
+
+// textStaysText says what would be markup.
+func textStaysText(browser context.Context, t *testing.T) {
+	s := serve(t, demo.Config{}, "")
+	evil, ben := newTab(browser, t), newTab(browser, t)
+	name := `<img src=x onerror=alert(1)>`
+	evil.enter(s.url, name)
+	ben.enter(s.url, "Ben")
+	ben.awaitText("#users", name)
+	texts := []string{`<script>alert(2)</script>`, `<img src=x onerror="alert(3)">`, `javascript:alert(4)`, `"><svg/onload=alert(5)>&amp;`}
+	for _, text := range texts {
+		evil.say(text)
+	}
+	evil.run(typed("#text", "…"))
+	ben.awaitText("#typing", name)
+	evil.run(click(`.person[title="Notify Ben"]`), typed("#notify-text", `<b onclick=alert(6)>x</b>`+"\r"))
+	ben.awaitText("#toasts p", `<b onclick=alert(6)>x</b>`)
+	ben.awaitCount("#log .text", len(texts))
+	if diff := cmp.Diff(texts, ben.texts("#log .text")); diff != "" {
+		t.Errorf("the messages (-want +got):\n%s", diff)
+	}
+	for _, tab := range []*tab{evil, ben} {
+		tab.awaitCount("#app img, #app script, #app b, #toasts b, #log svg, #app [onerror]", 0)
+	}
+}
+
+// tokenIsRenewed lets tokens last so short a time that the connection outlives several.
+func tokenIsRenewed(browser context.Context, t *testing.T) {
+	authority := newAuthority(t, "a key")
+	authority.MaxLifetime = 5 * time.Second
+	s := serve(t, demo.Config{Authority: authority}, "")
+	ada := newTab(browser, t)
+	ada.enter(s.url, "Ada")
+	var issued int
+	ada.await(func() bool {
+		issued = evaluate[int](ada, `performance.getEntriesByName(location.origin + "/auth/token").length`)
+		return evaluate[float64](ada, `performance.now()`) > 6_000 && issued >= 2
+	}, func() string { return "the token is not renewed" })
+	ada.say("still here")
+	ada.awaitCount("#log .sent", 1)
+	if n := ada.text("#reconnects"); n != "0" {
+		t.Errorf("the connection was lost %s times", n)
+	}
+}
+
+// tokenRunsOut brings a token along that can't be renewed.
+func tokenRunsOut(browser context.Context, t *testing.T) {
+	s := serve(t, demo.Config{DevTokens: demo.Off}, "")
+	carla := newTab(browser, t)
+	carla.open(s.url)
+	carla.run(click("#entry summary"))
+	token, err := s.authority.Issue("Carla", nil, 3*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	carla.run(typed("#token", token+"\r"))
+	carla.awaitText("#me", "Carla")
+	carla.awaitText("#refusal", "your token has run out")
+	carla.screenshot("refused")
+	carla.run(click("#enter"))
+	carla.await(func() bool { return carla.text("#refusal") == "" }, func() string { return "the page does not begin again" })
+	carla.awaitCount("#enter:enabled", 1)
+	carla.run(typed("#name", "x\r"))
+	carla.awaitText("#refusal", "this server issues no tokens")
+}

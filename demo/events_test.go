@@ -1,0 +1,409 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sockscope/sockscope/demo/market"
+	"github.com/sockscope/sockscope/demo/wire"
+)
+
+// TestEventsAndSockets lets somebody on an event stream talk with somebody on a WebSocket.
+func TestEventsAndSockets(t *testing.T) {
+	t.Parallel()
+	f := start(t, Config{BatchWindow: 100 * time.Millisecond})
+	ben := f.dial("Ben")
+	ben.join("lobby")
+	ada := f.listen("Ada", "", url.Values{"room": {"lobby"}, "stream": {wire.StreamMarket}})
+	users := ada.await(wire.TypeRoomUsers)
+	if p := payloadOf[wire.RoomUsersPayload](t, users.env); !slices.Equal(p.Users, []string{"Ada", "Ben"}) {
+		t.Errorf("Ada finds %+v", p)
+	}
+	if _, p := expect[wire.PresencePayload](ben, wire.TypeJoined); p != (wire.PresencePayload{Room: "lobby", User: "Ada"}) {
+		t.Errorf("Ben is told %+v", p)
+	}
+	if batch := payloadOf[market.Batch](t, ada.await(wire.TypeTicks).env); len(batch.Ticks) == 0 {
+		t.Error("a batch without ticks")
+	}
+	ada.post(wire.TypeUnsubscribe, wire.StreamPayload{Stream: wire.StreamMarket})
+	ada.await(wire.TypeAck)
+
+	status, id := ada.post(wire.TypeMessage, wire.MessagePayload{Room: "lobby", Text: "by post\nin two lines"})
+	if status != http.StatusAccepted {
+		t.Fatalf("POST /events: %d, want 202", status)
+	}
+	ack := ada.await(wire.TypeAck)
+	for ack.env.MessageID != id { // of the joining, the subscribing
+		ack = ada.await(wire.TypeAck)
+	}
+	if p := payloadOf[wire.AckPayload](t, ack.env); !p.Success || p.Seq != 1 {
+		t.Errorf("ack %+v", p)
+	}
+	if ev := ada.await(wire.TypeMessage); ev.env.MessageID != id || ev.id == "" {
+		t.Errorf("Ada got %s with the id %q", ev.env.MessageID, ev.id)
+	}
+	if env, p := expect[wire.MessagePayload](ben, wire.TypeMessage); env.MessageID != id || p.From != "Ada" || p.Text != "by post\nin two lines" {
+		t.Errorf("Ben got %+v", p)
+	}
+	id = ben.send(wire.TypeMessage, wire.MessagePayload{Room: "lobby", Text: "by socket"})
+	if ev := ada.await(wire.TypeMessage); ev.env.MessageID != id || ev.env.Seq != 2 {
+		t.Errorf("Ada got %d %s", ev.env.Seq, ev.env.MessageID)
+	}
+	ben.send(wire.TypeNotify, wire.NotifyPayload{User: "Ada", Text: "wake up"})
+	ada.await(wire.TypeNotification)
+	if status := f.postEvent("Ada", ada.session, "{", nil); status != http.StatusAccepted {
+		t.Errorf("what can't be read: %d, want 202 and an event", status)
+	}
+	if p := payloadOf[wire.ErrorPayload](t, ada.await(wire.TypeError).env); p.Code != wire.CodeBadJSON {
+		t.Errorf("what can't be read: %+v", p)
+	}
+	ada.close()
+	await[wire.PresencePayload](ben, wire.TypeLeft)
+	f.awaitMetrics(map[string]float64{
+		"sse_connections_total connected":            1,
+		"sse_disconnections_total remote going_away": 1,
+		"sse_errors_total decode":                    1,
+		"sse_message_duration_seconds join":          1,
+		"sse_message_duration_seconds subscribe":     1,
+		"sse_message_duration_seconds unsubscribe":   1,
+		"sse_message_duration_seconds message":       1,
+	}, "sse_connections_total", "sse_active_connections", "sse_disconnections_total", "sse_errors_total", "sse_message_duration_seconds")
+}
+
+// TestEventsResume listens while others talk at full speed, and is cut off again and again: with the id of the last event
+// it gets all, once and in order.
+func TestEventsResume(t *testing.T) {
+	t.Parallel()
+	const talkers, each = 3, 60
+	f := start(t, Config{Limits: Limits{MessagesPerSecond: 1e6, SendQueue: 10_000}})
+	var talking sync.WaitGroup
+	defer talking.Wait()
+	for i := range talkers {
+		m := f.enter(fmt.Sprint("Ben-", i))
+		talking.Go(func() {
+			for range each {
+				if _, err := m.say("hello"); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	query := url.Values{"room": {"lobby", "cellar"}}
+	var got []uint64
+	id := ""
+	for visits := 0; len(got) < talkers*each; visits++ {
+		ada := f.listen("Ada", id, query)
+		for n := 0; n < 20 && len(got) < talkers*each; {
+			ev, err := ada.next()
+			if err != nil {
+				t.Fatalf("after %d messages: %v", len(got), err)
+			}
+			switch ev.env.Type {
+			case wire.TypeRoomUsers: // the first time it begins where the room is
+				p := payloadOf[wire.RoomUsersPayload](t, ev.env)
+				for visits == 0 && p.Room == "lobby" && uint64(len(got)) < p.Seq {
+					got = append(got, uint64(len(got)+1))
+				}
+			case wire.TypeMessage:
+				got = append(got, ev.env.Seq)
+				n++
+			case wire.TypeHistory:
+				for _, m := range payloadOf[wire.HistoryPayload](t, ev.env).Messages {
+					got = append(got, m.Seq)
+					n++
+				}
+			}
+		}
+		id = ada.lastID
+		ada.close()
+	}
+	var want []uint64
+	for seq := uint64(1); seq <= talkers*each; seq++ {
+		want = append(want, seq)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("what Ada got (-want +got):\n%s", diff)
+	}
+}
+
+// TestEventsIDsMadeUp comes back with ids that no stream has sent: it is as if it came for the first time.
+func TestEventsIDsMadeUp(t *testing.T) {
+	t.Parallel()
+	f := start(t, Config{})
+	say(t, f.chat.cfg.History, 5)
+	lobby, other := newCursor([]string{"lobby"}, ""), newCursor([]string{"cellar"}, "")
+	for name, id := range map[string]string{
+		"nonsense":     "nonsense",
+		"other rooms":  other.check() + "-2",
+		"no number":    lobby.check() + "-?",
+		"too large":    lobby.check() + "-zzzzzzzzzzzzzzzzzzzz",
+		"more numbers": lobby.check() + "-1.2",
+		"negative":     lobby.check() + "--1",
+		"in future":    lobby.check() + "-zzzz",
+	} {
+		ada := f.listen("Ada", id, url.Values{"room": {"lobby"}})
+		for users := false; !users; {
+			ev, err := ada.next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ev.env.Type == wire.TypeHistory {
+				t.Errorf("%s: history is sent", name)
+			}
+			users = ev.env.Type == wire.TypeRoomUsers
+		}
+		ada.close()
+	}
+	ada := f.listen("Ada", lobby.check()+"-3", url.Values{"room": {"lobby"}})
+	if p := payloadOf[wire.HistoryPayload](t, ada.await(wire.TypeHistory).env); pieceOf(p) != (piece{4, 5, false}) {
+		t.Errorf("a good id: %+v", pieceOf(p))
+	}
+}
+
+// FuzzCursor reads any id: what it knows then comes back the same, and only what it has said itself is known.
+func FuzzCursor(f *testing.F) {
+	own := newCursor([]string{"lobby", "cellar"}, "")
+	for _, seed := range []string{"", "-", own.check(), own.check() + "-1.", own.check() + "-.zz", own.String(), "x-1.2", own.check() + "-1.1.1"} {
+		f.Add(seed, uint64(7))
+	}
+	f.Fuzz(func(t *testing.T, id string, seq uint64) {
+		rooms := []string{"lobby", "cellar"}
+		c := newCursor(rooms, id)
+		text := c.String()
+		again := newCursor(rooms, text)
+		for _, room := range rooms {
+			if diff := cmp.Diff(c.after(room), again.after(room)); diff != "" {
+				t.Errorf("%q is read as %q and that otherwise:\n%s", id, text, diff)
+			}
+		}
+		if len(text) > 256 || strings.ContainsAny(text, "\r\n\x00") {
+			t.Errorf("%q is no id for an event", text)
+		}
+		frame, err := wire.NewFrame(wire.TypeRoomUsers, "", wire.RoomUsersPayload{Room: "lobby", Seq: seq})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := c.after("lobby")
+		next := c.advance(frame)
+		switch after := c.after("lobby"); {
+		case after == nil || before != nil && *after < *before || *after < seq:
+			t.Errorf("from %v by %d to %v", before, seq, after)
+		case (next == "") != (before != nil && *before >= seq):
+			t.Errorf("the id is %q where it was %v and %d came", next, before, seq)
+		}
+	})
+}
+
+// TestEventsRefused is what is wrong with requests, each with its status.
+func TestEventsRefused(t *testing.T) {
+	t.Parallel()
+	f := start(t, Config{Limits: Limits{Connections: 1, RoomsPerConnection: 2}})
+	rooms := url.Values{"room": {"one", "two", "three", "four", "five"}}
+	ada := f.listen("Ada", "", rooms)
+	var codes []wire.Code
+	for len(codes) < 3 {
+		codes = append(codes, payloadOf[wire.AckPayload](t, ada.await(wire.TypeAck).env).Error)
+	}
+	if diff := cmp.Diff([]wire.Code{"", "", wire.CodeTooManyRooms}, codes); diff != "" {
+		t.Errorf("acks of rooms (-want +got):\n%s", diff)
+	}
+	ping, err := wire.NewFrame(wire.TypePing, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		user, session, body string
+		header              http.Header
+		want                int
+	}{
+		"right":           {"Ada", ada.session, string(ping.Data), nil, http.StatusAccepted},
+		"no token":        {"", ada.session, string(ping.Data), nil, http.StatusUnauthorized},
+		"bad token":       {"", ada.session, string(ping.Data), bearer("x"), http.StatusUnauthorized},
+		"no session":      {"Ada", "", string(ping.Data), nil, http.StatusNotFound},
+		"unknown session": {"Ada", "made up", string(ping.Data), nil, http.StatusNotFound},
+		"another's":       {"Ben", ada.session, string(ping.Data), nil, http.StatusNotFound},
+		"too large":       {"Ada", ada.session, strings.Repeat(" ", wire.MaxFrameBytes+1), nil, http.StatusRequestEntityTooLarge},
+		"bad origin":      {"Ada", ada.session, string(ping.Data), http.Header{"Origin": {"https://elsewhere.example"}}, http.StatusForbidden},
+	} {
+		if got := f.postEvent(tc.user, tc.session, tc.body, tc.header); got != tc.want {
+			t.Errorf("%s: %d, want %d", name, got, tc.want)
+		}
+	}
+	ada.await(wire.TypePong)
+	full := f.getEvents("Ben", nil, nil)
+	if full.StatusCode != http.StatusServiceUnavailable || full.Header.Get("Retry-After") == "" {
+		t.Errorf("a stream too many: %s, want 503 and when to try again", full.Status)
+	}
+	if resp := f.getEvents("Ben", nil, http.Header{"Accept": {"text/html"}}); resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("a stream too many: %s", resp.Status)
+	}
+	ada.close()
+	f.eventually(func() bool { return f.chat.open() == 0 }, func() string { return "the stream stays" })
+	if got := f.postEvent("Ada", ada.session, string(ping.Data), nil); got != http.StatusNotFound {
+		t.Errorf("for a stream that has ended: %d, want 404", got)
+	}
+	f.awaitMetrics(map[string]float64{
+		"sse_connections_total connected":            1,
+		"sse_connections_total over_capacity":        2,
+		"sse_disconnections_total remote going_away": 1,
+	}, "sse_connections_total", "sse_disconnections_total", "sse_active_connections", "websocket_connections_total")
+}
+
+// TestEventsExpire ends a stream with its token, unless a newer one is posted.
+func TestEventsExpire(t *testing.T) {
+	t.Parallel()
+	f := start(t, Config{})
+	open := func() *eventStream {
+		token, err := f.tokens.Issue("Ada", nil, 5*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp := f.getEvents("", nil, bearer(token))
+		e := f.events("Ada", resp)
+		e.await(wire.TypeTokenExpiring)
+		return e
+	}
+	lets, renews := open(), open()
+	if status, _ := renews.post(wire.TypeAuth, wire.AuthPayload{Token: f.token("Ada")}); status != http.StatusAccepted {
+		t.Errorf("renewal: %d", status)
+	}
+	renews.await(wire.TypeAck)
+	for err := error(nil); err == nil; {
+		_, err = lets.next()
+	}
+	f.awaitMetrics(map[string]float64{"sse_disconnections_total local token_expired": 1, "sse_active_connections": 1},
+		"sse_disconnections_total", "sse_active_connections")
+	renews.post(wire.TypePing, nil)
+	renews.await(wire.TypePong)
+}
+
+// TestPostOutlivesItsClient posts and hangs up while the store still thinks: what was saved is delivered.
+func TestPostOutlivesItsClient(t *testing.T) {
+	t.Parallel()
+	store := newFragile(t)
+	saved, goOn := make(chan struct{}), make(chan struct{})
+	store.saved = func() {
+		close(saved)
+		<-goOn
+	}
+	f := start(t, Config{History: store})
+	ben := f.dial("Ben")
+	ben.join("lobby")
+	ada := f.listen("Ada", "", url.Values{"room": {"lobby"}})
+	ada.await(wire.TypeAck)
+	ben.heard()
+	say(t, store.Store, 1) // which has yet to be read from the store before the next is delivered
+	message, err := wire.NewFrame(wire.TypeMessage, "", wire.MessagePayload{Room: "lobby", Text: "and away"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, hangUp := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, f.http.URL+"/events", strings.NewReader(string(message.Data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+f.token("Ada"))
+	req.Header.Set(sessionHeader, ada.session)
+	posted := make(chan error, 1)
+	go func() {
+		resp, err := f.http.Client().Do(req)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		posted <- err
+	}()
+	<-saved
+	hangUp()
+	if err := <-posted; !errors.Is(err, context.Canceled) {
+		t.Errorf("the client does not hang up: %v", err)
+	}
+	close(goOn)
+	for _, want := range []string{"message 1", "and away"} {
+		if _, p := expect[wire.MessagePayload](ben, wire.TypeMessage); p.Text != want {
+			t.Errorf("Ben got %q, want %q", p.Text, want)
+		}
+	}
+}
+
+// TestEventsDrain ends streams in order.
+func TestEventsDrain(t *testing.T) {
+	t.Parallel()
+	f := start(t, Config{DrainSpread: 200 * time.Millisecond})
+	ada := f.listen("Ada", "", url.Values{"room": {"lobby"}})
+	ada.await(wire.TypeAck)
+	f.shutdown()
+	p := payloadOf[wire.GoingAwayPayload](t, ada.await(wire.TypeGoingAway).env)
+	if p.ReconnectAfterMS < 0 || p.ReconnectAfterMS > 200 || p.Reason == "" {
+		t.Errorf("told %+v", p)
+	}
+	if ev, err := ada.next(); err == nil {
+		t.Errorf("%s after the end", ev.name)
+	}
+	if resp := f.getEvents("Ada", nil, nil); resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("a stream while draining: %s, want 503", resp.Status)
+	}
+	f.awaitMetrics(map[string]float64{
+		"sse_connections_total connected": 1, "sse_connections_total draining": 1, "sse_disconnections_total local shutdown": 1, "sse_draining": 1,
+	}, "sse_connections_total", "sse_disconnections_total", "sse_active_connections", "sse_draining")
+}
+
+// TestEventsDrainDeadline has a client that reads nothing: the drain waits no longer for it than it may.
+func TestEventsDrainDeadline(t *testing.T) {
+	t.Parallel()
+	f := start(t, Config{Limits: Limits{SendQueue: 10_000, MessagesPerSecond: 1e6, Write: time.Minute}})
+	ada := f.listen("Ada", "", url.Values{"room": {"lobby"}})
+	ada.await(wire.TypeAck)
+	ben := f.enter("Ben")
+	text := strings.Repeat("x", wire.MaxTextBytes)
+	f.clog("sse_send_queue_messages", func() {
+		if _, err := ben.say(text); err != nil {
+			t.Fatal(err)
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	err := f.chat.Shutdown(ctx)
+	if took := time.Since(begin); took > patience {
+		t.Errorf("the drain took %v, its deadline was 300ms", took)
+	}
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "cut off 1 connection") {
+		t.Errorf("shutdown: %v, want one connection cut off", err)
+	}
+	f.awaitMetrics(map[string]float64{"sse_disconnections_total local shutdown": 1, "disconnections_total local shutdown": 1},
+		"sse_disconnections_total", "sse_active_connections", "websocket_disconnections_total", "websocket_active_connections")
+}
+
+// TestSlowListener closes a stream whose client does not read while others talk.
+func TestSlowListener(t *testing.T) {
+	t.Parallel()
+	f := start(t, Config{Limits: Limits{SendQueue: 4, MessagesPerSecond: 1e6}})
+	ada := f.listen("Ada", "", url.Values{"room": {"lobby"}})
+	ada.await(wire.TypeAck)
+	ben := f.dial("Ben")
+	ben.join("lobby")
+	text := strings.Repeat("x", wire.MaxTextBytes)
+	f.eventually(func() bool {
+		for range 50 {
+			ben.send(wire.TypeMessage, wire.MessagePayload{Room: "lobby", Text: text})
+			await[wire.MessagePayload](ben, wire.TypeMessage)
+		}
+		return f.metrics("sse_disconnections_total")["sse_disconnections_total local slow_consumer"] == 1
+	}, func() string { return "the slow listener stays" })
+	f.eventually(func() bool { return f.chat.open() == 1 }, func() string { return "the slow listener stays" })
+	if err := ben.conn.Close(websocket.StatusNormalClosure, ""); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,214 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/sockscope/sockscope/demo/wire"
+	"github.com/sockscope/sockscope/instrument"
+)
+
+const defaultCapacity = 256
+
+// ErrExpired is what Config.Write returns, wrapped or not, for a frame that is not worth being written any more. The
+// frame counts as dropped for that reason, and the next one is written.
+var ErrExpired = errors.New("frame is not worth being written any more")
+
+// Policy says what happens to a frame for which there is no room.
+type Policy uint8
+
+const (
+	// Disconnect gives the connection up: the peer has to come back and start afresh rather than miss messages without
+	// knowing. Nothing more is taken from then on, so the peer never sees a gap.
+	Disconnect Policy = iota
+	// DropOldest makes room by dropping the frame that has waited longest. It suits what is outdated soon, and peers
+	// that can live with gaps.
+	DropOldest
+	// Coalesce keeps only the newest frame of each [wire.Frame.Key]: it takes the place of the one that waits, whether the queue is
+	// full or not, so that no key waits longer because it changes often. Frames of one key stay in order, and so do
+	// frames without a key. When a frame has no key, or none of its key waits, a full queue disconnects.
+	Coalesce
+)
+
+// Config says how an Outbox behaves.
+type Config struct {
+	// Capacity is how many frames may wait besides the one that is being written; 256 by default.
+	Capacity int
+	// Policy is what happens when that many wait.
+	Policy Policy
+	// Write writes a frame to the peer and says what was written. It is required, may block, needs a deadline of its
+	// own, and is never called twice at the same time. After an error other than ErrExpired it is not called again.
+	Write func(*wire.Frame) (typ instrument.MessageType, size int, err error)
+	// Full is called once, by the Put for which there was no room, when the connection is to be given up. It must not
+	// block. What waits is written meanwhile, until Abort.
+	Full func()
+	// Failed is called once, when Write has failed and all that waited was dropped. It must not call Close, which
+	// would wait for it.
+	Failed func(error)
+	// Conn observes the connection; nil leaves it unobserved.
+	Conn *instrument.Conn
+}
+
+// An Outbox is the bounded send queue of one connection. Its methods are safe for concurrent use.
+type Outbox struct {
+	cfg Config
+
+	mu      sync.Mutex
+	queue   queue
+	writing bool                  // a writer runs; without one nothing waits
+	refusal instrument.DropReason // why nothing more is taken, 0 while something is
+	unsent  instrument.DropReason // why what waits will not be written, 0 while it will be
+	err     error                 // of the write that failed
+	ended   chan struct{}         // closed when the last writer ends; made by Close if there is one
+}
+
+// New returns an empty Outbox. It tells the connection's observation its capacity.
+func New(cfg Config) *Outbox {
+	if cfg.Capacity <= 0 {
+		cfg.Capacity = defaultCapacity
+	}
+	cfg.Conn.SetQueueCapacity(cfg.Capacity)
+	return &Outbox{cfg: cfg}
+}
+
+// Put takes a frame to be written after those put before it, and reports whether it did; a frame that is not taken is
+// counted as dropped. It never blocks. The broadcast is the one that the frame is part of, nil if none.
+func (o *Outbox) Put(f *wire.Frame, b *instrument.Broadcast) bool {
+	e := &entry{frame: f, delivery: b.Enqueue(o.cfg.Conn)}
+	o.mu.Lock()
+	open := o.refusal == 0
+	taken := open && o.admit(e)
+	refusal := o.refusal
+	if taken && !o.writing {
+		o.writing = true
+		go o.write()
+	}
+	o.mu.Unlock()
+	if taken {
+		return true
+	}
+	b.Drop(e.delivery, refusal)
+	if open && o.cfg.Full != nil {
+		o.cfg.Full()
+	}
+	return false
+}
+
+// admit queues the entry if the policy finds a place for it, and otherwise lets no other in.
+func (o *Outbox) admit(e *entry) bool {
+	if o.cfg.Policy == Coalesce && e.frame.Key != "" {
+		if older := o.queue.find(e.frame.Key); older != nil {
+			older.delivery.Dropped(instrument.DropExpired)
+			older.frame, older.delivery = e.frame, e.delivery
+			return true
+		}
+	}
+	if o.queue.n == o.cfg.Capacity {
+		if o.cfg.Policy != DropOldest {
+			o.refusal, o.unsent = instrument.DropQueueFull, instrument.DropSlowConsumer
+			return false
+		}
+		o.queue.pop().delivery.Dropped(instrument.DropQueueFull)
+	}
+	o.queue.push(e)
+	return true
+}
+
+// write writes what waits until nothing does.
+func (o *Outbox) write() {
+	for e := o.next(); e != nil; e = o.next() {
+		typ, size, err := o.cfg.Write(e.frame)
+		switch {
+		case err == nil:
+			e.delivery.Sent(typ, size)
+		case errors.Is(err, ErrExpired):
+			e.delivery.Dropped(instrument.DropExpired)
+		default:
+			o.fail(e, err) // then nothing waits any more
+		}
+	}
+}
+
+// next returns the entry to be written next. If there is none, the writer has ended.
+func (o *Outbox) next() *entry {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	e := o.queue.pop()
+	if e == nil {
+		o.writing = false
+		if o.ended != nil {
+			close(o.ended)
+		}
+	}
+	return e
+}
+
+func (o *Outbox) fail(e *entry, err error) {
+	o.mu.Lock()
+	o.err = err
+	o.drop(instrument.DropClosed)
+	e.delivery.Dropped(o.unsent)
+	o.mu.Unlock()
+	if o.cfg.Failed != nil {
+		o.cfg.Failed(err)
+	}
+}
+
+// drop empties the queue for good. The first reason for it counts.
+func (o *Outbox) drop(r instrument.DropReason) {
+	o.refusal = instrument.DropClosed
+	if o.unsent == 0 {
+		o.unsent = r
+	}
+	for e := o.queue.pop(); e != nil; e = o.queue.pop() {
+		e.delivery.Dropped(o.unsent)
+	}
+}
+
+// Close takes no more frames and returns when those that wait were written. If ctx ends before, they are dropped and
+// Close returns an error without waiting for the write under way; so it does when a write has failed. After Abort there
+// is only the write under way to wait for. Close may be called again.
+func (o *Outbox) Close(ctx context.Context) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.refusal = instrument.DropClosed
+	if o.writing {
+		if o.ended == nil {
+			o.ended = make(chan struct{})
+		}
+		ended := o.ended
+		o.mu.Unlock()
+		select {
+		case <-ended:
+		case <-ctx.Done():
+		}
+		o.mu.Lock()
+	}
+	if o.writing {
+		n := o.queue.n
+		o.drop(instrument.DropClosed)
+		return fmt.Errorf("close the send queue: peer takes too long, %d frames dropped: %w", n, context.Cause(ctx))
+	}
+	if o.err != nil {
+		return fmt.Errorf("close the send queue: %w", o.err)
+	}
+	return nil
+}
+
+// Abort drops all that waits for the reason given, because the connection is gone or to be given up. The write under
+// way is not waited for; should it fail, its frame is dropped for the same reason. What is put from now on is dropped,
+// because the connection is closed.
+func (o *Outbox) Abort(r instrument.DropReason) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.drop(r)
+}
+
+// Len returns how many frames wait, without the one that is being written.
+func (o *Outbox) Len() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.queue.n
+}

@@ -1,0 +1,56 @@
+// Tokens, which say who is connected. The server issues them to whoever asks on its own machine; elsewhere people bring
+// their own.
+
+const RENEW_BEFORE = 30_000; // a token that ends sooner than that is not begun with
+const NOT_THERE = new Set([404, 405]);
+
+/** Why there is no token and will be none: asking again does not help. */
+export class Refused extends Error {}
+
+export class Tokens {
+  #user;
+  #own; // brought along; can't be renewed
+  #expired = false; // of one that was brought along
+  #token = "";
+  #expires = 0;
+
+  constructor(user, own = "") {
+    this.#user = user;
+    this.#own = own;
+  }
+
+  /** Returns a token that holds for a while. */
+  async get() {
+    if (this.#own && this.#expired) throw new Refused("your token has run out: bring another");
+    if (this.#own) return this.#own;
+    if (!this.#token || this.#expires - Date.now() < RENEW_BEFORE) await this.renew();
+    return this.#token;
+  }
+
+  /** Returns a new token. */
+  async renew() {
+    if (this.#own) throw new Refused("your token is about to run out and can't be renewed from here");
+    const response = await fetch("/auth/token", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ user: this.#user }),
+      signal: AbortSignal.timeout(10_000),
+    });
+    const answer = await response.json().catch(() => ({}));
+    if (!response.ok) {
+      const reason =
+        answer.error ??
+        (NOT_THERE.has(response.status) ? "this server issues no tokens: bring one" : `status ${response.status}`);
+      throw response.status < 500 && response.status !== 429 ? new Refused(reason) : new Error(reason);
+    }
+    this.#token = answer.token;
+    this.#expires = Date.parse(answer.expires);
+    return this.#token;
+  }
+
+  /** Takes the token for worth nothing: it has expired or may not be accepted, because the server has another key. */
+  forget(expired) {
+    this.#token = "";
+    this.#expired = expired;
+  }
+}

@@ -1,0 +1,80 @@
+package wire
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+)
+
+// An Encoding is how frames look on a connection.
+type Encoding uint8
+
+// The encodings. JSON is the one of a client that asks for none.
+const (
+	JSON Encoding = iota
+	MessagePack
+	encodings
+)
+
+// The WebSocket subprotocols by which a client chooses its encoding.
+const (
+	SubprotocolJSON        = "sockscope.json"
+	SubprotocolMessagePack = "sockscope.msgpack"
+)
+
+// A Frame is a message to clients, which all of its recipients share: it is encoded once in each encoding that one of
+// them needs, and must not be changed.
+type Frame struct {
+	Type Type
+	Seq  uint64 // of a room's message; 0 for all others
+	// Key says what the frame is the newest of: while it waits in a send queue, a newer frame with the same key may take
+	// its place. Frames with an empty key are all of worth.
+	Key string
+
+	// Data is the frame as JSON.
+	Data []byte
+
+	forms [encodings]form
+}
+
+// form is a frame in one encoding.
+type form struct {
+	once     sync.Once
+	data     []byte
+	prepared any
+	err      error
+}
+
+// Frame encodes the envelope.
+func (e *Envelope) Frame() (*Frame, error) {
+	data, err := json.Marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("encode a %s: %w", e.Type, err)
+	}
+	return &Frame{Type: e.Type, Seq: e.Seq, Data: data}, nil
+}
+
+// NewFrame makes a frame of what New makes.
+func NewFrame(typ Type, id string, payload any) (*Frame, error) {
+	env, err := New(typ, id, payload)
+	if err != nil {
+		return nil, err
+	}
+	return env.Frame()
+}
+
+// Encode returns the frame in an encoding, and what a transport has made of that with prepare when the first recipient
+// needed it. A frame goes to clients of one transport that prepares.
+func (f *Frame) Encode(e Encoding, prepare func(data []byte) (any, error)) (data []byte, prepared any, err error) {
+	form := &f.forms[e]
+	form.once.Do(func() {
+		form.data = f.Data
+		if e == MessagePack {
+			if form.data, form.err = toMessagePack(f.Data); form.err != nil {
+				return
+			}
+		}
+		form.prepared, form.err = prepare(form.data)
+	})
+	return form.data, form.prepared, form.err
+}

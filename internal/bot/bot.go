@@ -1,0 +1,202 @@
+// Package bot is a market bot that trades on paper, on the demo's feed. It takes the feed for what feeds are: a
+// trigger, never the truth. It holds what the market's snapshot says, brings that up to date with the ticks that come
+// after, and acts only while it knows that none is missing; package client sees to that. See Bot.
+//
+// # Drift
+//
+// Numbers in order do not prove that what was made of them is right. So the bot asks for a snapshot from time to time,
+// and when the feed has come to the same number, it compares: price and volume of every symbol have to be the same. If
+// they are not, what it holds has drifted; it stops acting, counts websocket_client_drift_total, and starts from a new
+// snapshot.
+package bot
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sockscope/sockscope/demo/market"
+	"github.com/sockscope/sockscope/demo/wire"
+	"github.com/sockscope/sockscope/instrument/client"
+	"github.com/sockscope/sockscope/internal/upstream"
+)
+
+const (
+	// user is as whom the bot connects.
+	user = "bot"
+	// queued is how many records wait to be shown.
+	queued = 256
+)
+
+// Config says what a Bot does. Server and Tokens have to be given.
+type Config struct {
+	Server upstream.Server
+	Tokens upstream.Tokens // asked before each connection, and when a token is about to end
+
+	// Expect is how long the market may say nothing before it is stale; default 5s.
+	Expect time.Duration
+	// Audit is how long after a comparison with the truth the next one is; default 10s.
+	Audit time.Duration
+	Rule  Rule
+
+	Logger *slog.Logger // default: no logs
+}
+
+// A Bot follows the market and trades on paper. Run does it; all other methods may be called meanwhile. It is a
+// prometheus.Collector with the metrics of its client, whose label client is "market".
+type Bot struct {
+	*client.Client
+	cfg     Config
+	http    *http.Client
+	metrics *prometheus.Registry // the client's alone, to tell of them in a Status
+
+	book   book
+	trader *trader
+
+	answer   atomic.Pointer[answer]
+	expiring chan struct{}
+	records  chan Record
+	lost     atomic.Uint64 // records
+}
+
+// New makes a Bot. It starts nothing: Run does.
+func New(cfg Config) (*Bot, error) {
+	cfg.Expect, cfg.Audit = cmp.Or(cfg.Expect, 5*time.Second), cmp.Or(cfg.Audit, 10*time.Second)
+	if cfg.Expect < 0 || cfg.Audit < 0 {
+		return nil, fmt.Errorf("to expect something every %v and to compare every %v: give more than 0",
+			cfg.Expect, cfg.Audit)
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	t, err := newTrader(cfg.Rule)
+	if err != nil {
+		return nil, err
+	}
+	b := &Bot{
+		cfg: cfg, http: upstream.FreshClient(),
+		metrics: prometheus.NewRegistry(), trader: t,
+		expiring: make(chan struct{}, 1), records: make(chan Record, queued),
+	}
+	b.Client, err = client.New(cfg.Server.Socket(), b.feed(),
+		client.WithName(wire.StreamMarket),
+		client.WithLogger(cfg.Logger),
+		client.WithHeader(b.header),
+		client.WithDialOptions(websocket.DialOptions{HTTPClient: b.http}),
+		client.WithStateChange(b.changed))
+	if err != nil {
+		return nil, err
+	}
+	return b, b.metrics.Register(b.Client)
+}
+
+// Run follows the market until ctx ends. Whatever there is to tell is given to show, one record after the other, and
+// a Status every so often, also a last one. A show that is slow misses records, which the next Status counts.
+func (b *Bot) Run(ctx context.Context, every time.Duration, show func(Record)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	running.Go(func() { b.audit(ctx) })
+	running.Go(func() { b.renew(ctx) })
+	ended := make(chan error, 1)
+	running.Go(func() { ended <- b.Client.Run(ctx) })
+
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case r := <-b.records:
+			show(r)
+		case <-ticker.C:
+			show(b.statusRecord())
+		case err := <-ended:
+			for len(b.records) > 0 {
+				show(<-b.records)
+			}
+			show(b.statusRecord())
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+// tell queues a record to be shown.
+func (b *Bot) tell(r Record) {
+	r.Time = time.Now()
+	select {
+	case b.records <- r:
+	default:
+		b.lost.Add(1)
+	}
+}
+
+// changed tells of the state of the market. That of the client as a whole is the same, because there is one stream.
+func (b *Bot) changed(c client.Change) {
+	if c.Stream == "" {
+		return
+	}
+	change := Change{From: c.From.String(), To: c.To.String()}
+	if c.Err != nil && !errors.Is(c.Err, context.Canceled) {
+		change.Error = c.Err.Error()
+	}
+	b.tell(Record{Change: &change})
+}
+
+// restore starts from a snapshot.
+func (b *Bot) restore(_ context.Context, _ string, s client.Snapshot) (drifted bool, err error) {
+	truth := s.Value.(market.Snapshot)
+	drifted = b.book.restore(truth)
+	b.trader.restore(truth)
+	return drifted, nil
+}
+
+// handle brings what is held up to date, and acts upon it if it is known to be complete.
+func (b *Bot) handle(_ context.Context, e client.Event) error {
+	batch := e.Value.(market.Batch)
+	fresh, err := b.book.apply(batch.Ticks)
+	if err != nil {
+		return err // which has the client start from a new snapshot
+	}
+	b.trader.watch(fresh)
+	if b.StreamState(wire.StreamMarket) != client.Live {
+		return nil
+	}
+	for _, t := range b.trader.act(fresh) {
+		b.tell(Record{Trade: &t})
+	}
+	return nil
+}
+
+// audit has what is held compared with the truth from time to time.
+func (b *Bot) audit(ctx context.Context) {
+	ticker := time.NewTicker(b.cfg.Audit)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if b.StreamState(wire.StreamMarket) != client.Live {
+			continue // it is going to be restored
+		}
+		truth, err := b.fetch(ctx)
+		if err == nil {
+			b.book.compareWith(truth)
+		} else if ctx.Err() == nil {
+			b.cfg.Logger.WarnContext(ctx, "market not compared", "error", err)
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package load
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sockscope/sockscope/demo/wire"
+)
+
+// lonely returns the first peer of a run without a network, which has begun.
+func lonely(t testing.TB, scenario Scenario) *peer {
+	t.Helper()
+	r, err := newRun(Config{URLs: []string{"ws://127.0.0.1:1/ws"}, Scenario: scenario})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.start = time.Now()
+	close(r.started)
+	return r.groups[0].peers[0]
+}
+
+// hand has the peer receive what the server would send.
+func (p *peer) hand(t testing.TB, typ wire.Type, id string, seq uint64, payload any) {
+	t.Helper()
+	env, err := wire.New(typ, id, payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env.Seq = seq
+	data, err := json.Marshal(env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.receive(data, time.Now())
+}
+
+// TestFarBehind has a peer that was away for so long that joining again does not bring it all it has missed: it asks for
+// the rest, piece by piece, while others talk.
+func TestFarBehind(t *testing.T) {
+	p := lonely(t, chat(1, 1, 1000, time.Second))
+	r := p.group.run
+	message := func(n int) string { return r.ids.of(0, n) }
+	piece := func(from, to int, more bool) wire.HistoryPayload {
+		h := wire.HistoryPayload{Room: p.room.name, More: more}
+		for n := from; n <= to; n++ {
+			h.Messages = append(h.Messages, wire.HistoryMessage{Seq: uint64(n), MessageID: message(n)})
+		}
+		return h
+	}
+	greeting := r.ids.of(request, p.number*askKinds+askGreeting)
+	p.join()
+	p.hand(t, wire.TypeAck, greeting, 0, wire.AckPayload{Success: true})
+	p.hand(t, wire.TypeMessage, message(1), 1, nil)
+
+	p.join() // again, after 1
+	p.hand(t, wire.TypeHistory, "", 0, piece(2, 4, true))
+	p.hand(t, wire.TypeMessage, message(9), 9, nil)
+	p.hand(t, wire.TypeAck, greeting, 0, wire.AckPayload{Success: true, Seq: 8})
+	if p.behind != 8 || p.upToDate(0) {
+		t.Fatalf("it asks for what is missing up to %d, want 8", p.behind)
+	}
+	p.hand(t, wire.TypeHistory, "", 0, piece(5, 6, true))
+	p.hand(t, wire.TypeMessage, message(10), 10, nil)
+	if p.behind != 8 {
+		t.Fatalf("it asks for what is missing up to %d, want 8 still", p.behind)
+	}
+	p.hand(t, wire.TypeHistory, "", 0, piece(7, 8, true))
+	if p.behind != 0 || !p.upToDate(0) || p.missed() != 0 {
+		t.Errorf("in the end it asks up to %d, and has missed %d", p.behind, p.missed())
+	}
+	type counts struct{ Delivered, ByHistory, Twice, OutOfOrder, Strange int64 }
+	got := counts{
+		r.tally.delivered.Load(), r.tally.byHistory.Load(), r.tally.deliverTwice.Load(), r.tally.outOfOrder.Load(),
+		r.tally.strange.Load(),
+	}
+	if diff := cmp.Diff(counts{Delivered: 10, ByHistory: 7}, got); diff != "" {
+		t.Errorf("counts (-want +got):\n%s\n%v", diff, r.tally.reasons)
+	}
+}
+
+// FuzzReceive hands a peer whatever a server may send. Nothing but an account of it may come of that.
+func FuzzReceive(f *testing.F) {
+	for _, does := range []Behaviour{Chat, Feed, Malformed} {
+		p := lonely(f, chat(2, 1, 10, time.Second))
+		f.Add(string(does), []byte(`{"type":"welcome"}`))
+		f.Add(string(does), []byte(`{"type":"message","messageId":"`+p.group.run.ids.of(0, 1)+`","seq":3}`))
+	}
+	f.Add("chat", []byte(`{"type":"ack","messageId":"x","payload":{"success":true,"seq":18446744073709551615}}`))
+	f.Add("chat", []byte(`{"type":"history","payload":{"room":"x","messages":[{"seq":1}],"more":true}}`))
+	f.Add("feed", []byte(`{"type":"ticks","payload":{"firstSeq":0,"lastSeq":18446744073709551615,"ticks":[]}}`))
+	f.Add("feed", []byte(`{"type":"ticks","payload":{"firstSeq":7,"lastSeq":8,"skipped":3,"ticks":[{"seq":7},{"seq":8}]}}`))
+	f.Add("malformed", []byte(`{"type":"error","payload":{"code":"bad_json"}}`))
+	f.Fuzz(func(t *testing.T, does string, data []byte) {
+		g := Group{Name: "g", Does: Behaviour(does), Connections: 2, Rate: 10}
+		switch g.Does {
+		case Chat, Malformed:
+		case Feed:
+			g.Rate = 0
+		default:
+			return
+		}
+		p := lonely(t, Scenario{Duration: time.Second, Groups: []Group{g}})
+		p.receive(data, time.Now())
+		p.receive(data, time.Now())
+		p.missed()
+	})
+}
+
+func FuzzID(f *testing.F) {
+	ids, err := newIDs()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add("", 1, 2)
+	f.Add(ids.of(3, 4), 0, maxNumber)
+	f.Fuzz(func(t *testing.T, other string, group, n int) {
+		ids.find(other)
+		group, n = group&0xff, n&maxNumber
+		if g, m, ours := ids.find(ids.of(group, n)); !ours || g != group || m != n {
+			t.Errorf("the id of %d, %d leads to %d, %d, %t", group, n, g, m, ours)
+		}
+	})
+}
+
+func TestIDsOfOthers(t *testing.T) {
+	a, err := newIDs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := newIDs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"", "x", b.of(0, 0)} {
+		if _, _, ours := a.find(id); ours {
+			t.Errorf("%q is taken for one of this run", id)
+		}
+	}
+	if a.room(1) == b.room(1) {
+		t.Error("two runs share a room")
+	}
+}
+
+func TestReasonsAreBounded(t *testing.T) {
+	tally := newTally()
+	for i := range 10 * maxReasons {
+		tally.note(&tally.strange, string(rune('a'+i)))
+	}
+	if n := len(tally.reasons); n != maxReasons+1 {
+		t.Errorf("%d reasons are kept, want %d and one for the rest", n, maxReasons)
+	}
+	if tally.strange.Load() != 10*maxReasons {
+		t.Errorf("%d counted, want all", tally.strange.Load())
+	}
+}

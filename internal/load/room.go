@@ -1,0 +1,228 @@
+package load
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/sockscope/sockscope/demo/wire"
+)
+
+// quote is what every message says, again and again if it has to be longer.
+const quote = "The quick brown fox jumps over the lazy dog."
+
+// room is where messages go.
+type room struct {
+	name string
+	last atomic.Uint64 // the highest sequence number that anybody knows
+	kept kept          // see verify
+}
+
+func (r *room) reach(seq uint64) {
+	for last := r.last.Load(); seq > last && !r.last.CompareAndSwap(last, seq); last = r.last.Load() {
+	}
+}
+
+// send writes message n.
+func (p *peer) send(conn *websocket.Conn, n int) {
+	g := p.group
+	if g.provokes() {
+		p.provoke(conn, n)
+		return
+	}
+	if g.fates[n].Or(fateSent)&fateSent == 0 { // it may have been sent to a connection before
+		g.run.tally.sent.Add(1)
+		g.run.tally.lag.record(time.Since(g.due(n)))
+	}
+	f, err := wire.NewFrame(wire.TypeMessage, g.run.ids.of(g.index, n), wire.MessagePayload{Room: p.room.name, Text: g.text()})
+	if err == nil { // payloads of package wire can be encoded
+		p.write(conn, websocket.TextMessage, f.Data)
+	}
+}
+
+func (g Group) text() string {
+	size := g.Text
+	if size == 0 {
+		size = defaultText
+	}
+	return strings.Repeat(quote+" ", size/len(quote)+1)[:size]
+}
+
+// acknowledged takes the answer to a message.
+func (p *peer) acknowledged(f *frame, n int, now time.Time) {
+	g, t := p.group, p.group.run.tally
+	var ack wire.AckPayload
+	err := json.Unmarshal(f.Payload, &ack)
+	switch {
+	case !p.answered(n):
+		t.ackedTwice.Add(1)
+	case err != nil || !ack.Success:
+		t.note(&t.refused, "refused: "+string(ack.Error))
+	case ack.Seq == 0:
+		t.note(&t.strange, "acknowledgement without a sequence number")
+	default:
+		t.acked.Add(1)
+		if f.Traceparent != "" {
+			t.traced.Add(1)
+		}
+		t.ack.record(now.Sub(g.due(n)))
+		g.fates[n].Or(fateAcked)
+		p.place(g, n, ack.Seq)
+	}
+}
+
+// place learns which sequence number a message has in this peer's room.
+func (p *peer) place(g *group, n int, seq uint64) {
+	if !g.fates[n].numbered(seq) {
+		t := g.run.tally
+		t.note(&t.strange, "a message with two sequence numbers")
+	}
+	p.room.reach(seq)
+}
+
+// delivered takes a message of the room.
+func (p *peer) delivered(f *frame, now time.Time) {
+	t := p.group.run.tally
+	g := p.sentBy(f)
+	if g == nil || f.Seq == 0 {
+		t.note(&t.strange, "message of another room or nobody, or without a sequence number")
+		return
+	}
+	p.place(g, f.n, f.Seq)
+	switch p.take(f.Seq) {
+	case inOrder:
+		t.delivered.Add(1)
+		if !p.group.lenient() {
+			t.delivery.record(now.Sub(g.due(f.n)))
+		}
+	case late:
+		t.delivered.Add(1)
+		t.outOfOrder.Add(1)
+	case twice:
+		t.deliverTwice.Add(1)
+	}
+}
+
+// sentBy returns the group that has sent a message into this peer's room, nil if there is none.
+func (p *peer) sentBy(f *frame) *group {
+	groups := p.group.run.groups
+	if !f.ours || f.group >= len(groups) {
+		return nil
+	}
+	g := groups[f.group]
+	if g.Does != Chat || f.n >= g.messages || p.room == nil || g.sender(f.n).room != p.room {
+		return nil
+	}
+	return g
+}
+
+func (p *peer) take(seq uint64) verdict {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seen.take(seq)
+}
+
+// join asks to be in the room: from now on or, for who has been there before, from where it was cut off.
+func (p *peer) join() {
+	payload := wire.JoinPayload{Room: p.room.name}
+	p.mu.Lock()
+	if p.seen.known {
+		last := p.seen.last
+		p.greeted, payload.After = last, &last
+	}
+	p.mu.Unlock()
+	p.ask(wire.TypeJoin, askGreeting, payload)
+}
+
+// joined learns what the room's last message was before those that are delivered. Who was away for so long that not all
+// of it was sent has to ask for the rest.
+func (p *peer) joined(seq uint64) {
+	p.room.reach(seq)
+	p.mu.Lock()
+	first := !p.opened
+	if first {
+		p.seen.begin(seq)
+	}
+	p.seen.reach(seq)
+	after := uint64(0)
+	for _, m := range p.seen.missing {
+		if !first && m.from > p.greeted && m.from <= seq {
+			after, p.behind = m.from-1, seq
+			break
+		}
+	}
+	p.mu.Unlock()
+	if after > 0 {
+		p.ask(wire.TypeHistory, askHistory, wire.HistoryRequest{Room: p.room.name, After: &after})
+	}
+}
+
+// caughtUp takes a piece of the history.
+func (p *peer) caughtUp(f *frame) {
+	t := p.group.run.tally
+	var piece wire.HistoryPayload
+	if err := json.Unmarshal(f.Payload, &piece); err != nil || p.room == nil || piece.Room != p.room.name {
+		t.note(&t.strange, "history that nobody asked for")
+		return
+	}
+	var last uint64
+	for _, m := range piece.Messages {
+		last = m.Seq
+		one := &frame{}
+		one.group, one.n, one.ours = p.group.run.ids.find(m.MessageID)
+		g := p.sentBy(one)
+		if g == nil || m.Seq == 0 {
+			t.note(&t.strange, "message of another room or nobody in the history")
+			continue
+		}
+		p.place(g, one.n, m.Seq)
+		if p.take(m.Seq) == twice {
+			t.deliverTwice.Add(1)
+		} else {
+			t.delivered.Add(1)
+			t.byHistory.Add(1)
+		}
+	}
+	p.mu.Lock()
+	more := piece.More && last > 0 && last < p.behind
+	if !more {
+		p.behind = 0
+	}
+	p.mu.Unlock()
+	if more {
+		p.ask(wire.TypeHistory, askHistory, wire.HistoryRequest{Room: p.room.name, After: &last})
+	}
+}
+
+// missed returns how many messages of the room have not come until now.
+func (p *peer) missed() uint64 {
+	if p.room == nil {
+		return 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seen.reach(p.room.last.Load())
+	return p.seen.lost()
+}
+
+// upToDate reports whether everything has come that is known of, or whether it does not matter.
+func (p *peer) upToDate(lastTick uint64) bool {
+	if p.group.lenient() {
+		return true
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.room != nil {
+		return p.seen.last >= p.room.last.Load() && p.behind == 0
+	}
+	return p.lastTick == 0 || p.lastTick >= lastTick
+}
+
+// describe names a peer in errors.
+func (p *peer) describe() string {
+	return fmt.Sprintf("connection %d of %d", p.number+1, p.group.run.cfg.Scenario.connections())
+}

@@ -1,0 +1,118 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sockscope/sockscope/demo/auth"
+)
+
+const (
+	// users is how many there are where the server is asked for tokens, which for each connection would take too long.
+	users = 100
+	// fresh is how long such a token is used, of the hour that it lasts.
+	fresh = 30 * time.Minute
+)
+
+// tokens provides each connection with a token. Without an authority that issues them the servers are asked, and the
+// connections share users.
+type tokens struct {
+	authority *auth.Authority
+	urls      []string // of WebSockets, whose servers issue tokens
+	client    *http.Client
+
+	mu    sync.Mutex
+	known map[string]*token
+}
+
+type token struct {
+	mu    sync.Mutex
+	value string
+	since time.Time
+}
+
+func newTokens(cfg Config) *tokens {
+	return &tokens{
+		authority: cfg.Authority, urls: cfg.URLs,
+		client: &http.Client{Transport: &http.Transport{}, Timeout: dialTimeout},
+		known:  make(map[string]*token),
+	}
+}
+
+// header returns what goes with the handshake of a connection.
+func (t *tokens) header(ctx context.Context, connection int) (http.Header, error) {
+	token, err := t.get(ctx, connection)
+	if err != nil {
+		return nil, err
+	}
+	return http.Header{"Authorization": {"Bearer " + token}}, nil
+}
+
+// get returns a token for a connection.
+func (t *tokens) get(ctx context.Context, connection int) (string, error) {
+	if t.authority != nil {
+		return t.authority.Issue(t.user(connection), nil, t.authority.MaxLifetime)
+	}
+	k := t.of(connection)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.value != "" && time.Since(k.since) < fresh {
+		return k.value, nil
+	}
+	value, err := t.request(ctx, t.user(connection))
+	if err != nil {
+		return "", err
+	}
+	k.value, k.since = value, time.Now()
+	return value, nil
+}
+
+// forget has the next token of a connection be a new one.
+func (t *tokens) forget(connection int) {
+	k := t.of(connection)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.value = ""
+}
+
+func (t *tokens) of(connection int) *token {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	user := t.user(connection)
+	k := t.known[user]
+	if k == nil {
+		k = new(token)
+		t.known[user] = k
+	}
+	return k
+}
+
+func (t *tokens) user(connection int) string {
+	if t.authority == nil {
+		connection %= users
+	}
+	return fmt.Sprintf("load-%d", connection)
+}
+
+// request asks one server after the other, some of which may be down.
+func (t *tokens) request(ctx context.Context, user string) (string, error) {
+	var failed error
+	for _, url := range t.urls {
+		value, err := auth.RequestToken(ctx, t.client, tokenURL(url), user)
+		if err == nil {
+			return value, nil
+		}
+		failed = errors.Join(failed, err)
+	}
+	return "", fmt.Errorf("the server issues no token here, has it a key that can be given (--auth-key-file)? %w", failed)
+}
+
+// tokenURL returns where the server of a WebSocket issues tokens.
+func tokenURL(socket string) string {
+	return strings.TrimSuffix(strings.Replace(socket, "ws", "http", 1), "/ws") + "/auth/token"
+}

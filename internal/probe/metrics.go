@@ -1,0 +1,67 @@
+package probe
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are those of the contract.
+type metrics struct {
+	success  *prometheus.GaugeVec
+	duration *prometheus.HistogramVec
+}
+
+func newMetrics(targets []Target) *metrics {
+	m := &metrics{
+		success: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "websocket_probe_success",
+			Help: "Whether the last probe connected, got an answer and saw its message delivered in time (1) or not (0).",
+		}, []string{"target"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "websocket_probe_duration_seconds",
+			Help:    "How long the phases of probes took that succeeded.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+			// Native as well, so that any threshold of an SLO can be asked for.
+			NativeHistogramBucketFactor:     1.1,
+			NativeHistogramMaxBucketNumber:  160,
+			NativeHistogramMinResetDuration: time.Hour,
+		}, []string{"target", "phase"}),
+	}
+	// Counters that are there from the start have a rate from the first probe on.
+	for _, t := range targets {
+		for _, phase := range []phase{connect, echo, delivery} {
+			m.duration.WithLabelValues(t.Name, string(phase))
+		}
+	}
+	return m
+}
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
+	m.success.Describe(ch)
+	m.duration.Describe(ch)
+}
+
+// Collect implements prometheus.Collector.
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	m.success.Collect(ch)
+	m.duration.Collect(ch)
+}
+
+// record counts what came of a probe.
+func (m *metrics) record(t Target, r result) {
+	success := 1.
+	if r.err != nil {
+		success = 0
+	}
+	m.success.WithLabelValues(t.Name).Set(success)
+	for _, s := range r.passed {
+		observer := m.duration.WithLabelValues(t.Name, string(s.phase))
+		if s.traceID == "" {
+			observer.Observe(s.took.Seconds())
+			continue
+		}
+		observer.(prometheus.ExemplarObserver).ObserveWithExemplar(s.took.Seconds(), prometheus.Labels{"trace_id": s.traceID})
+	}
+}
