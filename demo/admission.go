@@ -48,8 +48,18 @@ type admission struct {
 	running sync.WaitGroup // who was let in
 }
 
+// network is what counts as one address: an IPv4 address, or the 64 bits of an IPv6 address that are a network, in which
+// everybody has as many addresses as they like.
+func network(address netip.Addr) netip.Addr {
+	if address.Is6() {
+		address = netip.PrefixFrom(address, 64).Masked().Addr()
+	}
+	return address
+}
+
 // admit takes a place for a connection. What it returns has to be called when the connection is gone.
 func (a *admission) admit(from netip.Addr, limit int) (release func(), r *refusal) {
+	from = network(from)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {

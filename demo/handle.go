@@ -54,20 +54,18 @@ func (c *session) refuse(ctx context.Context, id string, err error) {
 	if !errors.As(err, &refused) {
 		refused = &wire.RefusalError{Code: wire.CodeBadEnvelope, Reason: "the message can't be read"}
 	}
-	kind := instrument.ErrorDecode
 	switch refused.Code {
-	case wire.CodeUnauthorized:
-		kind = instrument.ErrorAuth
 	case wire.CodeRateLimited:
 		c.seen.Dropped(instrument.DropRateLimited, 1)
 		if c.tooMany > c.server.cfg.Limits.MessageBurst {
 			c.sealed = true
 			c.closeSoon(instrument.ReasonPolicy, codePolicy, "sends too many messages")
 		}
-		c.answer(ctx, wire.TypeError, id, wire.ErrorPayload{Code: refused.Code, Reason: refused.Reason})
-		return
+	case wire.CodeUnauthorized:
+		c.seen.Error(ctx, instrument.ErrorAuth, err)
+	default:
+		c.seen.Error(ctx, instrument.ErrorDecode, err)
 	}
-	c.seen.Error(ctx, kind, err)
 	c.answer(ctx, wire.TypeError, id, wire.ErrorPayload{Code: refused.Code, Reason: refused.Reason})
 }
 

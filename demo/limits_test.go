@@ -277,3 +277,16 @@ func TestIdle(t *testing.T) {
 	f.awaitMetrics(map[string]float64{"disconnections_total local idle_timeout": 1, "active_connections": 1},
 		"websocket_disconnections_total", "websocket_active_connections", "websocket_errors_total")
 }
+
+func TestNetwork(t *testing.T) {
+	for address, want := range map[string]string{
+		"203.0.113.7":            "203.0.113.7",
+		"2001:db8:1:2:3:4:5:6":   "2001:db8:1:2::",
+		"2001:db8:1:2:ffff::1":   "2001:db8:1:2::",
+		"fe80::1:2:3:4%loopback": "fe80::",
+	} {
+		if got := network(netip.MustParseAddr(address)).String(); got != want {
+			t.Errorf("%s counts as %s, want %s", address, got, want)
+		}
+	}
+}

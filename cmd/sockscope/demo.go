@@ -120,6 +120,7 @@ func runDemo(ctx context.Context, f demoFlags, cmd *cobra.Command) (err error) {
 	}
 	defer func() { err = errors.Join(err, closeHistory()) }()
 
+	redis.SetLogger(redisLogger{t.Logger()})
 	f.server.Logger = t.Logger()
 	f.server.TracerProvider = t.TracerProvider()
 	f.server.Registerer = t.Registry()
@@ -186,6 +187,14 @@ func (f *demoFlags) openHistory() (end func() error, err error) {
 	}
 	f.server.Redis, f.server.History = client, store
 	return func() error { return errors.Join(store.Close(), client.Close()) }, nil
+}
+
+// redisLogger takes what the library has to say of connections that fail, which is seen by the demo itself, too.
+type redisLogger struct{ *slog.Logger }
+
+// Printf implements go-redis' interface for loggers.
+func (l redisLogger) Printf(ctx context.Context, format string, v ...any) {
+	l.DebugContext(ctx, "redis client", "text", fmt.Sprintf(format, v...))
 }
 
 func (f *demoFlags) openHistoryFile() (end func() error, err error) {

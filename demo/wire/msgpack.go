@@ -68,6 +68,9 @@ func DecodeMessagePack(frame []byte) (Envelope, error) {
 	case r.Len() > 0:
 		return Envelope{}, problem(CodeBadMessagePack, "a frame has to be one MessagePack object with nothing after it")
 	}
+	if _, ok := v.(map[string]any); !ok {
+		return Envelope{}, problem(CodeBadMessagePack, "a frame has to be a MessagePack object")
+	}
 	data, err := json.Marshal(v)
 	if err != nil {
 		return Envelope{}, problem(CodeBadMessagePack, "a value has no counterpart in JSON")
