@@ -120,6 +120,15 @@ func (c *chat) speak(ctx context.Context, user string, stop <-chan struct{}) err
 	}
 }
 
+func (c *chat) sayOnce(ctx context.Context) error {
+	conn, err := c.connect(ctx, "ann", nil)
+	if err != nil {
+		return err
+	}
+	defer hangUp(conn)
+	return c.say(ctx, conn, uuid.NewString(), "remember me")
+}
+
 // say sends a message and returns when it is acknowledged.
 func (c *chat) say(ctx context.Context, conn *websocket.Conn, id, text string) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)

@@ -55,7 +55,7 @@ type eventStream struct {
 	chat   *chat
 	token  string
 	events *bufio.Scanner
-	close  func() error
+	close  func()
 }
 
 func (c *chat) openEvents(ctx context.Context) (*eventStream, error) {
@@ -63,18 +63,19 @@ func (c *chat) openEvents(ctx context.Context) (*eventStream, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp, err := c.do(ctx, token, http.MethodGet, "/events?"+url.Values{"room": {c.room}}.Encode(), "", nil)
+	resp, err := c.do(ctx, token, http.MethodGet, "/events?"+url.Values{"room": {c.room}}.Encode(), "", nil) //nolint:bodyclose // the stream's close does
 	if err != nil {
 		return nil, err
 	}
-	s := &eventStream{chat: c, token: token, events: bufio.NewScanner(resp.Body), close: resp.Body.Close}
+	s := &eventStream{chat: c, token: token, events: bufio.NewScanner(resp.Body), close: func() { _ = resp.Body.Close() }}
 	s.events.Buffer(nil, 1<<20)
 	welcome, err := s.next(func(env wire.Envelope) bool { return env.Type == wire.TypeWelcome })
 	if err == nil {
 		err = json.Unmarshal(welcome.Payload, &s.WelcomePayload)
 	}
 	if err != nil {
-		return nil, errors.Join(err, s.close())
+		s.close()
+		return nil, err
 	}
 	return s, nil
 }

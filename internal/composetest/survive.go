@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,11 @@ import (
 // checkDataSurvives stops everything, starts it again, and looks for what was
 // there before: each store must have its volume, and be able to write to it.
 func checkDataSurvives(ctx context.Context, c *compose) error {
+	at := endpoint.Local(c.offset)
+	room := newChat(at.Demo)
+	if err := room.sayOnce(ctx); err != nil {
+		return fmt.Errorf("say something to be found again: %w", err)
+	}
 	before := time.Now()
 	step("stopping everything")
 	if err := c.run(ctx, "down"); err != nil {
@@ -28,7 +34,14 @@ func checkDataSurvives(ctx context.Context, c *compose) error {
 	if err := start(ctx, c); err != nil {
 		return err
 	}
-	at := endpoint.Local(c.offset)
+	said, err := room.history(ctx)
+	if err != nil {
+		return fmt.Errorf("read what was said before the restart: %w", err)
+	}
+	if !slices.Equal(said, room.acked) {
+		return fmt.Errorf("the demo lost its messages at a restart: it has %v of %v", said, room.acked)
+	}
+	step("the demo still has its messages")
 	second := strconv.FormatInt(before.Unix(), 10)
 	for _, data := range []struct{ of, url, has string }{
 		{
