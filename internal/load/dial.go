@@ -120,7 +120,10 @@ func endReason(err error) string {
 	if errors.As(err, &frame) && frame.Code != websocket.CloseAbnormalClosure {
 		return strings.TrimSpace(fmt.Sprintf("closed by the server with %d %s", frame.Code, frame.Text))
 	}
-	return "broken without a close frame"
+	if op := (*net.OpError)(nil); errors.As(err, &op) { // which says more than the addresses
+		err = op.Err
+	}
+	return "broken without a close frame: " + err.Error()
 }
 
 // closeCode returns the code with which the server has closed a connection, 0 if it has not.
