@@ -81,6 +81,12 @@ func (d *dialer) dial(ctx context.Context, n, attempt, rate int, header http.Hea
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	conn.SetReadLimit(readLimit)
+	// The library's own handler gives a pong one second, after which the connection is of no use any more; on a machine
+	// that is busy making load that is too little.
+	conn.SetPingHandler(func(data string) error {
+		_ = conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(writeTimeout)) // else reading will fail
+		return nil
+	})
 	return conn, nil
 }
 
