@@ -81,6 +81,12 @@ func (d *dialer) dial(ctx context.Context, n, attempt, rate int, header http.Hea
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	conn.SetReadLimit(readLimit)
+	// The library's own handler gives a pong one second, after which the connection is of no use any more; on a machine
+	// that is busy making load that is too little.
+	conn.SetPingHandler(func(data string) error {
+		_ = conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(writeTimeout)) // else reading will fail
+		return nil
+	})
 	return conn, nil
 }
 
@@ -120,7 +126,10 @@ func endReason(err error) string {
 	if errors.As(err, &frame) && frame.Code != websocket.CloseAbnormalClosure {
 		return strings.TrimSpace(fmt.Sprintf("closed by the server with %d %s", frame.Code, frame.Text))
 	}
-	return "broken without a close frame"
+	if op := (*net.OpError)(nil); errors.As(err, &op) { // which says more than the addresses
+		err = op.Err
+	}
+	return "broken without a close frame: " + err.Error()
 }
 
 // closeCode returns the code with which the server has closed a connection, 0 if it has not.

@@ -42,11 +42,11 @@
 // # What is checked
 //
 // Every message is acknowledged once. Every member of a room gets each of its messages once and in the order of their
-// sequence numbers, from where it joined to the last that is known. A gap is what was lost; it stays lost if it is
-// filled by nothing but the history that a client gets when it comes back. A connection that ends unexpectedly comes
-// back after a wait that doubles, with jitter, joins with the last sequence number it knows, and sends again, with the
-// same id, what was not acknowledged. With Config.Verify the history of each room is read in the end: what was
-// acknowledged has to be there once.
+// sequence numbers, from where it joined to the last that is known. A gap is what was lost. Who is subscribed to the market
+// gets batches that continue each other. A connection that ends unexpectedly is counted and comes back after a wait that
+// doubles, with jitter. It joins with the last sequence number it knows, so that what was said meanwhile has to come as
+// history, and sends again, with the same id, what was not acknowledged. With Config.Verify the history of each room is
+// read in the end: what was acknowledged has to be there once.
 //
 // What has to be refused is: it is counted under Result.Expected. A group that reads slowly or vanishes may miss
 // messages and may be disconnected, which is counted there, too.

@@ -83,11 +83,19 @@ func TestStallShowsInFull(t *testing.T) {
 
 func TestStoppedEarly(t *testing.T) {
 	s := start(t, demo.Config{})
-	ctx, stop := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	r := runLoad(ctx, t, Config{URLs: []string{s.url}, Scenario: chat(4, 2, 100, time.Minute), Verify: true})
-	if err := r.Err(); err != nil || !r.Interrupted || r.Sent == 0 || r.Sent > 60 || r.History != nil {
-		t.Errorf("%v: %+v: want a clean result of half a second", err, r)
+	cfg := Config{URLs: []string{s.url}, Scenario: chat(4, 2, 100, time.Minute), Verify: true}
+	r, err := Run(ctx, cfg, 50*time.Millisecond, func(p Progress) {
+		if p.Acked > 0 {
+			stop()
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Err(); err != nil || !r.Interrupted || r.Acked == 0 || r.Acked != r.Sent || r.Seconds > 30 || r.History != nil {
+		t.Errorf("%v: %+v: want a clean result of the time until it was stopped", err, r)
 	}
 }
 

@@ -33,12 +33,9 @@ func start(t *testing.T, cfg demo.Config) *service {
 	if cfg.Authority, err = auth.New([]byte(testKey)); err != nil {
 		t.Fatal(err)
 	}
-	file, err := history.OpenFile(filepath.Join(t.TempDir(), "history.db"), history.Limits{})
-	if err != nil {
-		t.Fatal(err)
+	if cfg.History == nil {
+		cfg.History = store(t, history.Limits{})
 	}
-	t.Cleanup(func() { _ = file.Close() })
-	cfg.History = file
 	server, err := demo.New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -62,6 +59,16 @@ func start(t *testing.T, cfg demo.Config) *service {
 		}
 	})
 	return s
+}
+
+func store(t *testing.T, limits history.Limits) history.Store {
+	t.Helper()
+	file, err := history.OpenFile(filepath.Join(t.TempDir(), "history.db"), limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	return file
 }
 
 func socketURL(server *httptest.Server) string {

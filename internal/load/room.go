@@ -22,8 +22,13 @@ type room struct {
 	kept kept          // see verify
 }
 
+// reach says that there is a message with that sequence number.
 func (r *room) reach(seq uint64) {
-	for last := r.last.Load(); seq > last && !r.last.CompareAndSwap(last, seq); last = r.last.Load() {
+	for {
+		last := r.last.Load()
+		if seq <= last || r.last.CompareAndSwap(last, seq) {
+			return
+		}
 	}
 }
 
