@@ -41,6 +41,10 @@ test-e2e: ## bring the stack up on free ports, and prove and break it
 test-compose: ## run docker-compose.yml with images made from the native binaries
 	go run ./internal/composetest
 
+.PHONY: soak
+soak: ## half an hour of mixed load and faults on three instances; nothing acknowledged may be lost (SOAK=5m for less)
+	go test -tags soak -count 1 -timeout 3h -v ./internal/soak
+
 .PHONY: check
 check: check-go check-settings ## formatting, linters, rules, routes and settings
 
@@ -50,7 +54,7 @@ check-go:
 	if [ -n "$$unformatted" ]; then echo "run gofmt on:"; echo "$$unformatted"; exit 1; fi
 	@for module in $(MODULES); do \
 		echo "== vet and lint $$module"; \
-		(cd $$module && { [ ! -f go.mod ] || go mod tidy -diff; } && go vet -tags e2e ./... && go tool -modfile=$(CURDIR)/tools/go.mod golangci-lint run --config $(CURDIR)/.golangci.yml ./...); \
+		(cd $$module && { [ ! -f go.mod ] || go mod tidy -diff; } && go vet -tags e2e,soak ./... && go tool -modfile=$(CURDIR)/tools/go.mod golangci-lint run --config $(CURDIR)/.golangci.yml ./...); \
 	done
 
 .PHONY: check-settings
