@@ -31,10 +31,10 @@ func (s *Server) verify(ctx context.Context, token string) (auth.Identity, error
 	return who, err
 }
 
-// startSpan starts a child of the span in ctx, if that is recorded.
+// startSpan starts a child of the span in ctx, which may have ended, if that is sampled.
 func startSpan(ctx context.Context, name string, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
 	parent := trace.SpanFromContext(ctx)
-	if !parent.IsRecording() {
+	if !parent.SpanContext().IsSampled() {
 		return ctx, trace.SpanFromContext(context.Background())
 	}
 	return parent.TracerProvider().Tracer("github.com/sockscope/sockscope/demo").Start(ctx, name, opts...)

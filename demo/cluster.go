@@ -8,6 +8,10 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/sockscope/sockscope/demo/history"
 	"github.com/sockscope/sockscope/demo/presence"
 	"github.com/sockscope/sockscope/demo/wire"
@@ -118,8 +122,17 @@ func (c *cluster) forward(ctx context.Context, a announcement) bool {
 	if c.redis == nil {
 		return true
 	}
+	ctx, span := startSpan(ctx, "publish", trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(
+		attribute.String("messaging.system", "redis"), attribute.String("messaging.destination.name", channelRooms)))
+	defer span.End()
 	data, err := json.Marshal(a)
-	return err == nil && c.redis.Publish(ctx, channelRooms, data) == nil
+	if err == nil {
+		err = c.redis.Publish(ctx, channelRooms, data)
+	}
+	if err != nil {
+		span.SetStatus(codes.Error, err.Error())
+	}
+	return err == nil
 }
 
 // makeGood goes on with what may have failed: reads what is missing here, and tells the others what they may lack.

@@ -101,7 +101,7 @@ func runBot(ctx context.Context, f botFlags, out, logs io.Writer) (err error) {
 	if err := t.Registry().Register(b); err != nil {
 		return err
 	}
-	return withMetrics(ctx, f.listen, t, func(ctx context.Context, address string) error {
+	return withMetrics(ctx, f.listen, t.MetricsHandler(), t.Logger(), func(ctx context.Context, address string) error {
 		t.Logger().InfoContext(ctx, "bot started", slog.String("url", f.bot.Server.Socket()), slog.String("metrics", address))
 		every, show, done := showTo(out, f.asJSON)
 		defer done()

@@ -66,6 +66,7 @@ func TestDemoReadyLoad(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &result); err != nil || result.Acked != 20 || result.Rooms != 1 {
 		t.Errorf("the result is %+v (%v)", result, err)
 	}
+	loadIsWatched(ctx, t, url)
 
 	stop()
 	select {
@@ -79,6 +80,37 @@ func TestDemoReadyLoad(t *testing.T) {
 	if err := execute(t.Context(), io.Discard, "ready", listening.Address+"/readyz"); err == nil {
 		t.Error("ready after its end")
 	}
+}
+
+// loadIsWatched looks at the metrics of the client that a load has beside it.
+func loadIsWatched(ctx context.Context, t *testing.T, url string) {
+	t.Helper()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	_ = free.Close()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- execute(ctx, io.Discard, "load", "--url", url, "--scenario", "idle", "--connections", "3", "--duration", "1m", "--listen", address)
+	}()
+	const want = `websocket_client_connected{client="market"} 1`
+	metrics := ""
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(metrics, want); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("no %s in\n%s", want, metrics)
+		}
+		if resp, err := http.Get("http://" + address + "/metrics"); err == nil {
+			data, _ := io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+			metrics = string(data)
+		}
+	}
+	stop()
+	<-ended // interrupted, which is no success
 }
 
 func TestDemoRefuses(t *testing.T) {

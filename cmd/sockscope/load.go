@@ -3,19 +3,25 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/netip"
 	"os"
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/sockscope/sockscope/demo/auth"
+	"github.com/sockscope/sockscope/internal/bot"
 	"github.com/sockscope/sockscope/internal/endpoint"
 	"github.com/sockscope/sockscope/internal/load"
+	"github.com/sockscope/sockscope/internal/upstream"
 )
 
 // loadFlags are the settings of the load command.
@@ -28,6 +34,7 @@ type loadFlags struct {
 	duration    time.Duration
 	sources     []string
 	keyFile     string
+	listen      string
 	asJSON      bool
 	load        load.Config
 }
@@ -76,7 +83,13 @@ For very many connections:
 			if err := f.complete(); err != nil {
 				return err
 			}
-			return runLoad(cmd.Context(), f.load, f.asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			run := func(ctx context.Context) error {
+				return runLoad(ctx, f.load, f.asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			}
+			if f.listen != "" {
+				return f.watched(cmd.Context(), run)
+			}
+			return run(cmd.Context())
 		},
 	}
 	flags := cmd.Flags()
@@ -89,6 +102,7 @@ For very many connections:
 	flags.IntVar(&f.rooms, "rooms", 0, "rooms to spread the connections over (default the scenario's)")
 	flags.StringSliceVar(&f.sources, "source", nil, "addresses of this machine to connect from, as in 127.0.0.1-127.0.0.8, of which each has about 28,000 ports (default the system's choice)")
 	flags.StringVar(&f.keyFile, "auth-key-file", "", "file with the servers' key, to issue tokens for as many users as connections (default the servers issue them for a hundred)")
+	flags.StringVar(&f.listen, "listen", "", "address of /metrics: what a client sees that follows the market meanwhile and does everything as it should be done (default none)")
 	flags.BoolVar(&f.load.Verify, "verify", false, "read the histories of all rooms in the end: what was acknowledged has to be there once")
 	flags.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
 	return cmd
@@ -164,6 +178,36 @@ func parseAddresses(text string) ([]netip.Addr, error) {
 		all = append(all, a)
 	}
 	return all, nil
+}
+
+// watched runs the load beside a client that is made by instrument/client, whose metrics tell how a service under load
+// is for who does everything right: how often it is cut off, for how long, what it misses and how late things come.
+func (f *loadFlags) watched(ctx context.Context, run func(context.Context) error) error {
+	server, err := upstream.Parse(f.load.URLs[0])
+	if err != nil {
+		return fmt.Errorf("--url: %w", err)
+	}
+	tokens, err := upstream.TokensFrom(f.keyFile)
+	if err != nil {
+		return fmt.Errorf("--auth-key-file: %w", err)
+	}
+	watcher, err := bot.New(bot.Config{Server: server, Tokens: tokens})
+	if err != nil {
+		return err
+	}
+	registry := prometheus.NewRegistry()
+	if err := registry.Register(watcher); err != nil {
+		return fmt.Errorf("register the metrics: %w", err)
+	}
+	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
+	return withMetrics(ctx, f.listen, metrics, slog.New(slog.DiscardHandler), func(ctx context.Context, _ string) error {
+		watching, stop := context.WithCancel(ctx)
+		watched := make(chan error, 1)
+		go func() { watched <- watcher.Run(watching, time.Minute, func(bot.Record) {}) }()
+		err := run(ctx)
+		stop()
+		return errors.Join(err, <-watched)
+	})
 }
 
 func runLoad(ctx context.Context, cfg load.Config, asJSON bool, out, progress io.Writer) error {

@@ -90,7 +90,7 @@ func runProbe(ctx context.Context, f probeFlags, out io.Writer) (err error) {
 	if err := t.Registry().Register(prober); err != nil {
 		return err
 	}
-	return withMetrics(ctx, f.listen, t, func(ctx context.Context, address string) error {
+	return withMetrics(ctx, f.listen, t.MetricsHandler(), t.Logger(), func(ctx context.Context, address string) error {
 		t.Logger().InfoContext(ctx, "probe started", "targets", len(cfg.Targets), "interval_seconds", f.interval.Seconds(),
 			"metrics", address)
 		prober.Run(ctx)
@@ -107,17 +107,17 @@ func flush(ctx context.Context, t *telemetry.Telemetry) error {
 
 // withMetrics serves /metrics while run does what it does, which is told where that is. The context of run ends with
 // ctx, or when the metrics can't be served any more.
-func withMetrics(ctx context.Context, listen string, t *telemetry.Telemetry,
+func withMetrics(ctx context.Context, listen string, metrics http.Handler, logger *slog.Logger,
 	run func(ctx context.Context, address string) error) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
 	if err != nil {
 		return fmt.Errorf("listen for scrapes, is the port taken (--listen)? %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", t.MetricsHandler())
+	mux.Handle("GET /metrics", metrics)
 	server := &http.Server{
 		Handler: mux, ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog: slog.NewLogLogger(t.Logger().Handler(), slog.LevelWarn),
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
