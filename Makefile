@@ -74,9 +74,9 @@ check-settings: $(SOCKSCOPE)
 
 .PHONY: bench
 bench: ## what instrumentation costs, beside the bare instruments and transports, and beside others
-	@for module in $(filter instrument%,$(MODULES)); do \
+	@{ for module in $(filter instrument%,$(MODULES)); do \
 		(cd $$module && go test -run '^$$' -bench . -benchmem -benchtime 500ms -count 4 ./...); \
-	done | go run ./internal/benchtable
+	done; go test -run '^$$' -bench FanOut -benchmem -benchtime 30x -count 4 ./demo; } | go run ./internal/benchtable
 
 .PHONY: $(SOCKSCOPE)
 $(SOCKSCOPE):

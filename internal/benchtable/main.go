@@ -69,7 +69,7 @@ func parse(in io.Reader) ([]result, error) {
 	scanner := bufio.NewScanner(in)
 	for scanner.Scan() {
 		if p, ok := strings.CutPrefix(scanner.Text(), "pkg: "); ok {
-			_, pkg, _ = strings.Cut(p, "/instrument")
+			pkg = strings.TrimPrefix(strings.TrimPrefix(p, "github.com/sockscope/sockscope"), "/instrument")
 			continue
 		}
 		m := line.FindStringSubmatch(scanner.Text())
