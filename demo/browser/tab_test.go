@@ -241,6 +241,24 @@ func typed(selector, text string) chromedp.Action {
 
 // click waits for an element and clicks where it is.
 func click(selector string) chromedp.Action {
+	return at(selector, chromedp.MouseClickXY)
+}
+
+// press presses the mouse on what the selector finds, and release releases it there.
+func press(selector string) chromedp.Action {
+	return at(selector, func(x, y float64, _ ...chromedp.MouseOption) chromedp.MouseAction {
+		return chromedp.MouseEvent(input.MousePressed, x, y, chromedp.ButtonLeft, chromedp.ClickCount(1))
+	})
+}
+
+func release(selector string) chromedp.Action {
+	return at(selector, func(x, y float64, _ ...chromedp.MouseOption) chromedp.MouseAction {
+		return chromedp.MouseEvent(input.MouseReleased, x, y, chromedp.ButtonLeft, chromedp.ClickCount(1))
+	})
+}
+
+// at does something with the mouse in the middle of what the selector finds, as soon as that is there.
+func at(selector string, do func(x, y float64, _ ...chromedp.MouseOption) chromedp.MouseAction) chromedp.Action {
 	return chromedp.ActionFunc(func(ctx context.Context) error {
 		script := fmt.Sprintf(`(() => {
 			const element = document.querySelector(%q);
@@ -255,7 +273,7 @@ func click(selector string) chromedp.Action {
 				return fmt.Errorf("find %s: %w", selector, err)
 			}
 			if len(at) == 2 {
-				return chromedp.MouseClickXY(at[0], at[1]).Do(ctx)
+				return do(at[0], at[1]).Do(ctx)
 			}
 			if err := chromedp.Sleep(30 * time.Millisecond).Do(ctx); err != nil {
 				return fmt.Errorf("wait for %s: %w", selector, err)

@@ -6,6 +6,7 @@ export class Tabs {
   #list = byId("rooms");
   #chat;
   #choose;
+  #tabs = new Map(); // room → its item, the button that opens it, and what tells how much is unread
   #timer = 0;
 
   /** Shows the rooms of a chat and calls choose(room) when one is chosen, with null when there is none. */
@@ -41,13 +42,26 @@ export class Tabs {
     this.#timer ||= setTimeout(() => this.#render(), 100);
   }
 
+  // What is there stays there: a button that is replaced while it is pressed is never clicked.
   #render() {
     clearTimeout(this.#timer);
     this.#timer = 0;
-    const focused = document.activeElement?.dataset.focus;
     const rooms = [...this.#chat.rooms.values()];
-    this.#list.replaceChildren(...rooms.map((room) => this.#tab(room)));
-    if (focused) this.#list.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
+    for (const [room, tab] of this.#tabs) {
+      if (rooms.includes(room)) continue;
+      tab.item.remove();
+      this.#tabs.delete(room);
+    }
+    for (const room of rooms) {
+      if (!this.#tabs.has(room)) this.#tabs.set(room, this.#tab(room));
+      const { open, unread } = this.#tabs.get(room);
+      if (room === this.active) open.setAttribute("aria-current", "true");
+      else open.removeAttribute("aria-current");
+      if (room.unread > 0) {
+        unread.firstChild.data = String(room.unread);
+        if (!unread.isConnected) open.append(unread);
+      } else unread.remove();
+    }
     const unread = rooms.reduce((sum, room) => sum + room.unread, 0);
     document.title = (unread > 0 ? `(${unread}) ` : "") + "Sockscope demo";
   }
@@ -55,20 +69,10 @@ export class Tabs {
   #tab(room) {
     const open = element(
       "button",
-      { type: "button", className: "tab", dataset: { focus: `open ${room.name}` }, onclick: () => this.choose(room) },
+      { type: "button", className: "tab", onclick: () => this.choose(room) },
       element("span", { className: "name" }, room.name),
     );
-    if (room === this.active) open.setAttribute("aria-current", "true");
-    if (room.unread > 0) {
-      open.append(
-        element(
-          "span",
-          { className: "unread" },
-          String(room.unread),
-          element("span", { className: "unseen" }, " unread"),
-        ),
-      );
-    }
+    const unread = element("span", { className: "unread" }, "0", element("span", { className: "unseen" }, " unread"));
     const leave = element(
       "button",
       {
@@ -76,11 +80,12 @@ export class Tabs {
         className: "leave",
         title: "Leave",
         "aria-label": `Leave ${room.name}`,
-        dataset: { focus: `leave ${room.name}` },
         onclick: () => this.#leave(room),
       },
       "×",
     );
-    return element("li", {}, open, leave);
+    const item = element("li", {}, open, leave);
+    this.#list.append(item);
+    return { item, open, unread };
   }
 }
