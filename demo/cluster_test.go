@@ -150,6 +150,8 @@ func TestNodes(t *testing.T) {
 	names := []string{"Ada", "Ben", "Eve"}
 	members := make([]*member, len(nodes))
 	for i, n := range nodes {
+		n.eventually(func() bool { _, known := n.chat.cluster.presence.Users("lobby", 0); return known == i },
+			func() string { return "a node does not learn who is there" })
 		members[i] = n.enter(names[i])
 		for j, before := range members[:i] {
 			nodes[j].awaitTold(before, wire.TypeJoined, names[i], 1)
