@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -22,7 +23,7 @@ type conversation struct {
 	n    int // messages of the client so far
 }
 
-func (c *conversation) write(typ wire.Type, id string, seq uint64, payload any) {
+func (c *conversation) write(typ wire.Type, id string, seq uint64, payload any) (failed error) {
 	env, err := wire.New(typ, id, payload)
 	if err != nil {
 		c.t.Error(err)
@@ -32,15 +33,17 @@ func (c *conversation) write(typ wire.Type, id string, seq uint64, payload any) 
 	if err != nil {
 		c.t.Error(err)
 	}
-	_ = c.conn.Write(c.t.Context(), websocket.MessageText, f.Data) // the peer may have gone
+	return c.conn.Write(c.t.Context(), websocket.MessageText, f.Data) // the peer may have gone
 }
 
 // ack answers a message with the sequence number that it has if all goes well.
 func (c *conversation) ack(id string) {
-	c.write(wire.TypeAck, id, 0, wire.AckPayload{Success: true, Seq: uint64(c.n)})
+	_ = c.write(wire.TypeAck, id, 0, wire.AckPayload{Success: true, Seq: uint64(c.n)})
 }
 
-func (c *conversation) deliver(id string, seq int) { c.write(wire.TypeMessage, id, uint64(seq), nil) }
+func (c *conversation) deliver(id string, seq int) {
+	_ = c.write(wire.TypeMessage, id, uint64(seq), nil)
+}
 
 // wrongServer welcomes everybody, lets them join and subscribe, and leaves everything else to serve. What is no envelope
 // comes as an empty one.
@@ -59,7 +62,7 @@ func wrongServer(t *testing.T, serve func(c *conversation, id string)) string {
 		defer conn.CloseNow()
 		conn.SetReadLimit(1 << 20)
 		c := &conversation{t: t, conn: conn}
-		c.write(wire.TypeWelcome, "", 0, wire.WelcomePayload{})
+		_ = c.write(wire.TypeWelcome, "", 0, wire.WelcomePayload{})
 		for {
 			_, data, err := conn.Read(t.Context())
 			if err != nil {
@@ -75,9 +78,9 @@ func wrongServer(t *testing.T, serve func(c *conversation, id string)) string {
 				if p.After != nil {
 					seq = *p.After
 				}
-				c.write(wire.TypeAck, env.MessageID, 0, wire.AckPayload{Success: true, Seq: seq})
+				_ = c.write(wire.TypeAck, env.MessageID, 0, wire.AckPayload{Success: true, Seq: seq})
 			case wire.TypeSubscribe:
-				c.write(wire.TypeAck, env.MessageID, 0, wire.AckPayload{Success: true})
+				_ = c.write(wire.TypeAck, env.MessageID, 0, wire.AckPayload{Success: true})
 				serve(c, "")
 			default:
 				c.n++
@@ -123,7 +126,7 @@ func TestFindsWhatIsWrong(t *testing.T) {
 			c.ack(id)
 		}, map[string]int64{"acknowledged twice": 10}},
 		"ack without a number": {func(c *conversation, id string) {
-			c.write(wire.TypeAck, id, 0, wire.AckPayload{Success: true})
+			_ = c.write(wire.TypeAck, id, 0, wire.AckPayload{Success: true})
 			c.deliver(id, c.n)
 		}, map[string]int64{"acknowledgements missing": 10, "unexpected frames": 10}},
 		"ack of another message": {func(c *conversation, id string) {
@@ -158,10 +161,10 @@ func TestFindsWhatIsWrong(t *testing.T) {
 			c.deliver(id, c.n+1)
 		}, map[string]int64{"unexpected frames": 10, "deliveries missing": 1}},
 		"refusal": {func(c *conversation, id string) {
-			c.write(wire.TypeAck, id, 0, wire.AckPayload{Error: wire.CodeNotInRoom})
+			_ = c.write(wire.TypeAck, id, 0, wire.AckPayload{Error: wire.CodeNotInRoom})
 		}, map[string]int64{"refused": 10}},
 		"error": {func(c *conversation, id string) {
-			c.write(wire.TypeError, id, 0, wire.ErrorPayload{Code: wire.CodeRateLimited})
+			_ = c.write(wire.TypeError, id, 0, wire.ErrorPayload{Code: wire.CodeRateLimited})
 		}, map[string]int64{"refused": 10}},
 		"somebody else's message": {func(c *conversation, id string) {
 			c.deliver("", c.n)
@@ -169,12 +172,12 @@ func TestFindsWhatIsWrong(t *testing.T) {
 			c.deliver(id, c.n)
 		}, map[string]int64{"unexpected frames": 10}},
 		"unknown type": {func(c *conversation, id string) {
-			c.write("shout", "", 0, nil)
+			_ = c.write("shout", "", 0, nil)
 			c.ack(id)
 			c.deliver(id, c.n)
 		}, map[string]int64{"unexpected frames": 10}},
 		"history that nobody asked for": {func(c *conversation, id string) {
-			c.write(wire.TypeHistory, "", 0, wire.HistoryPayload{Room: "elsewhere"})
+			_ = c.write(wire.TypeHistory, "", 0, wire.HistoryPayload{Room: "elsewhere"})
 			c.ack(id)
 			c.deliver(id, c.n)
 		}, map[string]int64{"unexpected frames": 10}},
@@ -184,7 +187,7 @@ func TestFindsWhatIsWrong(t *testing.T) {
 			c.deliver(id, c.n)
 		}, map[string]int64{"unexpected frames": 10}},
 		"ticks that nobody asked for": {func(c *conversation, id string) {
-			c.write(wire.TypeTicks, "", 0, batch(1))
+			_ = c.write(wire.TypeTicks, "", 0, batch(1))
 			c.ack(id)
 			c.deliver(id, c.n)
 		}, map[string]int64{"unexpected frames": 10}},
@@ -255,6 +258,24 @@ func TestSentAgain(t *testing.T) {
 	}
 }
 
+// TestEndsBesideTheMarket has a server that acknowledges nothing and goes on with its ticks for ever: the load has to give
+// up what does not come.
+func TestEndsBesideTheMarket(t *testing.T) {
+	url := wrongServer(t, func(c *conversation, _ string) {
+		for seq := uint64(1); c.write(wire.TypeTicks, "", 0, batch(seq)) == nil; seq++ {
+			time.Sleep(50 * time.Millisecond)
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	scenario := chat(1, 1, 100, 100*time.Millisecond)
+	scenario.Groups = append(scenario.Groups, Group{Name: "watchers", Does: Feed, Connections: 1})
+	r := runLoad(ctx, t, Config{patience: time.Second, URLs: []string{url}, Scenario: scenario})
+	if r.Interrupted || ctx.Err() != nil || r.LostAcks != 10 {
+		t.Errorf("the load had to be ended (%v) or has lost other than 10 acknowledgements: %+v", ctx.Err(), r)
+	}
+}
+
 // batch is one tick of two symbols.
 func batch(seq uint64) market.Batch {
 	return market.Batch{FirstSeq: seq, LastSeq: seq, Ticks: []market.Tick{{Seq: seq}, {Seq: seq}}}
@@ -281,7 +302,7 @@ func TestFeedFindsWhatIsWrong(t *testing.T) {
 			t.Parallel()
 			url := wrongServer(t, func(c *conversation, _ string) {
 				for _, b := range tc.batches {
-					c.write(wire.TypeTicks, "", 0, b)
+					_ = c.write(wire.TypeTicks, "", 0, b)
 				}
 			})
 			r := runLoad(t.Context(), t, Config{patience: time.Second, URLs: []string{url}, Scenario: Scenario{
