@@ -7,6 +7,8 @@ import (
 	"mime"
 	"net/http"
 	"time"
+
+	"github.com/sockscope/sockscope/demo/reply"
 )
 
 // devLifetime is how long a token lasts whose lifetime was not asked for.
@@ -26,9 +28,9 @@ func (a *Authority) DevHandler() http.Handler {
 		switch {
 		case r.Method != http.MethodPost:
 			w.Header().Set("Allow", http.MethodPost)
-			refuse(w, http.StatusMethodNotAllowed, "POST asks for a token")
+			reply.Refuse(w, http.StatusMethodNotAllowed, "POST asks for a token")
 		case err != nil || media != "application/json":
-			refuse(w, http.StatusUnsupportedMediaType, "the content type has to be application/json")
+			reply.Refuse(w, http.StatusUnsupportedMediaType, "the content type has to be application/json")
 		default:
 			a.issue(w, r)
 		}
@@ -48,37 +50,25 @@ func (a *Authority) issue(w http.ResponseWriter, r *http.Request) {
 		_, err = dec.Token()
 	}
 	if !errors.Is(err, io.EOF) {
-		refuse(w, http.StatusBadRequest, `send {"user": "ann", "rooms": ["lobby"], "lifetime": "30m"} and nothing else`)
+		reply.Refuse(w, http.StatusBadRequest, `send {"user": "ann", "rooms": ["lobby"], "lifetime": "30m"} and nothing else`)
 		return
 	}
 	lifetime := min(devLifetime, a.MaxLifetime)
 	if want.Lifetime != "" {
 		if lifetime, err = time.ParseDuration(want.Lifetime); err != nil {
-			refuse(w, http.StatusBadRequest, `lifetime has to be like "30m" or "8h"`)
+			reply.Refuse(w, http.StatusBadRequest, `lifetime has to be like "30m" or "8h"`)
 			return
 		}
 	}
 	token, err := a.Issue(want.User, want.Rooms, lifetime)
 	if err != nil {
-		refuse(w, http.StatusBadRequest, err.Error())
+		reply.Refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	identity, err := a.Verify(token)
 	if err != nil {
-		refuse(w, http.StatusInternalServerError, "verify the new token: "+err.Error())
+		reply.Refuse(w, http.StatusInternalServerError, "verify the new token: "+err.Error())
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{"token": token, "expires": identity.Expires.UTC()})
-}
-
-func refuse(w http.ResponseWriter, status int, reason string) {
-	answer(w, status, map[string]any{"error": reason})
-}
-
-func answer(w http.ResponseWriter, status int, body map[string]any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	// An error here means that the caller is gone.
-	_ = json.NewEncoder(w).Encode(body)
+	reply.JSON(w, http.StatusOK, map[string]any{"token": token, "expires": identity.Expires.UTC()})
 }

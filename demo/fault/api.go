@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/sockscope/sockscope/demo/reply"
 )
 
 // API serves the switches below /fault:
@@ -39,7 +41,7 @@ func (a *API) list(w http.ResponseWriter, _ *http.Request) {
 	for _, s := range a.switches {
 		states = append(states, s.State())
 	}
-	answer(w, http.StatusOK, map[string]any{"faults": states})
+	reply.JSON(w, http.StatusOK, map[string]any{"faults": states})
 }
 
 func (a *API) turnOn(w http.ResponseWriter, r *http.Request) {
@@ -54,35 +56,35 @@ func (a *API) turnOn(w http.ResponseWriter, r *http.Request) {
 	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&want); err != nil {
-		refuse(w, http.StatusBadRequest, `send {"strength": number, "duration": "30s"}: `+err.Error())
+		reply.Refuse(w, http.StatusBadRequest, `send {"strength": number, "duration": "30s"}: `+err.Error())
 		return
 	}
 	if want.Strength == nil {
-		refuse(w, http.StatusBadRequest, "strength is missing")
+		reply.Refuse(w, http.StatusBadRequest, "strength is missing")
 		return
 	}
 	d, err := time.ParseDuration(want.Duration)
 	if err != nil {
-		refuse(w, http.StatusBadRequest, `duration has to be like "30s" or "5m"`)
+		reply.Refuse(w, http.StatusBadRequest, `duration has to be like "30s" or "5m"`)
 		return
 	}
 	ctx, err := s.TurnOn(*want.Strength, d)
 	if err != nil {
-		refuse(w, http.StatusBadRequest, err.Error())
+		reply.Refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	if err := a.turned(ctx, s); err != nil {
 		s.TurnOff()
-		refuse(w, http.StatusServiceUnavailable, err.Error())
+		reply.Refuse(w, http.StatusServiceUnavailable, err.Error())
 		return
 	}
-	answer(w, http.StatusOK, s.State())
+	reply.JSON(w, http.StatusOK, s.State())
 }
 
 func (a *API) turnOff(w http.ResponseWriter, r *http.Request) {
 	if s := a.named(w, r); s != nil {
 		s.TurnOff()
-		answer(w, http.StatusOK, s.State())
+		reply.JSON(w, http.StatusOK, s.State())
 	}
 }
 
@@ -94,23 +96,7 @@ func (a *API) named(w http.ResponseWriter, r *http.Request) *Switch {
 		}
 		names = append(names, s.Name)
 	}
-	refuse(w, http.StatusNotFound,
+	reply.Refuse(w, http.StatusNotFound,
 		fmt.Sprintf("there is no fault %.64s: there are %s", r.PathValue("name"), strings.Join(names, ", ")))
 	return nil
-}
-
-func refuse(w http.ResponseWriter, code int, reason string) {
-	answer(w, code, map[string]string{"error": reason})
-}
-
-func answer(w http.ResponseWriter, code int, body any) {
-	data, err := json.Marshal(body)
-	if err != nil {
-		http.Error(w, fmt.Sprintf("encode the answer: %v", err), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	// An error here means that the caller is gone.
-	_, _ = w.Write(append(data, '\n'))
 }

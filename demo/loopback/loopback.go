@@ -2,11 +2,12 @@
 package loopback
 
 import (
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
+
+	"github.com/sockscope/sockscope/demo/reply"
 )
 
 // From reports whether a request comes from this machine and calls it by its loopback address or as localhost. A page
@@ -35,10 +36,7 @@ func Only(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusForbidden)
-		// An error here means that the caller is gone.
-		_, _ = io.WriteString(w, `{"error":"this is for callers on this machine only, by its loopback address"}`+"\n")
+		reply.Refuse(w, http.StatusForbidden, "this is for callers on this machine only, by its loopback address")
 	})
 }
 
