@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+
+	"github.com/sockscope/sockscope/demo/wire"
 )
 
 // A Message is what somebody said in a room.
@@ -36,7 +37,6 @@ type Message struct {
 }
 
 const (
-	maxRoom   = 64
 	maxName   = 128
 	maxRecord = 64 << 10
 )
@@ -87,18 +87,10 @@ func decode(room string, seq uint64, record []byte) (Message, error) {
 // key is what makes a retry known.
 func (m *Message) key() string { return m.From + "\x00" + m.ID }
 
-// checkRoom keeps a room's name out of the syntax of keys, too.
+// checkRoom refuses what is no room's name, which also keeps it out of the syntax of keys.
 func checkRoom(room string) error {
-	switch {
-	case room == "":
-		return invalid("the room has no name")
-	case len(room) > maxRoom:
-		return invalid("the room's name is longer than %d bytes", maxRoom)
-	}
-	for _, r := range room {
-		if !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-", r) {
-			return invalid("the room's name has more than letters, digits, dots, dashes and underscores")
-		}
+	if err := wire.CheckRoom(room); err != nil {
+		return invalid("%v", err)
 	}
 	return nil
 }
