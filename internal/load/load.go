@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"net/url"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/sockscope/sockscope/demo/auth"
+	"github.com/sockscope/sockscope/internal/upstream"
 )
 
 const (
@@ -40,17 +41,20 @@ type Config struct {
 	patience time.Duration // for tests; default: patience
 }
 
-func (c Config) check() error {
+// complete checks the Config and completes the URLs, in which the path may be left out.
+func (c Config) complete() (Config, error) {
 	if len(c.URLs) == 0 {
-		return errors.New("there is no URL: give one such as ws://127.0.0.1:8080/ws")
+		return c, errors.New("there is no URL: give one such as ws://127.0.0.1:8080/ws")
 	}
-	for _, address := range c.URLs {
-		u, err := url.Parse(address)
-		if err != nil || u.Host == "" || u.Scheme != "ws" && u.Scheme != "wss" {
-			return fmt.Errorf("%q is not the URL of a WebSocket: give one such as ws://127.0.0.1:8080/ws", address)
+	c.URLs = slices.Clone(c.URLs)
+	for i, address := range c.URLs {
+		server, err := upstream.Parse(address)
+		if err != nil {
+			return c, err
 		}
+		c.URLs[i] = server.Socket()
 	}
-	return c.Scenario.check()
+	return c, c.Scenario.check()
 }
 
 // run is a run.
@@ -114,7 +118,8 @@ func newRun(cfg Config) (*run, error) {
 // interval progress is called with how things stand. The error is about load that could not be made: a server that
 // can't be reached, or refuses the first connections. What it does wrong afterwards is in the result.
 func Run(ctx context.Context, cfg Config, interval time.Duration, progress func(Progress)) (*Result, error) {
-	if err := cfg.check(); err != nil {
+	cfg, err := cfg.complete()
+	if err != nil {
 		return nil, fmt.Errorf("load: %w", err)
 	}
 	r, err := newRun(cfg)

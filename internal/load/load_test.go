@@ -23,7 +23,8 @@ import (
 func TestRunAgainstTheDemo(t *testing.T) {
 	s := start(t, demo.Config{SampleRatio: 1, SpanLimit: 1000, TracerProvider: sdktrace.NewTracerProvider()})
 	var seen atomic.Pointer[Progress]
-	cfg := Config{URLs: []string{s.url}, Scenario: chat(7, 3, 100, time.Second), Verify: true}
+	address := strings.TrimSuffix(s.url, "/ws") // the path is completed
+	cfg := Config{URLs: []string{address}, Scenario: chat(7, 3, 100, time.Second), Verify: true}
 	r, err := Run(t.Context(), cfg, 100*time.Millisecond, func(p Progress) {
 		if p.Acked > 0 {
 			seen.Store(&p)

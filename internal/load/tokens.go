@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/sockscope/sockscope/demo/auth"
+	"github.com/sockscope/sockscope/internal/upstream"
 )
 
 const (
@@ -100,19 +100,17 @@ func (t *tokens) user(connection int) string {
 }
 
 // request asks one server after the other, some of which may be down.
-func (t *tokens) request(ctx context.Context, user string) (string, error) {
+func (t *tokens) request(ctx context.Context, user string) (value string, err error) {
 	var failed error
 	for _, url := range t.urls {
-		value, err := auth.RequestToken(ctx, t.client, tokenURL(url), user)
+		server, err := upstream.Parse(url)
+		if err == nil {
+			value, err = auth.RequestToken(ctx, t.client, server.HTTP("/auth/token"), user)
+		}
 		if err == nil {
 			return value, nil
 		}
 		failed = errors.Join(failed, err)
 	}
 	return "", fmt.Errorf("the server issues no token here, has it a key that can be given (--auth-key-file)? %w", failed)
-}
-
-// tokenURL returns where the server of a WebSocket issues tokens.
-func tokenURL(socket string) string {
-	return strings.TrimSuffix(strings.Replace(socket, "ws", "http", 1), "/ws") + "/auth/token"
 }
