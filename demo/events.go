@@ -102,11 +102,15 @@ func (s *Server) serveSend(w http.ResponseWriter, r *http.Request) {
 		plain(w, http.StatusUnauthorized, errors.Join(err, errors.New("send a token: Authorization: Bearer …")).Error())
 		return
 	case e == nil || e.identity().User != who.User:
+		if e != nil {
+			e.seen.Error(r.Context(), instrument.ErrorAuth, errors.New("a message for this stream came with another user's token"))
+		}
 		plain(w, http.StatusNotFound, "no stream of yours with this "+sessionHeader+" is open here: GET /events first; it is in welcome")
 		return
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, wire.MaxFrameBytes))
 	if err != nil {
+		e.seen.Error(r.Context(), instrument.ErrorRead, err)
 		plain(w, http.StatusRequestEntityTooLarge, "the message is too long or has not come in one piece")
 		return
 	}
