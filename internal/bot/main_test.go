@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -15,8 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sockscope/sockscope/demo"
-	"github.com/sockscope/sockscope/demo/auth"
-	"github.com/sockscope/sockscope/demo/history"
+	"github.com/sockscope/sockscope/demo/demotest"
 	"github.com/sockscope/sockscope/demo/market"
 	"github.com/sockscope/sockscope/demo/wire"
 	"github.com/sockscope/sockscope/internal/upstream"
@@ -34,35 +32,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // startDemo runs a demo.
 func startDemo(t *testing.T) *httptest.Server {
 	t.Helper()
-	authority, err := auth.New([]byte("a key for tests that is long enough"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := history.OpenFile(filepath.Join(t.TempDir(), "history.db"), history.Limits{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
-	service, err := demo.New(demo.Config{Authority: authority, History: store, BatchWindow: window})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	ran := make(chan error, 1)
-	go func() { ran <- service.Run(ctx) }()
-	server := httptest.NewServer(service.Handler())
-	t.Cleanup(func() {
-		drain, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := service.Shutdown(drain); err != nil {
-			t.Errorf("shutdown: %v", err)
-		}
-		server.Close()
-		stop()
-		if err := <-ran; err != nil {
-			t.Errorf("run: %v", err)
-		}
-	})
+	server := httptest.NewServer(demotest.Run(t, demo.Config{BatchWindow: window}))
+	t.Cleanup(server.Close)
 	return server
 }
 

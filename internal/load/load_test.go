@@ -18,6 +18,7 @@ import (
 
 	"github.com/sockscope/sockscope/demo"
 	"github.com/sockscope/sockscope/demo/auth"
+	"github.com/sockscope/sockscope/demo/demotest"
 )
 
 func TestRunAgainstTheDemo(t *testing.T) {
@@ -145,7 +146,7 @@ func TestSpread(t *testing.T) {
 		s.http.Config.Handler.ServeHTTP(w, r)
 	}))
 	defer second.Close()
-	authority, err := auth.New([]byte(testKey))
+	authority, err := auth.New([]byte(demotest.Key))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,13 +11,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sockscope/sockscope/demo"
-	"github.com/sockscope/sockscope/demo/auth"
-	"github.com/sockscope/sockscope/demo/history"
+	"github.com/sockscope/sockscope/demo/demotest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-const testKey = "a key for tests that is long enough"
 
 // service is a running demo.
 type service struct {
@@ -29,46 +25,13 @@ type service struct {
 
 func start(t *testing.T, cfg demo.Config) *service {
 	t.Helper()
-	var err error
-	if cfg.Authority, err = auth.New([]byte(testKey)); err != nil {
-		t.Fatal(err)
-	}
-	if cfg.History == nil {
-		cfg.History = store(t, history.Limits{})
-	}
-	server, err := demo.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	ran := make(chan error, 1)
-	go func() { ran <- server.Run(ctx) }()
-	s := &service{t: t, http: httptest.NewServer(server.Handler())}
+	s := &service{t: t, http: httptest.NewServer(demotest.Run(t, cfg))}
 	s.url = socketURL(s.http)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := server.Shutdown(ctx); err != nil {
-			t.Error(err)
-		}
 		s.http.Client().CloseIdleConnections()
 		s.http.Close()
-		stop()
-		if err := <-ran; err != nil {
-			t.Error(err)
-		}
 	})
 	return s
-}
-
-func store(t *testing.T, limits history.Limits) history.Store {
-	t.Helper()
-	file, err := history.OpenFile(filepath.Join(t.TempDir(), "history.db"), limits)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = file.Close() })
-	return file
 }
 
 func socketURL(server *httptest.Server) string {

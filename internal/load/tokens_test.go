@@ -9,6 +9,7 @@ import (
 
 	"github.com/sockscope/sockscope/demo"
 	"github.com/sockscope/sockscope/demo/auth"
+	"github.com/sockscope/sockscope/demo/demotest"
 )
 
 func TestTokensOfTheServer(t *testing.T) {
@@ -51,7 +52,7 @@ func TestTokensRefused(t *testing.T) {
 }
 
 func TestTokensOfAnAuthority(t *testing.T) {
-	authority, err := auth.New([]byte(testKey))
+	authority, err := auth.New([]byte(demotest.Key))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +73,7 @@ func TestTokensOfAnAuthority(t *testing.T) {
 func TestTokenExpires(t *testing.T) {
 	t.Parallel()
 	s := start(t, demo.Config{})
-	authority, err := auth.New([]byte(testKey))
+	authority, err := auth.New([]byte(demotest.Key))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sockscope/sockscope/demo"
+	"github.com/sockscope/sockscope/demo/demotest"
 	"github.com/sockscope/sockscope/demo/history"
 )
 
@@ -59,7 +60,7 @@ func TestVerify(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, demo.Config{
-				History: damaged{store(t, history.Limits{}), tc.damage}, Limits: demo.Limits{MessageBurst: 1000},
+				History: damaged{demotest.History(t, history.Limits{}), tc.damage}, Limits: demo.Limits{MessageBurst: 1000},
 			})
 			r := runLoad(t.Context(), t, Config{
 				URLs: []string{s.url}, Scenario: chat(1, 1, messages, time.Second), Verify: true,

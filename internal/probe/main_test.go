@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -19,8 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sockscope/sockscope/demo"
-	"github.com/sockscope/sockscope/demo/auth"
-	"github.com/sockscope/sockscope/demo/history"
+	"github.com/sockscope/sockscope/demo/demotest"
 	"github.com/sockscope/sockscope/internal/upstream"
 )
 
@@ -41,41 +39,14 @@ func startDemo(t *testing.T, change func(*demo.Config)) (*httptest.Server, *prom
 // runDemo runs a demo that samples every message.
 func runDemo(t *testing.T, change func(*demo.Config)) (http.Handler, *prometheus.Registry) {
 	t.Helper()
-	authority, err := auth.New([]byte("a key for tests that is long enough"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := history.OpenFile(filepath.Join(t.TempDir(), "history.db"), history.Limits{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
 	registry := prometheus.NewRegistry()
 	traces := sdktrace.NewTracerProvider()
 	t.Cleanup(func() { _ = traces.Shutdown(context.Background()) })
-	cfg := demo.Config{Authority: authority, History: store, Registerer: registry, TracerProvider: traces, SampleRatio: 1}
+	cfg := demo.Config{Registerer: registry, TracerProvider: traces, SampleRatio: 1}
 	if change != nil {
 		change(&cfg)
 	}
-	service, err := demo.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	ran := make(chan error, 1)
-	go func() { ran <- service.Run(ctx) }()
-	t.Cleanup(func() {
-		drain, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := service.Shutdown(drain); err != nil {
-			t.Errorf("shutdown: %v", err)
-		}
-		stop()
-		if err := <-ran; err != nil {
-			t.Errorf("run: %v", err)
-		}
-	})
-	return service.Handler(), registry
+	return demotest.Run(t, cfg), registry
 }
 
 func socket(server *httptest.Server) string {
