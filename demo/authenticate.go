@@ -13,7 +13,7 @@ import (
 
 // authenticate returns whom a request comes from, the zero value if it carries no token.
 func (s *Server) authenticate(ctx context.Context, r *http.Request) (auth.Identity, error) {
-	token, _, err := auth.TokenFromRequest(r)
+	token, err := auth.TokenFromRequest(r)
 	if err != nil || token == "" {
 		return auth.Identity{}, err
 	}

@@ -30,7 +30,7 @@ func Example() {
 	handshake := func(protocols string) {
 		r := httptest.NewRequest(http.MethodGet, "/ws", nil)
 		r.Header.Set("Sec-WebSocket-Protocol", protocols)
-		token, _, err := auth.TokenFromRequest(r)
+		token, err := auth.TokenFromRequest(r)
 		if err == nil {
 			var ann auth.Identity
 			if ann, err = authority.Verify(token); err == nil {
