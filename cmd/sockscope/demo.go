@@ -25,6 +25,9 @@ import (
 // flushTimeout bounds the delivery of telemetry at the end.
 const flushTimeout = 5 * time.Second
 
+// requestTimeout bounds the end of requests that are under way when all connections have been drained.
+const requestTimeout = time.Second
+
 // demoFlags are the settings of the demo command.
 type demoFlags struct {
 	listen       string
@@ -244,7 +247,13 @@ func serveDemo(ctx context.Context, service *demo.Server, l net.Listener, drainT
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
-	failed = errors.Join(failed, service.Shutdown(drain), server.Close())
+	server.SetKeepAlivesEnabled(false) // a load balancer is not to ask by a connection that is about to end
+	failed = errors.Join(failed, service.Shutdown(drain))
+	requests, cancel := context.WithTimeout(drain, requestTimeout)
+	defer cancel()
+	if err := server.Shutdown(requests); err != nil {
+		failed = errors.Join(failed, server.Close())
+	}
 	stop()
 	return errors.Join(failed, <-ran)
 }
