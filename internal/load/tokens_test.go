@@ -60,7 +60,7 @@ func TestTokensOfAnAuthority(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, _, err := auth.TokenFromRequest(&http.Request{Header: header, URL: new(url.URL)})
+	token, err := auth.TokenFromRequest(&http.Request{Header: header, URL: new(url.URL)})
 	if err != nil {
 		t.Fatal(err)
 	}
