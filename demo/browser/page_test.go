@@ -89,6 +89,15 @@ func twoPeopleChat(browser context.Context, t *testing.T) {
 	}
 }
 
+// withoutQuotes says how much lower the market is with prices than it was before they came.
+const withoutQuotes = `(() => {
+	const list = document.querySelector("#quotes"), full = list.getBoundingClientRect().height, quotes = [...list.children];
+	list.replaceChildren();
+	const empty = list.getBoundingClientRect().height;
+	list.append(...quotes);
+	return full - empty;
+})()`
+
 // looks measures the page, and takes its pictures, on screens and on a phone, by day and by night.
 func looks(browser context.Context, t *testing.T) {
 	s := serve(t, demo.Config{}, "")
@@ -111,6 +120,9 @@ func looks(browser context.Context, t *testing.T) {
 				t.Errorf("on a screen of %d the page is %d wide", width, wide)
 			}
 			ada.screenshot(fmt.Sprintf("%s-%d", scheme, width))
+			if moved := evaluate[float64](ada, withoutQuotes); moved != 0 {
+				t.Errorf("on a screen of %d everything moves by %v pixels when prices come", width, moved)
+			}
 		}
 		colours[scheme] = evaluate[string](ada, `getComputedStyle(document.body).backgroundColor`)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -257,24 +258,28 @@ func release(selector string) chromedp.Action {
 	})
 }
 
-// at does something with the mouse in the middle of what the selector finds, as soon as that is there.
+// at does something with the mouse in the middle of what the selector finds, as soon as that is there, rests, and nothing
+// covers it.
 func at(selector string, do func(x, y float64, _ ...chromedp.MouseOption) chromedp.MouseAction) chromedp.Action {
 	return chromedp.ActionFunc(func(ctx context.Context) error {
 		script := fmt.Sprintf(`(() => {
 			const element = document.querySelector(%q);
 			if (!element) return [];
 			element.scrollIntoView({ block: "center" });
-			const at = element.getBoundingClientRect();
-			return at.width > 0 ? [at.x + at.width / 2, at.y + at.height / 2] : [];
+			const box = element.getBoundingClientRect();
+			const at = [box.x + box.width / 2, box.y + box.height / 2];
+			return box.width > 0 && element.contains(document.elementFromPoint(...at)) ? at : [];
 		})()`, selector)
+		var before []float64
 		for {
 			var at []float64
 			if err := chromedp.Evaluate(script, &at).Do(ctx); err != nil {
 				return fmt.Errorf("find %s: %w", selector, err)
 			}
-			if len(at) == 2 {
+			if len(at) == 2 && slices.Equal(at, before) {
 				return do(at[0], at[1]).Do(ctx)
 			}
+			before = at
 			if err := chromedp.Sleep(30 * time.Millisecond).Do(ctx); err != nil {
 				return fmt.Errorf("wait for %s: %w", selector, err)
 			}
