@@ -152,6 +152,25 @@ func TestDrainSpreads(t *testing.T) {
 		"websocket_disconnections_total", "websocket_active_connections", "websocket_errors_total")
 }
 
+// TestDrainOfWhoLeaves does not wait for clients that have gone when they were told to.
+func TestDrainOfWhoLeaves(t *testing.T) {
+	t.Parallel()
+	f := start(t, Config{DrainSpread: time.Hour})
+	c := f.dial("Ada")
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		f.shutdown()
+	}()
+	expect[wire.GoingAwayPayload](c, wire.TypeGoingAway)
+	if err := c.conn.Close(websocket.StatusNormalClosure, ""); err != nil {
+		t.Fatal(err)
+	}
+	<-drained
+	f.awaitMetrics(map[string]float64{"disconnections_total remote normal": 1},
+		"websocket_disconnections_total", "websocket_active_connections", "websocket_errors_total")
+}
+
 // TestConnectingWhileDraining has clients connect at full speed while the drain begins: each is let in and closed with
 // 1012, or refused with 503, and none is left over.
 func TestConnectingWhileDraining(t *testing.T) {

@@ -256,6 +256,56 @@ func TestDropOldest(t *testing.T) {
 		"websocket_active_connections", "websocket_disconnections_total", "websocket_messages_dropped_total", "websocket_send_queue_messages")
 }
 
+// TestCoalesce has a client that reads nothing for a while find only the newest of the dashboard, and every message.
+func TestCoalesce(t *testing.T) {
+	t.Parallel()
+	f := start(t, Config{Limits: Limits{SendQueue: 10_000, SendPolicy: outbox.Coalesce, MessagesPerSecond: 1e6}})
+	slow, quick := f.dial("slow"), f.dial("quick")
+	slow.join("lobby")
+	if ack := slow.request(wire.TypeSubscribe, wire.StreamPayload{Stream: wire.StreamDashboard}); !ack.Success {
+		t.Fatalf("subscribe: %+v", ack)
+	}
+	quick.join("lobby")
+	text := strings.Repeat("x", wire.MaxTextBytes)
+	var last uint64
+	say := func() {
+		quick.send(wire.TypeMessage, wire.MessagePayload{Room: "lobby", Text: text})
+		env, _ := await[wire.MessagePayload](quick, wire.TypeMessage)
+		last = env.Seq
+	}
+	f.clog("websocket_send_queue_messages", say)
+	const published = 20
+	for n := range published {
+		f.chat.publishStream(wire.TypeDashboard, wire.StreamDashboard, wire.DashboardPayload{Node: "test", Rooms: n + 1})
+	}
+	say()
+	dropped := f.metrics("websocket_messages_dropped_total")
+	if n := dropped["messages_dropped_total expired"]; n < published-1 || len(dropped) != 1 {
+		t.Errorf("dropped %v, want %d or a few more, all for having expired", dropped, published-1)
+	}
+	var seen []int
+	for seq := uint64(1); seq <= last; {
+		env, err := slow.read()
+		if err != nil {
+			t.Fatalf("before message %d: %v", seq, err)
+		}
+		switch env.Type {
+		case wire.TypeMessage:
+			if env.Seq != seq {
+				t.Fatalf("message %d comes when %d is due", env.Seq, seq)
+			}
+			seq++
+		case wire.TypeDashboard:
+			if p := payloadOf[wire.DashboardPayload](t, env); p.Node == "test" {
+				seen = append(seen, p.Rooms)
+			}
+		}
+	}
+	if len(seen) > 1 || len(seen) == 1 && seen[0] != published {
+		t.Errorf("of %d dashboards these come: %v, want the newest alone", published, seen)
+	}
+}
+
 func TestIdle(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{Heartbeat: 500 * time.Millisecond, Limits: Limits{Idle: 2 * time.Second}})
