@@ -53,6 +53,8 @@ type session struct {
 
 	burden []byte // of connection_memory; of the server's lock
 
+	gone chan struct{} // closed at the end
+
 	mu         sync.Mutex
 	who        auth.Identity // the zero value until a token has come
 	clock      clock
@@ -63,7 +65,7 @@ type session struct {
 // newSession returns the session of an open connection, for begin to begin.
 func newSession(s *Server, o *observed, seen *instrument.Conn, l link) *session {
 	c := &session{
-		server: s, observed: o, seen: seen, link: l,
+		server: s, observed: o, seen: seen, link: l, gone: make(chan struct{}),
 		limiter: rate.NewLimiter(rate.Limit(s.cfg.Limits.MessagesPerSecond), s.cfg.Limits.MessageBurst),
 	}
 	c.out = outbox.New(outbox.Config{
@@ -110,6 +112,7 @@ func (c *session) identity() auth.Identity {
 
 // end takes the session out of everything, after its connection has ended.
 func (c *session) end(ctx context.Context) {
+	close(c.gone)
 	c.handling.Lock()
 	c.sealed = true
 	for room := range c.rooms {
@@ -183,6 +186,7 @@ func (c *session) drain(delay time.Duration) {
 	})
 	select {
 	case <-time.After(delay):
+	case <-c.gone:
 	case <-c.server.live.Done():
 	}
 	c.handling.Lock()
