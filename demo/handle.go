@@ -7,6 +7,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/sockscope/sockscope/demo/auth"
 	"github.com/sockscope/sockscope/demo/wire"
 	"github.com/sockscope/sockscope/instrument"
 )
@@ -130,8 +131,20 @@ func (c *session) login(ctx context.Context, env *wire.Envelope) error {
 		return &wire.RefusalError{Code: wire.CodeUnauthorized, Reason: err.Error()}
 	}
 	c.authenticate(who)
+	c.leaveClosed(who)
 	c.succeed(ctx, env.MessageID, wire.AckPayload{})
 	return nil
+}
+
+// leaveClosed takes the session out of the rooms that its newer token doesn't open any more.
+func (c *session) leaveClosed(who auth.Identity) {
+	for room := range c.rooms {
+		if who.MayEnter(room) {
+			continue
+		}
+		c.leaveRoom(room)
+		c.send(wire.TypeLeft, wire.PresencePayload{Room: room, User: who.User})
+	}
 }
 
 func (c *session) succeed(ctx context.Context, id string, p wire.AckPayload) {

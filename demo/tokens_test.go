@@ -217,6 +217,44 @@ func TestRoomsOfATokenAreAllThereAre(t *testing.T) {
 	}
 }
 
+// TestRenewalWithFewerRooms takes a user out of the room that a newer token doesn't open, and leaves the other.
+func TestRenewalWithFewerRooms(t *testing.T) {
+	t.Parallel()
+	f := start(t, Config{})
+	ada, ben := f.dial("Ada"), f.dial("Ben")
+	for _, room := range []string{"lobby", "cellar"} {
+		ada.join(room)
+	}
+	ben.join("cellar")
+	ada.heard()
+	fewer, err := f.tokens.Issue("Ada", []string{"lobby"}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := ada.send(wire.TypeAuth, wire.AuthPayload{Token: fewer})
+	left := wire.PresencePayload{Room: "cellar", User: "Ada"}
+	if _, p := expect[wire.PresencePayload](ada, wire.TypeLeft); p != left {
+		t.Errorf("Ada is told %+v, want %+v", p, left)
+	}
+	if env, ack := expect[wire.AckPayload](ada, wire.TypeAck); !ack.Success || env.MessageID != id {
+		t.Errorf("renewal: %+v", ack)
+	}
+	if _, p := expect[wire.PresencePayload](ben, wire.TypeLeft); p != left {
+		t.Errorf("Ben is told %+v, want %+v", p, left)
+	}
+	ben.send(wire.TypeMessage, wire.MessagePayload{Room: "cellar", Text: "are you there"})
+	await[wire.MessagePayload](ben, wire.TypeMessage)
+	if ack := ada.request(wire.TypeMessage, wire.MessagePayload{Room: "cellar", Text: "still"}); ack.Error != wire.CodeNotInRoom {
+		t.Errorf("message to the room: %+v, want %s", ack, wire.CodeNotInRoom)
+	}
+	if got := ada.heard(); len(got) != 0 {
+		t.Errorf("Ada still hears %v", typesOf(got))
+	}
+	if ack := ada.request(wire.TypeMessage, wire.MessagePayload{Room: "lobby", Text: "here"}); !ack.Success {
+		t.Errorf("message to the other room: %+v", ack)
+	}
+}
+
 // TestExpiry has tokens end while their connections are open: one is renewed, the other connection is closed.
 func TestExpiry(t *testing.T) {
 	t.Parallel()
