@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -90,22 +89,15 @@ func (e *events) request(ctx context.Context, typ wire.Type, payload any) {
 	e.receive(ctx, f.Data, wire.Decode)
 }
 
-// serveSend serves POST /events: one message to the server, on behalf of the event stream that the header names.
+// serveSend serves POST /events: one message to the server, on behalf of the event stream that the header names. What is
+// refused is an error of that stream, if there is one.
 func (s *Server) serveSend(w http.ResponseWriter, r *http.Request) {
-	who, err := s.authenticate(r.Context(), r)
 	e := s.listedStream(r.Header.Get(sessionHeader))
-	switch {
-	case s.cfg.Origins.Check(r) != nil:
-		plain(w, http.StatusForbidden, "pages from there may not send")
-		return
-	case err != nil || who.User == "":
-		plain(w, http.StatusUnauthorized, errors.Join(err, errors.New("send a token: Authorization: Bearer …")).Error())
-		return
-	case e == nil || e.identity().User != who.User:
+	if refused := s.refuseSend(r, e); refused != nil {
 		if e != nil {
-			e.seen.Error(r.Context(), instrument.ErrorAuth, errors.New("a message for this stream came with another user's token"))
+			e.seen.Error(r.Context(), instrument.ErrorAuth, refused)
 		}
-		plain(w, http.StatusNotFound, "no stream of yours with this "+sessionHeader+" is open here: GET /events first; it is in welcome")
+		plain(w, refused.code, refused.Error())
 		return
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, wire.MaxFrameBytes))
@@ -119,6 +111,24 @@ func (s *Server) serveSend(w http.ResponseWriter, r *http.Request) {
 	defer e.recovered(ctx, w)
 	e.receive(ctx, data, wire.Decode)
 	plain(w, http.StatusAccepted, "the answer comes as an event")
+}
+
+// refuseSend returns why a request may not send for a stream, nil if it may.
+func (s *Server) refuseSend(r *http.Request, e *events) *refusal {
+	if err := s.cfg.Origins.Check(r); err != nil {
+		return refuse(instrument.StatusForbidden, http.StatusForbidden, err.Error())
+	}
+	who, err := s.authenticate(r.Context(), r)
+	switch {
+	case err != nil:
+		return refuse(instrument.StatusUnauthorized, http.StatusUnauthorized, err.Error())
+	case who.User == "":
+		return refuse(instrument.StatusUnauthorized, http.StatusUnauthorized, "send a token: Authorization: Bearer …")
+	case e == nil || e.identity().User != who.User:
+		return refuse(instrument.StatusForbidden, http.StatusNotFound,
+			"no stream of yours with this "+sessionHeader+" is open here: GET /events first; it is in welcome")
+	}
+	return nil
 }
 
 // recovered ends the stream of whose message the handler has panicked, as a WebSocket ends then.

@@ -259,7 +259,7 @@ func TestEventsRefused(t *testing.T) {
 		"sse_connections_total over_capacity":        2,
 		"sse_disconnections_total remote going_away": 1,
 		"sse_errors_total read":                      1,
-		"sse_errors_total auth":                      1,
+		"sse_errors_total auth":                      4,
 	}, "sse_connections_total", "sse_disconnections_total", "sse_active_connections", "sse_errors_total", "websocket_connections_total")
 }
 
