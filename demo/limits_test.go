@@ -11,6 +11,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/google/uuid"
 
+	"github.com/sockscope/sockscope/demo/history"
 	"github.com/sockscope/sockscope/demo/outbox"
 	"github.com/sockscope/sockscope/demo/wire"
 )
@@ -218,6 +219,37 @@ func TestFlood(t *testing.T) {
 	<-reading
 	f.awaitMetrics(map[string]float64{"disconnections_total local policy": 1},
 		"websocket_disconnections_total", "websocket_active_connections")
+}
+
+// TestHoarder asks for history again and again and reads none of it: it is closed before much of that waits, however few
+// frames it is.
+func TestHoarder(t *testing.T) {
+	t.Parallel()
+	f := start(t, Config{Limits: Limits{MessagesPerSecond: 1e6}})
+	for i := range wire.MaxHistory {
+		m := history.Message{Room: "lobby", ID: fmt.Sprint(i), From: "Eve", Text: strings.Repeat("x", wire.MaxTextBytes)}
+		if _, _, err := f.chat.cfg.History.Append(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hoarder := f.dial("hoarder")
+	hoarder.join("lobby")
+	request, err := wire.NewFrame(wire.TypeHistory, "", wire.HistoryRequest{Room: "lobby"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	most := 0.0
+	f.eventually(func() bool {
+		if hoarder.conn.Write(t.Context(), websocket.MessageText, request.Data) != nil {
+			return f.metrics("websocket_disconnections_total")["disconnections_total local slow_consumer"] == 1
+		}
+		most = max(most, f.metrics("websocket_send_queue_messages")["send_queue_messages"])
+		return false
+	}, func() string { return fmt.Sprintf("the hoarder stays, while %v frames wait", most) })
+	// Each piece of history is followed by a small acknowledgement.
+	if limit := 2.0 * (1 + 256*wire.MaxFrameBytes/(wire.MaxHistory*wire.MaxTextBytes)); most > limit {
+		t.Errorf("%v frames have waited, want %v at most", most, limit)
+	}
 }
 
 // TestDropOldest has a client that reads nothing lose what is oldest instead of its connection.

@@ -34,9 +34,11 @@ const (
 
 // Config says how an Outbox behaves.
 type Config struct {
-	// Capacity is how many frames may wait besides the one that is being written; 256 by default.
+	// Capacity is how many frames may wait besides the one that is being written; 256 by default. They may have as many
+	// bytes as that many messages of [wire.MaxFrameBytes], which only pieces of history exceed; one of any size may wait
+	// alone.
 	Capacity int
-	// Policy is what happens when that many wait.
+	// Policy is what happens when that much waits.
 	Policy Policy
 	// Write writes a frame to the peer and says what was written. It is required, may block, needs a deadline of its
 	// own, and is never called twice at the same time. After an error other than ErrExpired it is not called again.
@@ -101,11 +103,11 @@ func (o *Outbox) admit(e *entry) bool {
 	if o.cfg.Policy == Coalesce && e.frame.Key != "" {
 		if older := o.queue.find(e.frame.Key); older != nil {
 			older.delivery.Dropped(instrument.DropExpired)
-			older.frame, older.delivery = e.frame, e.delivery
+			o.queue.replace(older, e)
 			return true
 		}
 	}
-	if o.queue.n == o.cfg.Capacity {
+	for o.full(len(e.frame.Data)) {
 		if o.cfg.Policy != DropOldest {
 			o.refusal, o.unsent = instrument.DropQueueFull, instrument.DropSlowConsumer
 			return false
@@ -114,6 +116,11 @@ func (o *Outbox) admit(e *entry) bool {
 	}
 	o.queue.push(e)
 	return true
+}
+
+// full reports whether there is no room for another frame of that size.
+func (o *Outbox) full(size int) bool {
+	return o.queue.n == o.cfg.Capacity || o.queue.n > 0 && o.queue.bytes+size > o.cfg.Capacity*wire.MaxFrameBytes
 }
 
 // write writes what waits until nothing does.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -104,6 +105,46 @@ func TestPolicies(t *testing.T) {
 				}
 				if full != tc.full {
 					t.Errorf("Full was called %d times, want %d", full, tc.full)
+				}
+				o.check(t, outcome{Sent: len(tc.read), Delivered: len(tc.read), Dropped: tc.dropped})
+			})
+		})
+	}
+}
+
+// TestBytes puts frames that are few but large: together they may wait only up to a number of bytes, alone in any size.
+func TestBytes(t *testing.T) {
+	const most = 3 * wire.MaxFrameBytes
+	big, small := strings.Repeat("b", most-1), "s"
+	for name, tc := range map[string]struct {
+		policy  Policy
+		puts    []put // after the one that is being written
+		read    []string
+		dropped map[string]int
+	}{
+		"as many as there is room for":   {Disconnect, texts(big, small), []string{"0", big, small}, nil},
+		"one that is too large, alone":   {Disconnect, texts(big + big), []string{"0", big + big}, nil},
+		"disconnect":                     {Disconnect, texts(small, big, small), []string{"0", small, big}, map[string]int{"queue_full": 1}},
+		"drop as many as it takes":       {DropOldest, texts(small, small, big), []string{"0", small, big}, map[string]int{"queue_full": 1}},
+		"drop all for one too large":     {DropOldest, texts(small, small, big+big), []string{"0", big + big}, map[string]int{"queue_full": 2}},
+		"coalesce counts what it leaves": {Coalesce, []put{{"a", big}, {"a", small}, {"b", big}}, []string{"0", small, big}, map[string]int{"expired": 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := observe(t)
+				p := newPeer(o)
+				out := New(Config{Capacity: 3, Policy: tc.policy, Write: p.write, Conn: o.open(t)})
+				out.Put(frame("0"), nil)
+				synctest.Wait() // until it is being written
+				for _, put := range tc.puts {
+					out.Put(keyed(put.key, put.text), nil)
+				}
+				close(p.let)
+				if err := out.Close(t.Context()); err != nil {
+					t.Error(err)
+				}
+				if diff := cmp.Diff(tc.read, p.got); diff != "" {
+					t.Errorf("the peer got (-want +got):\n%s", diff)
 				}
 				o.check(t, outcome{Sent: len(tc.read), Delivered: len(tc.read), Dropped: tc.dropped})
 			})

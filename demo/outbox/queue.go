@@ -16,6 +16,7 @@ type entry struct {
 type queue struct {
 	head, tail *entry
 	n          int
+	bytes      int // of the frames
 }
 
 func (q *queue) push(e *entry) {
@@ -26,6 +27,7 @@ func (q *queue) push(e *entry) {
 	}
 	q.tail = e
 	q.n++
+	q.bytes += len(e.frame.Data)
 }
 
 // pop takes the oldest entry, nil if there is none.
@@ -39,7 +41,14 @@ func (q *queue) pop() *entry {
 	}
 	e.next = nil
 	q.n--
+	q.bytes -= len(e.frame.Data)
 	return e
+}
+
+// replace puts a newer frame in the place of an entry's.
+func (q *queue) replace(e, newer *entry) {
+	q.bytes += len(newer.frame.Data) - len(e.frame.Data)
+	e.frame, e.delivery = newer.frame, newer.delivery
 }
 
 // find returns the entry whose frame has that key, nil if there is none.

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"encoding/json"
 	"fmt"
 	"sync"
 )
@@ -47,7 +46,7 @@ type form struct {
 
 // Frame encodes the envelope.
 func (e *Envelope) Frame() (*Frame, error) {
-	data, err := json.Marshal(e)
+	data, err := encode(e)
 	if err != nil {
 		return nil, fmt.Errorf("encode a %s: %w", e.Type, err)
 	}

@@ -83,6 +83,17 @@ func TestDecodeMessagePackRefuses(t *testing.T) {
 	}
 }
 
+func TestTextDoesNotGrow(t *testing.T) {
+	text := strings.Repeat("<&>", 1000)
+	f, err := NewFrame(TypeMessage, "", MessagePayload{Room: "lobby", Text: text})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(f.Data, []byte(text)) {
+		t.Errorf("%d bytes of text become %s…", len(text), f.Data[:200])
+	}
+}
+
 func TestFrameIsEncodedOnceInEachEncoding(t *testing.T) {
 	f, err := NewFrame(TypeAck, id, AckPayload{Success: true, Seq: 3})
 	if err != nil {

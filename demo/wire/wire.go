@@ -8,6 +8,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -112,10 +113,22 @@ func New(typ Type, id string, payload any) (Envelope, error) {
 	if payload == nil {
 		return env, nil
 	}
-	data, err := json.Marshal(payload)
+	data, err := encode(payload)
 	if err != nil {
 		return Envelope{}, fmt.Errorf("encode the payload of a %s: %w", typ, err)
 	}
 	env.Payload = data
 	return env, nil
+}
+
+// encode leaves < and the like as they are: json.Marshal makes six bytes of each, so that what is said in a room would
+// grow on its way.
+func encode(v any) ([]byte, error) {
+	var data bytes.Buffer
+	to := json.NewEncoder(&data)
+	to.SetEscapeHTML(false)
+	if err := to.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(data.Bytes(), []byte("\n")), nil
 }
