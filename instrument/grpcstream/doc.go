@@ -31,7 +31,7 @@
 //
 //	Unauthenticated                        unauthorized
 //	PermissionDenied                       forbidden
-//	ResourceExhausted                      rate_limited
+//	ResourceExhausted                      rate_limited; bad_handshake for a request above grpc.MaxRecvMsgSize
 //	Unavailable                            draining if the Observer is, else error
 //	Unimplemented, InvalidArgument, NotFound, AlreadyExists, FailedPrecondition, OutOfRange   bad_handshake
 //	every other but OK, Canceled and DeadlineExceeded   error
@@ -43,6 +43,8 @@
 //
 //   - OK: local, normal
 //   - Unavailable: local, shutdown if the Observer is draining, else try_again_later; so are ResourceExhausted and Aborted
+//   - a message above grpc.MaxRecvMsgSize, which gRPC answers by ResourceExhausted: local, message_too_big, and an error of
+//     the kind read
 //   - Unauthenticated: local, token_expired
 //   - PermissionDenied and what is refused as bad_handshake above: local, policy; Unimplemented: local, protocol_error
 //   - Internal, Unknown, DataLoss: local, internal, and an error of the kind handler; DeadlineExceeded before the RPC's
@@ -50,8 +52,9 @@
 //   - codes beyond gRPC's own: local, other
 //   - the client cancels the RPC, or its deadline passes: remote, going_away. That is how long streams end, and no error.
 //     The two are not told apart: a client cancels at its deadline, too, and which of them the server sees first is chance.
-//   - the connection ends under the stream: network, abnormal. Clients that are closed with streams open do that, too. While
-//     the Observer is draining, it is Server.Stop: local, shutdown
+//   - the connection ends under the stream: network, abnormal. Clients that are closed with streams open do that, too, and so
+//     does the server to a peer from which nothing comes anymore, for keepalive.ServerParameters. While the Observer is
+//     draining, it is Server.Stop: local, shutdown
 //   - the handler panics: local, internal, and an error of the kind panic. gRPC does not recover it, so the process is about
 //     to end and the log record is what remains; an interceptor that recovers makes a status of it.
 //
@@ -66,7 +69,7 @@
 //
 // A unary RPC whose status says that the server is at fault is a failed message: Unknown, Internal, DataLoss, Unavailable,
 // Unimplemented, and DeadlineExceeded before the RPC's own deadline. Unauthenticated and PermissionDenied are errors of
-// the kind auth. No other status is an error.
+// the kind auth, and a request above grpc.MaxRecvMsgSize is one of the kind read. No other status is an error.
 //
 // # Traces
 //

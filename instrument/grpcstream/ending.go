@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -27,6 +28,7 @@ const (
 	left                // the client has cancelled it, or its deadline has passed
 	lost                // its connection has ended
 	panicked
+	oversized // by the server's status, because the client has sent a message that is larger than it takes
 )
 
 // errPanic stands for the handler's panic, whose value nobody gets to see but the runtime.
@@ -43,8 +45,17 @@ func endingOf(ctx context.Context, sent bool, err error) ending {
 		e.how = lost
 	case interrupted, e.code == codes.Canceled, e.code == codes.DeadlineExceeded && deadlinePassed(ctx):
 		e.how = left
+	case e.code == codes.ResourceExhausted && tooBig(err):
+		e.how = oversized
 	}
 	return e
+}
+
+// tooBig tells a message above grpc.MaxRecvMsgSize from whatever else is exhausted. gRPC says so by nothing but the text.
+func tooBig(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "received message larger than max") ||
+		strings.Contains(text, "message after decompression larger than max")
 }
 
 // connectionEnded tells an RPC that was interrupted by the end of its connection from one that was by its client. Its
@@ -76,6 +87,8 @@ func (e ending) errorKind() (instrument.ErrorKind, bool) {
 	case answered:
 	case panicked:
 		return instrument.ErrorPanic, true
+	case oversized:
+		return instrument.ErrorRead, true
 	case left, lost:
 		return 0, false
 	}
@@ -93,7 +106,11 @@ func (e ending) errorKind() (instrument.ErrorKind, bool) {
 
 // refusal returns the status of the handshake of a stream that has not been open, if it is a refusal.
 func (e ending) refusal(draining bool) (instrument.Status, bool) {
-	if e.how != answered {
+	switch e.how {
+	case answered:
+	case oversized:
+		return instrument.StatusBadHandshake, true
+	case left, lost, panicked:
 		return 0, false
 	}
 	switch e.code {
@@ -128,6 +145,8 @@ func (e ending) cause(draining bool) instrument.Cause {
 		if c.Reason = instrument.ReasonShutdown; !draining {
 			c.Initiator, c.Reason = instrument.InitiatorNetwork, instrument.ReasonAbnormal
 		}
+	case oversized:
+		c.Reason = instrument.ReasonMessageTooBig
 	case panicked:
 	}
 	return c

@@ -10,10 +10,14 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 
 	"github.com/sockscope/sockscope/instrument/grpcstream"
 )
+
+// tooBig is the size of the content of a message that is just too big for a server with that as its limit.
+const tooBig = 1000
 
 // TestEnds has open streams end in every way, between real peers, and compares everything that was counted of them, and
 // how their connection ended.
@@ -38,6 +42,17 @@ func TestEnds(t *testing.T) {
 		cancel()
 		_ = receiveToEnd(stream)
 	}
+	reads := func(s grpc.ServerStream) error { return s.RecvMsg(new(message)) }
+	sendsTooMuch := func(t *testing.T, _ *server, _ *client, stream grpc.ClientStream, _ context.CancelFunc) {
+		if err := stream.SendMsg(messageOf(tooBig)); err != nil {
+			t.Error(err)
+		}
+		_ = receiveToEnd(stream)
+	}
+	fallsSilent := func(_ *testing.T, _ *server, c *client, stream grpc.ClientStream, _ context.CancelFunc) {
+		c.silent.Store(true)
+		_ = receiveToEnd(stream)
+	}
 	resets := func(t *testing.T, _ *server, c *client, _ grpc.ClientStream, _ context.CancelFunc) { c.reset(t) }
 	closes := func(_ *testing.T, _ *server, c *client, _ grpc.ClientStream, _ context.CancelFunc) { _ = c.Close() }
 	drains := func(_ *testing.T, s *server, _ *client, _ grpc.ClientStream, _ context.CancelFunc) {
@@ -55,6 +70,7 @@ func TestEnds(t *testing.T) {
 		client  func(*testing.T, *server, *client, grpc.ClientStream, context.CancelFunc)
 		timeout time.Duration // of the RPC
 		want    end
+		options []grpc.ServerOption
 	}{
 		"OK":                  {server: returns(codes.OK), client: stays, want: local("normal", codes.OK)},
 		"invalid argument":    {server: returns(codes.InvalidArgument), client: stays, want: local("policy", codes.InvalidArgument)},
@@ -111,6 +127,14 @@ func TestEnds(t *testing.T) {
 		"client is closed": {
 			server: untilDone, client: closes, want: end{"network", "abnormal", codes.Canceled, broken, nil},
 		},
+		"peer falls silent": {
+			server: untilDone, client: fallsSilent, want: end{"network", "abnormal", codes.Canceled, broken, nil},
+			options: []grpc.ServerOption{grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Second, Timeout: 200 * time.Millisecond})},
+		},
+		"message is too big": {
+			server: reads, client: sendsTooMuch, options: []grpc.ServerOption{grpc.MaxRecvMsgSize(tooBig)},
+			want: end{"local", "message_too_big", codes.ResourceExhausted, nil, map[string]float64{"read": 1}},
+		},
 		"server stops": {
 			server: untilDone, client: stops,
 			want: end{initiator: "local", reason: "shutdown", code: codes.Canceled, connection: []string{"local", "shutdown"}},
@@ -135,7 +159,7 @@ func TestEnds(t *testing.T) {
 					}
 					close(opened)
 					return tt.server(s)
-				}})
+				}}, tt.options...)
 				c := dial(t, s)
 				c.connect(t)
 				ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(tt.timeout, deadline))

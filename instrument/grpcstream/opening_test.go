@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding/gzip"
 	"google.golang.org/grpc/status"
 
 	"github.com/sockscope/sockscope/instrument/grpcstream"
@@ -71,6 +72,43 @@ func TestRefused(t *testing.T) {
 		_ = receiveToEnd(dial(t, s).open(t.Context(), t, "/test.v1.Echo/Nothing"))
 		s.streams.counted(refused("bad_handshake", "handshake"))
 	})
+}
+
+// TestRequestTooBig has the first request of each mode refused by gRPC itself, because it is too big as it is or once it is
+// decompressed.
+func TestRequestTooBig(t *testing.T) {
+	for _, compressor := range []string{"", gzip.Name} {
+		for _, method := range []string{clientStreamMethod, serverStreamMethod, bidiMethod} {
+			t.Run(compressor+method, func(t *testing.T) {
+				s := serve(t, &service{stream: func(s grpc.ServerStream) error { return s.RecvMsg(new(message)) }}, grpc.MaxRecvMsgSize(tooBig))
+				stream, err := dial(t, s).NewStream(t.Context(), streamDescription(method), method, grpc.UseCompressor(compressor))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := stream.SendMsg(messageOf(tooBig)); err != nil {
+					t.Fatal(err)
+				}
+				_ = stream.CloseSend()
+				if err := receiveToEnd(stream); status.Code(err) != codes.ResourceExhausted {
+					t.Fatalf("stream ended with %v, want ResourceExhausted", err)
+				}
+				s.streams.counted(refused("bad_handshake", "handshake"))
+			})
+		}
+		t.Run(compressor+unaryMethod, func(t *testing.T) {
+			s := serve(t, &service{}, grpc.MaxRecvMsgSize(tooBig))
+			err := dial(t, s).Invoke(t.Context(), unaryMethod, messageOf(tooBig), new(message), grpc.UseCompressor(compressor))
+			if status.Code(err) != codes.ResourceExhausted {
+				t.Fatalf("call: %v, want ResourceExhausted", err)
+			}
+			s.connections.counted(map[string]float64{
+				`connections_total{status="connected"}`:                1,
+				`handshake_duration_seconds_count{status="connected"}`: 1,
+				`active_connections{}`:                                 1,
+				`errors_total{kind="read"}`:                            1,
+			})
+		})
+	}
 }
 
 // refused is what is counted for one refused stream; kind may be empty.

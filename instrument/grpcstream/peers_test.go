@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,7 +89,30 @@ func (s *server) start(t testing.TB, srv *service, opts ...grpc.ServerOption) {
 // client is a peer with its hands on the TCP connection.
 type client struct {
 	*grpc.ClientConn
-	tcp *net.TCPConn
+	tcp    *net.TCPConn
+	silent atomic.Bool
+}
+
+// mutable is the client's TCP connection: once the client is silent, nothing comes or goes, and the connection stays open.
+type mutable struct {
+	*net.TCPConn
+	silent *atomic.Bool
+}
+
+func (m mutable) Read(p []byte) (int, error) {
+	for {
+		n, err := m.TCPConn.Read(p)
+		if err != nil || !m.silent.Load() {
+			return n, err
+		}
+	}
+}
+
+func (m mutable) Write(p []byte) (int, error) {
+	if m.silent.Load() {
+		return len(p), nil
+	}
+	return m.TCPConn.Write(p)
 }
 
 func dial(t testing.TB, s *server) *client {
@@ -96,10 +120,11 @@ func dial(t testing.TB, s *server) *client {
 	c := new(client)
 	dialer := func(ctx context.Context, address string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
-		if err == nil {
-			c.tcp = conn.(*net.TCPConn)
+		if err != nil {
+			return nil, err
 		}
-		return conn, err
+		c.tcp = conn.(*net.TCPConn)
+		return mutable{c.tcp, &c.silent}, nil
 	}
 	var err error
 	c.ClientConn, err = grpc.NewClient(s.address, grpc.WithTransportCredentials(insecure.NewCredentials()),

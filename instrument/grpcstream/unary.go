@@ -35,7 +35,9 @@ func (u *unary) end(ctx context.Context, e ending) {
 	switch {
 	case !failed:
 		u.message.End(nil)
-	case !u.begun: // the request could not be read
+	case !u.begun && e.how == oversized:
+		u.session.Error(ctx, kind, e.err)
+	case !u.begun: // the request could not be understood
 		u.session.Error(ctx, instrument.ErrorDecode, e.err)
 	case kind == instrument.ErrorAuth || kind == instrument.ErrorPanic:
 		u.message.End(nil)
