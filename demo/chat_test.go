@@ -379,3 +379,20 @@ func TestConfigRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestBusyIsNotGone has messages whose handling takes longer than a pong may: nobody reads pongs meanwhile, and the peer
+// is not to blame.
+func TestBusyIsNotGone(t *testing.T) {
+	t.Parallel()
+	const messages = 6
+	f := start(t, Config{Heartbeat: 500 * time.Millisecond})
+	ada := f.dial("Ada")
+	ada.join("lobby")
+	f.turnOn("slow_handling", 400, "1m")
+	for range messages {
+		ada.send(wire.TypeMessage, wire.MessagePayload{Room: "lobby", Text: "hello"})
+	}
+	for range messages {
+		await[wire.MessagePayload](ada, wire.TypeMessage) // or it fails, because the connection has ended
+	}
+}

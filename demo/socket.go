@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -31,8 +31,10 @@ type socket struct {
 	*session
 	conn     *gorilla.Conn
 	encoding wire.Encoding
-	compress int         // frames from that size on; 0 for none
-	waiting  atomic.Bool // for a pong
+	compress int // frames from that size on; 0 for none
+
+	pongs   sync.Mutex
+	pongDue time.Time // zero while none is awaited
 }
 
 // serveSocket takes a connection through its handshake. It does not stay for the rest, so that what net/http needs for a
@@ -104,7 +106,9 @@ func (k *socket) run(release func()) {
 			}
 			return // counted and logged
 		}
+		began := time.Now()
 		k.receive(ctx, data, k.decoder(kind))
+		k.excuse(time.Since(began))
 	}
 }
 
@@ -171,17 +175,41 @@ func (k *socket) write(f *wire.Frame) (instrument.MessageType, int, error) {
 
 // ping sends a ping, and ends the connection if the pong has not come by the time of the next one.
 func (k *socket) ping() {
-	if !k.waiting.CompareAndSwap(false, true) {
+	deadline := time.Now().Add(k.server.cfg.Heartbeat)
+	if !k.awaitPong(deadline) {
 		return // the deadline of the one before is passing
 	}
-	deadline := time.Now().Add(k.server.cfg.Heartbeat)
-	_ = k.conn.SetReadDeadline(deadline)                          // an error means that the connection has ended
-	_ = k.conn.WriteControl(websocket.PingMessage, nil, deadline) // one is counted, and reading will fail
+	_ = k.conn.WriteControl(websocket.PingMessage, nil, deadline) // an error is counted, and reading will fail
+}
+
+func (k *socket) awaitPong(deadline time.Time) bool {
+	k.pongs.Lock()
+	defer k.pongs.Unlock()
+	if !k.pongDue.IsZero() {
+		return false
+	}
+	k.pongDue = deadline
+	_ = k.conn.SetReadDeadline(deadline) // an error means that the connection has ended
+	return true
 }
 
 func (k *socket) pong(string) error {
-	k.waiting.Store(false)
+	k.pongs.Lock()
+	defer k.pongs.Unlock()
+	k.pongDue = time.Time{}
 	return k.conn.SetReadDeadline(time.Time{})
+}
+
+// excuse gives a pong that is awaited as much more time as nobody has read, because a message was handled: it may have
+// come meanwhile.
+func (k *socket) excuse(busy time.Duration) {
+	k.pongs.Lock()
+	defer k.pongs.Unlock()
+	if k.pongDue.IsZero() {
+		return
+	}
+	k.pongDue = k.pongDue.Add(busy)
+	_ = k.conn.SetReadDeadline(k.pongDue) // an error means that the connection has ended
 }
 
 func (k *socket) close(reason instrument.CloseReason, code int, text string) {
