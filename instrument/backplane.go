@@ -31,8 +31,8 @@ func backplaneNames() []string { return []string{other, "ok", "error", "dropped"
 func (r BackplaneResult) String() string { return nameIn(backplaneNames(), r) }
 
 // A Backplane observes what the nodes of one service send to each other, so that a message that comes in at one reaches
-// the connections of all. It is resolved by Observer.Backplane. All methods are safe for concurrent use; on a nil
-// Backplane they do nothing.
+// the connections of all. It is resolved by Observer.Backplane. All methods are safe for concurrent use; on a nil or
+// zero Backplane they do nothing.
 type Backplane struct {
 	observer *Observer
 	name     string
@@ -66,14 +66,14 @@ func (o *Observer) Backplane(name string) *Backplane {
 
 // SetUp says whether the backplane is connected: websocket_backplane_up, which is 0 until then.
 func (b *Backplane) SetUp(up bool) {
-	if b != nil {
+	if b.live() {
 		b.up.Store(up)
 	}
 }
 
 // Published counts a message to the other nodes.
 func (b *Backplane) Published(r BackplaneResult) {
-	if b != nil {
+	if b.live() {
 		b.messages[transmit].of(r).Inc()
 	}
 }
@@ -81,14 +81,14 @@ func (b *Backplane) Published(r BackplaneResult) {
 // Received counts a message of another node that is not delivered, such as one that can't be understood. Deliver counts
 // the others.
 func (b *Backplane) Received(r BackplaneResult) {
-	if b != nil {
+	if b.live() {
 		b.messages[receive].of(r).Inc()
 	}
 }
 
 // Error counts a failure of the backplane and writes the log record `backplane error`.
 func (b *Backplane) Error(ctx context.Context, err error) {
-	if b == nil {
+	if !b.live() {
 		return
 	}
 	o := b.observer
@@ -104,7 +104,7 @@ func (b *Backplane) Error(ctx context.Context, err error) {
 // The nodes are one service and trust each other: the span `websocket.deliver` is a child of the sender's if that is
 // sampled, within the limit of WithSpanLimit, and there is none otherwise.
 func (b *Backplane) Deliver(ctx context.Context, carrier propagation.TextMapCarrier, published time.Time) (context.Context, *Broadcast) {
-	if b == nil {
+	if !b.live() {
 		return ctx, nil
 	}
 	o := b.observer
@@ -129,3 +129,6 @@ func (b *Backplane) Deliver(ctx context.Context, carrier propagation.TextMapCarr
 		))
 	return ctx, fan
 }
+
+// live is false for a nil and for a zero Backplane.
+func (b *Backplane) live() bool { return b != nil && b.observer.live() }

@@ -14,7 +14,7 @@ import (
 const clockEvery = 64
 
 // A Broadcast is the publishing of one message to many connections, from Observer.Broadcast or Backplane.Deliver to End.
-// Its methods are safe for concurrent use; on a nil Broadcast they do nothing but what the Conn would.
+// Its methods are safe for concurrent use; on a nil or zero Broadcast they do nothing but what the Conn would.
 type Broadcast struct {
 	observer *Observer
 	span     trace.Span // nil unless sampled
@@ -52,7 +52,7 @@ func (o *Observer) newBroadcast() *Broadcast {
 // Enqueue tells, as Conn.Enqueue does, that the message is handed to the send queue of c, a recipient. The clock is read
 // for one in 64 recipients only.
 func (b *Broadcast) Enqueue(c *Conn) Delivery {
-	if b == nil {
+	if !b.live() {
 		return c.Enqueue()
 	}
 	if n := b.enqueued.Add(1); n%clockEvery == 0 {
@@ -68,7 +68,7 @@ func (b *Broadcast) Enqueue(c *Conn) Delivery {
 // Delivery.Dropped does.
 func (b *Broadcast) Drop(d Delivery, r DropReason) {
 	d.Dropped(r)
-	if b != nil {
+	if b.live() {
 		b.enqueued.Add(-1)
 		b.dropped.Add(1)
 	}
@@ -76,7 +76,7 @@ func (b *Broadcast) Drop(d Delivery, r DropReason) {
 
 // End tells that the message was handed to the last recipient, or why it could not be. It is to be called once.
 func (b *Broadcast) End(err error) {
-	if b == nil {
+	if !b.live() {
 		return
 	}
 	o := b.observer
@@ -95,3 +95,6 @@ func (b *Broadcast) End(err error) {
 	}
 	b.span.End()
 }
+
+// live is false for a nil and for a zero Broadcast.
+func (b *Broadcast) live() bool { return b != nil && b.observer.live() }

@@ -14,7 +14,7 @@ import (
 )
 
 // A Handshake is an upgrade request that has not been answered yet. It ends by the first call of Refused or Opened;
-// later calls, and all calls on a nil Handshake, do nothing.
+// later calls, and all calls on a nil or zero Handshake, do nothing.
 type Handshake struct {
 	observer *Observer
 	session  string
@@ -99,8 +99,8 @@ func refusalKind(s Status) (ErrorKind, bool) {
 }
 
 // Opened ends a handshake that became a connection, which counts as open until Conn.Close. httpStatus is what the peer
-// was answered, such as 101 for a WebSocket, and 0 if the transport has no such status. After Refused, and on a nil
-// Handshake, it returns nil.
+// was answered, such as 101 for a WebSocket, and 0 if the transport has no such status. After Refused, and on a nil or
+// zero Handshake, it returns nil.
 func (h *Handshake) Opened(httpStatus int) *Conn {
 	if !h.end() {
 		return nil

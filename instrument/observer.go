@@ -15,7 +15,7 @@ const scope = "github.com/sockscope/sockscope/instrument"
 
 // An Observer observes one endpoint: it hands out a Handshake for each upgrade request and, for those that succeed, a
 // Conn. It is a prometheus.Collector for the program to register. All methods are safe for concurrent use; on a nil
-// Observer they do nothing.
+// or zero Observer they do nothing.
 type Observer struct {
 	transport     string // the prefix of metrics, spans and attributes
 	namespace     string

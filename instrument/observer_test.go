@@ -316,25 +316,60 @@ func TestNothing(t *testing.T) {
 			if ctx != t.Context() {
 				t.Error("Broadcast of an observer that observes nothing must return its context")
 			}
-			b.Drop(b.Enqueue(c), instrument.DropQueueFull)
-			b.End(nil)
-			backplane := o.Backplane("redis")
-			backplane.SetUp(true)
-			backplane.Published(instrument.BackplaneOK)
-			backplane.Received(instrument.BackplaneOK)
-			backplane.Error(ctx, nil)
-			_, b = backplane.Deliver(ctx, nil, time.Now())
-			b.End(nil)
+			useBroadcast(t, b, c)
+			useBackplane(t, o.Backplane("redis"))
 			useEverything(t, c)
-			useEverything(t, new(instrument.Conn))
-			new(instrument.Handshake).Refused(instrument.StatusError, http.StatusInternalServerError, nil)
 			if got := testutil.CollectAndCount(o); got != 0 {
 				t.Errorf("collected %d metrics, want none", got)
 			}
 		})
 	}
+	t.Run("without an observer", func(t *testing.T) {
+		useBroadcast(t, new(instrument.Broadcast), new(instrument.Conn))
+		useBroadcast(t, new(instrument.Broadcast), open(t, newObserver(t)))
+		useBackplane(t, new(instrument.Backplane))
+		useEverything(t, new(instrument.Conn))
+		h := new(instrument.Handshake)
+		h.Refused(instrument.StatusError, http.StatusInternalServerError, nil)
+		if h.Opened(101) != nil {
+			t.Error("a handshake that observes nothing was opened")
+		}
+		instrument.Message{}.End(errors.New("failed"))
+		instrument.Ping{}.End(instrument.PingPong)
+		instrument.Ping{}.Forget()
+		instrument.Delivery{}.Sent(instrument.MessageType{}, 1)
+		instrument.Delivery{}.Dropped(instrument.DropClosed)
+		if got := (instrument.MessageType{}).String(); got != "other" {
+			t.Errorf("MessageType = %q, want other", got)
+		}
+	})
 	if h := instrument.HandshakeFromContext(t.Context()); h != nil {
 		t.Errorf("HandshakeFromContext = %v, want nil", h)
+	}
+}
+
+// useBroadcast is for so many recipients that the clock would be read for one of them.
+func useBroadcast(t *testing.T, b *instrument.Broadcast, c *instrument.Conn) {
+	t.Helper()
+	for range 100 {
+		b.Enqueue(c).Sent(instrument.MessageType{}, 1)
+	}
+	b.Drop(b.Enqueue(c), instrument.DropQueueFull)
+	b.End(errors.New("failed"))
+	if want := map[bool]int64{true: 100}[c.Observer() != nil]; c.Stats().SentMessages != want || c.Stats().Queued != 0 {
+		t.Errorf("statistics are %+v, want %d messages sent and none queued", c.Stats(), want)
+	}
+}
+
+func useBackplane(t *testing.T, b *instrument.Backplane) {
+	t.Helper()
+	b.SetUp(true)
+	b.Published(instrument.BackplaneOK)
+	b.Received(instrument.BackplaneOK)
+	b.Error(t.Context(), errors.New("failed"))
+	ctx, fan := b.Deliver(t.Context(), sender("01"), time.Now())
+	if ctx != t.Context() || fan != nil {
+		t.Error("Deliver of a backplane that observes nothing must return its context and nil")
 	}
 }
 
