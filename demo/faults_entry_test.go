@@ -112,6 +112,8 @@ func TestTokenExpiryHeals(t *testing.T) {
 		defer s.mu.Unlock()
 		return s.clock.expired
 	}
+	// It is set after the welcome.
+	f.eventually(func() bool { return !expires().IsZero() }, func() string { return "the token never expires" })
 	before := expires()
 	f.turnOn("token_expiry", 50, "1m")
 	expect[wire.TokenExpiringPayload](c, wire.TypeTokenExpiring)
