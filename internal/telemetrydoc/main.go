@@ -1,4 +1,4 @@
-// Command telemetrydoc prints docs/telemetry.md: it has an observer, a client and the export of telemetry go
+// Command telemetrydoc prints docs/telemetry.md: it has an observer, a client, a probe and the export of telemetry go
 // through everything that can happen, and writes down what came out.
 package main
 

@@ -22,6 +22,7 @@ func render() (string, error) {
 	t, err := template.New("telemetry.md").Funcs(template.FuncMap{
 		"observer": func() (string, error) { return tables(driveObserver()) },
 		"client":   func() (string, error) { return tables(driveClient()) },
+		"probe":    func() (string, error) { return tables(driveProbe()) },
 		"pipeline": func() (string, error) { return tables(drivePipeline()) },
 	}).Parse(page)
 	if err != nil {
