@@ -82,6 +82,8 @@ func TestRoutes(t *testing.T) {
 	for _, test := range []struct{ receivers, labels string }{
 		{"pagerduty,slack", "alertname=WebSocketLatencyHigh severity=critical job=demo namespace=chat"},
 		{"pagerduty,slack", "alertname=WebSocketSilentStall severity=critical job=demo namespace=chat"},
+		{"pagerduty,slack", "alertname=WebSocketProbeFailing severity=critical job=probe target=eu"},
+		{"slack", "alertname=WebSocketProbeSlow severity=warning job=probe target=eu"},
 		{"slack", "alertname=HighConnectionDropRate severity=warning job=demo namespace=chat"},
 		{"slack", "alertname=ActiveConnectionsSpiking severity=warning job=demo namespace=chat"},
 		{"slack", "alertname=RealtimeTargetDown severity=warning job=demo instance=a:8080"},

@@ -14,12 +14,14 @@ import (
 
 	"github.com/sockscope/sockscope/instrument"
 	"github.com/sockscope/sockscope/internal/dashboard"
+	"github.com/sockscope/sockscope/internal/probe"
 	"github.com/sockscope/sockscope/internal/tool"
 )
 
 // Rule tests feed the rules with series that have the same spelling mistakes as
 // the rules. This compares what rules, dashboards, data sources and runbooks ask
-// for with what the library exports: names, labels, and the values of labels.
+// for with what the library and the probe export: names, labels, and the values
+// of labels.
 func TestQueriesAskForWhatIsExported(t *testing.T) {
 	exported := exportedMetrics(t)
 	recorded := make(map[string]bool)
@@ -43,7 +45,7 @@ func TestQueriesAskForWhatIsExported(t *testing.T) {
 			}
 			labels := exported[name]
 			if labels == nil {
-				t.Errorf("%s: the library exports no %s", where, selector.name)
+				t.Errorf("%s: nobody exports %s", where, selector.name)
 				continue
 			}
 			for _, m := range selector.matchers {
@@ -168,11 +170,15 @@ func selectors(text string) []selector {
 	return found
 }
 
-// exportedMetrics returns the labels of each metric that an Observer exports,
-// with their values where the set of them is closed.
+// exportedMetrics returns the labels of each metric that an Observer or a Prober
+// exports, with their values where the set of them is closed.
 func exportedMetrics(t *testing.T) map[string]map[string]map[string]bool {
 	t.Helper()
 	observer, err := instrument.New(instrument.WithNamespace("chat"), instrument.WithConnectionLimit(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	prober, err := probe.New(probe.Config{Targets: []probe.Target{{Name: "demo"}}, Interval: 1, Timeout: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,6 +188,7 @@ func exportedMetrics(t *testing.T) map[string]map[string]map[string]bool {
 	go func() {
 		defer close(descriptions)
 		observer.Describe(descriptions)
+		prober.Describe(descriptions)
 	}()
 	parts := regexp.MustCompile(`fqName: "(\w+)".*constLabels: \{(.*)\}, variableLabels: \{(.*)\}`)
 	for description := range descriptions {
@@ -203,14 +210,16 @@ func exportedMetrics(t *testing.T) map[string]map[string]map[string]bool {
 	conn.Sent(observer.MessageType("message"), 1)
 
 	registry := prometheus.NewPedanticRegistry()
-	if err := registry.Register(observer); err != nil {
-		t.Fatal(err)
+	for _, collector := range []prometheus.Collector{observer, prober} {
+		if err := registry.Register(collector); err != nil {
+			t.Fatal(err)
+		}
 	}
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
-	open := []string{"namespace", "type"} // what the application chooses
+	open := []string{"namespace", "type", "target"} // what the application chooses
 	for _, family := range families {
 		for _, metric := range family.Metric {
 			for _, label := range metric.Label {
