@@ -23,5 +23,5 @@ COPY --from=build /out/sockscope /sockscope
 # A volume mounted here takes its owner.
 COPY --from=build --chown=65532:65532 /out/data /data
 USER 65532:65532
-EXPOSE 8080 8090
+EXPOSE 8080 8090 8091
 ENTRYPOINT ["/sockscope"]

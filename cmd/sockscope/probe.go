@@ -32,7 +32,8 @@ func newProbeCommand() *cobra.Command {
 		Short: "Try the demo as a user would, every few seconds, and tell how it went",
 		Long: `Try the demo as a user would: connect, join the room probe.<target>, send a
 message and receive it on a second connection, every few seconds, also at night
-when nobody else is there. Run it where users are, not beside the server.
+when nobody else is there. Run it where users are, not beside the server. Beside
+"sockscope up", which has one, it needs another port (--listen).
 
 How it went is at /metrics:
 
@@ -50,7 +51,7 @@ what this is for: it is probed again, and never the end of the program.
 
 Its own logs go where the standard OTEL_* variables say (by default to a
 Collector on this machine; OTEL_SDK_DISABLED=true keeps them here).`,
-		Example: `  sockscope probe
+		Example: `  sockscope probe --listen 127.0.0.1:8093
   sockscope probe --target eu=wss://eu.example.com/ws --target us=wss://us.example.com/ws --auth-key-file key`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runProbe(cmd.Context(), f, cmd.OutOrStdout()) },

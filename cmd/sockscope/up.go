@@ -32,9 +32,9 @@ func newUpCommand() *cobra.Command {
 		Use:   "up",
 		Short: "Run the whole stack and the demo on this machine, without Docker",
 		Long: `Run Prometheus, Alertmanager, the OpenTelemetry Collector, Jaeger, Loki, the demo
-service and the desk as processes on the loopback interface, and Grafana too if
-it is installed. Once all are ready, a message is sent and followed through the
-whole path, as "sockscope check" does.
+service, a probe of it and the desk as processes on the loopback interface, and
+Grafana too if it is installed. Once all are ready, a message is sent and
+followed through the whole path, as "sockscope check" does.
 
 The components are built from Go modules with pinned versions. The first start
 does that, into the cache directory; every further start takes seconds. What the

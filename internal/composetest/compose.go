@@ -37,6 +37,7 @@ func publishedPorts(at endpoint.Set) map[string]string {
 	return map[string]string{
 		"SOCKSCOPE_DEMO_PORT":             at.Demo,
 		"SOCKSCOPE_SCALE_PORT":            at.Scale,
+		"SOCKSCOPE_PROBE_PORT":            at.Probe,
 		"SOCKSCOPE_DESK_PORT":             at.Desk,
 		"SOCKSCOPE_PROMETHEUS_PORT":       at.Prometheus,
 		"SOCKSCOPE_ALERTMANAGER_PORT":     at.Alertmanager,

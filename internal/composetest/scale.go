@@ -29,6 +29,10 @@ func checkScale(ctx context.Context, c *compose) error {
 	if err := waitFor(ctx, countOf(at, `up{instance=~"demo-[123]:8080"} == 1`), `"3"]`); err != nil {
 		return fmt.Errorf("the instances are not scraped: %w", err)
 	}
+	if err := waitFor(ctx, countOf(at, `websocket_probe_success{target=~"demo|scale"} == 1`), `"2"]`); err != nil {
+		return fmt.Errorf("the probes of the demo and of the instances don't both succeed: %w", err)
+	}
+	step("the probes of the demo, and of the instances through nginx, succeed")
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	room := newChat(at.Scale)

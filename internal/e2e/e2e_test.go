@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -31,6 +32,7 @@ func TestStack(t *testing.T) {
 	}
 	t.Run("check", s.testCheck)
 	t.Run("every target is scraped", s.testTargets)
+	t.Run("probe", s.testProbe)
 	t.Run("dashboard", s.testDashboard)
 	t.Run("alert", s.testAlert)
 	t.Run("collector killed under load", s.testCollectorKilled)
@@ -91,12 +93,26 @@ func (s *stack) testCheck(t *testing.T) {
 
 // testTargets makes sure that the stack watches itself, too.
 func (s *stack) testTargets(t *testing.T) {
-	for _, job := range []string{"sockscope-demo", "prometheus", "alertmanager", "otel-collector", "jaeger", "loki"} {
+	for _, job := range []string{"sockscope-demo", "sockscope-probe", "prometheus", "alertmanager", "otel-collector", "jaeger", "loki"} {
 		eventually(t, "up "+job, time.Minute, func() error {
 			up, err := s.metric(fmt.Sprintf(`up{job=%q}`, job))
 			return errors.Join(err, atLeast("targets up", up, 1))
 		})
 	}
+}
+
+// testProbe has messages delivered to nobody: when no user is there either, that is
+// still paged.
+func (s *stack) testProbe(t *testing.T) {
+	const alert = "WebSocketProbeFailing"
+	eventually(t, "the probe succeeds", time.Minute, func() error {
+		success, err := s.metric(`websocket_probe_success{job="sockscope-probe", target="demo"} unless on (target) ALERTS{alertname="` + alert + `"}`)
+		return errors.Join(err, atLeast("is the success", success, 1))
+	})
+	began := time.Now()
+	s.fault(t, "PUT", "dropped_deliveries", `{"strength": 1, "duration": "10m"}`)
+	eventually(t, "fault to page", time.Minute, func() error { return s.paged("trigger", alert, began) })
+	s.fault(t, "DELETE", "dropped_deliveries", "")
 }
 
 // load is the summary of sockscope load.
@@ -195,29 +211,14 @@ func (s *stack) hasData(q dashboard.Query) error {
 // testAlert switches a fault on and follows it to the pager and back.
 func (s *stack) testAlert(t *testing.T) {
 	const alert = "WebSocketLatencyHigh"
-	find := func(event string, after time.Time) error {
-		list, err := s.inbox()
-		if err != nil {
-			return err
-		}
-		for _, n := range list {
-			if n.Source == "pagerduty" && n.Alert == alert && n.Event == event && n.Received.After(after) {
-				if !n.Accepted {
-					return fmt.Errorf("rejected: %s", n.Reason)
-				}
-				return nil
-			}
-		}
-		return fmt.Errorf("no %s of %s among %d notifications", event, alert, len(list))
-	}
 	// So many connections that none has to wait for the handling of its last message.
 	s.underLoad(t, 100, 40, 90*time.Second, func() {
 		began := time.Now()
 		s.fault(t, "PUT", "slow_handling", `{"strength": 1500, "duration": "10m"}`)
-		eventually(t, "fault to page", time.Minute, func() error { return find("trigger", began) })
+		eventually(t, "fault to page", time.Minute, func() error { return s.paged("trigger", alert, began) })
 		healed := time.Now()
 		s.fault(t, "DELETE", "slow_handling", "")
-		eventually(t, "healed to resolved", time.Minute, func() error { return find("resolve", healed) })
+		eventually(t, "healed to resolved", time.Minute, func() error { return s.paged("resolve", alert, healed) })
 	})
 	list, err := s.inbox()
 	if err != nil {
@@ -242,6 +243,9 @@ func (s *stack) testCollectorKilled(t *testing.T) {
 		}
 		return value
 	}
+	// What the probe says must not take the place of what is lost.
+	s.signal(t, "probe", syscall.SIGSTOP)
+	defer s.signal(t, "probe", syscall.SIGCONT)
 	eventually(t, "log records of before delivered", time.Minute, func() error {
 		if queued := count("instrument_log_queue_records", ""); queued > 0 {
 			return fmt.Errorf("%g are queued", queued)
@@ -253,7 +257,7 @@ func (s *stack) testCollectorKilled(t *testing.T) {
 	sent := count("instrument_log_records_total", `result="sent"`)
 	summary := s.underLoad(t, 10, 100, 30*time.Second, func() {
 		time.Sleep(10 * time.Second) // into the middle of the load
-		s.kill(t, "otelcol")
+		s.signal(t, "otelcol", syscall.SIGKILL)
 	})
 	if summary.Acked != summary.Sent || summary.Traced == 0 {
 		t.Errorf("users noticed, or there was nothing to lose: %+v", summary)
@@ -290,10 +294,10 @@ func (s *stack) testCollectorKilled(t *testing.T) {
 func (s *stack) testEachKilled(t *testing.T) {
 	for component, name := range map[string]string{
 		"prometheus": "prometheus", "alertmanager": "alertmanager", "otelcol": "otel-collector",
-		"jaeger": "jaeger", "loki": "loki", "demo": "demo", "desk": "desk",
+		"jaeger": "jaeger", "loki": "loki", "demo": "demo", "probe": "probe", "desk": "desk",
 	} {
 		mark := s.output.count()
-		s.kill(t, component)
+		s.signal(t, component, syscall.SIGKILL)
 		eventually(t, name+" killed, reported and back", time.Minute, func() error {
 			if len(s.output.since(mark, name+" died (signal: killed)")) == 0 {
 				return errors.New("not reported")

@@ -140,7 +140,7 @@ func (s *stack) stop(t *testing.T) {
 }
 
 // children are the process ids of the components, by the names of their
-// binaries; for the demo and the desk, of their commands.
+// binaries; for the demo, the probe and the desk, of their commands.
 func (s *stack) children(t *testing.T) map[string]int {
 	t.Helper()
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
@@ -177,15 +177,15 @@ func (s *stack) children(t *testing.T) map[string]int {
 	return found
 }
 
-// kill ends a component as hard as it gets.
-func (s *stack) kill(t *testing.T, name string) {
+// signal sends a signal to a component.
+func (s *stack) signal(t *testing.T, name string, signal syscall.Signal) {
 	t.Helper()
 	pid, ok := s.children(t)[name]
 	if !ok {
 		t.Fatalf("no process of %s among %v", name, s.children(t))
 	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		t.Fatalf("kill %s: %v", name, err)
+	if err := syscall.Kill(pid, signal); err != nil {
+		t.Fatalf("%s: %v: %v", name, signal, err)
 	}
 }
 

@@ -196,6 +196,24 @@ func (s *stack) inbox() ([]notification, error) {
 	return box.Notifications, err
 }
 
+// paged returns an error unless a pager was told of an alert, that it is there or
+// that it is not any more, since then.
+func (s *stack) paged(event, alert string, since time.Time) error {
+	list, err := s.inbox()
+	if err != nil {
+		return err
+	}
+	for _, n := range list {
+		if n.Source == "pagerduty" && n.Alert == alert && n.Event == event && n.Received.After(since) {
+			if !n.Accepted {
+				return fmt.Errorf("rejected: %s", n.Reason)
+			}
+			return nil
+		}
+	}
+	return fmt.Errorf("no %s of %s among %d notifications", event, alert, len(list))
+}
+
 // fault switches a fault of the demo.
 func (s *stack) fault(t *testing.T, method, name, body string) {
 	t.Helper()

@@ -24,6 +24,10 @@ type service struct {
 	ready   string   // answers 200 when ready
 	listens []string // all that it binds
 
+	// after is the service that is waited for before this one starts, or empty
+	// for none. Hardly any needs it: they wait for one another by themselves.
+	after string
+
 	// sendsTo are the services that get something from this one: it is
 	// stopped before them, so that what it has still to send arrives.
 	sendsTo []string
@@ -54,6 +58,11 @@ func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseco
 // Rules whose durations are divided need samples as much closer together, down
 // to one a second.
 func services(at endpoint.Set, in places, alertSpeed int) []service {
+	telemetry := []string{
+		"OTEL_RESOURCE_ATTRIBUTES=service.namespace=sockscope,deployment.environment.name=demo",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=" + url(at.CollectorOTLPGRPC),
+		"SOCKSCOPE_LOKI_URL=" + url(at.CollectorLoki) + "/loki/api/v1/push",
+	}
 	return []service{
 		{
 			name: "desk", title: "Desk", see: "start here: status, inbox, traces",
@@ -76,12 +85,16 @@ func services(at endpoint.Set, in places, alertSpeed int) []service {
 				"--history=" + filepath.Join(in.data, "demo", "history.db"),
 				"--trace-url=" + url(at.Desk) + "/trace/",
 			},
-			env: []string{
-				"OTEL_SERVICE_NAME=sockscope-demo",
-				"OTEL_RESOURCE_ATTRIBUTES=service.namespace=sockscope,deployment.environment.name=demo",
-				"OTEL_EXPORTER_OTLP_ENDPOINT=" + url(at.CollectorOTLPGRPC),
-				"SOCKSCOPE_LOKI_URL=" + url(at.CollectorLoki) + "/loki/api/v1/push",
-			},
+			env: append([]string{"OTEL_SERVICE_NAME=sockscope-demo"}, telemetry...),
+		},
+		{
+			name: "probe", title: "Probe", see: "tries the demo as a user would; its metrics",
+			component: self,
+			address:   url(at.Probe) + "/metrics", ready: url(at.Probe) + "/metrics", listens: []string{at.Probe},
+			after:   "demo", // a demo that only starts is no failure
+			sendsTo: []string{"demo", "otel-collector"},
+			args:    []string{"probe", "--listen=" + at.Probe, "--target=demo=ws://" + at.Demo + "/ws"},
+			env:     append([]string{"OTEL_SERVICE_NAME=sockscope-probe"}, telemetry...),
 		},
 		{
 			name: "prometheus", title: "Prometheus", see: "metrics, rules and alerts (API)",

@@ -25,6 +25,7 @@ func addressReplacer(at endpoint.Set, alertmanagerDir string, hasGrafana bool) *
 	}
 	return strings.NewReplacer(
 		"demo:8080", at.Demo,
+		"probe:8091", at.Probe,
 		"desk:8090", at.Desk,
 		"prometheus:9090", at.Prometheus,
 		"alertmanager:9093", at.Alertmanager,

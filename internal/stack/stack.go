@@ -155,17 +155,30 @@ type runner struct {
 	processes map[string]*supervise.Process
 }
 
-// start starts each service as soon as its program is there, and returns when
-// all of them are ready.
+// start starts each service as soon as its program and the service that it is
+// to come after are there, and returns when all of them are ready.
 func (r *runner) start(ctx context.Context, list []service) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var ready sync.WaitGroup
+	up := make(map[string]chan struct{}) // closed when that service is ready
+	for _, s := range list {
+		up[s.name] = make(chan struct{})
+	}
 	launch := func(s service, path string) {
 		ready.Go(func() {
+			if s.after != "" {
+				select {
+				case <-up[s.after]:
+				case <-ctx.Done():
+					return
+				}
+			}
 			if err := r.launch(ctx, s, path); err != nil {
 				cancel(err)
+				return
 			}
+			close(up[s.name])
 		})
 	}
 	missing, err := r.launchPresent(ctx, list, launch)

@@ -46,6 +46,9 @@ func TestServicesAreComplete(t *testing.T) {
 				t.Errorf("%s sends to %q, which is no service", s.name, receiver)
 			}
 		}
+		if s.after != "" && !slices.Contains(names(list), s.after) {
+			t.Errorf("%s comes after %q, which is no service, and so never", s.name, s.after)
+		}
 		for _, address := range s.listens {
 			if bound[address] != "" {
 				t.Errorf("%s and %s both listen on %s", s.name, bound[address], address)
@@ -135,14 +138,14 @@ func TestRenderedSettings(t *testing.T) {
 	}
 	rendered := readAll(t, in.settings)
 	all := strings.Join(rendered, "\n")
-	for _, host := range []string{"demo", "desk", "prometheus", "alertmanager", "otel-collector", "jaeger", "loki"} {
-		for _, port := range []string{":8080", ":8090", ":9090", ":9093", ":8888", ":8887", ":3100"} {
+	for _, host := range []string{"demo", "probe", "desk", "prometheus", "alertmanager", "otel-collector", "jaeger", "loki"} {
+		for _, port := range []string{":8080", ":8091", ":8090", ":9090", ":9093", ":8888", ":8887", ":3100"} {
 			if strings.Contains(all, "//"+host+port) || strings.Contains(all, `"`+host+port) {
 				t.Errorf("%s%s is left in the rendered settings", host, port)
 			}
 		}
 	}
-	for _, address := range []string{at.Demo, at.Desk, at.Alertmanager, at.CollectorMetrics, at.Grafana} {
+	for _, address := range []string{at.Demo, at.Probe, at.Desk, at.Alertmanager, at.CollectorMetrics, at.Grafana} {
 		if !strings.Contains(all, address) {
 			t.Errorf("%s is not in the rendered settings", address)
 		}
