@@ -6,12 +6,12 @@ import (
 )
 
 // IsUpgrade says whether a request asks for a connection that lasts: a WebSocket, over HTTP/1.1 or as an extended
-// CONNECT, or a stream of server-sent events. What measures HTTP requests should leave such requests out, because their
-// duration is that of the connection and their handshake is measured here.
+// CONNECT, or a stream of server-sent events, which is asked for by GET. What measures HTTP requests should leave such
+// requests out, because their duration is that of the connection and their handshake is measured here.
 func IsUpgrade(r *http.Request) bool {
 	return hasToken(r.Header["Upgrade"], "websocket") ||
 		r.Method == http.MethodConnect && r.Header.Get(":protocol") == "websocket" ||
-		hasToken(r.Header["Accept"], "text/event-stream")
+		r.Method == http.MethodGet && hasToken(r.Header["Accept"], "text/event-stream")
 }
 
 // IsNotUpgrade is the opposite of IsUpgrade, in the form of a filter for otelhttp:

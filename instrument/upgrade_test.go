@@ -27,6 +27,8 @@ func TestIsUpgrade(t *testing.T) {
 		"CONNECT of a proxy": {http.MethodConnect, nil, false},
 		"events":             {http.MethodGet, http.Header{"Accept": {"text/event-stream"}}, true},
 		"events, parameters": {http.MethodGet, http.Header{"Accept": {"text/html;q=0.1, text/event-stream;q=0.9"}}, true},
+		// MCP's HTTP transport posts every message so.
+		"answered by events": {http.MethodPost, http.Header{"Accept": {"application/json, text/event-stream"}}, false},
 		"events, two values": {http.MethodGet, http.Header{"Accept": {"text/html", "text/event-stream"}}, true},
 	}
 	for name, tt := range tests {
