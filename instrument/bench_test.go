@@ -128,6 +128,22 @@ func BenchmarkContended(b *testing.B) {
 	})
 }
 
+// BenchmarkDropNewest is a message that a queue does not take, whose length must not matter.
+func BenchmarkDropNewest(b *testing.B) {
+	for _, queued := range []int{0, 1024, 8192} {
+		b.Run(fmt.Sprintf("queued=%d", queued), func(b *testing.B) {
+			c, _ := observed(b)
+			for range queued {
+				c.Enqueue()
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				c.Enqueue().Dropped(instrument.DropQueueFull)
+			}
+		})
+	}
+}
+
 // BenchmarkOpenClose is the whole life of a connection that carries nothing.
 func BenchmarkOpenClose(b *testing.B) {
 	cause := instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonNormal, Code: 1000}

@@ -10,8 +10,9 @@ const maxWaiting = 1 << 16
 // or Dropped, one of which is to be called once. It is small and meant to travel in the queue beside the message. The
 // zero Delivery does nothing.
 type Delivery struct {
-	conn *Conn
-	at   time.Duration
+	conn  *Conn
+	at    time.Duration
+	waits bool // among those that the connection remembers
 }
 
 // SetQueueCapacity says how many messages the connection's send queue holds, for websocket_send_queue_max_ratio. By
@@ -37,8 +38,7 @@ func (c *Conn) enqueue(now time.Duration) Delivery {
 	if n := c.queueCapacity.Load(); n > 0 {
 		most = int(n) + 1 // the one that is being written has left the queue but is not sent
 	}
-	c.queue.add(now, most)
-	return Delivery{c, now}
+	return Delivery{c, now, c.queue.add(now, most)}
 }
 
 // Sent tells that the message was written: it counts as Conn.Sent does, and how long it took since Enqueue.
@@ -47,7 +47,7 @@ func (d Delivery) Sent(t MessageType, size int) {
 		return
 	}
 	o := d.conn.observer
-	d.conn.queue.remove(d.at)
+	d.leave()
 	o.metrics.delivery.observe(d.conn.shard, int64(o.now()-d.at))
 	d.conn.count(transmit, o.resolve(t), size)
 }
@@ -57,6 +57,12 @@ func (d Delivery) Dropped(r DropReason) {
 	if d.conn == nil {
 		return
 	}
-	d.conn.queue.remove(d.at)
+	d.leave()
 	d.conn.Dropped(r, 1)
+}
+
+func (d Delivery) leave() {
+	if d.waits {
+		d.conn.queue.remove(d.at)
+	}
 }

@@ -53,6 +53,24 @@ func TestConnsAndStats(t *testing.T) {
 	})
 }
 
+// TestQueueOverflows has more messages handed to a queue than it holds: those that it does not take leave the others in it.
+func TestQueueOverflows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := open(t, newObserver(t))
+		c.SetQueueCapacity(1)
+		written, queued := c.Enqueue(), c.Enqueue()
+		for range 3 {
+			c.Enqueue().Dropped(instrument.DropQueueFull) // at the very same time
+		}
+		for want, d := range []instrument.Delivery{{}, queued, written} {
+			d.Sent(instrument.MessageType{}, 1)
+			if got := c.Stats().Queued; got != 2-want {
+				t.Errorf("%d messages are queued after %d were written, want %d", got, want, 2-want)
+			}
+		}
+	})
+}
+
 // TestIdle has connections fall silent one after the other.
 func TestIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

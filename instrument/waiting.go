@@ -14,37 +14,53 @@ type waiting struct {
 	n     int
 }
 
-// add remembers that something waits since t. What is beyond most is not remembered.
-func (w *waiting) add(t time.Duration, most int) {
+// add remembers that something waits since t, and says whether it does: what is beyond most is not remembered.
+func (w *waiting) add(t time.Duration, most int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.n >= most {
-		return
+		return false
 	}
 	if w.n == len(w.since) {
 		w.grow()
 	}
 	*w.at(w.n) = t
 	w.n++
+	return true
 }
 
-// remove forgets one that waits since t.
+// remove forgets one that waits since t. It looks at the oldest first, because most leave in order, and then from the
+// newest on, which is the one that a full queue does not take.
 func (w *waiting) remove(t time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for i := range w.n {
+	if w.n > 0 && *w.at(0) == t {
+		w.head = (w.head + 1) % len(w.since)
+		w.left()
+		return
+	}
+	for i := w.n - 1; i > 0; i-- {
 		if *w.at(i) != t {
 			continue
 		}
-		for ; i > 0; i-- { // the ones before move up
-			*w.at(i) = *w.at(i - 1)
+		for ; i < w.n-1; i++ { // the ones behind move up
+			*w.at(i) = *w.at(i + 1)
 		}
-		w.head = (w.head + 1) % len(w.since)
-		if w.n--; w.n == 0 {
-			w.shrink()
-		}
+		w.left()
 		return
 	}
+}
+
+// left counts one less, and gives the memory back that a backlog has needed.
+func (w *waiting) left() {
+	const keep = 16
+	if w.n--; w.n > 0 {
+		return
+	}
+	if len(w.since) > keep {
+		w.since = nil
+	}
+	w.head = 0
 }
 
 func (w *waiting) at(i int) *time.Duration { return &w.since[(w.head+i)%len(w.since)] }
@@ -55,15 +71,6 @@ func (w *waiting) grow() {
 		larger[i] = *w.at(i)
 	}
 	w.since, w.head = larger, 0
-}
-
-// shrink gives the memory back that a backlog has needed.
-func (w *waiting) shrink() {
-	const keep = 16
-	if len(w.since) > keep {
-		w.since = nil
-	}
-	w.head = 0
 }
 
 // length returns how many wait and since when the one does that waits longest.

@@ -22,7 +22,12 @@ func TestWaiting(t *testing.T) {
 			t.Fatalf("%s: %d wait since %v, want %d since %v", what, n, since, len(model), want)
 		}
 	}
-	add := func(d time.Duration) { w.add(d, 40); model = append(model, d) }
+	add := func(d time.Duration) {
+		if !w.add(d, 40) {
+			t.Errorf("%v is not remembered", d)
+		}
+		model = append(model, d)
+	}
 	remove := func(i int) { w.remove(model[i]); model = slices.Delete(model, i, i+1) }
 	check("fresh")
 	w.remove(1)
@@ -42,6 +47,8 @@ func TestWaiting(t *testing.T) {
 		if round%3 == 2 {
 			remove(len(model) / 2)
 			check("from the middle")
+			remove(len(model) - 2)
+			check("from before the end")
 		}
 	}
 	w.remove(-1)
@@ -50,7 +57,9 @@ func TestWaiting(t *testing.T) {
 		next++
 		add(next)
 	}
-	w.add(next+1, 40)
+	if w.add(next, 40) {
+		t.Error("one too many is remembered")
+	}
 	check("one too many")
 	for len(model) > 0 {
 		remove(0)
