@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// crowd is the size from which on a room no longer tells who comes and goes: a room that fills up would cost the
-	// square of its size in notices.
+	// crowd is the size above which a room no longer tells who comes and goes, types and reads: when all of a room do so,
+	// as after each message, that costs the square of its size in notices.
 	crowd = 64
 	// listed is how many users are named to who joins.
 	listed = 100
@@ -199,7 +199,7 @@ func unavailable(err error) error {
 	}
 }
 
-// typing tells the others in the room that somebody is writing.
+// typing tells the others in the room that somebody is writing, unless it is a crowd.
 func (c *session) typing(ctx context.Context, env *wire.Envelope) error {
 	p, err := env.Typing()
 	if err != nil {
@@ -208,11 +208,14 @@ func (c *session) typing(ctx context.Context, env *wire.Envelope) error {
 	if err := c.in(p.Room); err != nil {
 		return err
 	}
+	if c.server.crowded(p.Room) {
+		return nil
+	}
 	p.User = c.identity().User
 	return c.server.publishToRoom(ctx, p.Room, wire.TypeTyping, p, c)
 }
 
-// read keeps how far somebody has read, and tells the room.
+// read keeps how far somebody has read, and tells the room, unless it is a crowd.
 func (c *session) read(ctx context.Context, env *wire.Envelope) error {
 	p, err := env.Read()
 	if err != nil {
@@ -229,6 +232,9 @@ func (c *session) read(ctx context.Context, env *wire.Envelope) error {
 		return unavailable(err)
 	}
 	c.succeed(ctx, env.MessageID, wire.AckPayload{})
+	if c.server.crowded(p.Room) {
+		return nil
+	}
 	return c.server.publishToRoom(ctx, p.Room, wire.TypeRead, p, nil)
 }
 
@@ -296,7 +302,7 @@ func (c *session) sendHistory(ctx context.Context, p wire.HistoryRequest, id str
 
 // presenceChanged tells the members of a room on this node who has come or gone, wherever that was.
 func (s *Server) presenceChanged(change presence.Change) {
-	if _, count := s.cluster.presence.Users(change.Room, 0); count > crowd {
+	if s.crowded(change.Room) {
 		return
 	}
 	typ := wire.TypeLeft
@@ -307,4 +313,9 @@ func (s *Server) presenceChanged(change presence.Change) {
 	if err == nil { // payloads of this package can be encoded
 		s.rooms.Publish(change.Room, f, nil, nil)
 	}
+}
+
+func (s *Server) crowded(room string) bool {
+	_, users := s.cluster.presence.Users(room, 0)
+	return users > crowd
 }

@@ -345,6 +345,47 @@ func TestTyping(t *testing.T) {
 	}
 }
 
+// TestCrowd fills a room with as many users as are told what each of them does, and with one more: then what is read is
+// kept and acknowledged, but nobody is told, and nobody is told who types either.
+func TestCrowd(t *testing.T) {
+	t.Parallel()
+	f := start(t, Config{})
+	say(t, f.chat.cfg.History, 2)
+	ada, ben := f.dial("Ada"), f.dial("Ben")
+	ada.join("lobby")
+	ben.join("lobby")
+	fill := func(users int) {
+		for i := range users - 2 {
+			if err := f.chat.cluster.presence.Enter("lobby", fmt.Sprint("silent-", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ada.heard()
+		ben.heard()
+	}
+	act := func(seq uint64) {
+		ada.send(wire.TypeTyping, wire.TypingPayload{Room: "lobby", Typing: true})
+		ada.send(wire.TypeRead, wire.ReadPayload{Room: "lobby", Seq: seq})
+		if _, ack := expect[wire.AckPayload](ada, wire.TypeAck); !ack.Success {
+			t.Errorf("read: %+v", ack)
+		}
+		ada.heard()
+	}
+	fill(crowd)
+	act(1)
+	if diff := cmp.Diff([]wire.Type{wire.TypeTyping, wire.TypeRead}, typesOf(ben.heard())); diff != "" {
+		t.Errorf("what a full room is told (-want +got):\n%s", diff)
+	}
+	fill(crowd + 1)
+	act(2)
+	if got := ben.heard(); len(got) != 0 {
+		t.Errorf("a crowd is told %v", typesOf(got))
+	}
+	if reads, err := f.chat.cfg.History.Reads(t.Context(), "lobby"); err != nil || reads["Ada"] != 2 {
+		t.Errorf("Ada has read %v (%v), want 2", reads, err)
+	}
+}
+
 // TestOrderInARoom has many talk at once: each member gets all of it in the same order, without a gap.
 func TestOrderInARoom(t *testing.T) {
 	t.Parallel()

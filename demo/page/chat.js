@@ -102,9 +102,13 @@ export class Chat extends EventTarget {
       room.name,
       setTimeout(() => {
         this.#reading.delete(room.name);
-        if (room.state !== "joined" || !room.last || room.last <= (room.reads.get(this.#me) ?? 0)) return;
-        // One that is lost is made good by the next.
-        this.#connection.request("read", { room: room.name, seq: room.last }).catch(() => {});
+        const seq = room.last;
+        if (room.state !== "joined" || !seq || seq <= (room.reads.get(this.#me) ?? 0)) return;
+        // A crowd is not told, this page as little as the others. One that is lost is made good by the next.
+        this.#connection.request("read", { room: room.name, seq }).then(
+          () => room.setRead(this.#me, seq),
+          () => {},
+        );
       }, READ_EVERY),
     );
   }

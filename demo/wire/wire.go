@@ -25,8 +25,8 @@ const (
 	TypeJoin        Type = "join"        // JoinPayload; answered by history where After is given, and room_users
 	TypeLeave       Type = "leave"       // RoomPayload
 	TypeMessage     Type = "message"     // MessagePayload; delivered to the room once it is saved
-	TypeTyping      Type = "typing"      // TypingPayload; delivered to the others in the room, not answered
-	TypeRead        Type = "read"        // ReadPayload; delivered to the room
+	TypeTyping      Type = "typing"      // TypingPayload; delivered to the others in the room unless they are a crowd, not answered
+	TypeRead        Type = "read"        // ReadPayload; delivered to the room unless it is a crowd
 	TypeHistory     Type = "history"     // HistoryRequest; answered by history
 	TypeSubscribe   Type = "subscribe"   // StreamPayload
 	TypeUnsubscribe Type = "unsubscribe" // StreamPayload
