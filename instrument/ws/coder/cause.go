@@ -17,14 +17,27 @@ func (c *Conn) end(cause instrument.Cause) {
 	c.session.Close(*c.ending.Load())
 }
 
-// sent ends a write or ping. When its context expires, websocket closes the connection, and a concurrent read may fail
-// before the write or ping has returned and told why: then the end of the session has been left to it.
-func (c *Conn) sent() {
-	c.sending.Add(-1)
+// begin begins a write or ping and says whether it is one of those that sent waits for: one that begins after a read has
+// found the connection closed cannot be why.
+func (c *Conn) begin() bool {
 	if c.cut.Load() {
+		return false
+	}
+	c.sending.Add(1)
+	return true
+}
+
+// sent ends a write or ping. When the context of one expires, websocket closes the connection, and a concurrent read, or
+// another write or ping, may return before that one has told why: then the end of the session is left to the last of
+// them. None keeps it waiting, because all return at once from a connection that is closed.
+func (c *Conn) sent(begun bool) {
+	if begun && c.sending.Add(-1) == 0 && c.cut.Load() {
 		c.end(c.cutCause())
 	}
 }
+
+// leftToSends says whether the connection is closed already, and a write or ping that is about to return knows why.
+func (c *Conn) leftToSends() bool { return c.cut.Load() && c.sending.Load() > 0 }
 
 // readFailed ends the session for what a failed read tells.
 func (c *Conn) readFailed(ctx context.Context, err error) {

@@ -3,27 +3,56 @@ package coder
 import (
 	"errors"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"testing"
+
+	"github.com/coder/websocket"
 
 	"github.com/sockscope/sockscope/instrument/realtimetest"
 )
 
 // TestEndIsLeftToTheWrite has a read fail because a write under way has made the transport close the connection: only
-// the write knows why, whichever of the two returns first.
+// the write knows why, whatever returns first.
 func TestEndIsLeftToTheWrite(t *testing.T) {
-	read := func(c *Conn) { c.readFailed(t.Context(), net.ErrClosed) }
-	write := func(c *Conn) {
-		c.written(t.Context(), errors.New("timed out"))
-		c.sent()
-	}
-	for name, order := range map[string][]func(*Conn){"read first": {read, write}, "write first": {write, read}} {
+	const (
+		read = iota
+		write
+		ping      // which was cut off
+		lateWrite // begins now, and goes on
+		cut
+		closed
+	)
+	for name, order := range map[string][]int{
+		"read first":         {read, ping, write},
+		"write first":        {write, ping, read},
+		"ping first":         {ping, read, write},
+		"ping last":          {read, write, ping},
+		"a write comes late": {read, lateWrite, ping, write},
+		"the reader cuts":    {read, cut, ping, write},
+		"the reader closes":  {read, ping, closed, write},
+		"cut by another":     {ping, write, cut, read},
+	} {
 		t.Run(name, func(t *testing.T) {
 			r := realtimetest.New(t)
-			_, h := r.Observer.Handshake(t.Context(), nil, "")
-			c := &Conn{observer: r.Observer, session: h.Opened(101)}
-			c.sending.Add(1)
-			for _, f := range order {
-				f(c)
+			c := accepted(t, r)
+			writing, pinging := c.begin(), c.begin()
+			for _, returned := range order {
+				switch returned {
+				case read:
+					c.readFailed(t.Context(), net.ErrClosed)
+				case write:
+					c.written(t.Context(), errors.New("timed out"))
+					c.sent(writing)
+				case ping:
+					c.sent(pinging)
+				case lateWrite:
+					c.begin()
+				case cut:
+					_ = c.CloseNow()
+				case closed:
+					_ = c.Close(websocket.StatusNormalClosure, "")
+				}
 			}
 			r.ExpectOnly(map[string]float64{
 				`websocket_connections_total{status="connected"}`:                          1,
@@ -34,4 +63,28 @@ func TestEndIsLeftToTheWrite(t *testing.T) {
 			})
 		})
 	}
+}
+
+// accepted returns a connection that the transport has closed.
+func accepted(t *testing.T, r *realtimetest.Recorder) *Conn {
+	t.Helper()
+	conns := make(chan *Conn, 1)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		c, err := Accept(w, req, r.Observer, nil)
+		if err != nil {
+			t.Errorf("accept: %v", err)
+		}
+		conns <- c
+	}))
+	defer s.Close()
+	peer, _, err := websocket.Dial(t.Context(), s.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.CloseNow()
+	c := <-conns
+	if err := c.ws.CloseNow(); err != nil {
+		t.Error(err)
+	}
+	return c
 }

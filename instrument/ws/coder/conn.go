@@ -66,8 +66,7 @@ func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) 
 // calls Session().Sent with the type. A failed write is counted as an error and, unless there turns out to be a better
 // reason, as the one for which the connection ends.
 func (c *Conn) Write(ctx context.Context, typ websocket.MessageType, p []byte) error {
-	c.sending.Add(1)
-	defer c.sent()
+	defer c.sent(c.begin())
 	err := c.ws.Write(ctx, typ, p)
 	c.written(ctx, err)
 	if err == nil && c.classify != nil {
@@ -100,8 +99,7 @@ func (c *Conn) suspectWrite(err error) { c.writeError.Store(&err) }
 // deadline passes before is a ping timeout: it is counted, and unless a later ping is answered it is the reason for
 // which the connection ends.
 func (c *Conn) Ping(ctx context.Context) error {
-	c.sending.Add(1)
-	defer c.sent()
+	defer c.sent(c.begin())
 	ping := c.session.Ping()
 	err := c.ws.Ping(ctx)
 	switch {
@@ -123,6 +121,9 @@ func (c *Conn) Ping(ctx context.Context) error {
 // Close closes the connection with the close handshake, see websocket.Conn.Close. The reason is the one that the code
 // stands for, unless a ping timeout or failed write is why the connection is closed.
 func (c *Conn) Close(code websocket.StatusCode, reason string) error {
+	if c.leftToSends() {
+		return c.ws.Close(code, reason)
+	}
 	return c.closeFor(c.localCause(instrument.ReasonForCode(int(code)), code), code, reason)
 }
 
@@ -147,6 +148,9 @@ func (c *Conn) CloseNow() error {
 	if v := recover(); v != nil {
 		c.panicked(v)
 		panic(v) //nolint:forbidigo // it is the handler's panic and net/http's to deal with
+	}
+	if c.leftToSends() {
+		return c.ws.CloseNow()
 	}
 	cause := c.cutCause()
 	c.ending.CompareAndSwap(nil, &cause)

@@ -247,6 +247,26 @@ func TestEnds(t *testing.T) {
 			}, peerIsSilent,
 			end{initiator: "network", reason: "write_error", code: 1006, errors: map[string]float64{"write": 1}},
 		},
+		"write timeout beside a ping": {
+			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
+				var all sync.WaitGroup
+				all.Go(func() {
+					defer c.CloseNow()
+					_ = readToEnd(ctx, c)
+				})
+				all.Go(func() { ping(ctx, c, deadline) })
+				all.Go(func() {
+					timeout, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+					defer cancel()
+					_ = c.Write(timeout, websocket.MessageBinary, make([]byte, 1<<25)) // more than the buffers on the way hold
+				})
+				all.Wait()
+			}, peerIsSilent,
+			end{
+				initiator: "network", reason: "write_error", code: 1006,
+				errors: map[string]float64{"write": 1}, pings: map[string]float64{"error": 1},
+			},
+		},
 		"write given up": {
 			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
 				read := make(chan error, 1)
