@@ -28,6 +28,8 @@ type Conn struct {
 	sending atomic.Int32 // writes and pings under way
 	cut     atomic.Bool  // a read found the connection closed by this side, and not why
 
+	panicking atomic.Bool // the panic is counted
+
 	classify func(websocket.MessageType, []byte) instrument.MessageType // nil unless the adapter counts
 }
 
@@ -161,6 +163,9 @@ func (c *Conn) CloseNow() error {
 // panicked ends the connection of a handler that panicked. There is no close handshake, because it would hold up whoever
 // waits for the panic.
 func (c *Conn) panicked(v any) {
+	if !c.panicking.CompareAndSwap(false, true) {
+		return // on its way up it meets several deferred CloseNows
+	}
 	cause := c.cutCause()
 	if err, ok := v.(error); !ok || !errors.Is(err, http.ErrAbortHandler) { // which is how a handler gives up on purpose
 		err = fmt.Errorf("panic: %v", v)

@@ -301,6 +301,15 @@ func TestEnds(t *testing.T) {
 			},
 			end{initiator: "local", reason: "internal", code: 1006, errors: map[string]float64{"panic": 1}},
 		},
+		"handler panics through two": {
+			func(_ context.Context, _ *instrument.Observer, c *coder.Conn) {
+				panics(t, "boom", func() {
+					defer c.CloseNow()
+					panic("boom")
+				}, c)
+			}, peerReads,
+			end{initiator: "local", reason: "internal", code: 1006, errors: map[string]float64{"panic": 1}},
+		},
 		"handler aborts": {
 			func(_ context.Context, _ *instrument.Observer, c *coder.Conn) {
 				panics(t, http.ErrAbortHandler, func() { panic(http.ErrAbortHandler) }, c)
