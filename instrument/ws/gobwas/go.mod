@@ -1,6 +1,6 @@
 module github.com/sockscope/sockscope/instrument/ws/gobwas
 
-go 1.26.8
+go 1.26.0
 
 replace github.com/sockscope/sockscope/instrument => ../..
 
