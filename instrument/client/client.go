@@ -13,11 +13,12 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// stableAfter is how long a connection, or a live stream, must have lasted to be proof that it works: a server that
+// stableAfter is how long a connection, or a live stream, must have worked to be proof that it does: a server that
 // accepts everybody and drops them at once is met with growing waits.
 const stableAfter = 10 * time.Second
 
-// restartSpread is over how long clients come back that a restarting server has sent away together.
+// restartSpread is over how long clients come back that a server has sent away together, as it does when it stops or
+// restarts.
 const restartSpread = 5 * time.Second
 
 // A Client consumes a feed over a connection that it replaces whenever it breaks. It is a prometheus.Collector for the
@@ -153,7 +154,7 @@ func (c *Client) stayConnected(ctx context.Context) error {
 			cause = s.run(ctx, trigger)
 			err = cause.Err
 			trigger = triggerReconnect
-			if time.Since(s.began) >= stableAfter && cause.Reason != instrument.ReasonIdleTimeout {
+			if s.worked(cause) >= stableAfter {
 				wait.reset()
 				attempts = 0
 			}
@@ -182,7 +183,7 @@ func pauseAfter(wait *backoff, cause instrument.Cause, err error) time.Duration 
 		return wait.after(refused.RetryAfter)
 	case refused.unauthorized(), cause.Reason == instrument.ReasonTryAgainLater:
 		return wait.long()
-	case cause.Reason == instrument.ReasonRestart:
+	case cause.Reason == instrument.ReasonRestart, cause.Reason == instrument.ReasonGoingAway:
 		return wait.spread(restartSpread)
 	default:
 		return wait.next()

@@ -130,7 +130,8 @@ func TestEndings(t *testing.T) {
 		"try again later":            {0, closes(1013), []time.Duration{6000, 6000}},
 		"overload of a stable one":   {time.Minute, closes(1013), []time.Duration{6000, 6000}},
 		"application's own":          {0, closes(4000), []time.Duration{500, 1000}},
-		"going away of a stable one": {time.Minute, closes(1001), []time.Duration{500, 500}},
+		"going away":                 {0, closes(1001), []time.Duration{2500, 2500, 2500, 4000}},
+		"going away of a stable one": {time.Minute, closes(1001), []time.Duration{2500, 2500}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

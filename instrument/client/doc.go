@@ -51,11 +51,12 @@
 //
 // Waits before another attempt are a random part ("full jitter") of a ceiling that doubles from [WithBackoff]'s
 // shortest to its longest, until a connection has lasted for 10 seconds. A server that accepts everybody and drops them
-// is no exception. What the server says changes the wait:
+// is no exception, nor is one whose connections carry nothing new from their start. What the server says changes the
+// wait:
 //
 //   - HTTP with Retry-After (seconds or a date): at least that long, at most 10 minutes, and the random wait after it
 //   - HTTP 401 and 403: from half of the longest wait, because haste will not make the credentials better
-//   - close code 1012, restart: at least spread over 5 seconds, because everybody comes back
+//   - close codes 1001, going away, and 1012, restart: at least spread over 5 seconds, because everybody comes back
 //   - close code 1013, try again later: from half of the longest wait
 //
 // A connection is given up when a ping is not answered in time, and when a stream has had nothing new to say for longer

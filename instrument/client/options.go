@@ -137,7 +137,8 @@ func WithReadLimit(bytes int64) Option {
 
 // WithBackoff sets the ceilings of the first wait and of the longest one before another attempt to connect, or to
 // reconcile a stream. A wait is a random part of its ceiling, which doubles with every attempt and starts anew when a
-// connection, or a live stream, has lasted for 10 seconds. The default is 250 ms and 30 s.
+// connection, or a live stream, has lasted for 10 seconds. A connection that ends because a stream is stale has lasted
+// until the last time that any stream had something new to say. The default is 250 ms and 30 s.
 func WithBackoff(shortest, longest time.Duration) Option {
 	return func(c *config) error {
 		if shortest <= 0 || longest < shortest {
@@ -149,7 +150,7 @@ func WithBackoff(shortest, longest time.Duration) Option {
 }
 
 // WithMaxAttempts makes Run return ErrGaveUp when n attempts in a row have not led to a connection that lasted for 10
-// seconds. By default it never gives up.
+// seconds, in the sense of WithBackoff. By default it never gives up.
 func WithMaxAttempts(n int) Option {
 	return func(c *config) error {
 		if n <= 0 {

@@ -53,6 +53,7 @@ func (s *session) event(st *stream, e Event, at time.Time) {
 	news := verdict == InOrder || verdict == Gap
 	stale := State(st.state.Load()) == Stale
 	if news {
+		s.newsAt = at
 		st.stale.Store(false)
 		s.progressed(st, at)
 	}

@@ -41,6 +41,7 @@ type session struct {
 	trigger     trigger
 	events      []Event      // of one message, to use its memory again
 	heardFrom   bool         // there was an event
+	newsAt      time.Time    // when a stream had something new to say
 	stalls      atomic.Int64 // odd while the loop waits for room in the queue
 	pingTimeout atomic.Bool
 	writeError  atomic.Pointer[error]
@@ -120,6 +121,15 @@ func (s *session) run(ctx context.Context, t trigger) instrument.Cause {
 		slog.Float64("duration_seconds", time.Since(s.began).Seconds()),
 		errorAttr(cause.Err))
 	return cause
+}
+
+// worked returns how long the connection did, by the cause of its end. One that was given up for the silence of a stream
+// has worked for as long as anything new came over it, however long it was open.
+func (s *session) worked(cause instrument.Cause) time.Duration {
+	if cause.Reason == instrument.ReasonIdleTimeout {
+		return s.newsAt.Sub(s.began)
+	}
+	return time.Since(s.began)
 }
 
 // loop reacts to what happens until the connection ends.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,6 +57,62 @@ func TestStale(t *testing.T) {
 			97500 * time.Millisecond, 26 * time.Second, 27 * time.Second, 29 * time.Second,
 		}, gaps)
 	})
+}
+
+// TestStaleInTheEnd has one connection after the other fall silent, and looks at how soon the next is made and whether
+// the client gives up: that a connection has carried something is proof that it worked, that it existed is not.
+func TestStaleInTheEnd(t *testing.T) {
+	tests := map[string]struct {
+		message string // with its number
+		lasts   time.Duration
+		waits   []time.Duration
+		want    client.State
+	}{
+		"after hours":            {"book %d 0", 6 * time.Hour, []time.Duration{500, 500, 500}, client.Live},
+		"after it was stable":    {"book %d 0", 10 * time.Second, []time.Duration{500, 500, 500}, client.Live},
+		"before it was stable":   {"book %d 0", 9 * time.Second, []time.Duration{500, 1000}, client.Closed},
+		"another one goes on":    {"news %d 0", 2 * time.Minute, []time.Duration{500, 500, 500}, client.Live},
+		"it only repeats itself": {"book 1 0", 2 * time.Minute, []time.Duration{500, 1000}, client.Closed},
+		"from the start":         {"ack", 2 * time.Minute, []time.Duration{500, 1000}, client.Closed},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x, a := newExchange(t), new(consumer)
+				var waits []time.Duration
+				var waiting time.Time
+				change := func(change client.Change) {
+					switch {
+					case change.Stream == "" && change.To == client.Waiting:
+						waiting = time.Now()
+					case change.Stream == "" && change.From == client.Waiting && change.To == client.Connecting:
+						waits = append(waits, time.Since(waiting)/time.Millisecond)
+					}
+				}
+				feed := client.Feed{Streams: []client.Stream{{Name: "book", Expect: 3 * time.Minute}, {Name: "news"}}}
+				c := run(t, x, a, feed, client.WithBackoff(time.Second, 8*time.Second), client.WithMaxAttempts(3),
+					client.WithStateChange(change))
+				for range 4 {
+					select {
+					case ws := <-x.conns:
+						opened := time.Now()
+						for i := 1; ; i++ {
+							send(t, ws, strings.ReplaceAll(test.message, "%d", fmt.Sprint(i)))
+							left := test.lasts - time.Since(opened)
+							if left <= 0 {
+								break
+							}
+							time.Sleep(min(left, time.Minute))
+						}
+					case <-time.After(time.Hour): // it has given up
+					}
+				}
+				synctest.Wait()
+				compare(t, "waits in ms", test.waits, waits)
+				compare(t, "state", test.want, c.State())
+			})
+		})
+	}
 }
 
 func TestStaleEndsWithSomethingNew(t *testing.T) {
