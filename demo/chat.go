@@ -1,9 +1,12 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -20,7 +23,7 @@ const (
 	// crowd is the size above which a room no longer tells who comes and goes, types and reads: when all of a room do so,
 	// as after each message, that costs the square of its size in notices.
 	crowd = 64
-	// listed is how many users are named to who joins.
+	// listed is how many users are named to who joins, and how many who have read.
 	listed = 100
 	// mostRounds bounds how often a client that comes back is given what was said while it got what it had missed.
 	mostRounds = 10
@@ -94,8 +97,23 @@ func (c *session) welcomeTo(ctx context.Context, room string, seq uint64, id str
 	if err != nil {
 		c.seen.Error(ctx, instrument.ErrorHandler, err) // receipts are not worth failing for
 	}
-	c.answer(ctx, wire.TypeRoomUsers, "", wire.RoomUsersPayload{Room: room, Users: users, Count: count, Seq: seq, Read: reads})
+	c.answer(ctx, wire.TypeRoomUsers, "", wire.RoomUsersPayload{Room: room, Users: users, Count: count, Seq: seq, Read: furthest(reads)})
 	c.succeed(ctx, id, wire.AckPayload{Seq: seq})
+}
+
+// furthest returns the marks that are furthest ahead, as many as are listed.
+func furthest(reads map[string]uint64) map[string]uint64 {
+	if len(reads) <= listed {
+		return reads
+	}
+	users := slices.SortedFunc(maps.Keys(reads), func(a, b string) int {
+		return cmp.Or(cmp.Compare(reads[b], reads[a]), cmp.Compare(a, b))
+	})
+	ahead := make(map[string]uint64, listed)
+	for _, user := range users[:listed] {
+		ahead[user] = reads[user]
+	}
+	return ahead
 }
 
 func (c *session) leave(ctx context.Context, env *wire.Envelope) error {

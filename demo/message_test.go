@@ -325,6 +325,30 @@ func TestReceipts(t *testing.T) {
 	}
 }
 
+// TestReceiptsOfMany joins a room that more have read than are told of: those who are furthest are.
+func TestReceiptsOfMany(t *testing.T) {
+	t.Parallel()
+	f := start(t, Config{})
+	const readers = listed + 20
+	say(t, f.chat.cfg.History, readers)
+	want := map[string]uint64{}
+	for seq := uint64(1); seq <= readers; seq++ {
+		user := fmt.Sprint("user-", seq*37%readers) // whose order is not that of the marks
+		if err := f.chat.cfg.History.MarkRead(t.Context(), "lobby", user, seq); err != nil {
+			t.Fatal(err)
+		}
+		if seq > readers-listed {
+			want[user] = seq
+		}
+	}
+	ada := f.dial("Ada")
+	ada.send(wire.TypeJoin, wire.JoinPayload{Room: "lobby"})
+	_, users := expect[wire.RoomUsersPayload](ada, wire.TypeRoomUsers)
+	if diff := cmp.Diff(want, users.Read); diff != "" {
+		t.Errorf("how far users have read (-want +got):\n%s", diff)
+	}
+}
+
 func TestTyping(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{})
