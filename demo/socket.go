@@ -23,8 +23,8 @@ import (
 // readBuffer is what a connection keeps for reading. Most messages fit, and larger ones are read in pieces.
 const readBuffer = 512
 
-// lingering is how long a peer gets to take note of why it is disconnected.
-const lingering = time.Second
+// lingering is how long a peer gets to take note of why it is disconnected. It is nginx's default for the same.
+const lingering = 5 * time.Second
 
 // socket is a WebSocket and its session. It has one goroutine, which waits for what the peer sends.
 type socket struct {
