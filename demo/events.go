@@ -109,7 +109,11 @@ func (s *Server) serveSend(w http.ResponseWriter, r *http.Request) {
 	// As over a WebSocket, what has come is done even if who sent it is gone.
 	ctx := e.seen.Context(context.WithoutCancel(r.Context()))
 	defer e.recovered(ctx, w)
-	e.receive(ctx, data, wire.Decode)
+	if !e.receive(ctx, data, wire.Decode) {
+		w.Header().Set("Retry-After", retryAfter)
+		plain(w, http.StatusServiceUnavailable, "the stream is at its end: open another")
+		return
+	}
 	plain(w, http.StatusAccepted, "the answer comes as an event")
 }
 

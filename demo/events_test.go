@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -386,6 +387,39 @@ func TestEventsDrainDeadline(t *testing.T) {
 	}
 	f.awaitMetrics(map[string]float64{"sse_disconnections_total local shutdown": 1, "disconnections_total local shutdown": 1},
 		"sse_disconnections_total", "sse_active_connections", "websocket_disconnections_total", "websocket_active_connections")
+}
+
+// TestPostsTooLate posts for a stream that is at its end, here because of too many messages: nobody takes what is posted,
+// and it is not answered as if somebody had.
+func TestPostsTooLate(t *testing.T) {
+	t.Parallel()
+	f := start(t, Config{Limits: Limits{MessageBurst: 5, MessagesPerSecond: 1e-9}})
+	ada := f.listen("Ada", "", nil)
+	ping, err := wire.NewFrame(wire.TypePing, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream := f.chat.listedStream(ada.session)
+	post := func() (status, retryAfter string) {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodPost, "/events", strings.NewReader(string(ping.Data)))
+		r.Header.Set("Authorization", "Bearer "+f.token("Ada"))
+		r.Header.Set(sessionHeader, ada.session)
+		f.chat.listStream(stream) // it may have ended just now
+		defer f.chat.unlistStream(stream)
+		f.chat.Handler().ServeHTTP(w, r)
+		return fmt.Sprint(w.Code), w.Header().Get("Retry-After")
+	}
+	var got []string
+	for len(got) < 12 {
+		status, retryAfter := post()
+		got = append(got, strings.TrimSpace(status+" "+retryAfter))
+	}
+	// Five are within the burst, six are refused, the last of them for good.
+	want := append(slices.Repeat([]string{"202"}, 11), "503 "+retryAfter)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("answers (-want +got):\n%s", diff)
+	}
 }
 
 // TestSlowListener closes a stream whose client does not read while others talk.

@@ -12,24 +12,25 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// receive takes one message, unless the session is at its end: what can't be read is answered by an error, the rest is
-// handled and timed.
-func (c *session) receive(ctx context.Context, data []byte, decode func([]byte) (wire.Envelope, error)) {
+// receive takes one message, unless the session is at its end, and reports whether it has: what can't be read is answered
+// by an error, the rest is handled and timed.
+func (c *session) receive(ctx context.Context, data []byte, decode func([]byte) (wire.Envelope, error)) (taken bool) {
 	c.handling.Lock()
 	defer c.handling.Unlock()
 	c.server.received.Add(1)
 	if c.sealed {
 		c.seen.Received(c.observed.other, len(data))
-		return
+		return false
 	}
 	env, err := c.admit(decode(data))
 	if err != nil {
 		c.seen.Received(c.observed.messageType(env.Type), len(data))
 		c.refuse(ctx, env.MessageID, err)
-		return
+		return true
 	}
 	ctx, message := c.seen.Receive(ctx, c.observed.messageType(env.Type), len(data), &env)
 	message.End(c.handle(ctx, &env))
+	return true
 }
 
 // admit decides whether a message that was decoded is handled: not when there are too many, whether they can be read or
