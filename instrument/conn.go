@@ -20,6 +20,7 @@ type Conn struct {
 	number    uint64 // of the connection
 	shard     uint32 // of the instruments that messages move
 	place     int    // among the live connections of its shard, whose lock protects it
+	traced    bool   // the handshake has a span
 	closed    atomic.Bool
 
 	queue         waiting
@@ -46,11 +47,12 @@ func (t *totals) add(size int, now time.Duration) {
 	}
 }
 
-func (o *Observer) newConn(session string, handshake trace.SpanContext, now time.Duration) *Conn {
+func (o *Observer) newConn(h *Handshake, now time.Duration) *Conn {
 	c := &Conn{
 		observer:  o,
-		session:   session,
-		handshake: handshake,
+		session:   h.session,
+		handshake: h.span.SpanContext(),
+		traced:    h.traced,
 		opened:    now,
 		number:    o.opened.Add(1),
 	}
@@ -175,10 +177,16 @@ func (c *Conn) Close(cause Cause) {
 	}
 }
 
-// closeSpan makes the short span of the close, which tells of the whole connection in its attributes.
+// closeSpan makes the short span of the close, which tells of the whole connection in its attributes. The handshake's
+// span comes with one, within the limit, and a failure is worth one as that of a message is. Otherwise it returns a span
+// that does nothing.
 func (c *Conn) closeSpan(cause Cause, now time.Duration) trace.Span {
 	in, out := &c.totals[receive], &c.totals[transmit]
 	o := c.observer
+	if made := c.traced && o.closeSpans.allow(now) || cause.Reason.isFailure() && o.sampler.cap.allow(now); !made {
+		o.suppressed(suppressedByCap)
+		return trace.SpanFromContext(o.root)
+	}
 	_, span := o.tracer.Start(o.root, o.transport+".close",
 		trace.WithNewRoot(),
 		trace.WithSpanKind(trace.SpanKindInternal),

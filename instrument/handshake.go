@@ -19,9 +19,13 @@ type Handshake struct {
 	observer *Observer
 	session  string
 	start    time.Duration
-	ctx      context.Context // that of the request, with the span and the session
-	span     trace.Span
 	ended    atomic.Bool
+
+	ctx    context.Context // that of the request, with the span and the session
+	traced bool            // the span was started with the handshake
+	span   trace.Span      // one that does nothing until startSpan
+	parent context.Context // of the span
+	opts   []trace.SpanStartOption
 }
 
 type handshakeKey struct{}
@@ -29,13 +33,14 @@ type handshakeKey struct{}
 // Handshake begins to observe an upgrade request. The carrier holds the request's headers and may be nil; serverAddress
 // is the host that the request was for. The returned context carries the handshake's span, for spans of work such as
 // authentication to be its children, the session id for log records, and the Handshake itself for
-// HandshakeFromContext. It must not be used for the connection's messages; see Conn.Context.
+// HandshakeFromContext. It must not be used for the connection's messages; see Conn.Context. There is no span beyond the
+// limit of WithSpanLimit.
 func (o *Observer) Handshake(ctx context.Context, carrier propagation.TextMapCarrier, serverAddress string) (context.Context, *Handshake) {
 	if !o.live() {
 		return ctx, nil
 	}
-	h := &Handshake{observer: o, session: newSessionID(), start: o.now()}
-	opts := []trace.SpanStartOption{
+	h := &Handshake{observer: o, session: newSessionID(), start: o.now(), span: trace.SpanFromContext(o.root), parent: ctx}
+	h.opts = []trace.SpanStartOption{
 		trace.WithSpanKind(trace.SpanKindServer),
 		trace.WithAttributes(
 			attribute.String("server.address", bounded(serverAddress)),
@@ -44,14 +49,23 @@ func (o *Observer) Handshake(ctx context.Context, carrier propagation.TextMapCar
 			attribute.String("session.id", h.session),
 		),
 	}
-	parent := ctx
 	// A span that this process has started already, such as an HTTP middleware's, has dealt with the sender's context.
 	if !trace.SpanContextFromContext(ctx).IsValid() {
-		parent, opts = o.continueFrom(ctx, senderContext(carrier), opts)
+		h.parent, h.opts = o.continueFrom(ctx, senderContext(carrier), h.opts)
 	}
-	ctx, h.span = o.tracer.Start(parent, o.transport+".handshake", opts...)
-	h.ctx = contextWithSession(ctx, h.session)
+	if h.traced = o.handshakeSpans.allow(h.start); h.traced {
+		h.startSpan()
+	} else {
+		h.ctx = contextWithSession(ctx, h.session)
+	}
 	return context.WithValue(h.ctx, handshakeKey{}, h), h
+}
+
+func (h *Handshake) startSpan(opts ...trace.SpanStartOption) {
+	o := h.observer
+	var ctx context.Context
+	ctx, h.span = o.tracer.Start(h.parent, o.transport+".handshake", append(h.opts, opts...)...)
+	h.ctx = contextWithSession(ctx, h.session)
 }
 
 // HandshakeFromContext returns the Handshake that ctx carries, or nil. Adapters use it to carry on with a handshake that
@@ -70,6 +84,9 @@ func (h *Handshake) Refused(s Status, httpStatus int, err error) {
 	}
 	o := h.observer
 	now := o.now()
+	if !h.traced {
+		h.keep(now)
+	}
 	h.span.SetAttributes(attribute.String("error.type", s.String()))
 	h.answered(httpStatus)
 	if httpStatus >= http.StatusInternalServerError || s == StatusError {
@@ -83,6 +100,15 @@ func (h *Handshake) Refused(s Status, httpStatus int, err error) {
 	}
 	o.records.write(h.ctx, recordRefused, now, slog.String("status", s.String()),
 		slog.Int("http_status", httpStatus), slog.String("error", errorText(err)))
+}
+
+// keep makes the span of a handshake that turned out to be worth one, as Message.keep does.
+func (h *Handshake) keep(now time.Duration) {
+	if !h.observer.sampler.cap.allow(now) {
+		h.observer.suppressed(suppressedByCap)
+		return
+	}
+	h.startSpan(trace.WithTimestamp(time.Now().Add(h.start - now)))
 }
 
 // refusalKind returns which error a refusal is. A server that is full or draining, or holds back a peer, does what it
@@ -107,9 +133,12 @@ func (h *Handshake) Opened(httpStatus int) *Conn {
 	}
 	o := h.observer
 	now := o.now()
+	if !h.traced {
+		o.suppressed(suppressedByCap)
+	}
 	h.answered(httpStatus)
 	h.span.End()
-	c := o.newConn(h.session, h.span.SpanContext(), now)
+	c := o.newConn(h, now)
 	o.metrics.connections.of(StatusConnected).Inc()
 	o.metrics.handshakeDuration.observe(StatusConnected, now, now-h.start, h.span.SpanContext())
 	o.records.write(h.ctx, recordOpened, now)

@@ -108,6 +108,16 @@ func reasonNames() []string {
 // String returns the label value.
 func (r CloseReason) String() string { return nameIn(reasonNames(), r) }
 
+// isFailure says whether something went wrong. What the peer has made up is nothing that did.
+func (r CloseReason) isFailure() bool {
+	switch r {
+	case ReasonOther, ReasonNormal, ReasonGoingAway, ReasonRestart, ReasonIdleTimeout, ReasonTokenExpired, ReasonShutdown:
+		return false
+	default:
+		return true
+	}
+}
+
 // ReasonForCode returns the reason that a close code of RFC 6455 stands for. Codes of the application's and of the
 // library's range (3000-4999) mean what their sender wants and are ReasonOther.
 func ReasonForCode(code int) CloseReason {

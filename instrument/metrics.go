@@ -45,7 +45,7 @@ func newMetrics(transport, namespace string, shards int, created time.Time) *met
 		"Values outside of a label's closed set, exported as other.", "label")
 	overflow := m.overflow.WithLabelValues
 	m.typeOverflow = overflow("type")
-	suppressed := own.counter("_spans_suppressed_total", "Spans of messages and broadcasts that were not made.", "cause")
+	suppressed := own.counter("_spans_suppressed_total", "Spans that were not made.", "cause")
 	m.suppressedByRatio = suppressed.WithLabelValues("ratio")
 	m.suppressedByCap = suppressed.WithLabelValues("rate_cap")
 

@@ -35,6 +35,8 @@ type Observer struct {
 	sampler    sampler
 	records    *records
 
+	handshakeSpans, closeSpans limiter
+
 	otherBackplane func() *Backplane
 
 	conns    live
@@ -72,6 +74,8 @@ func New(opts ...Option) (*Observer, error) {
 	o.metrics = newMetrics(o.transport, o.namespace, o.shards, o.epoch)
 	o.spanStarts.New = func() any { return newSpanStart(o) }
 	o.sampler.init(c.sampleRatio, c.spanLimit)
+	o.handshakeSpans.init(c.spanLimit)
+	o.closeSpans.init(c.spanLimit)
 	for _, name := range append(c.messageTypes, other) {
 		if o.types[name] == nil {
 			o.types[name] = newMessageType(o, name)

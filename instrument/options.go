@@ -144,14 +144,16 @@ func WithSampleRatio(ratio float64) Option {
 	}
 }
 
-// WithSpanLimit caps the spans of messages, broadcasts and deliveries per second, sampled, slow and failed ones together,
-// so that neither load nor a failure that hits every message floods the tracing backend. Bursts of up to one second's
-// worth pass; what is suppressed is counted in instrument_spans_suppressed_total. 0 turns these spans off. The default
-// is 100.
+// WithSpanLimit caps the spans per second, so that neither load nor a failure that hits every message nor a storm of
+// reconnects floods the tracing backend. The limit holds for those of messages, broadcasts and deliveries together,
+// sampled, slow and failed ones, and for those of handshakes and those of closes each. A connection whose handshake has
+// no span has none when it closes; refusals and failures that would have none count among the failed messages. Bursts of
+// up to one second's worth pass; what is suppressed is counted in instrument_spans_suppressed_total. 0 turns all spans
+// off. The default is 100.
 func WithSpanLimit(perSecond int) Option {
 	return func(c *config) error {
 		if perSecond < 0 {
-			return fmt.Errorf("span limit %d: must be 0 (no spans of messages) or more", perSecond)
+			return fmt.Errorf("span limit %d: must be 0 (no spans) or more", perSecond)
 		}
 		c.spanLimit = perSecond
 		return nil

@@ -80,6 +80,16 @@ func (s spans) ended(t *testing.T) []span {
 	return got
 }
 
+// count returns how many spans of each name have finished.
+func (s spans) count(t *testing.T) map[string]int {
+	t.Helper()
+	n := map[string]int{}
+	for _, g := range s.ended(t) {
+		n[g.Name]++
+	}
+	return n
+}
+
 var noSpan = key(trace.SpanContext{})
 
 func key(sc trace.SpanContext) string { return sc.TraceID().String() + sc.SpanID().String() }
@@ -305,6 +315,119 @@ func TestSpanLimit(t *testing.T) {
 			t.Errorf("suppressed by the cap = %v, want 120", got)
 		}
 	})
+}
+
+// TestConnectionSpanLimit has more connections come and go than there may be spans of them: the first have both of theirs,
+// of the others only those for whom something went wrong, within the limit of what fails.
+func TestConnectionSpanLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := recordSpans()
+		o := newObserver(t, s.option(), instrument.WithSpanLimit(10))
+		normal := instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonNormal, Code: 1000}
+		broken := instrument.Cause{Initiator: instrument.InitiatorNetwork, Reason: instrument.ReasonAbnormal, Code: 1006}
+		want := map[string]int{}
+		for range 3 {
+			conns := make([]*instrument.Conn, 50)
+			for i := range conns {
+				conns[i] = open(t, o)
+			}
+			for range 5 {
+				_, h := o.Handshake(t.Context(), nil, "")
+				h.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, nil)
+			}
+			for _, c := range conns[:30] {
+				c.Close(normal)
+			}
+			for _, c := range conns[30:] {
+				c.Close(broken)
+			}
+			want["websocket.handshake"] += 10 + 5
+			want["websocket.close"] += 10 + 5
+			time.Sleep(time.Second)
+		}
+		if diff := gocmp.Diff(want, s.count(t)); diff != "" {
+			t.Errorf("spans, -want +got:\n%s", diff)
+		}
+		if got := value(t, o, "instrument_spans_suppressed_total", "cause", "rate_cap"); got != 3*(40+20+15) {
+			t.Errorf("suppressed by the cap = %v, want %d", got, 3*(40+20+15))
+		}
+
+		for _, g := range s.ended(t) {
+			linked := gocmp.Equal(g.Links, []string{"handshake"})
+			if g.Name == "websocket.close" && linked != (g.Attributes["websocket.close.reason"] == "normal") {
+				t.Errorf("close by %v is linked to %v", g.Attributes["websocket.close.reason"], g.Links)
+			}
+		}
+	})
+}
+
+// TestManyCloseAtOnce has connections close at once that have opened one after the other.
+func TestManyCloseAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := recordSpans()
+		o := newObserver(t, s.option(), instrument.WithSpanLimit(10))
+		var conns []*instrument.Conn
+		for range 50 {
+			conns = append(conns, open(t, o))
+			time.Sleep(time.Second)
+		}
+		for _, c := range conns {
+			c.Close(instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: instrument.ReasonShutdown, Code: 1001})
+		}
+		if diff := gocmp.Diff(map[string]int{"websocket.handshake": 50, "websocket.close": 10}, s.count(t)); diff != "" {
+			t.Errorf("spans, -want +got:\n%s", diff)
+		}
+	})
+}
+
+// TestKeptHandshake has a refusal get its span afterwards, which is the same as one that was started in time.
+func TestKeptHandshake(t *testing.T) {
+	for name, opts := range map[string][]instrument.Option{"strangers": nil, "trusted peers": {instrument.WithTrustedPeers()}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := recordSpans()
+				o := newObserver(t, append(opts, s.option(), instrument.WithSpanLimit(1))...)
+				refuse := func() {
+					_, h := o.Handshake(t.Context(), sender("01"), "chat.example")
+					time.Sleep(10 * time.Millisecond)
+					h.Refused(instrument.StatusError, http.StatusInternalServerError, errors.New("database is away"))
+				}
+				refuse()
+				start := time.Now()
+				refuse()
+				refuse()
+				got := s.ended(t)
+				if len(got) != 2 {
+					t.Fatalf("%d spans, want one that was started in time and one that was made afterwards", len(got))
+				}
+				for _, g := range got {
+					delete(g.Attributes, "session.id")
+				}
+				if diff := gocmp.Diff(got[0], got[1]); diff != "" {
+					t.Errorf("-started in time +made afterwards:\n%s", diff)
+				}
+				if began := s.Ended()[1].StartTime(); !began.Equal(start) || got[1].Took != 10*time.Millisecond {
+					t.Errorf("span began at %v and took %v, want %v and 10ms", began, got[1].Took, start)
+				}
+			})
+		})
+	}
+}
+
+// TestMessageOfUntracedConnection has no link to a handshake that has no span.
+func TestMessageOfUntracedConnection(t *testing.T) {
+	s := recordSpans()
+	o := newObserver(t, s.option(), instrument.WithSpanLimit(1), instrument.WithSampleRatio(1))
+	open(t, o)
+	ctx, h := o.Handshake(t.Context(), nil, "")
+	if trace.SpanContextFromContext(ctx).IsValid() || instrument.HandshakeFromContext(ctx) != h {
+		t.Error("the handshake's context carries a span, or not the handshake")
+	}
+	_, m := h.Opened(101).Receive(t.Context(), instrument.MessageType{}, 1, nil)
+	m.End(nil)
+	if got := s.ended(t); len(got) != 2 || got[1].Name != "websocket.message other" || got[1].Links != nil {
+		t.Errorf("got %+v, want a handshake and a message without a link", got)
+	}
 }
 
 // TestTracerProviderHasTheLastWord drops all spans in the SDK: what was not sampled there must not become an exemplar.
