@@ -30,7 +30,8 @@ func TestGuideShowsTheFiles(t *testing.T) {
 			t.Errorf("the guide shows another %s than there is (-file +guide):\n%s", block[1], diff)
 		}
 	}
-	want := []string{"instrument/ws/gorilla/testdata/chat.patch", "docs/examples/clock_test.go", "docs/examples/middleware_test.go"}
+	want := []string{"instrument/ws/gorilla/testdata/chat.patch", "docs/examples/clock_test.go", "docs/examples/middleware_test.go",
+		"docs/examples/refusal_test.go"}
 	programs, err := filepath.Glob("*/*.go")
 	if err != nil {
 		t.Fatal(err)
