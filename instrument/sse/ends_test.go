@@ -106,6 +106,13 @@ func TestEnds(t *testing.T) {
 			func(*server, *sse.Stream, *http.Request) error { panic("oops") },
 			reads, end{initiator: "local", reason: "internal", errors: map[string]float64{"panic": 1}},
 		},
+		"handler panics through two": {
+			func(_ *server, s *sse.Stream, _ *http.Request) error {
+				defer s.Close()
+				panic("oops")
+			},
+			reads, end{initiator: "local", reason: "internal", errors: map[string]float64{"panic": 1}},
+		},
 		"handler aborts": {
 			func(*server, *sse.Stream, *http.Request) error { panic(http.ErrAbortHandler) },
 			reads, end{initiator: "local", reason: "abnormal"},

@@ -31,6 +31,7 @@ type Stream struct {
 	counting    bool
 	classify    func(Event) instrument.MessageType
 	closed      atomic.Bool
+	panicking   atomic.Bool
 
 	writing sync.Mutex // one frame at a time
 	frame   []byte
@@ -217,6 +218,9 @@ func (s *Stream) panicked(v any) {
 		}
 		s.end(local(instrument.ReasonAbnormal))
 		return
+	}
+	if !s.panicking.CompareAndSwap(false, true) {
+		return // on its way up it meets several deferred Closes
 	}
 	err := fmt.Errorf("panic: %v", v)
 	s.session.Error(s.ctx, instrument.ErrorPanic, err)
