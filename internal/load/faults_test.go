@@ -30,7 +30,7 @@ func TestFindsFaults(t *testing.T) {
 		{Chat, "silence", `{"strength":1,"duration":"500ms"}`, []string{"acknowledgements missing", "deliveries missing"}, nil},
 		{Chat, "mass_disconnect", `{"strength":1,"duration":"100ms"}`, []string{cut}, nil},
 		{Chat, "handler_panics", `{"strength":0.3,"duration":"500ms"}`, []string{cut}, nil},
-		{Chat, "store_errors", `{"strength":1,"duration":"500ms"}`, nil, []string{"refused"}},
+		{Chat, "store_errors", `{"strength":1,"duration":"500ms"}`, nil, []string{"messages refused"}},
 		{Chat, "slow_store", `{"strength":100,"duration":"500ms"}`, nil, nil},
 		{Feed, "skipped_sequence", `{"strength":1,"duration":"500ms"}`, []string{"ticks missing"}, nil},
 		{Feed, "silence", `{"strength":1,"duration":"500ms"}`, []string{"ticks missing"}, nil},

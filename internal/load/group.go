@@ -77,6 +77,9 @@ func (g *group) due(n int) time.Time {
 	return g.run.start.Add(time.Duration(n) * g.interval)
 }
 
+// sent reports whether there is a message n that was sent.
+func (g *group) sent(n int) bool { return n < len(g.fates) && g.fates[n].Load()&fateSent != 0 }
+
 // sender is who sends message n.
 func (g *group) sender(n int) *peer { return g.peers[n%len(g.peers)] }
 

@@ -73,7 +73,6 @@ type run struct {
 
 	live    context.Context // ends when the connections have to
 	end     context.CancelFunc
-	ending  atomic.Bool    // connections are left alone from now on
 	running sync.WaitGroup // all that goes on for peers
 	waiting atomic.Int64   // peers that have not been ready yet
 	ready   chan struct{}  // closed when there are none
@@ -200,7 +199,6 @@ func (r *run) work(ctx context.Context) {
 	drivers.Wait()
 	cancel()
 	disturbers.Wait()
-	r.ending.Store(true)
 }
 
 // settle waits until all answers are there, or none has come for too long.
@@ -236,7 +234,6 @@ func (r *run) settled(lastTick uint64) bool {
 
 // close ends all connections in order.
 func (r *run) close() {
-	r.ending.Store(true)
 	r.end()
 	var closing sync.WaitGroup
 	places := make(chan struct{}, dialing)

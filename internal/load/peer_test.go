@@ -17,6 +17,8 @@ func lonely(t testing.TB, scenario Scenario) *peer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.live = t.Context()
+	t.Cleanup(r.running.Wait)
 	r.start = time.Now()
 	close(r.started)
 	return r.groups[0].peers[0]
@@ -78,6 +80,29 @@ func TestFarBehind(t *testing.T) {
 	}
 	if diff := cmp.Diff(counts{Delivered: 10, ByHistory: 7}, got); diff != "" {
 		t.Errorf("counts (-want +got):\n%s\n%v", diff, r.tally.reasons)
+	}
+}
+
+// TestRefusalsHideNoLostAcks has three messages unanswered, three other requests refused, and a message acknowledged that
+// is still to be sent.
+func TestRefusalsHideNoLostAcks(t *testing.T) {
+	p := lonely(t, chat(1, 1, 10, time.Second))
+	r := p.group.run
+	p.opened = true
+	for n := range 3 {
+		p.put(n)
+		p.group.fates[n].Or(fateSent)
+		r.tally.sent.Add(1)
+	}
+	for kind := range askKinds {
+		p.hand(t, wire.TypeAck, r.ids.of(request, p.number*askKinds+kind), 0, wire.AckPayload{Error: wire.CodeUnavailable})
+	}
+	p.put(3)
+	p.hand(t, wire.TypeAck, r.ids.of(0, 3), 0, wire.AckPayload{Success: true, Seq: 1})
+	got := faults(r.result(time.Second, false))
+	want := map[string]int64{"acknowledgements missing": 3, "requests refused": 3, "unexpected frames": 1}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("what is wrong (-want +got):\n%s\n%v", diff, r.tally.reasons)
 	}
 }
 

@@ -44,7 +44,7 @@ func (r *run) progress(now time.Time) Progress {
 	p := Progress{
 		Connections: int64(r.cfg.Scenario.connections()), Open: t.open.Load(), Total: r.cfg.Scenario.Duration,
 		Acked: t.acked.Load(),
-		Errors: t.refused.Load() + t.ended.Load() + t.failed.Load() + t.strange.Load() + t.ackedTwice.Load() +
+		Errors: t.refused.Load() + t.requestsRefused.Load() + t.ended.Load() + t.failed.Load() + t.strange.Load() + t.ackedTwice.Load() +
 			t.deliverTwice.Load() + t.outOfOrder.Load() + t.ticksMissing.Load() + t.ticksDisturbed.Load(),
 		AckMS: t.ack.percentiles(),
 	}

@@ -2,7 +2,6 @@ package load
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -82,13 +81,8 @@ func (p *peer) provoke(conn *websocket.Conn, n int) {
 }
 
 // takeRefusal takes the answer to the first provocation that was sent and not answered.
-func (p *peer) takeRefusal(f *frame) {
+func (p *peer) takeRefusal(a answer) {
 	t := p.group.run.tally
-	var answer struct {
-		Success     bool
-		Code, Error wire.Code // of an error, and of an ack
-	}
-	err := json.Unmarshal(f.Payload, &answer)
 	p.mu.Lock()
 	n, sent := 0, p.written > 0
 	if sent {
@@ -99,13 +93,13 @@ func (p *peer) takeRefusal(f *frame) {
 	switch {
 	case !sent || what.ends():
 		t.note(&t.strange, "answer to nothing")
-	case err != nil || answer.Success:
+	case a.Success || a.refusal().Code == "":
 		p.answered(n)
 		t.note(&t.strange, what.name+" was accepted")
 	default:
 		p.answered(n)
 		t.rebuffed.Add(1)
-		t.expect(fmt.Sprintf("%s: %s%s", what.name, answer.Code, answer.Error), 1)
+		t.expect(fmt.Sprintf("%s: %s", what.name, a.refusal().Code), 1)
 	}
 }
 

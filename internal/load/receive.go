@@ -42,10 +42,8 @@ func (p *peer) receive(data []byte, now time.Time) {
 	switch f.Type {
 	case wire.TypeWelcome:
 		p.greet()
-	case wire.TypeAck:
-		p.takeAck(f, now)
-	case wire.TypeError:
-		p.takeError(f)
+	case wire.TypeAck, wire.TypeError:
+		p.takeAnswer(f, now)
 	case wire.TypeMessage:
 		p.delivered(f, now)
 	case wire.TypeHistory:
@@ -74,58 +72,62 @@ func (p *peer) greet() {
 	}
 }
 
-func (p *peer) takeAck(f *frame, now time.Time) {
+// answer is what an ack or an error says.
+type answer struct {
+	Success     bool
+	Seq         uint64
+	Code, Error wire.Code // of an error, and of an ack
+	Reason      string
+}
+
+func (a answer) refusal() *wire.RefusalError {
+	return &wire.RefusalError{Code: a.Code + a.Error, Reason: a.Reason}
+}
+
+// takeAnswer takes an ack or an error: to what was asked, to a provocation, or to a message.
+func (p *peer) takeAnswer(f *frame, now time.Time) {
 	r := p.group.run
+	var a answer
+	err := json.Unmarshal(f.Payload, &a)
+	a.Success = a.Success && err == nil && f.Type == wire.TypeAck // without a payload it is a refusal without a code
 	group, n, ours := r.ids.find(f.MessageID)
 	switch {
 	case ours && group == request && n/askKinds == p.number:
-		p.takeAnswer(f, n%askKinds)
+		p.takeReply(a, n%askKinds)
 	case p.group.provokes():
-		p.takeRefusal(f)
-	case ours && group == p.group.index && n < p.group.messages && p.group.sender(n) == p:
-		p.acknowledged(f, n, now)
+		p.takeRefusal(a)
+	case ours && group == p.group.index && p.group.sent(n) && p.group.sender(n) == p:
+		p.concluded(f, a, n, now)
 	default:
-		r.tally.note(&r.tally.strange, "acknowledgement of a message that was not sent")
+		r.tally.note(&r.tally.strange, string(f.Type)+" that answers nothing that was sent")
 	}
 }
 
-// takeAnswer takes the answer to what was asked.
-func (p *peer) takeAnswer(f *frame, kind int) {
-	r := p.group.run
-	var ack wire.AckPayload
-	if err := json.Unmarshal(f.Payload, &ack); err != nil || !ack.Success {
-		p.mu.Lock()
-		opened := p.opened
-		p.mu.Unlock()
-		if !opened {
-			r.hopeless(p, &wire.RefusalError{Code: ack.Error, Reason: ack.Reason})
-			return
+// takeReply takes the answer to what was asked.
+func (p *peer) takeReply(a answer, kind int) {
+	switch {
+	case !a.Success:
+		p.denied(a.refusal(), kind)
+	case kind == askGreeting:
+		if p.room != nil {
+			p.joined(a.Seq)
 		}
-		r.tally.note(&r.tally.refused, "refused: "+string(ack.Error))
-		return
+		p.becomeReady()
 	}
-	if kind != askGreeting {
-		return
-	}
-	if p.room != nil {
-		p.joined(ack.Seq)
-	}
-	p.becomeReady()
 }
 
-// takeError takes the answer to a frame that was no request the server understands.
-func (p *peer) takeError(f *frame) {
-	if p.group.provokes() {
-		p.takeRefusal(f)
+// denied takes the refusal of what was asked.
+func (p *peer) denied(refused *wire.RefusalError, kind int) {
+	r := p.group.run
+	p.mu.Lock()
+	opened := p.opened
+	p.mu.Unlock()
+	if !opened {
+		r.hopeless(p, refused)
 		return
 	}
-	r := p.group.run
-	var refused wire.ErrorPayload
-	_ = json.Unmarshal(f.Payload, &refused) // without a code it counts as well
-	if group, n, ours := r.ids.find(f.MessageID); ours && group == p.group.index {
-		p.answered(n)
-	}
-	r.tally.note(&r.tally.refused, "refused: "+string(refused.Code))
+	what := [askKinds]string{askGreeting: "joining", askHistory: "history", askRenewal: "newer token"}[kind]
+	r.tally.note(&r.tally.requestsRefused, what+" refused: "+string(refused.Code))
 }
 
 // renew sends a newer token when half of the time is over that the old one has left.

@@ -29,15 +29,17 @@ type Result struct {
 	Skipped        int64   `json:"skipped"` // due, and never sent because the connection was away
 	Acked          int64   `json:"acked"`
 	AckedTwice     int64   `json:"acked_twice"`
-	Traced         int64   `json:"traced"` // acknowledgements that named a trace
-	Refused        int64   `json:"refused"`
-	LostAcks       int64   `json:"lost_acks"`
+	Traced         int64   `json:"traced"`    // acknowledgements that named a trace
+	Refused        int64   `json:"refused"`   // messages
+	LostAcks       int64   `json:"lost_acks"` // messages that were sent, and neither acknowledged nor refused
 	Delivered      int64   `json:"delivered"`
 	ByHistory      int64   `json:"by_history"` // of those, to who had been away
 	DeliveredTwice int64   `json:"delivered_twice"`
 	OutOfOrder     int64   `json:"out_of_order"`
 	LostDeliveries int64   `json:"lost_deliveries"`
 	Unexpected     int64   `json:"unexpected"` // what should not have come
+
+	RequestsRefused int64 `json:"requests_refused"` // joining a room, history and the like, which is no message
 
 	Batches        int64 `json:"batches"` // of the market's ticks
 	LostTicks      int64 `json:"lost_ticks"`
@@ -76,7 +78,8 @@ func (r *run) result(sending time.Duration, interrupted bool) *Result {
 		Acked: t.acked.Load(), AckedTwice: t.ackedTwice.Load(), Traced: t.traced.Load(), Refused: t.refused.Load(),
 		Delivered: t.delivered.Load(), ByHistory: t.byHistory.Load(), DeliveredTwice: t.deliverTwice.Load(),
 		OutOfOrder: t.outOfOrder.Load(), LostDeliveries: lost, Unexpected: t.strange.Load(),
-		Batches: t.batches.Load(), LostTicks: t.ticksMissing.Load(), TicksDisturbed: t.ticksDisturbed.Load(),
+		RequestsRefused: t.requestsRefused.Load(),
+		Batches:         t.batches.Load(), LostTicks: t.ticksMissing.Load(), TicksDisturbed: t.ticksDisturbed.Load(),
 		Provocations: t.provoked.Load(), ProvocationsMet: t.rebuffed.Load(),
 		AckMS: t.ack.percentiles(), DeliveryMS: t.delivery.percentiles(), LagMS: t.lag.percentiles(),
 		FeedMS: t.feed.percentiles(), ConnectMS: t.connect.percentiles(),
@@ -89,7 +92,7 @@ func (r *run) result(sending time.Duration, interrupted bool) *Result {
 			result.Rate += g.Rate
 		}
 	}
-	result.LostAcks = max(0, result.Sent-result.Acked-result.Refused)
+	result.LostAcks = result.Sent - result.Acked - result.Refused
 	if result.Seconds > 0 {
 		result.SentPerSecond = float64(result.Sent) / result.Seconds
 	}
@@ -139,7 +142,8 @@ func (r *Result) faults() []number {
 		{r.Skipped, "messages not sent"},
 		{r.LostAcks, "acknowledgements missing"},
 		{r.AckedTwice, "acknowledged twice"},
-		{r.Refused, "refused"},
+		{r.Refused, "messages refused"},
+		{r.RequestsRefused, "requests refused"},
 		{r.LostDeliveries, "deliveries missing"},
 		{r.DeliveredTwice, "delivered twice"},
 		{r.OutOfOrder, "delivered out of order"},
@@ -171,6 +175,9 @@ func (r *Result) Print(w io.Writer) error {
 		r.Acked, r.LostAcks, r.AckedTwice, r.Refused, r.Traced)
 	out.line("  delivered  %9d  %d lost, %d twice, %d out of order, %d by history, %d unexpected",
 		r.Delivered, r.LostDeliveries, r.DeliveredTwice, r.OutOfOrder, r.ByHistory, r.Unexpected)
+	if r.RequestsRefused > 0 {
+		out.line("  refused    %9d  requests to join, for history and the like", r.RequestsRefused)
+	}
 	if r.Batches > 0 {
 		out.line("  batches    %9d  %d ticks lost, %d batches twice or out of order",
 			r.Batches, r.LostTicks, r.TicksDisturbed)

@@ -57,17 +57,15 @@ func (g Group) text() string {
 	return strings.Repeat(quote+" ", size/len(quote)+1)[:size]
 }
 
-// acknowledged takes the answer to a message.
-func (p *peer) acknowledged(f *frame, n int, now time.Time) {
+// concluded takes the answer to message n.
+func (p *peer) concluded(f *frame, a answer, n int, now time.Time) {
 	g, t := p.group, p.group.run.tally
-	var ack wire.AckPayload
-	err := json.Unmarshal(f.Payload, &ack)
 	switch {
 	case !p.answered(n):
 		t.ackedTwice.Add(1)
-	case err != nil || !ack.Success:
-		t.note(&t.refused, "refused: "+string(ack.Error))
-	case ack.Seq == 0:
+	case !a.Success:
+		t.note(&t.refused, "message refused: "+string(a.refusal().Code))
+	case a.Seq == 0:
 		t.note(&t.strange, "acknowledgement without a sequence number")
 	default:
 		t.acked.Add(1)
@@ -76,7 +74,7 @@ func (p *peer) acknowledged(f *frame, n int, now time.Time) {
 		}
 		t.ack.record(now.Sub(g.due(n)))
 		g.fates[n].Or(fateAcked)
-		p.place(g, n, ack.Seq)
+		p.place(g, n, a.Seq)
 	}
 }
 

@@ -22,10 +22,11 @@ type tally struct {
 	due, sent               atomic.Int64 // messages
 	acked, ackedTwice       atomic.Int64
 	traced                  atomic.Int64 // acknowledged with a trace that can be looked up
-	refused                 atomic.Int64 // acknowledged with an error, or answered by one
+	refused                 atomic.Int64 // messages acknowledged with an error, or answered by one
 	delivered, deliverTwice atomic.Int64
 	outOfOrder              atomic.Int64
 	byHistory               atomic.Int64 // deliveries to who came back
+	requestsRefused         atomic.Int64 // joining a room and the like
 	strange                 atomic.Int64 // what no server of this protocol should send
 
 	batches                      atomic.Int64

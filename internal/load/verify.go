@@ -203,18 +203,15 @@ func (v *verifier) askOnce(typ wire.Type, payload any) (page wire.HistoryPayload
 		if env.MessageID != id {
 			continue
 		}
-		var answer struct {
-			Success     bool
-			Code, Error wire.Code // of an error, and of an ack
-		}
+		var a answer
 		switch env.Type {
 		case wire.TypeHistory:
 			err = json.Unmarshal(env.Payload, &page)
 		case wire.TypeAck, wire.TypeError:
-			if err := json.Unmarshal(env.Payload, &answer); err != nil || answer.Success {
+			if err := json.Unmarshal(env.Payload, &a); err != nil || a.Success {
 				return page, "", err
 			}
-			return page, answer.Code + answer.Error, nil
+			return page, a.refusal().Code, nil
 		}
 		if err != nil {
 			return page, "", err

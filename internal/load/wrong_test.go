@@ -120,6 +120,15 @@ func TestFindsWhatIsWrong(t *testing.T) {
 			}
 			c.deliver(id, c.n)
 		}, map[string]int64{"acknowledgements missing": 5}},
+		"no ack, but an error that answers nothing": {func(c *conversation, id string) {
+			c.deliver(id, c.n)
+			_ = c.write(wire.TypeError, "", 0, wire.ErrorPayload{Code: wire.CodeBadJSON})
+		}, map[string]int64{"acknowledgements missing": 10, "unexpected frames": 10}},
+		"ack, and an error": {func(c *conversation, id string) {
+			c.ack(id)
+			c.deliver(id, c.n)
+			_ = c.write(wire.TypeError, id, 0, wire.ErrorPayload{Code: wire.CodeRateLimited})
+		}, map[string]int64{"acknowledged twice": 10}},
 		"ack twice": {func(c *conversation, id string) {
 			c.ack(id)
 			c.deliver(id, c.n)
@@ -162,10 +171,10 @@ func TestFindsWhatIsWrong(t *testing.T) {
 		}, map[string]int64{"unexpected frames": 10, "deliveries missing": 1}},
 		"refusal": {func(c *conversation, id string) {
 			_ = c.write(wire.TypeAck, id, 0, wire.AckPayload{Error: wire.CodeNotInRoom})
-		}, map[string]int64{"refused": 10}},
+		}, map[string]int64{"messages refused": 10}},
 		"error": {func(c *conversation, id string) {
 			_ = c.write(wire.TypeError, id, 0, wire.ErrorPayload{Code: wire.CodeRateLimited})
-		}, map[string]int64{"refused": 10}},
+		}, map[string]int64{"messages refused": 10}},
 		"somebody else's message": {func(c *conversation, id string) {
 			c.deliver("", c.n)
 			c.ack(id)
