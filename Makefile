@@ -72,10 +72,13 @@ check-settings: $(SOCKSCOPE)
 	$$compose -f docker-compose.yml --profile='*' config -q; \
 	SOCKSCOPE_SECRETS=deploy/alertmanager/secrets/desk $$compose -f docker-compose.yml -f docker-compose.paging.yml config -q
 
+# In rounds, so that what is compared is measured at about the same time: -count would run each by itself.
 .PHONY: bench
 bench: ## what instrumentation costs, beside the bare instruments and transports, and beside others
 	@{ for module in $(filter instrument%,$(MODULES)); do \
-		(cd $$module && go test -run '^$$' -bench . -benchmem -benchtime 500ms -count 4 ./...); \
+		for round in 1 2 3 4 5 6 7 8; do \
+			(cd $$module && go test -run '^$$' -bench . -benchmem -benchtime 250ms ./...); \
+		done; \
 	done; go test -run '^$$' -bench FanOut -benchmem -benchtime 30x -count 4 ./demo; } | go run ./internal/benchtable
 
 .PHONY: $(SOCKSCOPE)
