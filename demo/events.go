@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sockscope/sockscope/demo/auth"
 	"github.com/sockscope/sockscope/demo/wire"
 	"github.com/sockscope/sockscope/instrument"
 	"github.com/sockscope/sockscope/instrument/sse"
@@ -93,7 +94,8 @@ func (e *events) request(ctx context.Context, typ wire.Type, payload any) {
 // refused is an error of that stream, if there is one.
 func (s *Server) serveSend(w http.ResponseWriter, r *http.Request) {
 	e := s.listedStream(r.Header.Get(sessionHeader))
-	if refused := s.refuseSend(r, e); refused != nil {
+	who, refused := s.sender(r, e)
+	if refused != nil {
 		if e != nil {
 			e.seen.Error(r.Context(), instrument.ErrorAuth, refused)
 		}
@@ -106,10 +108,18 @@ func (s *Server) serveSend(w http.ResponseWriter, r *http.Request) {
 		plain(w, http.StatusRequestEntityTooLarge, "the message is too long or has not come in one piece")
 		return
 	}
+	env, err := wire.Decode(data)
+	// The stream may be open to more rooms than who posts: it is another token's.
+	if room := env.Room(); room != "" && !who.MayEnter(room) {
+		refused := refuse(instrument.StatusForbidden, http.StatusForbidden, "your token does not open this room")
+		e.seen.Error(r.Context(), instrument.ErrorAuth, refused)
+		plain(w, refused.code, refused.Error())
+		return
+	}
 	// As over a WebSocket, what has come is done even if who sent it is gone.
 	ctx := e.seen.Context(context.WithoutCancel(r.Context()))
 	defer e.recovered(ctx, w)
-	if !e.receive(ctx, data, wire.Decode) {
+	if !e.receive(ctx, data, func([]byte) (wire.Envelope, error) { return env, err }) {
 		w.Header().Set("Retry-After", retryAfter)
 		plain(w, http.StatusServiceUnavailable, "the stream is at its end: open another")
 		return
@@ -117,22 +127,22 @@ func (s *Server) serveSend(w http.ResponseWriter, r *http.Request) {
 	plain(w, http.StatusAccepted, "the answer comes as an event")
 }
 
-// refuseSend returns why a request may not send for a stream, nil if it may.
-func (s *Server) refuseSend(r *http.Request, e *events) *refusal {
+// sender returns who sends a request on behalf of a stream, or why it may not.
+func (s *Server) sender(r *http.Request, e *events) (auth.Identity, *refusal) {
 	if err := s.cfg.Origins.Check(r); err != nil {
-		return refuse(instrument.StatusForbidden, http.StatusForbidden, err.Error())
+		return auth.Identity{}, refuse(instrument.StatusForbidden, http.StatusForbidden, err.Error())
 	}
 	who, err := s.authenticate(r.Context(), r)
 	switch {
 	case err != nil:
-		return refuse(instrument.StatusUnauthorized, http.StatusUnauthorized, err.Error())
+		return who, refuse(instrument.StatusUnauthorized, http.StatusUnauthorized, err.Error())
 	case who.User == "":
-		return refuse(instrument.StatusUnauthorized, http.StatusUnauthorized, "send a token: Authorization: Bearer …")
+		return who, refuse(instrument.StatusUnauthorized, http.StatusUnauthorized, "send a token: Authorization: Bearer …")
 	case e == nil || e.identity().User != who.User:
-		return refuse(instrument.StatusForbidden, http.StatusNotFound,
+		return who, refuse(instrument.StatusForbidden, http.StatusNotFound,
 			"no stream of yours with this "+sessionHeader+" is open here: GET /events first; it is in welcome")
 	}
-	return nil
+	return who, nil
 }
 
 // recovered ends the stream of whose message the handler has panicked, as a WebSocket ends then.

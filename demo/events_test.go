@@ -264,6 +264,56 @@ func TestEventsRefused(t *testing.T) {
 	}, "sse_connections_total", "sse_disconnections_total", "sse_active_connections", "sse_errors_total", "websocket_connections_total")
 }
 
+// TestPostsByFewerRooms posts by a token that opens fewer rooms than the one that the stream was opened with: it is good
+// for those, and for a renewal.
+func TestPostsByFewerRooms(t *testing.T) {
+	t.Parallel()
+	f := start(t, Config{})
+	ada := f.listen("Ada", "", url.Values{"room": {"lobby", "cellar"}})
+	for range 2 {
+		ada.await(wire.TypeAck)
+	}
+	fewer, err := f.tokens.Issue("Ada", []string{"lobby"}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		typ     wire.Type
+		payload any
+		want    int
+	}{
+		"message to its room": {wire.TypeMessage, wire.MessagePayload{Room: "lobby", Text: "hello"}, http.StatusAccepted},
+		"message":             {wire.TypeMessage, wire.MessagePayload{Room: "cellar", Text: "hello"}, http.StatusForbidden},
+		"history":             {wire.TypeHistory, wire.HistoryRequest{Room: "cellar"}, http.StatusForbidden},
+		"join":                {wire.TypeJoin, wire.JoinPayload{Room: "attic"}, http.StatusForbidden},
+		"leave":               {wire.TypeLeave, wire.RoomPayload{Room: "cellar"}, http.StatusForbidden},
+		"read":                {wire.TypeRead, wire.ReadPayload{Room: "cellar", Seq: 1}, http.StatusForbidden},
+		"typing":              {wire.TypeTyping, wire.TypingPayload{Room: "cellar"}, http.StatusForbidden},
+		"no room":             {wire.TypePing, nil, http.StatusAccepted},
+		"no name of one":      {wire.TypeJoin, wire.JoinPayload{Room: "?"}, http.StatusForbidden},
+		"nothing of a kind":   {wire.TypeJoin, []string{"cellar"}, http.StatusAccepted}, // and refused by an event
+	} {
+		frame, err := wire.NewFrame(tc.typ, "", tc.payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := f.postEvent("", ada.session, string(frame.Data), bearer(fewer)); got != tc.want {
+			t.Errorf("%s: %d, want %d", name, got, tc.want)
+		}
+	}
+	f.awaitMetrics(map[string]float64{"sse_errors_total auth": 7}, "sse_errors_total")
+	renewal, err := wire.NewFrame(wire.TypeAuth, "", wire.AuthPayload{Token: fewer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.postEvent("", ada.session, string(renewal.Data), bearer(fewer)); got != http.StatusAccepted {
+		t.Errorf("renewal: %d, want 202", got)
+	}
+	if left := payloadOf[wire.PresencePayload](t, ada.await(wire.TypeLeft).env); left.Room != "cellar" {
+		t.Errorf("after the renewal: left %+v", left)
+	}
+}
+
 // TestEventsExpire ends a stream with its token, unless a newer one is posted.
 func TestEventsExpire(t *testing.T) {
 	t.Parallel()

@@ -205,6 +205,14 @@ func (e *Envelope) Notify() (NotifyPayload, error) {
 	return p, err
 }
 
+// Room returns the name of the room that a client's message is about, whether there can be such a room or not. It is empty
+// if the message is about none.
+func (e *Envelope) Room() string {
+	var p RoomPayload
+	_ = json.Unmarshal(e.Payload, &p) // what can't be read is refused by who reads all of it
+	return p.Room
+}
+
 func (e *Envelope) payload(into any, check func() error) error {
 	if len(e.Payload) == 0 {
 		return problem(CodeBadPayload, "payload is missing")
