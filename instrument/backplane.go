@@ -34,11 +34,12 @@ func (r BackplaneResult) String() string { return nameIn(backplaneNames(), r) }
 // the connections of all. It is resolved by Observer.Backplane. All methods are safe for concurrent use; on a nil or
 // zero Backplane they do nothing.
 type Backplane struct {
-	observer *Observer
-	name     string
-	up       atomic.Bool
-	messages [2]closedCounter[BackplaneResult] // by direction
-	lag      prometheus.Observer
+	observer    *Observer
+	name        string
+	up          atomic.Bool
+	messages    [2]closedCounter[BackplaneResult] // by direction
+	lag         prometheus.Observer
+	lagThrottle throttle
 }
 
 func newBackplane(o *Observer, name string) *Backplane {
@@ -107,27 +108,31 @@ func (b *Backplane) Deliver(ctx context.Context, carrier propagation.TextMapCarr
 	if !b.live() {
 		return ctx, nil
 	}
-	o := b.observer
 	b.Received(BackplaneOK)
+	fan := b.observer.newBroadcast()
+	ctx, fan.span = b.startSpan(ctx, senderContext(carrier), fan.start)
 	if !published.IsZero() {
-		b.lag.Observe(max(time.Since(published), 0).Seconds())
+		observe(b.lag, &b.lagThrottle, fan.start, max(time.Since(published), 0), fan.spanContext())
 	}
-	fan := o.newBroadcast()
-	sender := senderContext(carrier)
+	return ctx, fan
+}
+
+// startSpan starts the span of a delivery, unless it is not sampled.
+func (b *Backplane) startSpan(ctx context.Context, sender trace.SpanContext, now time.Duration) (context.Context, trace.Span) {
+	o := b.observer
 	if !sender.IsSampled() {
-		return ctx, fan
+		return ctx, nil
 	}
-	if v := o.sampler.decide(fan.start, sender); v != sampled {
+	if v := o.sampler.decide(now, sender); v != sampled {
 		o.suppressed(v)
-		return ctx, fan
+		return ctx, nil
 	}
-	ctx, fan.span = o.tracer.Start(trace.ContextWithRemoteSpanContext(ctx, sender), o.transport+".deliver",
+	return o.tracer.Start(trace.ContextWithRemoteSpanContext(ctx, sender), o.transport+".deliver",
 		trace.WithSpanKind(trace.SpanKindConsumer),
 		trace.WithAttributes(
 			attribute.String(o.transport+".namespace", o.namespace),
 			attribute.String(o.transport+".backplane", b.name),
 		))
-	return ctx, fan
 }
 
 // live is false for a nil and for a zero Backplane.

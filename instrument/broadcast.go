@@ -81,7 +81,8 @@ func (b *Broadcast) End(err error) {
 	}
 	o := b.observer
 	recipients := b.enqueued.Load()
-	o.metrics.broadcastDuration.Observe((o.now() - b.start).Seconds())
+	now := o.now()
+	observe(o.metrics.broadcastDuration, &o.metrics.broadcastThrottle, now, now-b.start, b.spanContext())
 	o.metrics.broadcastRecipients.Observe(float64(recipients))
 	if b.span == nil {
 		return
@@ -94,6 +95,13 @@ func (b *Broadcast) End(err error) {
 		b.span.SetStatus(codes.Error, errorText(err))
 	}
 	b.span.End()
+}
+
+func (b *Broadcast) spanContext() trace.SpanContext {
+	if b.span == nil {
+		return trace.SpanContext{}
+	}
+	return b.span.SpanContext()
 }
 
 // live is false for a nil and for a zero Broadcast.

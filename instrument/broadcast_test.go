@@ -67,6 +67,35 @@ func TestBroadcastAcrossNodes(t *testing.T) {
 	})
 }
 
+// TestExemplarsOfBroadcast has the durations of a broadcast and of its way to another node point at their spans.
+func TestExemplarsOfBroadcast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := recordSpans()
+		o := newObserver(t, s.option(), instrument.WithSampleRatio(1), instrument.WithBackplanes("redis"))
+		published := time.Now()
+		ctx, b := o.Broadcast(t.Context())
+		envelope := propagation.MapCarrier{}
+		propagation.TraceContext{}.Inject(ctx, envelope)
+		time.Sleep(2 * time.Millisecond)
+		b.End(nil)
+		time.Sleep(3 * time.Millisecond)
+		_, fan := o.Backplane("redis").Deliver(t.Context(), envelope, published)
+		time.Sleep(time.Second)
+		fan.End(nil)
+		_, unsampled := o.Backplane("redis").Deliver(t.Context(), nil, time.Now().Add(-time.Minute))
+		unsampled.End(nil)
+		id := s.Ended()[0].SpanContext().TraceID().String()
+		for name, want := range map[string]map[float64]string{
+			"websocket_broadcast_duration_seconds": {0.002: id, 1: id},
+			"websocket_backplane_lag_seconds":      {0.005: id},
+		} {
+			if diff := gocmp.Diff(want, exemplars(t, o, name)); diff != "" {
+				t.Errorf("%s: exemplars, -want +got:\n%s", name, diff)
+			}
+		}
+	})
+}
+
 // TestDeliverUnsampled has no span where the sender has none, and lag that the nodes' clocks make negative is none.
 func TestDeliverUnsampled(t *testing.T) {
 	s := recordSpans()

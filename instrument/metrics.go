@@ -22,6 +22,7 @@ type metrics struct {
 	connectionDuration  closedHistogram[CloseReason]
 	pingRTT             prometheus.Observer
 	broadcastDuration   prometheus.Observer
+	broadcastThrottle   throttle
 	broadcastRecipients prometheus.Observer
 	backplaneLag        *prometheus.HistogramVec
 	backplaneMessages   *prometheus.CounterVec
