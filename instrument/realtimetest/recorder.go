@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -22,7 +23,7 @@ const patience = 10 * time.Second
 
 // A Recorder has an Observer and everything that it exports. Its methods are safe for concurrent use.
 type Recorder struct {
-	// Observer is the one to give to the code under test. It samples every message.
+	// Observer is the one to give to the code under test. It makes the span of everything that can have one.
 	Observer *instrument.Observer
 
 	t       testing.TB
@@ -37,6 +38,7 @@ func New(t testing.TB, opts ...instrument.Option) *Recorder {
 	r := &Recorder{t: t, spans: tracetest.NewSpanRecorder()}
 	all := append([]instrument.Option{
 		instrument.WithSampleRatio(1),
+		instrument.WithSpanLimit(math.MaxInt32),
 		instrument.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(r.spans))),
 		instrument.WithLogger(slog.New(slog.NewJSONHandler(&r.records, nil))),
 	}, opts...)
@@ -120,7 +122,9 @@ func (r *Recorder) Record(message string) map[string]any {
 	return found[0]
 }
 
-// Records returns the fields of the log records with that message, in the order in which they were written.
+// Records returns the fields of the log records with that message, in the order in which they were written. Those of one
+// message are limited as in production: 100 a second of `connection opened` and `connection closed`, 10 of each other but
+// for slow and failed messages; how many were left out is the field suppressed of the next. Metrics and spans have all.
 func (r *Recorder) Records(message string) (found []map[string]any) {
 	r.t.Helper()
 	for line := range strings.Lines(r.records.String()) {

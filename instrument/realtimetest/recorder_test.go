@@ -55,6 +55,26 @@ func TestRecorder(t *testing.T) {
 	})
 }
 
+// TestEverySpan wants the spans of everything that a busy test does at once.
+func TestEverySpan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := realtimetest.New(t)
+		for range 300 {
+			_, handshake := r.Observer.Handshake(t.Context(), nil, "chat.example")
+			conn := handshake.Opened(http.StatusSwitchingProtocols)
+			_, message := conn.Receive(t.Context(), instrument.MessageType{}, 1, nil)
+			message.End(nil)
+			conn.Close(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonNormal})
+		}
+		if got := len(r.Spans()); got != 3*300 {
+			t.Errorf("%d spans, want those of 300 handshakes, messages and closes", got)
+		}
+		if opened, want := len(r.Records("connection opened")), 100; opened != want {
+			t.Errorf("%d records of connections that opened, want the %d of a second", opened, want)
+		}
+	})
+}
+
 // reports keeps what a test under test reports, whose end by Fatalf is a panic.
 type reports struct {
 	testing.TB
