@@ -91,11 +91,11 @@ func (s *store) read(ctx context.Context, room string) error {
 	return before(ctx, room)
 }
 
-func (s *store) LastSeq(ctx context.Context, room string) (uint64, error) {
+func (s *store) Latest(ctx context.Context, room string, limit int) ([]history.Message, error) {
 	if err := s.read(ctx, room); err != nil {
-		return 0, err
+		return nil, err
 	}
-	return s.Store.LastSeq(ctx, room)
+	return s.Store.Latest(ctx, room, limit)
 }
 
 func (s *store) After(ctx context.Context, room string, after uint64, limit int) ([]history.Message, error) {
@@ -139,7 +139,7 @@ func (s *store) sayMany(t *testing.T, n int) map[uint64]history.Message {
 		saying.Go(func() { s.say(t, "lobby", fmt.Sprint(i)) }) // many at once are saved together
 	}
 	saying.Wait()
-	last, err := s.Store.LastSeq(t.Context(), "lobby")
+	last, err := s.LastSeq(t.Context(), "lobby")
 	if err != nil || last != uint64(n) {
 		t.Fatalf("%d messages saved (%v), want %d", last, err, n)
 	}

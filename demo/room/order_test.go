@@ -188,6 +188,40 @@ func TestFailingHistory(t *testing.T) {
 	}
 }
 
+// TestDoubt has more rooms in doubt than Retry catches up with at once.
+func TestDoubt(t *testing.T) {
+	t.Parallel()
+	h := newStore(t, history.Limits{})
+	r := New(Config{History: h})
+	ada := new(listener)
+	for i := range mostRetried + 100 {
+		join(t, r, fmt.Sprint("room-", i), ada)
+	}
+	h.say(t, "room-7", "nobody was told")
+	asked := make(map[string]int)
+	h.disturb(func(_ context.Context, room string) error {
+		asked[room]++
+		return nil
+	})
+	retry := func(want int) {
+		t.Helper()
+		before := len(asked)
+		if err := r.Retry(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if got := len(asked) - before; got != want {
+			t.Errorf("the history was asked for %d rooms, want %d", got, want)
+		}
+	}
+	retry(0)
+	r.Doubt()
+	retry(mostRetried)
+	retry(100)
+	ada.wants(t, "what nobody was told", 1)
+	clear(asked)
+	retry(0)
+}
+
 // TestDisturb replaces a message by two in the wrong order.
 func TestDisturb(t *testing.T) {
 	t.Parallel()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sockscope/sockscope/demo/history"
 	"github.com/sockscope/sockscope/demo/wire"
@@ -79,10 +80,14 @@ type room struct {
 	name  string
 	users int // members, and those that are about to be; of Rooms' lock
 
-	order sync.Mutex // held while messages are delivered, so that all members see the same order
-	last  uint64     // the sequence number of the last message delivered
+	order   sync.Mutex // held while messages are delivered, so that all members see the same order; of all that follows
+	opened  bool       // it is known where the room begins; nobody is in it before
+	failed  error      // why that could not be learned
+	last    uint64     // the sequence number of the last message delivered
+	savedID string     // of that message, if it is known
+	said    time.Time  // when the newest message was said that is known to be in the history
 
-	lags atomic.Bool // the history has more, which could not be read
+	lags atomic.Bool // the history may have more
 }
 
 // New returns rooms without anybody in them.
@@ -114,12 +119,16 @@ func (r *Rooms) JoinAfter(ctx context.Context, name string, m Member, after uint
 }
 
 func (r *Rooms) join(ctx context.Context, name string, m Member, after *uint64) (last uint64, joined bool, err error) {
-	room, err := r.enter(ctx, name)
+	room, err := r.enter(name)
 	if err != nil {
 		return 0, false, err
 	}
 	room.order.Lock()
 	defer room.order.Unlock()
+	if err := r.open(ctx, room); err != nil {
+		r.release(room)
+		return 0, false, err
+	}
 	if after != nil && *after > room.last { // it may know from the history what did not get here yet
 		err = r.catchUp(ctx, room)
 	}
@@ -156,39 +165,83 @@ func (r *Rooms) Leave(name string, m Member) {
 	r.release(room)
 }
 
-// enter returns the room, which lasts until release. One that is new begins where its history ends.
-func (r *Rooms) enter(ctx context.Context, name string) (*room, error) {
+// enter returns the room, which lasts until release.
+func (r *Rooms) enter(name string) (*room, error) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	if room := r.rooms[name]; room != nil {
 		room.users++
-		r.mu.Unlock()
 		return room, nil
 	}
 	if len(r.rooms) >= r.cfg.Limit {
-		r.mu.Unlock()
 		return nil, &wire.RefusalError{
 			Code: wire.CodeServerFull, Reason: fmt.Sprintf("there are %d rooms already; join one of them", r.cfg.Limit),
 		}
 	}
 	created := &room{name: name, users: 1}
-	created.order.Lock() // nobody gets past until it is known where the room begins
 	r.rooms[name] = created
-	r.mu.Unlock()
-
-	defer created.order.Unlock()
-	last, err := r.cfg.History.LastSeq(ctx, name)
-	if err != nil {
-		r.release(created)
-		return nil, fmt.Errorf("open the room: %w", err)
-	}
-	created.last = last
 	return created, nil
+}
+
+// open has the room begin where its history ends, unless it has begun. If the history fails, so do all who wait for the
+// room, as they would only wait for the same one after the other; those who come later try anew. The room's order is
+// locked.
+func (r *Rooms) open(ctx context.Context, room *room) error {
+	if room.opened || room.failed != nil {
+		return room.failed
+	}
+	newest, err := r.newest(ctx, room.name)
+	if err != nil {
+		err = fmt.Errorf("open the room: %w", err)
+		if ctx.Err() == nil { // else it is not the history that failed
+			room.failed = err
+			r.abandon(room)
+		}
+		return err
+	}
+	room.opened = true
+	room.reach(newest)
+	return nil
+}
+
+// newest returns the newest message that the history has of a room, the zero Message if there is none.
+func (r *Rooms) newest(ctx context.Context, name string) (m history.Message, err error) {
+	latest, err := r.cfg.History.Latest(ctx, name, 1)
+	if err != nil || len(latest) == 0 {
+		return m, err
+	}
+	return latest[0], nil
+}
+
+// abandon has the room be another one for those who come from now on.
+func (r *Rooms) abandon(room *room) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.rooms, room.name)
 }
 
 func (r *Rooms) release(room *room) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if room.users--; room.users == 0 {
+	if room.users--; room.users == 0 && r.rooms[room.name] == room {
 		delete(r.rooms, room.name)
 	}
+}
+
+// reach notes that m is the last message delivered. The room's order is locked.
+func (r *room) reach(m history.Message) {
+	r.last, r.savedID = m.Seq, m.SavedID
+	r.know(m)
+}
+
+// know notes that m is in the history, and delivered if it ever is to be.
+func (r *room) know(m history.Message) {
+	if m.Time.After(r.said) {
+		r.said = m.Time
+	}
+}
+
+// contradicts reports whether m has the number of the last message delivered and is another one.
+func (r *room) contradicts(m history.Message) bool {
+	return m.Seq == r.last && r.savedID != "" && m.SavedID != r.savedID
 }

@@ -192,6 +192,86 @@ func TestOpeningHangs(t *testing.T) {
 	}
 }
 
+// TestOpeningFails has somebody wait for a room that another is about to open, in vain: nobody gets in without knowing where
+// the room is.
+func TestOpeningFails(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("the disk is gone")
+	type result struct {
+		Seq uint64
+		Err error
+	}
+	for name, tc := range map[string]struct {
+		fail   func(first context.CancelFunc) error // opens the room
+		second result
+	}{
+		"the history fails":  {func(context.CancelFunc) error { return broken }, result{0, broken}},
+		"the first gives up": {func(first context.CancelFunc) error { first(); return context.Canceled }, result{5, nil}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newStore(t, history.Limits{})
+			h.sayMany(t, 5)
+			r := New(Config{History: h})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			asked, goOn := make(chan struct{}), make(chan struct{})
+			var once sync.Once
+			h.disturb(func(context.Context, string) (err error) {
+				once.Do(func() {
+					close(asked)
+					<-goOn
+					err = tc.fail(cancel)
+				})
+				return err
+			})
+			enter := func(ctx context.Context, m Member) <-chan result {
+				entered := make(chan result, 1)
+				go func() {
+					seq, err := r.Join(ctx, "lobby", m)
+					entered <- result{seq, err}
+				}()
+				return entered
+			}
+			first := enter(ctx, new(listener))
+			<-asked
+			ada := new(listener)
+			second := enter(t.Context(), ada)
+			waits := func() bool {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				return r.rooms["lobby"].users == 2
+			}
+			for deadline := time.Now().Add(patience); !waits(); time.Sleep(time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("the second does not wait for the first")
+				}
+			}
+			close(goOn)
+			if got := <-first; got.Err == nil {
+				t.Errorf("the first gets in: %+v", got)
+			}
+			if got := <-second; got.Seq != tc.second.Seq || !errors.Is(got.Err, tc.second.Err) {
+				t.Errorf("the second: %+v, want %+v", got, tc.second)
+			}
+
+			// Whoever comes later finds the room as it is.
+			if tc.second.Err != nil && r.Len() != 0 {
+				t.Errorf("%d rooms, want none", r.Len())
+			}
+			ben := new(listener)
+			if seq, err := r.Join(t.Context(), "lobby", ben); seq != 5 || err != nil {
+				t.Errorf("a third joins at %d (%v), want 5", seq, err)
+			}
+			deliver(t, r, h.say(t, "lobby", "next"))
+			ben.wants(t, "what the third got", 6)
+			if tc.second.Err == nil {
+				ada.wants(t, "what the second got", 6)
+			}
+		})
+	}
+}
+
 // TestPublish reaches the members of one room, except one.
 func TestPublish(t *testing.T) {
 	t.Parallel()
