@@ -59,6 +59,7 @@ func newCluster(s *Server) (*cluster, error) {
 	var err error
 	c.presence, err = presence.New(presence.Config{
 		Node: s.cfg.Node, Publish: c.publishPresence, Changed: s.presenceChanged,
+		Lost:      s.rooms.Doubt, // a node may end between saving a message and telling of it
 		Heartbeat: s.cfg.NodeTimeout / 3, DeadAfter: s.cfg.NodeTimeout,
 	})
 	if err != nil || s.cfg.Redis == nil {

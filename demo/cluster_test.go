@@ -274,6 +274,62 @@ func TestNodeDies(t *testing.T) {
 	assertHistory(t, nodes[0].chat.cfg.History, "Ben", ben)
 }
 
+// TestNodeDiesBeforeItTells has a node die between saving a message and telling the others, whose members get it once the
+// node is given up.
+func TestNodeDiesBeforeItTells(t *testing.T) {
+	t.Parallel()
+	nodes := startNodes(t, newRedisServer(t), 2, Config{NodeTimeout: 900 * time.Millisecond})
+	nodes[0].enter("Ada")
+	ben := nodes[1].enter("Ben")
+	nodes[1].eventually(func() bool { _, known := nodes[1].chat.cluster.presence.Users("lobby", 0); return known == 2 },
+		func() string { return "a node does not learn who is there" })
+	if _, err := nodes[0].chat.save(t.Context(), history.Message{Room: "lobby", ID: "last", From: "Ada", Text: "farewell"}); err != nil {
+		t.Fatal(err)
+	}
+	nodes[0].cable.pull()
+	nodes[1].awaitTold(ben, wire.TypeLeft, "Ada", 1)
+	nodes[1].eventually(func() bool { return len(ben.got()) == 1 }, func() string { return "Ben does not get what was saved" })
+	assertHistory(t, nodes[1].chat.cfg.History, "Ben", ben)
+}
+
+// TestRedisForgets has Redis lose all it has: who is in a room gets what is said from then on, though it counts from 1
+// again, on every node.
+func TestRedisForgets(t *testing.T) {
+	t.Parallel()
+	nodes := startNodes(t, newRedisServer(t), 2, Config{})
+	ada, ben := nodes[0].enter("Ada"), nodes[1].enter("Ben")
+	say := func(n int) {
+		t.Helper()
+		for range n {
+			if _, err := ada.say("hello"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	seqs := func(m *member) (seqs []uint64) {
+		for _, d := range m.got() {
+			seqs = append(seqs, d.Seq)
+		}
+		return seqs
+	}
+	want := []uint64{1, 2, 3}
+	wanted := func() {
+		t.Helper()
+		for i, m := range []*member{ada, ben} {
+			nodes[i].eventually(func() bool { return slices.Equal(seqs(m), want) },
+				func() string { return fmt.Sprintf("%v are delivered, want %v", seqs(m), want) })
+		}
+	}
+	say(3)
+	wanted()
+	if err := nodes[0].chat.cfg.Redis.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	say(2)
+	want = append(want, 1, 2)
+	wanted()
+}
+
 // TestTooMuchAtOnce has a node fall so far behind that it drops what others say, the last of it included: its members get
 // it nevertheless.
 func TestTooMuchAtOnce(t *testing.T) {

@@ -39,6 +39,7 @@ type node struct {
 
 	mu      sync.Mutex
 	changes []Change
+	lost    int
 	errs    []error
 	present map[membership]bool // as the changes say
 }
@@ -64,7 +65,7 @@ func (b *bus) start(t *testing.T, name string) *node {
 func (b *bus) add(t *testing.T, cfg Config) *node {
 	t.Helper()
 	n := &node{bus: b, done: make(chan struct{}), present: make(map[membership]bool)}
-	cfg.Publish, cfg.Changed = n.publish, n.changed
+	cfg.Publish, cfg.Changed, cfg.Lost = n.publish, n.changed, n.lose
 	var err error
 	if n.Presence, err = New(cfg); err != nil {
 		t.Fatal(err)
@@ -159,6 +160,19 @@ func (n *node) changed(c Change) {
 	if n.present[m] = c.Joined; !c.Joined {
 		delete(n.present, m)
 	}
+}
+
+func (n *node) lose() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.lost++
+}
+
+// losses returns how often a node was told that others are gone.
+func (n *node) losses() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.lost
 }
 
 // told returns the changes since the last call.

@@ -69,6 +69,9 @@ func TestGoodbye(t *testing.T) {
 		two.stop()
 		synctest.Wait() // no time passes
 		one.want(t, map[string][]string{"lobby": {"Ada"}})
+		if n := one.losses(); n != 1 {
+			t.Errorf("one was told of %d losses, want 1", n)
+		}
 
 		// What two sent before comes late.
 		update := message{Version: version, Kind: kindUpdate, Node: two.node, Rev: 1, Entered: map[string][]string{"lobby": {"Ben"}}}
@@ -93,8 +96,14 @@ func TestDeadNodeIsGivenUp(t *testing.T) {
 		two.die()
 		pass(9 * time.Second)
 		one.want(t, map[string][]string{"lobby": {"Ada", "Ben"}})
+		if n := one.losses(); n != 0 {
+			t.Errorf("one was told of %d losses before", n)
+		}
 		pass(6*time.Second + soon)
 		one.want(t, map[string][]string{"lobby": {"Ada"}})
+		if n := one.losses(); n != 1 {
+			t.Errorf("one was told of %d losses, want 1", n)
+		}
 		if diff := cmp.Diff([]Change{{"lobby", "Ben", false}}, one.told()); diff != "" {
 			t.Errorf("one was told (-want +got):\n%s", diff)
 		}

@@ -165,6 +165,7 @@ func (p *Presence) bury(node string) {
 		p.leave(m)
 	}
 	delete(p.peers, node)
+	p.lost = p.cfg.Lost != nil
 }
 
 // remember notes who said goodbye, since messages from before may still come. There is room for as many as there may

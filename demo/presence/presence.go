@@ -34,6 +34,9 @@ type Config struct {
 	// far as this node knows. Calls come one at a time and in order, from whichever goroutine makes a change or finds
 	// one; it should be quick. It may call the Presence. Nil is allowed.
 	Changed func(Change)
+	// Lost is told after other nodes are gone, whether they said goodbye or were given up: what they alone knew is to be
+	// looked for elsewhere. It is called like Changed, after what it is told. Nil is allowed.
+	Lost func()
 	// Heartbeat is the time between two signs of life, 5 s by default. Lost messages are noticed as often.
 	Heartbeat time.Duration
 	// DeadAfter is how long a node may be silent before it is given up, three heartbeats by default.
@@ -68,6 +71,7 @@ type Presence struct {
 	snapshotSent                        time.Time
 
 	changes    []Change // not yet told to Changed
+	lost       bool     // not yet told to Lost
 	delivering bool     // somebody is about to tell them
 }
 
@@ -195,7 +199,7 @@ func (p *Presence) note(c Change) {
 	}
 }
 
-// deliver tells Changed what is to be told. One goroutine does so at a time, for all, since two could swap a user's
+// deliver tells Changed and Lost what is to be told. One goroutine does so at a time, for all, since two could swap a user's
 // coming and going; and it holds no lock meanwhile.
 func (p *Presence) deliver() {
 	p.mu.Lock()
@@ -205,17 +209,20 @@ func (p *Presence) deliver() {
 	}
 	p.delivering = true
 	defer func() { p.delivering = false }()
-	for len(p.changes) > 0 {
-		changes := p.changes
-		p.changes = nil
-		p.tell(changes)
+	for len(p.changes) > 0 || p.lost {
+		changes, lost := p.changes, p.lost
+		p.changes, p.lost = nil, false
+		p.tell(changes, lost)
 	}
 }
 
-func (p *Presence) tell(changes []Change) {
+func (p *Presence) tell(changes []Change, lost bool) {
 	p.mu.Unlock()
 	defer p.mu.Lock() // even if Changed panics
 	for _, c := range changes {
 		p.cfg.Changed(c)
+	}
+	if lost {
+		p.cfg.Lost()
 	}
 }
