@@ -58,9 +58,9 @@ func (c *cursor) after(room string) *uint64 {
 // advance takes note of a frame that is sent and returns the id for it, which is empty if the cursor stays where it is.
 func (c *cursor) advance(f *wire.Frame) string {
 	moved := false
-	set := func(room string, seq uint64) {
+	set := func(room string, seq uint64, back bool) {
 		for i, name := range c.rooms {
-			if name == room && (!c.known[i] || seq > c.seqs[i]) {
+			if name == room && (!c.known[i] || seq > c.seqs[i] || back && seq < c.seqs[i]) {
 				c.seqs[i], c.known[i], moved = seq, true, true
 			}
 		}
@@ -83,12 +83,12 @@ func (c *cursor) advance(f *wire.Frame) string {
 	}
 	switch p := env.Payload; f.Type {
 	case wire.TypeMessage:
-		set(p.Room, env.Seq)
+		set(p.Room, env.Seq, false)
 	case wire.TypeRoomUsers:
-		set(p.Room, p.Seq)
+		set(p.Room, p.Seq, true) // a room that was forgotten counts anew
 	case wire.TypeHistory:
 		for _, m := range p.Messages {
-			set(p.Room, m.Seq)
+			set(p.Room, m.Seq, false)
 		}
 	}
 	if !moved {
