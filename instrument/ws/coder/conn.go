@@ -14,8 +14,8 @@ import (
 )
 
 // A Conn is an accepted connection that is observed. Its methods do what those of websocket.Conn do, under the same
-// rules of concurrency, and find out from their results how the connection ended. It starts no goroutine and sends
-// nothing of its own.
+// rules of concurrency, and find out from their results how the connection ended. It sends nothing of its own and starts
+// no goroutine but the one of CloseRead, which the transport would start.
 type Conn struct {
 	ws       *websocket.Conn
 	observer *instrument.Observer
@@ -30,20 +30,31 @@ type Conn struct {
 
 	panicking atomic.Bool // the panic is counted
 
+	closeRead atomic.Pointer[closeRead]
+
 	classify func(websocket.MessageType, []byte) instrument.MessageType // nil unless the adapter counts
 }
 
 // Unwrap returns the connection underneath, for what Conn does not offer. What is done with it is not observed; a
-// connection that ends that way is counted when Read fails, or by Close.
+// connection that ends that way is counted when a read of Conn fails, or by Close.
 func (c *Conn) Unwrap() *websocket.Conn { return c.ws }
 
 // Session returns the handle for what only the application knows: types of messages, their handling, what is dropped.
 func (c *Conn) Session() *instrument.Conn { return c.session }
 
-// CountMessages has Read and Write count the messages themselves, with the type that classify returns for them, or all as
-// "other" if classify is nil. It is to be called before the connection is used. From then on the application must not
-// count by Session().Received, Receive or Sent, or messages count twice. It is for servers that do not time the handling
-// of messages; by default the application counts.
+// SetReadLimit sets the size of the largest message that may be read, see websocket.Conn.SetReadLimit.
+func (c *Conn) SetReadLimit(n int64) { c.ws.SetReadLimit(n) }
+
+// Subprotocol returns the negotiated subprotocol, see websocket.Conn.Subprotocol.
+func (c *Conn) Subprotocol() string { return c.ws.Subprotocol() }
+
+// CountMessages has the messages counted as they are read and written, with the type that classify returns for them, or
+// all as "other" if classify is nil. It is to be called before the connection is used. From then on the application must
+// not count by Session().Received, Receive or Sent, or messages count twice. It is for servers that do not time the
+// handling of messages; by default the application counts.
+//
+// The payload is only valid during the call; of a message that is read by Reader or written by Writer it is the first
+// piece.
 func (c *Conn) CountMessages(classify func(typ websocket.MessageType, payload []byte) instrument.MessageType) {
 	if classify == nil {
 		classify = func(websocket.MessageType, []byte) instrument.MessageType { return instrument.MessageType{} }
@@ -123,6 +134,7 @@ func (c *Conn) Ping(ctx context.Context) error {
 // Close closes the connection with the close handshake, see websocket.Conn.Close. The reason is the one that the code
 // stands for, unless a ping timeout or failed write is why the connection is closed.
 func (c *Conn) Close(code websocket.StatusCode, reason string) error {
+	defer c.waitCloseRead()
 	if c.leftToSends() {
 		return c.ws.Close(code, reason)
 	}
@@ -132,6 +144,7 @@ func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 // CloseFor closes the connection with the close handshake for a reason that the close code cannot tell, such as
 // instrument.ReasonSlowConsumer.
 func (c *Conn) CloseFor(reason instrument.CloseReason, code websocket.StatusCode, text string) error {
+	defer c.waitCloseRead()
 	return c.closeFor(instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: reason, Code: int(code)}, code, text)
 }
 
@@ -151,6 +164,7 @@ func (c *Conn) CloseNow() error {
 		c.panicked(v)
 		panic(v) //nolint:forbidigo // it is the handler's panic and net/http's to deal with
 	}
+	defer c.waitCloseRead()
 	if c.leftToSends() {
 		return c.ws.CloseNow()
 	}

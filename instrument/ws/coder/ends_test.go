@@ -2,6 +2,7 @@ package coder_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"sync"
 	"testing"
@@ -36,6 +37,30 @@ func TestEnds(t *testing.T) {
 	}
 	weClose := func(code websocket.StatusCode) func(context.Context, *instrument.Observer, *coder.Conn) {
 		return func(_ context.Context, _ *instrument.Observer, c *coder.Conn) { _ = c.Close(code, "") }
+	}
+	// feed only writes; what it does meanwhile has a context that lasts until the connection ends.
+	feed := func(do func(context.Context, *coder.Conn)) func(context.Context, *instrument.Observer, *coder.Conn) {
+		return func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
+			defer c.CloseNow()
+			ctx = c.CloseRead(ctx)
+			do(ctx, c)
+			<-ctx.Done()
+		}
+	}
+	untilDone := feed(func(context.Context, *coder.Conn) {})
+	// readPieces reads a message by a Reader.
+	readPieces := func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
+		defer c.CloseNow()
+		if _, r, err := c.Reader(ctx); err == nil {
+			_, _ = io.Copy(io.Discard, r)
+		}
+	}
+	peerBegins := func(frame ...byte) func(context.Context, *testing.T, client) {
+		return func(_ context.Context, t *testing.T, c client) {
+			if _, err := c.tcp.Write(frame); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 	tests := map[string]struct {
 		server func(context.Context, *instrument.Observer, *coder.Conn)
@@ -321,6 +346,145 @@ func TestEnds(t *testing.T) {
 				panics(t, "boom", func() { _ = readToEnd(ctx, c); panic("boom") }, c)
 			}, peerCloses(1000),
 			end{initiator: "remote", reason: "normal", code: 1000, errors: map[string]float64{"panic": 1}},
+		},
+		"feed, peer closes":             {untilDone, peerCloses(1000), end{initiator: "remote", reason: "normal", code: 1000}},
+		"feed, peer closes, going away": {untilDone, peerCloses(1001), end{initiator: "remote", reason: "going_away", code: 1001}},
+		"feed, peer resets": {
+			untilDone, func(_ context.Context, t *testing.T, c client) { c.reset(t) },
+			end{initiator: "network", reason: "abnormal", code: 1006, errors: map[string]float64{"read": 1}},
+		},
+		"feed, protocol error": {
+			untilDone, peerBegins(0x81, 0x00),
+			end{initiator: "local", reason: "protocol_error", code: 1002, errors: map[string]float64{"read": 1}},
+		},
+		"feed, peer sends a message": {
+			untilDone,
+			func(ctx context.Context, t *testing.T, c client) {
+				_ = c.Write(ctx, websocket.MessageBinary, make([]byte, 40_000))
+				if err := readToEnd(context.WithoutCancel(ctx), c); websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
+					t.Errorf("the peer read %v, want close code 1008", err)
+				}
+			}, end{initiator: "local", reason: "policy", code: 1008},
+		},
+		"feed, we close": {
+			feed(func(_ context.Context, c *coder.Conn) { _ = c.Close(1001, "") }),
+			peerReads, end{initiator: "local", reason: "going_away", code: 1001},
+		},
+		"feed, we close for a slow consumer": {
+			feed(func(_ context.Context, c *coder.Conn) {
+				_ = c.CloseFor(instrument.ReasonSlowConsumer, websocket.StatusPolicyViolation, "too slow")
+			}), peerReads, end{initiator: "local", reason: "slow_consumer", code: 1008},
+		},
+		"feed, we cut": {
+			feed(func(_ context.Context, c *coder.Conn) { _ = c.CloseNow() }),
+			peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
+		},
+		"feed, context cancelled": {
+			func(ctx context.Context, o *instrument.Observer, c *coder.Conn) {
+				ctx, cancel := context.WithCancel(ctx)
+				time.AfterFunc(10*time.Millisecond, cancel)
+				untilDone(ctx, o, c)
+			}, peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
+		},
+		"feed, time is up": {
+			func(ctx context.Context, o *instrument.Observer, c *coder.Conn) {
+				ctx, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+				defer cancel()
+				untilDone(ctx, o, c)
+			}, peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
+		},
+		"feed, context cancelled while draining": {
+			func(ctx context.Context, o *instrument.Observer, c *coder.Conn) {
+				ctx, cancel := context.WithCancel(ctx)
+				o.SetDraining(true)
+				time.AfterFunc(10*time.Millisecond, cancel)
+				untilDone(ctx, o, c)
+				o.SetDraining(false)
+			}, peerReads, end{initiator: "local", reason: "shutdown", code: 1006},
+		},
+		"feed, ping answered": {
+			feed(func(ctx context.Context, c *coder.Conn) {
+				ping(ctx, c, deadline)
+				_ = c.Close(1000, "")
+			}), peerReads, end{initiator: "local", reason: "normal", code: 1000, pings: map[string]float64{"pong": 1}},
+		},
+		"feed, ping timeout": {
+			feed(func(ctx context.Context, c *coder.Conn) {
+				ping(ctx, c, 50*time.Millisecond)
+				_ = c.CloseNow()
+			}), peerIsSilent,
+			end{
+				initiator: "network", reason: "ping_timeout", code: 1006,
+				errors: map[string]float64{"timeout": 1}, pings: map[string]float64{"timeout": 1},
+			},
+		},
+		"feed, write timeout": {
+			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
+				var writing sync.WaitGroup
+				defer writing.Wait()
+				defer c.CloseNow()
+				ended := c.CloseRead(ctx)
+				writing.Go(func() {
+					timeout, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+					defer cancel()
+					_ = c.Write(timeout, websocket.MessageBinary, make([]byte, 1<<25))
+				})
+				<-ended.Done()
+			}, peerIsSilent,
+			end{initiator: "network", reason: "write_error", code: 1006, errors: map[string]float64{"write": 1}},
+		},
+		"reader, peer closes": {readPieces, peerCloses(1000), end{initiator: "remote", reason: "normal", code: 1000}},
+		"reader, peer closes in a message": {
+			readPieces,
+			func(ctx context.Context, t *testing.T, c client) {
+				peerBegins(0x01, 0x81, 0, 0, 0, 0, 'h')(ctx, t, c)
+				peerCloses(1001)(ctx, t, c)
+			}, end{initiator: "remote", reason: "going_away", code: 1001},
+		},
+		"reader, peer resets in a message": {
+			readPieces,
+			func(ctx context.Context, t *testing.T, c client) {
+				peerBegins(0x81, 0x85, 0, 0, 0, 0, 'h')(ctx, t, c)
+				c.reset(t)
+			},
+			end{initiator: "network", reason: "abnormal", code: 1006, errors: map[string]float64{"read": 1}},
+		},
+		"reader, message too big": {
+			func(ctx context.Context, o *instrument.Observer, c *coder.Conn) {
+				c.SetReadLimit(4)
+				readPieces(ctx, o, c)
+			}, peerBegins(0x81, 0x85, 0, 0, 0, 0, 'h', 'e', 'l', 'l', 'o'),
+			end{initiator: "local", reason: "message_too_big", code: 1009, errors: map[string]float64{"read": 1}},
+		},
+		"reader, message not received in time": {
+			func(ctx context.Context, o *instrument.Observer, c *coder.Conn) {
+				ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+				defer cancel()
+				readPieces(ctx, o, c)
+			}, peerBegins(0x81, 0x85, 0, 0, 0, 0, 'h'), end{initiator: "local", reason: "idle_timeout", code: 1006},
+		},
+		"writer, write timeout": {
+			feed(func(ctx context.Context, c *coder.Conn) {
+				timeout, cancel := context.WithTimeout(ctx, time.Second)
+				defer cancel()
+				w, err := c.Writer(timeout, websocket.MessageBinary)
+				for payload := make([]byte, 1<<20); err == nil; {
+					_, err = w.Write(payload)
+				}
+			}), peerIsSilent,
+			end{initiator: "network", reason: "write_error", code: 1006, errors: map[string]float64{"write": 1}},
+		},
+		"writer, another is open": {
+			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
+				defer c.CloseNow()
+				timeout, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+				defer cancel()
+				_, _ = c.Writer(ctx, websocket.MessageText)
+				if _, err := c.Writer(timeout, websocket.MessageText); err == nil {
+					t.Error("two writers are open")
+				}
+			}, peerReads,
+			end{initiator: "network", reason: "write_error", code: 1006, errors: map[string]float64{"write": 1}},
 		},
 		"closed behind our back": {
 			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {

@@ -60,3 +60,39 @@ func Example() {
 	// hello <nil>
 	// <nil>
 }
+
+// A feed only writes. Its clients are to send nothing, but may leave.
+func ExampleConn_CloseRead() {
+	observer, err := instrument.New(instrument.WithNamespace("feed"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := coder.Accept(w, r, observer, nil)
+		if err != nil {
+			return // answered, counted and logged
+		}
+		defer conn.CloseNow()
+		conn.CountMessages(nil)
+		ctx := conn.CloseRead(conn.Session().Context(r.Context()))
+		if err := conn.Write(ctx, websocket.MessageText, []byte("news")); err != nil {
+			return
+		}
+		<-ctx.Done() // the client has left, and that is counted as what it was
+	}))
+	defer server.Close()
+
+	ctx := context.Background()
+	client, _, err := websocket.Dial(ctx, server.URL, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, payload, err := client.Read(ctx)
+	fmt.Println(string(payload), err)
+	fmt.Println(client.Close(websocket.StatusNormalClosure, ""))
+	// Output:
+	// news <nil>
+	// <nil>
+}

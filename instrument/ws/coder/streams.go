@@ -1,0 +1,121 @@
+package coder
+
+import (
+	"context"
+	"io"
+
+	"github.com/coder/websocket"
+
+	"github.com/sockscope/sockscope/instrument"
+)
+
+// Reader returns a reader of the next message, see websocket.Conn.Reader. After CountMessages the message is counted when
+// it has been read to its end. When Reader or the reader fails the connection has ended, and the error tells how. The
+// reader costs one small allocation beyond those of the transport.
+func (c *Conn) Reader(ctx context.Context) (websocket.MessageType, io.Reader, error) {
+	typ, r, err := c.ws.Reader(ctx)
+	if err != nil {
+		c.readFailed(ctx, err)
+		return typ, nil, err
+	}
+	return typ, &messageReader{message: message{c: c, ctx: ctx, kind: typ}, r: r}, nil
+}
+
+// Writer returns a writer for the next message, see websocket.Conn.Writer. After CountMessages the message is counted when
+// the writer has been closed. A failed write is dealt with as one by Write. The writer costs one small allocation beyond
+// those of the transport.
+func (c *Conn) Writer(ctx context.Context, typ websocket.MessageType) (io.WriteCloser, error) {
+	defer c.sent(c.begin())
+	w, err := c.ws.Writer(ctx, typ)
+	if err != nil {
+		c.written(ctx, err)
+		return nil, err
+	}
+	return &messageWriter{message: message{c: c, ctx: ctx, kind: typ}, w: w}, nil
+}
+
+// A message is read or written in pieces.
+type message struct {
+	c     *Conn
+	ctx   context.Context //nolint:containedctx // the transport's reader or writer is bound to it
+	kind  websocket.MessageType
+	typ   instrument.MessageType
+	size  int
+	begun bool // typ is known
+	ended bool // and what comes now is the application's mistake, not the connection's
+}
+
+func (m *message) add(p []byte) {
+	m.size += len(p)
+	if len(p) > 0 {
+		m.classify(p)
+	}
+}
+
+func (m *message) classify(p []byte) {
+	if !m.begun && m.c.classify != nil {
+		m.begun, m.typ = true, m.c.classify(m.kind, p)
+	}
+}
+
+// count counts a whole message by a method of the session.
+func (m *message) count(by func(instrument.MessageType, int)) {
+	if m.c.classify != nil {
+		m.classify(nil) // an empty one
+		by(m.typ, m.size)
+	}
+}
+
+type messageReader struct {
+	message
+	r io.Reader
+}
+
+func (m *messageReader) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	if m.ended {
+		return n, err
+	}
+	m.add(p[:n])
+	if err == nil {
+		return n, nil
+	}
+	m.ended = true
+	if err == io.EOF {
+		m.count(m.c.session.Received)
+	} else {
+		m.c.readFailed(m.ctx, err)
+	}
+	return n, err
+}
+
+type messageWriter struct {
+	message
+	w io.WriteCloser
+}
+
+func (m *messageWriter) Write(p []byte) (int, error) {
+	if m.ended {
+		return m.w.Write(p)
+	}
+	defer m.c.sent(m.c.begin())
+	m.add(p)
+	n, err := m.w.Write(p)
+	m.c.written(m.ctx, err)
+	return n, err
+}
+
+// Close sends the rest of the message.
+func (m *messageWriter) Close() error {
+	if m.ended {
+		return m.w.Close()
+	}
+	m.ended = true
+	defer m.c.sent(m.c.begin())
+	err := m.w.Close()
+	m.c.written(m.ctx, err)
+	if err == nil {
+		m.count(m.c.session.Sent)
+	}
+	return err
+}
