@@ -2,6 +2,7 @@ package instrument_test
 
 import (
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -102,17 +103,23 @@ func TestIdle(t *testing.T) {
 	})
 }
 
-// TestComeAndGo opens and closes connections from several goroutines while they are listed, and wants nothing left.
+// TestComeAndGo opens and closes a million connections from several goroutines while they are listed, and wants nothing left.
 func TestComeAndGo(t *testing.T) {
 	o := newObserver(t)
+	each := 250_000
+	if testing.Short() {
+		each = 25_000
+	}
+	ctx := t.Context()
 	before := heap()
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
 			held := make([]*instrument.Conn, 100)
-			for i := range 25_000 {
+			for i := range each {
 				held[i%100].Close(instrument.Cause{Initiator: instrument.InitiatorLocal})
-				held[i%100] = open(t, o)
+				_, h := o.Handshake(ctx, nil, "chat.example")
+				held[i%100] = h.Opened(101)
 			}
 			for _, c := range held {
 				c.Close(instrument.Cause{Initiator: instrument.InitiatorLocal})
@@ -125,7 +132,7 @@ func TestComeAndGo(t *testing.T) {
 		select {
 		case <-ended:
 			listing = false
-		default:
+		case <-time.After(time.Millisecond):
 		}
 		n := 0
 		for range o.Conns() {
@@ -139,6 +146,38 @@ func TestComeAndGo(t *testing.T) {
 		t.Errorf("the heap has grown from %d to %d bytes", before, after)
 	}
 	runtime.KeepAlive(o)
+}
+
+// TestSeriesOfConnections has many connections export as many series as a few.
+func TestSeriesOfConnections(t *testing.T) {
+	series := func(connections int) int {
+		o := newObserver(t, instrument.WithMessageTypes("message"), instrument.WithBackplanes("redis"))
+		_, b := o.Broadcast(t.Context())
+		for i := range connections {
+			c := open(t, o)
+			_, m := c.Receive(t.Context(), o.MessageType("message"), i, nil)
+			m.End(nil)
+			c.Received(o.MessageType(c.ID()), i)
+			c.Enqueue().Sent(o.MessageType("message"), i)
+			b.Enqueue(c)
+			c.Ping().End(instrument.PingPong)
+			c.Ping()
+			if i%2 == 0 {
+				c.Close(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonForCode(3000 + i)})
+			}
+		}
+		b.End(nil)
+		n := 0
+		for line := range strings.Lines(exposition(t, o)) {
+			if !strings.HasPrefix(line, "#") {
+				n++
+			}
+		}
+		return n
+	}
+	if few, many := series(10), series(10_000); few != many {
+		t.Errorf("%d series with 10 connections, %d with 10,000", few, many)
+	}
 }
 
 // TestMemoryPerConnection holds a connection that has carried messages to a kilobyte.
