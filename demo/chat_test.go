@@ -218,6 +218,26 @@ func TestRefusedFrames(t *testing.T) {
 	}
 }
 
+// TestNotUTF8Closes sends a text frame that is none (RFC 6455, 8.1), as it is and among too many messages.
+func TestNotUTF8Closes(t *testing.T) {
+	t.Parallel()
+	f := start(t, Config{Limits: Limits{MessageBurst: 1, MessagesPerSecond: 1e-9}})
+	for _, before := range []int{0, 1} {
+		c := f.dial("Ada")
+		for range before {
+			c.send(wire.TypePing, nil)
+		}
+		c.write(websocket.MessageText, []byte("{\"type\":\"\xff\"}"))
+		if err := c.ended(); websocket.CloseStatus(err) != websocket.StatusInvalidFramePayloadData {
+			t.Errorf("ended by %v, want 1007", err)
+		}
+	}
+	f.awaitMetrics(map[string]float64{
+		"disconnections_total local protocol_error": 2, "errors_total decode": 2, "messages_total receive ping": 1, "messages_total receive other": 2,
+		"messages_total transmit welcome": 2, "messages_total transmit pong": 1,
+	}, "websocket_disconnections_total", "websocket_errors_total", "websocket_active_connections", "websocket_messages_total")
+}
+
 func TestOversizeCloses(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{})

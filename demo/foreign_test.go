@@ -89,7 +89,7 @@ func TestForeignPeer(t *testing.T) {
 			want := `refused 401
 token by subprotocol Ada selects sockscope.json
 oversize 1009
-not UTF-8 bad_json
+not UTF-8 1007
 reserved opcode 1002
 left 1000
 welcome Ada by sockscope.json
@@ -104,8 +104,8 @@ pong
 			}
 			f.awaitMetrics(map[string]float64{
 				"disconnections_total local message_too_big": 1,
-				"disconnections_total local protocol_error":  1,
-				"disconnections_total remote normal":         4,
+				"disconnections_total local protocol_error":  2,
+				"disconnections_total remote normal":         3,
 			}, "websocket_disconnections_total")
 		})
 	}

@@ -12,6 +12,9 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
+// codeNotText closes a WebSocket with a text frame that is not UTF-8, as RFC 6455 demands.
+const codeNotText = 1007
+
 // receive takes one message, unless the session is at its end, and reports whether it has: what can't be read is answered
 // by an error, the rest is handled and timed.
 func (c *session) receive(ctx context.Context, data []byte, decode func([]byte) (wire.Envelope, error)) (taken bool) {
@@ -22,8 +25,15 @@ func (c *session) receive(ctx context.Context, data []byte, decode func([]byte) 
 		c.seen.Received(c.observed.other, len(data))
 		return false
 	}
-	env, err := c.admit(decode(data))
-	if err != nil {
+	env, err := decode(data)
+	if errors.Is(err, wire.ErrNotUTF8) && c.observed == c.server.sockets {
+		c.seen.Received(c.observed.other, len(data))
+		c.seen.Error(ctx, instrument.ErrorDecode, err)
+		c.sealed = true
+		c.closeSoon(instrument.ReasonProtocolError, codeNotText, "a text frame has to be UTF-8")
+		return true
+	}
+	if env, err = c.admit(env, err); err != nil {
 		c.seen.Received(c.observed.messageType(env.Type), len(data))
 		c.refuse(ctx, env.MessageID, err)
 		return true
