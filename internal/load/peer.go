@@ -44,10 +44,14 @@ type peer struct {
 	flushing    bool
 
 	seen     sequence // of the room
-	greeted  uint64   // the last that was known when the room was joined
-	behind   uint64   // up to where the history is being asked for
 	lastTick uint64   // of the market, 0 if none has come on this connection
 	ticked   bool     // one has come at some time
+
+	// What the room said while the peer was away comes as history: after the one number, and up to the other or 0 if
+	// there is nothing left to ask for.
+	after, upTo uint64
+
+	pause *backoff.ExponentialBackOff // before what was refused is asked for again; nil if nothing was
 }
 
 // open connects for the first time. That a server refuses it ends the run; a network gets a few chances.
@@ -91,9 +95,11 @@ func (p *peer) comeBack(atOnce bool) {
 	})
 }
 
+// newBackoff returns waits that are shorter than the patience in the end, which would else give up who is about to try
+// again.
 func newBackoff() *backoff.ExponentialBackOff {
 	return &backoff.ExponentialBackOff{
-		InitialInterval: 100 * time.Millisecond, MaxInterval: 5 * time.Second, Multiplier: 2, RandomizationFactor: 0.5,
+		InitialInterval: 100 * time.Millisecond, MaxInterval: patience / 2, Multiplier: 2, RandomizationFactor: 0.5,
 	}
 }
 
@@ -152,7 +158,7 @@ func (p *peer) read(conn *websocket.Conn) {
 func (p *peer) becomeReady() {
 	p.mu.Lock()
 	first := !p.opened
-	p.ready, p.opened = true, true
+	p.ready, p.opened, p.pause = true, true, nil
 	p.mu.Unlock()
 	p.flush()
 	if r := p.group.run; first && r.waiting.Add(-1) == 0 {
@@ -244,7 +250,7 @@ func (p *peer) ended(conn *websocket.Conn, err error) {
 	wished, over, vanished := p.wished, p.over, p.vanished
 	p.wished, p.ready = false, false
 	written := p.written
-	p.written, p.behind, p.lastTick = 0, 0, 0
+	p.written, p.lastTick, p.pause = 0, 0, nil
 	if !vanished {
 		p.conn = nil
 	}

@@ -2,6 +2,7 @@ package load
 
 import (
 	"encoding/json"
+	"io"
 	"testing"
 	"time"
 
@@ -40,46 +41,70 @@ func (p *peer) hand(t testing.TB, typ wire.Type, id string, seq uint64, payload 
 }
 
 // TestFarBehind has a peer that was away for so long that joining again does not bring it all it has missed: it asks for
-// the rest, piece by piece, while others talk.
+// the rest, piece by piece, while others talk. One time it is refused, another time its connection ends meanwhile. What it
+// gets twice because of that is no fault of the server.
 func TestFarBehind(t *testing.T) {
-	p := lonely(t, chat(1, 1, 1000, time.Second))
-	r := p.group.run
-	message := func(n int) string { return r.ids.of(0, n) }
-	piece := func(from, to int, more bool) wire.HistoryPayload {
-		h := wire.HistoryPayload{Room: p.room.name, More: more}
-		for n := from; n <= to; n++ {
-			h.Messages = append(h.Messages, wire.HistoryMessage{Seq: uint64(n), MessageID: message(n)})
-		}
-		return h
-	}
-	greeting := r.ids.of(request, p.number*askKinds+askGreeting)
-	p.join()
-	p.hand(t, wire.TypeAck, greeting, 0, wire.AckPayload{Success: true})
-	p.hand(t, wire.TypeMessage, message(1), 1, nil)
+	for name, meanwhile := range map[string]func(t *testing.T, p *peer, greeting, asked string){
+		"in one go": func(*testing.T, *peer, string, string) {},
+		"refused": func(t *testing.T, p *peer, _, asked string) {
+			p.hand(t, wire.TypeAck, asked, 0, wire.AckPayload{Error: wire.CodeUnavailable})
+			p.askAgain(nil, askHistory)
+		},
+		"cut off": func(t *testing.T, p *peer, greeting, _ string) {
+			dialer := newDialer(Config{URLs: []string{wrongServer(t, func(*conversation, string) {})}})
+			conn, err := dialer.dial(t.Context(), 0, 0, 0, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.over = true // it is this test that comes back
+			p.ended(conn, io.ErrUnexpectedEOF)
+			p.join()
+			p.hand(t, wire.TypeAck, greeting, 0, wire.AckPayload{Success: true, Seq: 9})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := lonely(t, chat(1, 1, 1000, time.Second))
+			r := p.group.run
+			message := func(n int) string { return r.ids.of(0, n) }
+			piece := func(from, to int, more bool) wire.HistoryPayload {
+				h := wire.HistoryPayload{Room: p.room.name, More: more}
+				for n := from; n <= to; n++ {
+					h.Messages = append(h.Messages, wire.HistoryMessage{Seq: uint64(n), MessageID: message(n)})
+				}
+				return h
+			}
+			greeting, asked := r.ids.of(request, p.number*askKinds+askGreeting), r.ids.of(request, p.number*askKinds+askHistory)
+			p.join()
+			p.hand(t, wire.TypeAck, greeting, 0, wire.AckPayload{Success: true})
+			p.hand(t, wire.TypeMessage, message(1), 1, nil)
 
-	p.join() // again, after 1
-	p.hand(t, wire.TypeHistory, "", 0, piece(2, 4, true))
-	p.hand(t, wire.TypeMessage, message(9), 9, nil)
-	p.hand(t, wire.TypeAck, greeting, 0, wire.AckPayload{Success: true, Seq: 8})
-	if p.behind != 8 || p.upToDate(0) {
-		t.Fatalf("it asks for what is missing up to %d, want 8", p.behind)
-	}
-	p.hand(t, wire.TypeHistory, "", 0, piece(5, 6, true))
-	p.hand(t, wire.TypeMessage, message(10), 10, nil)
-	if p.behind != 8 {
-		t.Fatalf("it asks for what is missing up to %d, want 8 still", p.behind)
-	}
-	p.hand(t, wire.TypeHistory, "", 0, piece(7, 8, true))
-	if p.behind != 0 || !p.upToDate(0) || p.missed() != 0 {
-		t.Errorf("in the end it asks up to %d, and has missed %d", p.behind, p.missed())
-	}
-	type counts struct{ Delivered, ByHistory, Twice, OutOfOrder, Strange int64 }
-	got := counts{
-		r.tally.delivered.Load(), r.tally.byHistory.Load(), r.tally.deliverTwice.Load(), r.tally.outOfOrder.Load(),
-		r.tally.strange.Load(),
-	}
-	if diff := cmp.Diff(counts{Delivered: 10, ByHistory: 7}, got); diff != "" {
-		t.Errorf("counts (-want +got):\n%s\n%v", diff, r.tally.reasons)
+			p.join() // again, after 1
+			p.hand(t, wire.TypeHistory, "", 0, piece(2, 4, true))
+			p.hand(t, wire.TypeMessage, message(9), 9, nil)
+			p.hand(t, wire.TypeAck, greeting, 0, wire.AckPayload{Success: true, Seq: 8})
+			if p.upTo < 8 || p.upToDate(0) {
+				t.Fatalf("it asks for what is missing up to %d, want 8", p.upTo)
+			}
+			p.hand(t, wire.TypeHistory, asked, 0, piece(5, 6, true))
+			p.hand(t, wire.TypeMessage, message(10), 10, nil)
+			meanwhile(t, p, greeting, asked)
+			if p.upTo < 8 || p.upToDate(0) {
+				t.Fatalf("it asks for what is missing up to %d, want 8 still", p.upTo)
+			}
+			p.hand(t, wire.TypeHistory, asked, 0, piece(7, 11, true)) // of which the last is still to be delivered
+			p.hand(t, wire.TypeMessage, message(11), 11, nil)
+			if p.upTo != 0 || !p.upToDate(0) || p.missed() != 0 {
+				t.Errorf("in the end it asks up to %d, and has missed %d", p.upTo, p.missed())
+			}
+			type counts struct{ Delivered, ByHistory, Twice, OutOfOrder, Strange int64 }
+			got := counts{
+				r.tally.delivered.Load(), r.tally.byHistory.Load(), r.tally.deliverTwice.Load(), r.tally.outOfOrder.Load(),
+				r.tally.strange.Load(),
+			}
+			if diff := cmp.Diff(counts{Delivered: 11, ByHistory: 7}, got); diff != "" {
+				t.Errorf("counts (-want +got):\n%s\n%v", diff, r.tally.reasons)
+			}
+		})
 	}
 }
 

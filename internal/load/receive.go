@@ -116,11 +116,16 @@ func (p *peer) takeReply(a answer, kind int) {
 	}
 }
 
-// denied takes the refusal of what was asked.
+// denied takes the refusal of what was asked. Who has been in its room before and is not let in again, or does not get
+// what it has missed, asks again after a while.
 func (p *peer) denied(refused *wire.RefusalError, kind int) {
 	r := p.group.run
 	p.mu.Lock()
-	opened := p.opened
+	conn, opened := p.conn, p.opened
+	if p.pause == nil {
+		p.pause = newBackoff()
+	}
+	pause := p.pause.NextBackOff()
 	p.mu.Unlock()
 	if !opened {
 		r.hopeless(p, refused)
@@ -128,6 +133,28 @@ func (p *peer) denied(refused *wire.RefusalError, kind int) {
 	}
 	what := [askKinds]string{askGreeting: "joining", askHistory: "history", askRenewal: "newer token"}[kind]
 	r.tally.note(&r.tally.requestsRefused, what+" refused: "+string(refused.Code))
+	if kind == askRenewal { // the end of the connection tells
+		return
+	}
+	r.running.Go(func() {
+		if sleepUntil(r.live, time.Now().Add(pause)) {
+			p.askAgain(conn, kind)
+		}
+	})
+}
+
+// askAgain asks for what was refused, unless that connection has ended meanwhile.
+func (p *peer) askAgain(conn *websocket.Conn, kind int) {
+	p.mu.Lock()
+	ended := p.conn != conn
+	p.mu.Unlock()
+	switch {
+	case ended:
+	case kind == askGreeting:
+		p.greet()
+	default:
+		p.catchUp()
+	}
 }
 
 // renew sends a newer token when half of the time is over that the old one has left.

@@ -26,7 +26,7 @@ type Result struct {
 
 	Sent           int64   `json:"sent"`
 	SentPerSecond  float64 `json:"sent_per_second"`
-	Skipped        int64   `json:"skipped"` // due, and never sent because the connection was away
+	Skipped        int64   `json:"skipped"` // due, and never sent: the connection was away, not in its room, or took no more
 	Acked          int64   `json:"acked"`
 	AckedTwice     int64   `json:"acked_twice"`
 	Traced         int64   `json:"traced"`    // acknowledgements that named a trace

@@ -135,7 +135,10 @@ func (p *peer) join() {
 	p.mu.Lock()
 	if p.seen.known {
 		last := p.seen.last
-		p.greeted, payload.After = last, &last
+		payload.After = &last
+		if p.upTo == 0 {
+			p.after = last
+		}
 	}
 	p.mu.Unlock()
 	p.ask(wire.TypeJoin, askGreeting, payload)
@@ -149,22 +152,35 @@ func (p *peer) joined(seq uint64) {
 	first := !p.opened
 	if first {
 		p.seen.begin(seq)
+	} else {
+		p.upTo = max(p.upTo, seq)
 	}
 	p.seen.reach(seq)
-	after := uint64(0)
+	p.mu.Unlock()
+	p.catchUp()
+}
+
+// catchUp asks for the history from the first message on that is missing of what was said while the peer was away.
+func (p *peer) catchUp() {
+	p.mu.Lock()
+	request, missing := wire.HistoryRequest{Room: p.room.name}, false
 	for _, m := range p.seen.missing {
-		if !first && m.from > p.greeted && m.from <= seq {
-			after, p.behind = m.from-1, seq
+		if m.from > p.after && m.from <= p.upTo {
+			after := m.from - 1
+			request.After, missing = &after, true
 			break
 		}
 	}
+	if !missing {
+		p.upTo = 0
+	}
 	p.mu.Unlock()
-	if after > 0 {
-		p.ask(wire.TypeHistory, askHistory, wire.HistoryRequest{Room: p.room.name, After: &after})
+	if missing {
+		p.ask(wire.TypeHistory, askHistory, request)
 	}
 }
 
-// caughtUp takes a piece of the history.
+// caughtUp takes a piece of the history, which comes by itself to who joins again, or because it was asked for.
 func (p *peer) caughtUp(f *frame) {
 	t := p.group.run.tally
 	var piece wire.HistoryPayload
@@ -172,8 +188,15 @@ func (p *peer) caughtUp(f *frame) {
 		t.note(&t.strange, "history that nobody asked for")
 		return
 	}
+	asked := f.MessageID == p.group.run.ids.of(request, p.number*askKinds+askHistory)
+	p.mu.Lock()
+	upTo := p.upTo
+	p.mu.Unlock()
 	var last uint64
 	for _, m := range piece.Messages {
+		if asked && m.Seq > upTo {
+			break // from there on all is delivered
+		}
 		last = m.Seq
 		one := &frame{}
 		one.group, one.n, one.ours = p.group.run.ids.find(m.MessageID)
@@ -183,22 +206,25 @@ func (p *peer) caughtUp(f *frame) {
 			continue
 		}
 		p.place(g, one.n, m.Seq)
-		if p.take(m.Seq) == twice {
-			t.deliverTwice.Add(1)
-		} else {
+		switch verdict := p.take(m.Seq); {
+		case verdict != twice:
 			t.delivered.Add(1)
 			t.byHistory.Add(1)
+		case !asked: // else it was in the middle of what was asked for
+			t.deliverTwice.Add(1)
 		}
 	}
+	if !asked {
+		return
+	}
 	p.mu.Lock()
-	more := piece.More && last > 0 && last < p.behind
-	if !more {
-		p.behind = 0
+	p.pause = nil
+	if !piece.More || last <= p.after { // what is missing still is not to be had
+		p.upTo = 0
 	}
+	p.after = max(p.after, last)
 	p.mu.Unlock()
-	if more {
-		p.ask(wire.TypeHistory, askHistory, wire.HistoryRequest{Room: p.room.name, After: &last})
-	}
+	p.catchUp()
 }
 
 // missed returns how many messages of the room have not come until now.
@@ -220,7 +246,7 @@ func (p *peer) upToDate(lastTick uint64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.room != nil {
-		return p.seen.last >= p.room.last.Load() && p.behind == 0
+		return p.seen.last >= p.room.last.Load() && p.upTo == 0
 	}
 	return p.lastTick == 0 || p.lastTick >= lastTick
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,6 +50,12 @@ func (c *conversation) deliver(id string, seq int) {
 // comes as an empty one.
 func wrongServer(t *testing.T, serve func(c *conversation, id string)) string {
 	t.Helper()
+	return refusingServer(t, func(*conversation, string) bool { return false }, serve)
+}
+
+// refusingServer is a wrongServer that lets join only who is not refused.
+func refusingServer(t *testing.T, refuse func(c *conversation, id string) bool, serve func(c *conversation, id string)) string {
+	t.Helper()
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /auth/token", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`{"token":"x"}`))
@@ -72,6 +79,9 @@ func wrongServer(t *testing.T, serve func(c *conversation, id string)) string {
 			_ = json.Unmarshal(data, &env)
 			switch env.Type {
 			case wire.TypeJoin:
+				if refuse(c, env.MessageID) {
+					continue
+				}
 				var p wire.JoinPayload
 				_ = json.Unmarshal(env.Payload, &p)
 				seq := uint64(0)
@@ -264,6 +274,46 @@ func TestSentAgain(t *testing.T) {
 	defer mu.Unlock()
 	if len(ids) != 11 || ids[4] != ids[5] || r.Sent != 10 || r.Acked != 10 || r.Connected != 2 {
 		t.Errorf("the server got %d messages (%q): %+v", len(ids), ids, r)
+	}
+}
+
+// TestJoinsAgain has peers that are cut off, and refused what they ask for when they come back: each has to go on asking,
+// and then sends what it could not meanwhile.
+func TestJoinsAgain(t *testing.T) {
+	for name, refuse := range map[string]func(c *conversation, id string){
+		"by an ack": func(c *conversation, id string) {
+			_ = c.write(wire.TypeAck, id, 0, wire.AckPayload{Error: wire.CodeUnavailable})
+		},
+		"by an error": func(c *conversation, id string) {
+			_ = c.write(wire.TypeError, id, 0, wire.ErrorPayload{Code: wire.CodeUnavailable})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var joins, seq atomic.Int64
+			url := refusingServer(t, func(c *conversation, id string) bool {
+				n := joins.Add(1)
+				if n > 1 && n <= 4 {
+					refuse(c, id)
+				}
+				return n > 1 && n <= 4
+			}, func(c *conversation, id string) {
+				c.n = int(seq.Add(1))
+				c.ack(id)
+				c.deliver(id, c.n)
+				if c.n == 5 {
+					_ = c.conn.Close(websocket.StatusServiceRestart, "")
+				}
+			})
+			r := runLoad(t.Context(), t, Config{URLs: []string{url}, Scenario: chat(1, 1, 100, 100*time.Millisecond)})
+			want := map[string]int64{"requests refused": 3, "connections ended early": 1}
+			if diff := cmp.Diff(want, faults(r)); diff != "" {
+				t.Errorf("what is wrong (-want +got):\n%s\n%v", diff, r.Reasons)
+			}
+			if r.Connected != 2 || r.Acked != 10 || r.Delivered != 10 || r.Reasons["joining refused: unavailable"] != 3 {
+				t.Errorf("%d connected, of 10 %d acknowledged and %d delivered: %v", r.Connected, r.Acked, r.Delivered, r.Reasons)
+			}
+		})
 	}
 }
 
