@@ -34,9 +34,13 @@ func (c *Conn) fail(kind instrument.ErrorKind, err error) {
 	c.session.Error(context.Background(), kind, err)
 }
 
-// readFailed ends the session for what a failed read tells, unless the connection was being closed.
+// readFailed ends the session for what a failed read tells, unless the connection was being closed. A read that the
+// application has woken up tells nothing: it is about to close the connection.
 func (c *Conn) readFailed(err error) {
 	if c.ending.Load() == nil && c.announced.Load() == nil {
+		if deadlinePassed(err) && c.readDeadline.wakes() {
+			return
+		}
 		cause, kind := c.readCause(err)
 		cause.Err = err
 		if c.closing(cause) && kind != 0 {

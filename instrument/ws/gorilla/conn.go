@@ -29,6 +29,8 @@ type Conn struct {
 	panicking  atomic.Bool                      // the panic is counted
 	pings      pings
 
+	readDeadline readDeadline
+
 	counting bool
 	classify func(kind int, payload []byte) instrument.MessageType
 	reading  *messageReader // the reader that the application has got last, the reading goroutine's

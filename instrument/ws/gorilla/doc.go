@@ -9,7 +9,7 @@
 //   - [Conn.Close] alone: local, abnormal, which is shutdown while the Observer is draining; internal if it is deferred
 //     and the function has panicked
 //   - a read deadline that passes: network, ping_timeout if a ping is unanswered, otherwise local, idle_timeout; TCP's
-//     own timeouts are no deadline
+//     own timeouts are no deadline, and one that [Conn.SetReadDeadline] sets in the past only wakes up the reader
 //   - a write that fails: network, write_error, at the next end that is not the peer's own
 //   - a message above the read limit: local, message_too_big; any other violation: local, protocol_error
 //   - a handler of pings or pongs that returns an error of its own: as Close alone

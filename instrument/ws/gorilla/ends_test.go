@@ -245,6 +245,72 @@ func localEnds() map[string]endTest {
 				readUntilEnd(o, c)
 			}, peerReads, end{initiator: "local", reason: "idle_timeout", code: 1006},
 		},
+		"read given up": {
+			func(o *instrument.Observer, c *gorilla.Conn) {
+				time.AfterFunc(10*time.Millisecond, func() { _ = c.SetReadDeadline(time.Now()) })
+				readUntilEnd(o, c)
+			}, peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
+		},
+		"read given up while draining": {
+			func(o *instrument.Observer, c *gorilla.Conn) {
+				_ = c.SetReadDeadline(time.Now().Add(deadline))
+				_ = c.WriteMessage(websocket.PingMessage, nil)
+				o.SetDraining(true)
+				_ = c.SetReadDeadline(time.Unix(1, 0))
+				_ = c.SetReadDeadline(time.Now())
+				readUntilEnd(o, c)
+				o.SetDraining(false)
+			}, peerIsSilent, end{initiator: "local", reason: "shutdown", code: 1006, pings: map[string]float64{"error": 1}},
+		},
+		"read given up within a message": {
+			func(_ *instrument.Observer, c *gorilla.Conn) {
+				defer c.Close()
+				time.AfterFunc(10*time.Millisecond, func() { _ = c.SetReadDeadline(time.Now()) })
+				var v any
+				_ = c.ReadJSON(&v)
+			},
+			func(t *testing.T, c *websocket.Conn, _ <-chan struct{}) {
+				peerSends(0x81, 0x85, 0, 0, 0, 0, '{')(t, c, nil)
+			},
+			end{initiator: "local", reason: "abnormal", code: 1006},
+		},
+		"read given up, and we say why": {
+			func(_ *instrument.Observer, c *gorilla.Conn) {
+				_ = c.SetReadDeadline(time.Now())
+				_ = readToEnd(c)
+				_ = c.CloseFor(instrument.ReasonTokenExpired, 4001, "")
+			}, peerReads, end{initiator: "local", reason: "token_expired", code: 4001},
+		},
+		"read given up, then a close frame": {
+			func(_ *instrument.Observer, c *gorilla.Conn) {
+				defer c.Close()
+				_ = c.SetReadDeadline(time.Now())
+				_ = readToEnd(c)
+				_ = closeFrame(c, 1001)
+			}, peerReads, end{initiator: "local", reason: "going_away", code: 1001},
+		},
+		"read given up after a close frame": {
+			func(o *instrument.Observer, c *gorilla.Conn) {
+				_ = closeFrame(c, 1012)
+				_ = c.SetReadDeadline(time.Now())
+				readUntilEnd(o, c)
+			}, peerReads, end{initiator: "local", reason: "restart", code: 1012},
+		},
+		"nothing received in time, and then the deadline is set to another time of the past": {
+			func(o *instrument.Observer, c *gorilla.Conn) {
+				_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
+				time.Sleep(10 * time.Millisecond)
+				_ = c.SetReadDeadline(time.Now().Add(-time.Millisecond))
+				readUntilEnd(o, c)
+			}, peerIsSilent, end{initiator: "local", reason: "idle_timeout", code: 1006},
+		},
+		"nothing received in time after all": {
+			func(o *instrument.Observer, c *gorilla.Conn) {
+				_ = c.SetReadDeadline(time.Now())
+				_ = c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+				readUntilEnd(o, c)
+			}, peerIsSilent, end{initiator: "local", reason: "idle_timeout", code: 1006},
+		},
 		"handler fails": {
 			func(o *instrument.Observer, c *gorilla.Conn) {
 				c.SetPingHandler(func(string) error { return errors.New("enough of it") })
