@@ -39,6 +39,7 @@ type Client struct {
 	queue   chan item
 	wake    chan struct{} // something waits for the session's attention
 	starved atomic.Bool   // a stream waits for the handler to catch up
+	stalls  atomic.Int64  // odd while the session waits for room in the queue
 	state   atomic.Uint32 // State
 	inState [Live + 1]int // streams by state
 }
@@ -127,12 +128,12 @@ func (c *Client) Run(ctx context.Context) (err error) {
 	defer c.running.Store(false)
 	ctx, cancel := context.WithCancel(ctx)
 	c.queue = make(chan item, c.config.queueSize)
-	var handler sync.WaitGroup
-	handler.Go(func() { c.handleAll(ctx) })
+	var handling sync.WaitGroup
+	handling.Go(func() { (&handler{Client: c}).run(ctx) })
 	c.metrics.outage.begin()
 	defer func() {
 		cancel()
-		handler.Wait()
+		handling.Wait()
 		c.metrics.outage.end()
 		for _, st := range c.all {
 			st.stale.Store(false)

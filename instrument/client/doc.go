@@ -18,7 +18,8 @@
 //
 // Handle gets every event of a stream that has a snapshot exactly once and without a gap, counted from the snapshot
 // that Restore was given last. Whether what is held may be acted upon is what [Client.StreamState] says: only [Live]
-// will do. Package and program survive errors and panics of all these functions.
+// will do. Whether an event has waited too long for that is what its Received says: see Slow handlers. Package and
+// program survive errors and panics of all these functions.
 //
 // # States
 //
@@ -31,17 +32,19 @@
 //	                      └──────────── connection replaced (default) ────── Stale
 //
 // Each stream has its state, and the client as a whole the worst of them. A stream ceases to be Live at the moment in
-// which there is a reason, even if the handler is busy with events from before; it becomes Live when the handler has
-// done everything up to the present. A stream without a snapshot is Live as soon as it is subscribed to.
+// which there is a reason, even if the handler is busy with events from before. It becomes Live when the handler has
+// restored the snapshot and handled everything that was received by then; if the queue was full meanwhile, so that more
+// was waiting at the server, also that. A stream without a snapshot is Live as soon as it is subscribed to.
 //
 // # Reconciling
 //
 // Once subscribed, and whenever a live stream has a gap, the client holds the stream's events back and fetches a
 // snapshot. Events that the snapshot contains are left out, the rest is put in order. If that doesn't continue the
 // snapshot without a gap, the snapshot is older than the events; it is fetched again, as it is when fetching or
-// restoring fails. If it does, the handler gets the snapshot and then the rest, and the stream is Live. A snapshot may
-// also be ahead of the stream: what it contains already is left out when it arrives. Every stream is reconciled by
-// itself, never by two fetches at a time, and the waits between attempts grow until it has been Live for 10 seconds.
+// restoring fails. If it does, the handler gets the snapshot, the rest, and what has come since; then the stream is
+// Live. A snapshot may also be ahead of the stream: what it contains already is left out when it arrives. Every stream
+// is reconciled by itself, never by two fetches at a time, and the waits between attempts grow until it has been Live
+// for 10 seconds.
 //
 // A [Sequence] tells gaps, duplicates and late events. It begins anew with each connection, because many feeds number
 // each one's events; what was missed between two connections is the snapshot's to tell. A stream without snapshot goes
@@ -65,7 +68,9 @@
 //
 // # Slow handlers
 //
-// Between socket and handler is a bounded queue ([WithQueue]). When it is full, the client stops reading for a while,
+// Between socket and handler is a bounded queue ([WithQueue]). By that much a handler may lag while the stream is Live:
+// nothing is missing from what it is given, but an event that has waited may be too old to act upon. Its Received tells
+// how long ago it came, its Time how long ago it happened. When the queue is full, the client stops reading for a while,
 // which is the server's turn to feel it; silence and unanswered pings count for nothing meanwhile. After that it skips:
 // a stream with a snapshot goes on from a new one when the handler has caught up, another loses the event.
 //

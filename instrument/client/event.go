@@ -29,7 +29,8 @@ type Feed struct {
 
 	// Handle handles one event. For a stream with a snapshot it gets every event exactly once, without a gap, from the
 	// snapshot last given to Restore. An error means that the state is in doubt: such a stream is reconciled. For other
-	// streams it is counted and logged. Whether to act on an event is for Client.StreamState to tell. Required.
+	// streams it is counted and logged. Whether to act on an event is for Client.StreamState and Event.Received to tell.
+	// Required.
 	Handle func(ctx context.Context, e Event) error
 }
 
@@ -47,6 +48,9 @@ type Event struct {
 	First, Last uint64
 	// Time is when it happened by the server's clock, for websocket_client_event_lag_seconds. Zero if it isn't told.
 	Time time.Time
+	// Received is when it was received by this machine's clock, which the client fills in. A handler that is not to act
+	// upon what has waited for it looks at that.
+	Received time.Time
 	// Value is what Decode made and Handle wants.
 	Value any
 }

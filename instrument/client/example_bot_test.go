@@ -30,7 +30,10 @@ type bot struct {
 	held     price
 }
 
-const stream = "BTC-USD"
+const (
+	stream = "BTC-USD"
+	tooOld = 5 * time.Second // to buy at: others have had that price before
+)
 
 func (b *bot) feed() client.Feed {
 	return client.Feed{
@@ -88,7 +91,7 @@ func (b *bot) handle(_ context.Context, e client.Event) error {
 	switch {
 	case b.held.Cents >= b.limit:
 		fmt.Printf("%d: %d\n", b.held.Seq, b.held.Cents)
-	case b.client.StreamState(stream) != client.Live:
+	case b.client.StreamState(stream) != client.Live || time.Since(e.Received) > tooOld:
 		fmt.Printf("%d: %d, but not sure\n", b.held.Seq, b.held.Cents)
 	default:
 		fmt.Printf("%d: %d, bought\n", b.held.Seq, b.held.Cents)

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"github.com/sockscope/sockscope/instrument"
 )
@@ -20,48 +21,89 @@ type restore struct {
 	rest     []Event
 }
 
-// handleAll does what is in the queue, one item after the other.
-func (c *Client) handleAll(ctx context.Context) {
+// handler does what is in the queue, one item after the other.
+type handler struct {
+	*Client
+	taken  uint64   // items
+	behind []behind // streams that have been restored and are not live yet, by until
+}
+
+// behind is what to tell about a stream that has been restored when as many items have been taken as were queued by then:
+// before that, what is held is of the past.
+type behind struct {
+	stream *stream
+	told   *handled
+	until  uint64
+	stalls int64
+}
+
+func (h *handler) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case it := <-c.queue:
-			c.handle(ctx, it)
+		case it := <-h.queue:
+			h.taken++
+			h.handle(ctx, it)
+			h.catchUp()
 		}
-		if c.starved.Load() && c.caughtUp() {
-			c.signal()
+		if h.starved.Load() && h.caughtUp() {
+			h.signal()
 		}
 	}
 }
 
-func (c *Client) handle(ctx context.Context, it item) {
+// wait has a stream wait until everything is handled that is queued.
+func (h *handler) wait(st *stream, told *handled) {
+	h.behind = append(h.behind, behind{stream: st, told: told, until: h.taken + uint64(len(h.queue)), stalls: h.stalls.Load()})
+}
+
+// catchUp tells of the streams for which the handler has done everything.
+func (h *handler) catchUp() {
+	for len(h.behind) > 0 && h.behind[0].until <= h.taken {
+		b := h.behind[0]
+		h.behind = h.behind[1:]
+		stalls := h.stalls.Load()
+		switch {
+		case b.told.epoch < b.stream.skip.Load():
+			// What was to be handled has failed, or is thrown away.
+		case len(h.queue) > 0 && (stalls != b.stalls || stalls%2 == 1):
+			h.wait(b.stream, b.told) // for what was received meanwhile and found no room
+		default:
+			b.stream.result.Store(b.told)
+			h.signal()
+		}
+	}
+}
+
+func (h *handler) handle(ctx context.Context, it item) {
 	st := it.stream
 	if it.epoch < st.skip.Load() || ctx.Err() != nil {
 		return
 	}
 	told := &handled{epoch: it.epoch}
 	if it.restore != nil {
-		told.drifted, told.err = c.restore(ctx, st, it.restore)
+		h.behind = slices.DeleteFunc(h.behind, func(b behind) bool { return b.stream == st })
+		told.drifted, told.err = h.restore(ctx, st, it.restore)
 		told.replayed = len(it.restore.rest)
-	} else if told.err = c.handleEvent(ctx, it.event); told.err == nil {
-		return
+	} else {
+		told.err = h.handleEvent(ctx, it.event)
 	}
-	if told.err != nil {
-		if ctx.Err() != nil {
-			return
+	switch {
+	case told.err == nil && it.restore != nil:
+		h.wait(st, told)
+	case told.err == nil || ctx.Err() != nil:
+	default:
+		h.failed(instrument.ErrorHandler, recordNotHandled, told.err, slog.String("stream", st.Name))
+		if st.reconciles() {
+			st.skipBefore(it.epoch + 1) // what follows builds upon it
+			st.result.Store(told)
+			h.signal()
 		}
-		c.failed(instrument.ErrorHandler, recordNotHandled, told.err, slog.String("stream", st.Name))
-		if !st.reconciles() {
-			return
-		}
-		st.skipBefore(it.epoch + 1) // what follows builds upon it
 	}
-	st.result.Store(told)
-	c.signal()
 }
 
-func (c *Client) restore(ctx context.Context, st *stream, r *restore) (drifted bool, err error) {
+func (h *handler) restore(ctx context.Context, st *stream, r *restore) (drifted bool, err error) {
 	err = guarded(func() (err error) {
 		drifted, err = st.Restore(ctx, st.Name, r.snapshot)
 		return err
@@ -73,13 +115,13 @@ func (c *Client) restore(ctx context.Context, st *stream, r *restore) (drifted b
 		st.metrics.drift.Inc()
 	}
 	for _, e := range r.rest {
-		if err := c.handleEvent(ctx, e); err != nil {
+		if err := h.handleEvent(ctx, e); err != nil {
 			return drifted, err
 		}
 	}
 	return drifted, nil
 }
 
-func (c *Client) handleEvent(ctx context.Context, e Event) error {
-	return guarded(func() error { return c.feed.Handle(ctx, e) })
+func (h *handler) handleEvent(ctx context.Context, e Event) error {
+	return guarded(func() error { return h.feed.Handle(ctx, e) })
 }

@@ -45,6 +45,7 @@ func (s *session) receive(m message) {
 
 // event counts an event and then holds it back, hands it to the handler, or leaves it out.
 func (s *session) event(st *stream, e Event, at time.Time) {
+	e.Received = at
 	numbered := e
 	if st == s.c.other {
 		numbered.First, numbered.Last = 0, 0 // of many streams, so there is no sequence to follow
@@ -146,7 +147,7 @@ func (s *session) push(it item) bool {
 	if s.c.config.queueWait == 0 {
 		return false
 	}
-	s.stalls.Add(1)
+	s.c.stalls.Add(1)
 	defer s.resume()
 	timer := time.NewTimer(s.c.config.queueWait)
 	defer timer.Stop()
@@ -162,7 +163,7 @@ func (s *session) push(it item) bool {
 
 // resume is called after a time in which nobody has read: no stream can be blamed for its silence then.
 func (s *session) resume() {
-	s.stalls.Add(1)
+	s.c.stalls.Add(1)
 	now := time.Now()
 	for _, st := range s.c.all {
 		st.progress = now

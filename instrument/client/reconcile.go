@@ -133,6 +133,7 @@ func (s *session) handled(st *stream, h *handled) {
 	switch {
 	case h.err == nil && st.phase == restoring:
 		st.phase, st.liveAt = live, time.Now()
+		st.manual.Store(false) // asked for when this was under way
 		took := st.liveAt.Sub(st.began).Seconds()
 		s.c.reconciled(st, resultOK)
 		s.c.metrics.reconciliationDuration.Observe(took)

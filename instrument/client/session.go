@@ -39,10 +39,9 @@ type session struct {
 	alarmAt    time.Time
 
 	trigger     trigger
-	events      []Event      // of one message, to use its memory again
-	heardFrom   bool         // there was an event
-	newsAt      time.Time    // when a stream had something new to say
-	stalls      atomic.Int64 // odd while the loop waits for room in the queue
+	events      []Event   // of one message, to use its memory again
+	heardFrom   bool      // there was an event
+	newsAt      time.Time // when a stream had something new to say
 	pingTimeout atomic.Bool
 	writeError  atomic.Pointer[error]
 }
@@ -194,7 +193,7 @@ func (s *session) heartbeat() {
 
 // ping says whether there is reason to ping again.
 func (s *session) ping() bool {
-	stalls := s.stalls.Load()
+	stalls := s.c.stalls.Load()
 	if stalls%2 == 1 {
 		return true // nobody reads, so nobody could see the pong
 	}
@@ -208,7 +207,7 @@ func (s *session) ping() bool {
 		return true
 	case s.ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded):
 		return false // the connection has ended, and read knows why
-	case s.stalls.Load() != stalls:
+	case s.c.stalls.Load() != stalls:
 		return true // likewise
 	}
 	s.pingTimeout.Store(true)

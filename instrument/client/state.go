@@ -18,11 +18,12 @@ const (
 	Waiting
 	// Connecting is a client that connects or subscribes.
 	Connecting
-	// Reconciling is a stream whose events are held back until a snapshot has been restored.
+	// Reconciling is a stream whose events are held back until there is a snapshot, or whose handler has yet to restore
+	// it and to catch up with the events.
 	Reconciling
 	// Stale is a stream that has had nothing new to say for longer than expected.
 	Stale
-	// Live is a stream that is reconciled and carries events.
+	// Live is a stream that is reconciled and carries events. A handler may lag by its queue: see Event.Received.
 	Live
 )
 

@@ -16,7 +16,7 @@ const (
 	skipping               // waits for the handler to catch up; events are thrown away
 	resting                // waits before fetching a snapshot; events are held back unless there were too many
 	fetching               // a snapshot is being fetched; events are held back
-	restoring              // the snapshot is in the handler's queue; events go after it
+	restoring              // the snapshot, or what came until it was restored, is in the handler's queue; events go after it
 	live
 )
 
@@ -54,8 +54,8 @@ type streamMetrics struct {
 	lag                                    prometheus.Observer
 }
 
-// handled is what the handler tells about a stream: that it has restored a snapshot and handled the events held back,
-// or that something failed.
+// handled is what the handler tells about a stream: that it has restored a snapshot and handled the events held back and
+// those that came until then, or that something failed.
 type handled struct {
 	epoch    uint64
 	replayed int

@@ -11,8 +11,12 @@ import (
 	"github.com/sockscope/sockscope/instrument/client"
 )
 
-// stream is the name of the only stream of the feed.
-const stream = "price"
+const (
+	// stream is the name of the only stream of the feed.
+	stream = "price"
+	// tooOld is how long a price may have waited for the bot until it is no longer bought at.
+	tooOld = 2 * time.Second
+)
 
 // A price is what a message of the feed has, and the snapshot.
 type price struct {
@@ -67,10 +71,12 @@ func (b *bot) restore(_ context.Context, _ string, s client.Snapshot) (drifted b
 	return drifted, nil
 }
 
-// handle gets every price once and in order. Live says that none is missing up to now.
+// handle gets every price once and in order. Live says that none is missing up to now, Received how long this one has
+// waited while the bot was busy.
 func (b *bot) handle(ctx context.Context, e client.Event) error {
 	b.held = e.Value.(price)
-	if b.held.Cents < b.limit && b.client.StreamState(stream) == client.Live {
+	fresh := time.Since(e.Received) < tooOld
+	if b.held.Cents < b.limit && fresh && b.client.StreamState(stream) == client.Live {
 		b.logger.InfoContext(ctx, "bought", "seq", b.held.Seq, "cents", b.held.Cents)
 	}
 	return nil
