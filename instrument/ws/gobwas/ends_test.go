@@ -318,7 +318,7 @@ func TestEnds(t *testing.T) {
 				_, _ = c.tcp.Read(make([]byte, 100))
 			},
 			end{
-				initiator: "local", reason: "normal", code: 1000, pings: map[string]float64{"pong": 2, "error": 1},
+				initiator: "local", reason: "normal", code: 1000, pings: map[string]float64{"pong": 1, "error": 1},
 			},
 		},
 		"ping timeout, then cut": {

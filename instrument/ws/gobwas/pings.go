@@ -36,17 +36,20 @@ func (p *pings) sent(sent ping) {
 	p.unanswered = append(p.unanswered, sent)
 }
 
-// answered ends the oldest ping with the payload of a pong, and those before it: a peer need not answer every ping, only
-// the newest. A pong to no ping is allowed, too.
+// answered ends the oldest ping with the payload of a pong. A peer need not answer every ping, only the newest: the ones
+// before are forgotten. A pong to no ping is allowed, too.
 func (p *pings) answered(payload uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i, sent := range p.unanswered {
-		if sent.payload == payload {
-			p.endFirst(i+1, instrument.PingPong)
-			return
-		}
+	i := slices.IndexFunc(p.unanswered, func(sent ping) bool { return sent.payload == payload })
+	if i < 0 {
+		return
 	}
+	p.unanswered[i].End(instrument.PingPong)
+	for _, skipped := range p.unanswered[:i] {
+		skipped.Forget()
+	}
+	p.unanswered = slices.Delete(p.unanswered, 0, i+1)
 }
 
 func (p *pings) waiting() bool {
@@ -60,12 +63,8 @@ func (p *pings) end(r instrument.PingResult) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ended = true
-	p.endFirst(len(p.unanswered), r)
-}
-
-func (p *pings) endFirst(n int, r instrument.PingResult) {
-	for _, sent := range p.unanswered[:n] {
+	for _, sent := range p.unanswered {
 		sent.End(r)
 	}
-	p.unanswered = slices.Delete(p.unanswered, 0, n)
+	p.unanswered = nil
 }
