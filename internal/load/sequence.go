@@ -8,7 +8,7 @@ type sequence struct {
 	known       bool
 	first, last uint64 // what is accounted for
 	missing     []span // what did not come of it, in order
-	forgotten   uint64 // of what was missing too: that which there was no place for
+	forgotten   uint64 // how many were missing before those
 }
 
 // span is a range of numbers.
@@ -72,12 +72,13 @@ func (s *sequence) reach(seq uint64) {
 	}
 }
 
+// lose notes what is missing, and forgets where the first of it was if that gets too much: the last may still come.
 func (s *sequence) lose(at int, m span) {
-	if len(s.missing) >= maxSpans {
-		s.forgotten += m.to - m.from + 1
-		return
-	}
 	s.missing = slices.Insert(s.missing, at, m)
+	if len(s.missing) > maxSpans {
+		s.forgotten += s.missing[0].to - s.missing[0].from + 1
+		s.missing = slices.Delete(s.missing, 0, 1)
+	}
 }
 
 // lost returns how many numbers are missing.

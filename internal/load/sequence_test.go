@@ -2,6 +2,7 @@ package load
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -79,6 +80,8 @@ func TestSequenceOfAnything(t *testing.T) {
 	}
 }
 
+// TestSequenceIsBounded has more gaps than there is place for: it is the first that are forgotten, not those which may
+// still be filled.
 func TestSequenceIsBounded(t *testing.T) {
 	var s sequence
 	for n := uint64(1); n < 1000; n += 2 {
@@ -86,5 +89,28 @@ func TestSequenceIsBounded(t *testing.T) {
 	}
 	if len(s.missing) != maxSpans || s.lost() != 499 {
 		t.Errorf("%d gaps are remembered, %d numbers lost, want %d and 499", len(s.missing), s.lost(), maxSpans)
+	}
+	if got := s.take(998); got != late || s.lost() != 498 {
+		t.Errorf("what came after the next is %v, %d numbers lost, want %v and 498", got, s.lost(), late)
+	}
+}
+
+// TestSequenceBoundedInTheMiddle has gaps filled in their middle, which makes two of one, where there is place for no more.
+func TestSequenceBoundedInTheMiddle(t *testing.T) {
+	var s sequence
+	s.begin(0)
+	for i := range uint64(maxSpans) {
+		s.take(4 * (i + 1)) // three are missing before each
+	}
+	for i := range uint64(maxSpans) {
+		n := 4*(maxSpans-i) - 2
+		s.take(n)
+		// In the second half it is the forgotten ones that come.
+		if want := uint64(3*maxSpans) - i - 1; i < maxSpans/2 && s.lost() != want {
+			t.Fatalf("%d lost after %d, want %d", s.lost(), n, want)
+		}
+		if len(s.missing) > maxSpans || !slices.IsSortedFunc(s.missing, func(a, b span) int { return int(a.from) - int(b.from) }) {
+			t.Fatalf("after %d: %v", n, s.missing)
+		}
 	}
 }
