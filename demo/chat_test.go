@@ -225,7 +225,7 @@ func TestNotUTF8Closes(t *testing.T) {
 	for _, before := range []int{0, 1} {
 		c := f.dial("Ada")
 		for range before {
-			c.send(wire.TypePing, nil)
+			c.heard()
 		}
 		c.write(websocket.MessageText, []byte("{\"type\":\"\xff\"}"))
 		if err := c.ended(); websocket.CloseStatus(err) != websocket.StatusInvalidFramePayloadData {
