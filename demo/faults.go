@@ -32,6 +32,7 @@ type faults struct {
 	backplaneDown, backplaneLag, backplanePartition *fault.Switch
 	// What the process has.
 	goroutineLeak, connectionMemory, logStorm *fault.Switch
+	burdened                                  int // bytes of connectionMemory that are held; of the server's lock
 	// The end.
 	badDrain *fault.Switch
 

@@ -23,8 +23,8 @@ const (
 	flooding = 16
 	// mostLeaked bounds goroutine_leak to some hundred MB.
 	mostLeaked = 50_000
-	// mostBurden bounds connection_memory, in KiB.
-	mostBurden = 1 << 20
+	// mostBurden bounds connection_memory, in bytes.
+	mostBurden = 1 << 30
 	// pageSize is, at most, what the system gives memory in: less than all of it need not be touched.
 	pageSize = 4 << 10
 )
@@ -123,7 +123,9 @@ func (s *Server) burden(ctx context.Context, _ float64) {
 	each := func(do func(*session)) {
 		for _, c := range s.list() {
 			s.mu.Lock()
-			do(c)
+			if _, open := s.sessions[c]; open {
+				do(c)
+			}
 			s.mu.Unlock()
 		}
 	}
@@ -131,21 +133,29 @@ func (s *Server) burden(ctx context.Context, _ float64) {
 	<-ctx.Done()
 	each(func(c *session) {
 		if !s.faults.connectionMemory.On() { // else it has been turned on anew
-			c.burden = nil
+			s.faults.unload(c)
 		}
 	})
 }
 
-// load gives a connection memory to hold. The server's lock is held.
+// load gives a connection memory to hold, instead of what it holds, while there is some left. The server's lock is held.
 func (f *faults) load(c *session) {
-	size := int(f.connectionMemory.Strength())
-	if size*len(c.server.sessions) > mostBurden {
+	f.unload(c)
+	size := int(f.connectionMemory.Strength()) << 10
+	if f.burdened+size > mostBurden {
 		return
 	}
-	c.burden = make([]byte, size<<10)
+	f.burdened += size
+	c.burden = make([]byte, size)
 	for i := 0; i < len(c.burden); i += pageSize {
 		c.burden[i] = 1 // else there would be no memory behind it
 	}
+}
+
+// unload takes back what load has given. The server's lock is held.
+func (f *faults) unload(c *session) {
+	f.burdened -= len(c.burden)
+	c.burden = nil
 }
 
 func (s *Server) storm(ctx context.Context, perSecond float64) {

@@ -107,23 +107,52 @@ func TestHotRoomWithoutStore(t *testing.T) {
 	f.turnOff("hot_room")
 }
 
+// TestConnectionMemoryIsBounded has more connections than there is memory for, when the fault begins and later: as many
+// as it is enough for have theirs, and when one of them goes, there is some for the next.
 func TestConnectionMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	faults, err := newFaults("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{faults: faults, sessions: make(map[*session]struct{})}
-	for range 1025 {
-		s.sessions[&session{server: s}] = struct{}{}
+	faults.burdened = mostBurden - 3<<20 // the rest is spared this machine
+	s := &Server{faults: faults, sessions: make(map[*session]struct{}), live: t.Context()}
+	holders := func() (holding []*session) {
+		for c := range s.sessions {
+			if len(c.burden) > 0 {
+				holding = append(holding, c)
+			}
+		}
+		return holding
+	}
+	check := func(what string) {
+		t.Helper()
+		if got := len(holders()); got != 3 {
+			t.Errorf("%s: %d of %d connections hold 1 MiB, want 3", what, got, len(s.sessions))
+		}
+	}
+	for range 5 {
+		s.add(&session{server: s})
 	}
 	if _, err := faults.connectionMemory.TurnOn(1024, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	defer faults.connectionMemory.TurnOff()
-	for c := range s.sessions {
-		if faults.load(c); c.burden != nil {
-			t.Fatalf("one of %d connections holds %d bytes", len(s.sessions), len(c.burden))
+	for range 2 { // the second time each gets it instead, not as well
+		for c := range s.sessions {
+			faults.load(c)
 		}
+		check("who was there before")
+	}
+	s.add(&session{server: s})
+	check("one more")
+	s.remove(holders()[0])
+	s.add(&session{server: s})
+	check("one more when one has gone")
+	for c := range s.sessions {
+		s.remove(c)
+	}
+	if want := mostBurden - 3<<20; faults.burdened != want {
+		t.Errorf("%d bytes are held when all are gone, want %d", faults.burdened, want)
 	}
 }

@@ -210,6 +210,7 @@ func (s *Server) remove(c *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, c)
+	s.faults.unload(c)
 }
 
 func plain(w http.ResponseWriter, code int, text string) {
