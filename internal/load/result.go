@@ -186,8 +186,8 @@ func (r *Result) Print(w io.Writer) error {
 		out.line("  provoked   %9d  %d refused as they have to be", r.Provocations, r.ProvocationsMet)
 	}
 	if h := r.History; h != nil {
-		out.line("  history    %9d  %d lost, %d twice, %d trimmed, %d without an acknowledgement",
-			h.Kept, h.Lost, h.Twice, h.Trimmed, h.Unacked)
+		out.line("  history    %9d  %d lost, %d twice, %d trimmed, %d not read, %d without an acknowledgement",
+			h.Kept, h.Lost, h.Twice, h.Trimmed, h.Unread, h.Unacked)
 	}
 	r.printTimes(out)
 	printCounts(out, "expected", r.Expected)

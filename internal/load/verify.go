@@ -31,6 +31,7 @@ type History struct {
 	Lost    int64 `json:"lost"`    // acknowledged and not there
 	Twice   int64 `json:"twice"`   // there more than once, or under another number than was acknowledged
 	Trimmed int64 `json:"trimmed"` // acknowledged, but so long ago that its room no longer keeps it
+	Unread  int64 `json:"unread"`  // acknowledged in a room whose history could not be read
 	Unacked int64 `json:"unacked"` // there, though not acknowledged
 }
 
@@ -70,7 +71,9 @@ func (r *run) verify(ctx context.Context) (*History, error) {
 func (g *group) judge(n int, h *History) {
 	fate, room := g.fates[n].Load(), g.sender(n).room
 	switch {
-	case fate&fateAcked == 0 || !room.kept.read:
+	case fate&fateAcked == 0:
+	case !room.kept.read:
+		h.Unread++
 	case fate&fateKept != 0:
 		h.Kept++
 	case fate&fateSequence < room.kept.from:

@@ -55,7 +55,7 @@ func TestVerify(t *testing.T) {
 		}, History{Kept: messages - 30, Trimmed: 30}},
 		"it can't be read": {func([]history.Message) ([]history.Message, error) {
 			return nil, errors.New("broken")
-		}, History{}},
+		}, History{Unread: messages}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
