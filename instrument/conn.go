@@ -42,9 +42,7 @@ type totals struct {
 func (t *totals) add(size int, now time.Duration) {
 	t.messages.Add(1)
 	t.bytes.Add(int64(size))
-	if t.last.Load() != int64(now) { // writing costs more than looking
-		t.last.Store(int64(now))
-	}
+	raise(&t.last, now)
 }
 
 func (o *Observer) newConn(h *Handshake, now time.Duration) *Conn {

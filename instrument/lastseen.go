@@ -9,8 +9,9 @@ import (
 const lastSeenResolution = 250 * time.Millisecond
 
 // lastSeen remembers when something last happened, coarsely: reading the clock would cost more than everything else on
-// the path of a message. The first event reads it and starts a timer; until the timer fires, further events are two
-// loads of what all processors share unchanged. While nothing happens no timer runs, so there is nothing to stop.
+// the path of a message. The first event, or the first few at once, read it and start a timer; until the timer fires,
+// further events are two loads of what all processors share unchanged. While nothing happens no timer runs, so there is
+// nothing to stop.
 type lastSeen struct {
 	fresh atomic.Bool
 	unix  atomic.Int64 // nanoseconds; 0 is never
@@ -25,13 +26,30 @@ func (l *lastSeen) init() {
 
 // mark says that it happens now and returns when that is, since the epoch.
 func (l *lastSeen) mark(epoch time.Time) time.Duration {
-	if !l.fresh.Load() && l.fresh.CompareAndSwap(false, true) {
-		now := time.Now()
-		l.unix.Store(now.UnixNano())
-		l.since.Store(int64(now.Sub(epoch)))
-		l.timer.Reset(lastSeenResolution)
+	if !l.fresh.Load() {
+		l.refresh(epoch)
 	}
 	return time.Duration(l.since.Load())
+}
+
+// refresh reads the clock, and says only then that it need not be read for a while.
+func (l *lastSeen) refresh(epoch time.Time) {
+	now := time.Now()
+	l.unix.Store(now.UnixNano())
+	raise(&l.since, now.Sub(epoch))
+	if l.fresh.CompareAndSwap(false, true) {
+		l.timer.Reset(lastSeenResolution)
+	}
+}
+
+// raise stores a time unless there is a later one. When there is nothing to do it only looks, because writing costs more.
+func raise(to *atomic.Int64, d time.Duration) {
+	for {
+		old := to.Load()
+		if old >= int64(d) || to.CompareAndSwap(old, int64(d)) {
+			return
+		}
+	}
 }
 
 // seconds returns the Unix time of the last event, and false when there was none.

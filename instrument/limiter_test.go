@@ -117,3 +117,41 @@ func TestLastSeen(t *testing.T) {
 		}
 	})
 }
+
+// TestLastSeenAfterSilence has several see something at once after a long silence: none of them may take it for old.
+func TestLastSeenAfterSilence(t *testing.T) {
+	var l lastSeen
+	l.init()
+	epoch := time.Now().Add(-time.Hour)
+	for range 5000 {
+		l.fresh.Store(false)
+		l.since.Store(1)
+		start := make(chan struct{})
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				<-start
+				if seen := l.mark(epoch); seen < time.Hour {
+					t.Errorf("seen %v after the epoch, want at least an hour", seen)
+				}
+			})
+		}
+		close(start)
+		all.Wait()
+		if t.Failed() {
+			break
+		}
+	}
+	l.timer.Stop()
+}
+
+// TestTotalsOnlyRise has a time come late that was taken before another.
+func TestTotalsOnlyRise(t *testing.T) {
+	var total totals
+	for _, now := range []time.Duration{10, 5, 10, 7} {
+		total.add(1, now)
+	}
+	if got := total.last.Load(); got != 10 {
+		t.Errorf("last is %d, want 10", got)
+	}
+}
