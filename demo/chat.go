@@ -41,11 +41,12 @@ func (c *session) join(ctx context.Context, env *wire.Envelope) error {
 	case !in && len(c.rooms) >= limit:
 		return &wire.RefusalError{Code: wire.CodeTooManyRooms,
 			Reason: fmt.Sprintf("a connection may be in %d rooms; leave one first", limit)}
-	case in:
-		c.welcomeTo(ctx, p.Room, c.server.rooms.Seq(p.Room), env.MessageID)
-		return nil
 	}
-	seq, err := c.enterRoom(ctx, p)
+	enter := c.enterRoom
+	if in {
+		enter = c.enterAgain
+	}
+	seq, err := enter(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -70,6 +71,21 @@ func (c *session) enterRoom(ctx context.Context, p wire.JoinPayload) (seq uint64
 	return seq, nil
 }
 
+// enterAgain gives a client that is in the room already what it has missed until now. What comes in between it gets twice.
+func (c *session) enterAgain(ctx context.Context, p wire.JoinPayload) (seq uint64, err error) {
+	seq = c.server.rooms.Seq(p.Room)
+	if p.After == nil {
+		return seq, nil
+	}
+	after := *p.After
+	for round := 0; round < mostRounds && after < seq; round++ {
+		if after, err = c.sendMissed(ctx, p.Room, after); err != nil {
+			return 0, unavailable(err)
+		}
+	}
+	return seq, nil
+}
+
 // joinRoom gives a client that has said what it knows all that it has missed, and then joins the room. One that is too
 // far behind has to ask for the rest.
 func (c *session) joinRoom(ctx context.Context, p wire.JoinPayload) (seq uint64, err error) {
@@ -83,11 +99,15 @@ func (c *session) joinRoom(ctx context.Context, p wire.JoinPayload) (seq uint64,
 		if err != nil || joined {
 			return seq, err
 		}
-		if after, err = c.sendHistory(ctx, wire.HistoryRequest{Room: p.Room, After: &after, Limit: wire.MaxHistory}, ""); err != nil {
+		if after, err = c.sendMissed(ctx, p.Room, after); err != nil {
 			return 0, err
 		}
 	}
 	return rooms.Join(ctx, p.Room, c)
+}
+
+func (c *session) sendMissed(ctx context.Context, room string, after uint64) (last uint64, err error) {
+	return c.sendHistory(ctx, wire.HistoryRequest{Room: room, After: &after, Limit: wire.MaxHistory}, "")
 }
 
 // welcomeTo tells who has joined a room who is there.

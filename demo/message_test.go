@@ -283,6 +283,45 @@ func TestComingBack(t *testing.T) {
 	expect[wire.RoomUsersPayload](ben, wire.TypeRoomUsers) // and no history before
 }
 
+// TestComingBackTwice joins again with what the client knows, in the room already because it has not got the first answer:
+// it gets the rest all the same.
+func TestComingBackTwice(t *testing.T) {
+	t.Parallel()
+	f := start(t, Config{})
+	say(t, f.chat.cfg.History, 130)
+	ada := f.dial("Ada")
+	ada.join("lobby")
+	for after, want := range map[uint64][]piece{
+		5:   {{6, 105, true}, {106, 130, false}},
+		129: {{130, 130, false}},
+		130: nil,
+		131: nil,
+	} {
+		ada.send(wire.TypeJoin, wire.JoinPayload{Room: "lobby", After: &after})
+		for _, want := range want {
+			if _, p := expect[wire.HistoryPayload](ada, wire.TypeHistory); pieceOf(p) != want {
+				t.Errorf("after %d: got %+v, want %+v", after, pieceOf(p), want)
+			}
+		}
+		if _, users := expect[wire.RoomUsersPayload](ada, wire.TypeRoomUsers); users.Seq != 130 {
+			t.Errorf("after %d: the room is at %d, want 130", after, users.Seq)
+		}
+		if _, ack := expect[wire.AckPayload](ada, wire.TypeAck); !ack.Success || ack.Seq != 130 {
+			t.Errorf("after %d: ack %+v", after, ack)
+		}
+	}
+	ada.send(wire.TypeMessage, wire.MessagePayload{Room: "lobby", Text: "hello"})
+	await[wire.MessagePayload](ada, wire.TypeMessage)
+	if got := ada.heard(); len(got) != 0 {
+		t.Errorf("a message comes with %v", typesOf(got))
+	}
+	ada.send(wire.TypeLeave, wire.RoomPayload{Room: "lobby"})
+	expect[wire.AckPayload](ada, wire.TypeAck)
+	if n := f.chat.rooms.Len(); n != 0 {
+		t.Errorf("%d rooms stay", n)
+	}
+}
+
 func TestReceipts(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{})
