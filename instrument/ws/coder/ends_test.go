@@ -283,7 +283,7 @@ func TestEnds(t *testing.T) {
 				all.Go(func() {
 					timeout, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 					defer cancel()
-					_ = c.Write(timeout, websocket.MessageBinary, make([]byte, 1<<25)) // more than the buffers on the way hold
+					_ = c.Write(timeout, websocket.MessageBinary, make([]byte, tooMuch))
 				})
 				all.Wait()
 			}, peerIsSilent,
@@ -298,7 +298,7 @@ func TestEnds(t *testing.T) {
 				go func() { read <- readToEnd(ctx, c) }()
 				cancelled, cancel := context.WithCancel(ctx)
 				time.AfterFunc(100*time.Millisecond, cancel)
-				writeToEnd(cancelled, c)
+				_ = c.Write(cancelled, websocket.MessageBinary, make([]byte, tooMuch))
 				<-read
 			}, peerIsSilent,
 			end{initiator: "local", reason: "abnormal", code: 1006},
@@ -427,7 +427,7 @@ func TestEnds(t *testing.T) {
 				writing.Go(func() {
 					timeout, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 					defer cancel()
-					_ = c.Write(timeout, websocket.MessageBinary, make([]byte, 1<<25))
+					_ = c.Write(timeout, websocket.MessageBinary, make([]byte, tooMuch))
 				})
 				<-ended.Done()
 			}, peerIsSilent,

@@ -27,6 +27,9 @@ type server struct {
 // deadline is when a test gives up; nothing in the tests waits for it to pass.
 const deadline = 10 * time.Second
 
+// tooMuch is more than the buffers on the way to a peer hold that does not read.
+const tooMuch = 1 << 25
+
 func serve(t *testing.T, handle func(context.Context, *instrument.Observer, *coder.Conn)) *server {
 	t.Helper()
 	r := realtimetest.New(t, instrument.WithNamespace("test"), instrument.WithMessageTypes("text"))
