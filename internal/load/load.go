@@ -211,6 +211,9 @@ func (r *run) settle() {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+	for _, room := range r.rooms { // what comes while one after the other leaves does not come to all
+		room.end = room.last.Load()
+	}
 	for _, g := range r.groups {
 		for _, p := range g.peers {
 			p.checkFeed(lastTick)

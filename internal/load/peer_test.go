@@ -93,6 +93,7 @@ func TestFarBehind(t *testing.T) {
 			}
 			p.hand(t, wire.TypeHistory, asked, 0, piece(7, 11, true)) // of which the last is still to be delivered
 			p.hand(t, wire.TypeMessage, message(11), 11, nil)
+			r.settle()
 			if p.upTo != 0 || !p.upToDate(0) || p.missed() != 0 {
 				t.Errorf("in the end it asks up to %d, and has missed %d", p.upTo, p.missed())
 			}
@@ -128,6 +129,22 @@ func TestRefusalsHideNoLostAcks(t *testing.T) {
 	want := map[string]int64{"acknowledgements missing": 3, "requests refused": 3, "unexpected frames": 1}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("what is wrong (-want +got):\n%s\n%v", diff, r.tally.reasons)
+	}
+}
+
+// TestClosingLosesNothing has a message delivered to one peer when the other has left because the run is over.
+func TestClosingLosesNothing(t *testing.T) {
+	p := lonely(t, chat(2, 1, 10, time.Second))
+	r := p.group.run
+	for _, p := range r.groups[0].peers {
+		p.join()
+		p.hand(t, wire.TypeAck, r.ids.of(request, p.number*askKinds+askGreeting), 0, wire.AckPayload{Success: true})
+		p.hand(t, wire.TypeMessage, r.ids.of(0, 1), 1, nil)
+	}
+	r.settle()
+	p.hand(t, wire.TypeMessage, r.ids.of(0, 2), 2, nil)
+	if got := faults(r.result(time.Second, false)); len(got) > 0 {
+		t.Errorf("what is wrong: %v", got)
 	}
 }
 

@@ -19,6 +19,7 @@ const quote = "The quick brown fox jumps over the lazy dog."
 type room struct {
 	name string
 	last atomic.Uint64 // the highest sequence number that anybody knows
+	end  uint64        // the highest that all have to have got; known when the run is over
 	kept kept          // see verify
 }
 
@@ -227,14 +228,14 @@ func (p *peer) caughtUp(f *frame) {
 	p.catchUp()
 }
 
-// missed returns how many messages of the room have not come until now.
+// missed returns how many messages of the room have not come until the run was over.
 func (p *peer) missed() uint64 {
 	if p.room == nil {
 		return 0
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.seen.reach(p.room.last.Load())
+	p.seen.reach(p.room.end)
 	return p.seen.lost()
 }
 
