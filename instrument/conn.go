@@ -176,12 +176,12 @@ func (c *Conn) Close(cause Cause) {
 }
 
 // closeSpan makes the short span of the close, which tells of the whole connection in its attributes. The handshake's
-// span comes with one, within the limit, and a failure is worth one as that of a message is. Otherwise it returns a span
-// that does nothing.
+// span comes with one, and a failure is worth one in any case, within the limits. Otherwise it returns a span that does
+// nothing.
 func (c *Conn) closeSpan(cause Cause, now time.Duration) trace.Span {
 	in, out := &c.totals[receive], &c.totals[transmit]
 	o := c.observer
-	if made := c.traced && o.closeSpans.allow(now) || cause.Reason.isFailure() && o.sampler.cap.allow(now); !made {
+	if made := c.traced && o.closeSpans.allow(now) || cause.Reason.isFailure() && o.failureSpans.allow(now); !made {
 		o.suppressed(suppressedByCap)
 		return trace.SpanFromContext(o.root)
 	}

@@ -59,8 +59,8 @@
 //
 // Which messages get a span is decided before one is started: by a trusted sender, by ratio, and by a cap per second.
 // Messages that fail or are slow are worth a span but are known too late; theirs is made afterwards from the times
-// measured. Handshakes and closes have one as long as there are no more of them per second than the cap; beyond it only
-// refusals and failures have, from what the messages leave. instrument_spans_suppressed_total counts those without.
+// measured. Handshakes and closes have one as long as there are no more of them per second than a cap of theirs; beyond it
+// only refusals and failures have. instrument_spans_suppressed_total counts those without.
 //
 // The context that a service works in for as long as a connection lasts should come from [Conn.Context], which keeps the
 // span of the request that opened it from becoming the parent of everything.

@@ -102,9 +102,10 @@ func (h *Handshake) Refused(s Status, httpStatus int, err error) {
 		slog.Int("http_status", httpStatus), slog.String("error", errorText(err)))
 }
 
-// keep makes the span of a handshake that turned out to be worth one, as Message.keep does.
+// keep makes the span of a handshake that turned out to be worth one, as Message.keep does. It has a limit of its own: a
+// stranger who is refused must not keep others from having theirs.
 func (h *Handshake) keep(now time.Duration) {
-	if !h.observer.sampler.cap.allow(now) {
+	if !h.observer.failureSpans.allow(now) {
 		h.observer.suppressed(suppressedByCap)
 		return
 	}

@@ -35,7 +35,7 @@ type Observer struct {
 	sampler    sampler
 	records    *records
 
-	handshakeSpans, closeSpans limiter
+	handshakeSpans, closeSpans, failureSpans limiter // the last beyond the others
 
 	otherBackplane func() *Backplane
 
@@ -76,6 +76,7 @@ func New(opts ...Option) (*Observer, error) {
 	o.sampler.init(c.sampleRatio, c.spanLimit)
 	o.handshakeSpans.init(c.spanLimit)
 	o.closeSpans.init(c.spanLimit)
+	o.failureSpans.init(c.spanLimit)
 	for _, name := range append(c.messageTypes, other) {
 		if o.types[name] == nil {
 			o.types[name] = newMessageType(o, name)

@@ -145,11 +145,10 @@ func WithSampleRatio(ratio float64) Option {
 }
 
 // WithSpanLimit caps the spans per second, so that neither load nor a failure that hits every message nor a storm of
-// reconnects floods the tracing backend. The limit holds for those of messages, broadcasts and deliveries together,
-// sampled, slow and failed ones, and for those of handshakes and those of closes each. A connection whose handshake has
-// no span has none when it closes; refusals and failures that would have none count among the failed messages. Bursts of
-// up to one second's worth pass; what is suppressed is counted in instrument_spans_suppressed_total. 0 turns all spans
-// off. The default is 100.
+// reconnects floods the tracing backend. The limit holds for messages, broadcasts and deliveries together, sampled, slow
+// and failed ones; for handshakes; for closes, of connections whose handshake has a span; and once more for refusals and
+// for connections that failed, where those before have left them without. Bursts of up to one second's worth pass; what is
+// suppressed is counted in instrument_spans_suppressed_total. 0 turns all spans off. The default is 100.
 func WithSpanLimit(perSecond int) Option {
 	return func(c *config) error {
 		if perSecond < 0 {
