@@ -43,6 +43,7 @@ func TestPage(t *testing.T) {
 		{"text stays text", textStaysText},
 		{"a token is renewed", tokenIsRenewed},
 		{"a token runs out", tokenRunsOut},
+		{"a token is wrong", tokenIsWrong},
 		{"modules keep order", modulesKeepOrder},
 		{"looks", looks},
 	} {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/google/go-cmp/cmp"
 
@@ -187,11 +188,47 @@ func tokenRunsOut(browser context.Context, t *testing.T) {
 	}
 	carla.run(typed("#token", token+"\r"))
 	carla.awaitText("#me", "Carla")
-	carla.awaitText("#refusal", "your token has run out")
+	carla.awaitText("#refusal", "the token has expired")
 	carla.screenshot("refused")
 	carla.run(click("#enter"))
 	carla.await(func() bool { return carla.text("#refusal") == "" }, func() string { return "the page does not begin again" })
 	carla.awaitCount("#enter:enabled", 1)
 	carla.run(typed("#name", "x\r"))
 	carla.awaitText("#refusal", "this server issues no tokens")
+}
+
+// tokenIsWrong brings a token along that is none, and one that the server does not know. That a server is full or not
+// there for a while says nothing about a token.
+func tokenIsWrong(browser context.Context, t *testing.T) {
+	s := serve(t, demo.Config{DevTokens: demo.Off}, "")
+	w := newWire(t, s.address)
+	stranger, err := newAuthority(t, "a stranger's key").Issue("Carla", nil, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bring := func(url, token string) *tab {
+		carla := newTab(browser, t)
+		carla.open(url)
+		carla.run(click("#entry summary"), typed("#token", token+"\r"))
+		return carla
+	}
+	bring(s.url, "my token, which is none").awaitText("#refusal", "that is no token")
+	bring(s.url, stranger).awaitText("#refusal", "the token is signed by nobody known here")
+
+	token, err := s.authority.Issue("Carla", nil, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	carla := bring(w.url, token)
+	carla.awaitText("#me", "Carla")
+	s.turnOn(t, "connection_limit", 1)
+	another := bring(s.url, token)
+	another.awaitText("#why", "again in")
+	s.turnOff(t, "connection_limit")
+	another.awaitText("#state", "connected")
+	w.set(cut)
+	carla.awaitText("#events", "the server does not answer")
+	w.set(whole)
+	carla.run(chromedp.Evaluate(`document.querySelector("#retry").click()`, nil))
+	carla.awaitText("#state", "connected")
 }

@@ -168,7 +168,7 @@ export class Connection extends EventTarget {
     this.#heartbeat.stop();
     for (const id of [...this.#requests.keys()]) this.#settle(id, new RequestError("lost", "the connection was lost"));
     // Browsers don't tell why a handshake failed. That may be the token, after the server has got another key.
-    if (!this.#welcomed || code === TOKEN_EXPIRED) this.#tokens.forget(code === TOKEN_EXPIRED);
+    if (!this.#welcomed || code === TOKEN_EXPIRED) this.#tokens.forget();
     if (this.#welcomed && Date.now() - this.#welcomed > STEADY_AFTER) this.#backoff.reset();
     this.#welcomed = 0;
     if (!this.#stopped) this.#wait(this.#backoff.next(code), cause);

@@ -2,7 +2,9 @@
 // their own.
 
 const RENEW_BEFORE = 30_000; // a token that ends sooner than that is not begun with
+const ANSWER_WITHIN = 10_000;
 const NOT_THERE = new Set([404, 405]);
+const REFUSED = 401;
 
 /** Why there is no token and will be none: asking again does not help. */
 export class Refused extends Error {}
@@ -10,7 +12,7 @@ export class Refused extends Error {}
 export class Tokens {
   #user;
   #own; // brought along; can't be renewed
-  #expired = false; // of one that was brought along
+  #doubted = false; // of one that was brought along: it may be refused
   #token = "";
   #expires = 0;
 
@@ -21,8 +23,10 @@ export class Tokens {
 
   /** Returns a token that holds for a while. */
   async get() {
-    if (this.#own && this.#expired) throw new Refused("your token has run out: bring another");
-    if (this.#own) return this.#own;
+    if (this.#own) {
+      await this.#check();
+      return this.#own;
+    }
     if (!this.#token || this.#expires - Date.now() < RENEW_BEFORE) await this.renew();
     return this.#token;
   }
@@ -34,7 +38,7 @@ export class Tokens {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ user: this.#user }),
-      signal: AbortSignal.timeout(10_000),
+      signal: AbortSignal.timeout(ANSWER_WITHIN),
     });
     const answer = await response.json().catch(() => ({}));
     if (!response.ok) {
@@ -49,8 +53,20 @@ export class Tokens {
   }
 
   /** Takes the token for worth nothing: it has expired or may not be accepted, because the server has another key. */
-  forget(expired) {
+  forget() {
     this.#token = "";
-    this.#expired = expired;
+    this.#doubted = true;
+  }
+
+  // Browsers don't tell why the handshake of a WebSocket failed. What a plain request for it is answered they do tell.
+  async #check() {
+    if (!/^[\w.-]+$/.test(this.#own)) throw new Refused("that is no token: it has letters, digits, dots, - and _");
+    if (!this.#doubted) return;
+    const response = await fetch("/ws", {
+      headers: { Authorization: `Bearer ${this.#own}` },
+      signal: AbortSignal.timeout(ANSWER_WITHIN),
+    });
+    if (response.status === REFUSED) throw new Refused(`your token is refused: ${await response.text()}`);
+    this.#doubted = false;
   }
 }
