@@ -141,6 +141,12 @@ func closeCode(err error) int {
 	return 0
 }
 
+// timedOut reports whether it took too long.
+func timedOut(err error) bool {
+	var network interface{ Timeout() bool }
+	return errors.As(err, &network) && network.Timeout()
+}
+
 // failure says in few words why there is no connection.
 func failure(err error) string {
 	var refused *refusedError

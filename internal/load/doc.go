@@ -46,8 +46,9 @@
 // gets batches that continue each other. A connection that ends unexpectedly is counted and comes back after a wait that
 // doubles, with jitter. It joins with the last sequence number it knows, so that what was said meanwhile has to come as
 // history, and sends again, with the same id, what was not acknowledged. Who is not let into its room again, or refused the
-// history, goes on asking after such waits, and each refusal is counted as one of a request, not of a message. With
-// Config.Verify the history of each room is read in the end: what was acknowledged has to be there once.
+// history, goes on asking after such waits, and each refusal is counted as one of a request, not of a message. Who
+// gets no answer at all tries another connection. With Config.Verify the history of each room is read in the end: what was
+// acknowledged has to be there once.
 //
 // What has to be refused is: it is counted under Result.Expected. A group that reads slowly or vanishes may miss
 // messages and may be disconnected, which is counted there, too.

@@ -125,12 +125,21 @@ func (p *peer) connect(ctx context.Context) error {
 	p.mu.Lock()
 	over := p.over
 	p.conn = conn
+	p.awaitGreeting(0)
 	p.mu.Unlock()
 	if over {
 		_ = conn.Close() // whose end the reader tells
 	}
 	r.running.Go(func() { p.read(conn) })
 	return nil
+}
+
+// awaitGreeting bounds the wait for what lets a peer begin again, after a pause: a server that says nothing would else
+// keep it out for good. Who reads slowly may take all the time it needs. The peer is locked.
+func (p *peer) awaitGreeting(pause time.Duration) {
+	if p.opened && !p.ready && !p.over && p.conn != nil && !p.group.lenient() {
+		_ = p.conn.SetReadDeadline(time.Now().Add(pause + 2*p.group.run.cfg.patience)) // or it has ended
+	}
 }
 
 // read takes what comes until the connection ends.
@@ -158,6 +167,9 @@ func (p *peer) read(conn *websocket.Conn) {
 func (p *peer) becomeReady() {
 	p.mu.Lock()
 	first := !p.opened
+	if !first && !p.wished && !p.over && p.conn != nil {
+		_ = p.conn.SetReadDeadline(time.Time{}) // or it has ended
+	}
 	p.ready, p.opened, p.pause = true, true, nil
 	p.mu.Unlock()
 	p.flush()
@@ -247,7 +259,7 @@ func (p *peer) writeRaw(conn *websocket.Conn, data []byte) {
 func (p *peer) ended(conn *websocket.Conn, err error) {
 	r := p.group.run
 	p.mu.Lock()
-	wished, over, vanished := p.wished, p.over, p.vanished
+	ready, wished, over, vanished := p.ready, p.wished, p.over, p.vanished
 	p.wished, p.ready = false, false
 	written := p.written
 	p.written, p.lastTick, p.pause = 0, 0, nil
@@ -269,6 +281,9 @@ func (p *peer) ended(conn *websocket.Conn, err error) {
 		p.comeBack(true)
 	case p.group.lenient():
 		r.tally.expect("slow reader "+endReason(err), 1)
+		p.comeBack(false)
+	case !ready && timedOut(err):
+		r.tally.note(&r.tally.failed, "no answer to joining in time")
 		p.comeBack(false)
 	default:
 		if code == codeTokenExpired {
@@ -338,8 +353,7 @@ func (p *peer) close() {
 	_, err := io.Copy(io.Discard, conn.NetConn())
 	_ = conn.Close()
 	p.group.run.tally.open.Add(-1)
-	var network interface{ Timeout() bool }
-	if errors.As(err, &network) && network.Timeout() {
+	if timedOut(err) {
 		p.group.run.tally.expect("vanished, not noticed by the server until the end", 1)
 	} else {
 		p.group.run.tally.expect("vanished, noticed by the server", 1)

@@ -126,6 +126,7 @@ func (p *peer) denied(refused *wire.RefusalError, kind int) {
 		p.pause = newBackoff()
 	}
 	pause := p.pause.NextBackOff()
+	p.awaitGreeting(pause)
 	p.mu.Unlock()
 	if !opened {
 		r.hopeless(p, refused)

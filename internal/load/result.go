@@ -21,7 +21,7 @@ type Result struct {
 	Interrupted bool    `json:"interrupted"`
 
 	Connected     int64 `json:"connected"`      // times that a connection was opened
-	ConnectFailed int64 `json:"connect_failed"` // times that one could not be opened again
+	ConnectFailed int64 `json:"connect_failed"` // times that one could not be opened again, or got no answer then
 	EndedEarly    int64 `json:"ended_early"`    // connections that ended though nobody wanted it
 
 	Sent           int64   `json:"sent"`

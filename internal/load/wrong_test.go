@@ -317,6 +317,27 @@ func TestJoinsAgain(t *testing.T) {
 	}
 }
 
+// TestGivesUpSilence has a peer that is cut off and gets no answer when it joins again: it has to try another connection.
+func TestGivesUpSilence(t *testing.T) {
+	var joins, seq atomic.Int64
+	url := refusingServer(t, func(*conversation, string) bool { return joins.Add(1) == 2 }, func(c *conversation, id string) {
+		c.n = int(seq.Add(1))
+		c.ack(id)
+		c.deliver(id, c.n)
+		if c.n == 5 {
+			_ = c.conn.Close(websocket.StatusServiceRestart, "")
+		}
+	})
+	r := runLoad(t.Context(), t, Config{patience: time.Second, URLs: []string{url}, Scenario: chat(1, 1, 10, 4*time.Second)})
+	want := map[string]int64{"connections ended early": 1, "connections failed": 1}
+	if diff := cmp.Diff(want, faults(r)); diff != "" {
+		t.Errorf("what is wrong (-want +got):\n%s\n%v", diff, r.Reasons)
+	}
+	if r.Connected != 3 || r.Acked != 40 || r.Delivered != 40 || r.Reasons["no answer to joining in time"] != 1 {
+		t.Errorf("%d connected, of 40 %d acknowledged and %d delivered: %v", r.Connected, r.Acked, r.Delivered, r.Reasons)
+	}
+}
+
 // TestEndsBesideTheMarket has a server that acknowledges nothing and goes on with its ticks for ever: the load has to give
 // up what does not come.
 func TestEndsBesideTheMarket(t *testing.T) {
