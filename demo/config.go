@@ -28,7 +28,7 @@ type Config struct {
 	Metrics        http.Handler          // serves /metrics; default: not served
 
 	SampleRatio float64 // share of messages that get a span; default: none
-	SpanLimit   int     // message spans per second; default 50
+	SpanLimit   int     // spans per second, of messages, handshakes and closes each; default 50
 
 	// History keeps the messages. It stays the caller's to close. Required.
 	History history.Store

@@ -12,9 +12,6 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// codeNotText closes a WebSocket with a text frame that is not UTF-8, as RFC 6455 demands.
-const codeNotText = 1007
-
 // receive takes one message, unless the session is at its end, and reports whether it has: what can't be read is answered
 // by an error, the rest is handled and timed.
 func (c *session) receive(ctx context.Context, data []byte, decode func([]byte) (wire.Envelope, error)) (taken bool) {

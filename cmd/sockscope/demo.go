@@ -97,7 +97,7 @@ are at /metrics. At /fault it can be told to misbehave; see sockscope fault.`,
 	flags.DurationVar(&l.Idle, "idle-timeout", 0, "time after which a client is disconnected that sends nothing (default never)")
 
 	flags.Float64Var(&f.server.SampleRatio, "sample-ratio", 1, "share of messages that get a span, 0 to 1")
-	flags.IntVar(&f.server.SpanLimit, "span-limit", 50, "message spans per second at most")
+	flags.IntVar(&f.server.SpanLimit, "span-limit", 50, "spans per second at most, of messages, handshakes and closes each")
 	flags.TextVar(&f.logLevel, "log-level", slog.LevelInfo, "least level of log records: debug, info, warn, error")
 	return cmd
 }
