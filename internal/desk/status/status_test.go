@@ -72,7 +72,7 @@ func TestShippedList(t *testing.T) {
 			t.Errorf("%s is opened at %s, want the loopback interface", c.Name, c.Address)
 		}
 	}
-	want := []string{"demo", "nginx", "otel-collector", "prometheus", "alertmanager", "jaeger", "loki", "grafana"}
+	want := []string{"demo", "probe", "nginx", "otel-collector", "prometheus", "alertmanager", "jaeger", "loki", "grafana"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
