@@ -110,6 +110,13 @@ func (c *session) onTime(now time.Time) {
 	}
 }
 
+// expired reports whether the token has ended, even if the connection has yet to.
+func (c *session) expired(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.clock.expired.IsZero() && !now.Before(c.clock.expired)
+}
+
 // idle reports whether the client has said nothing for longer than it may.
 func (c *session) idle(now time.Time) bool {
 	limit := c.server.cfg.Limits.Idle

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"errors"
+	"time"
 
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -133,6 +134,9 @@ func (c *session) login(ctx context.Context, env *wire.Envelope) error {
 	who, err := c.server.verify(ctx, p.Token)
 	if user := c.identity().User; err == nil && user != "" && user != who.User {
 		err = errors.New("the token is another user's: open another connection")
+	}
+	if err == nil && c.expired(time.Now()) {
+		err = errors.New("too late: the token before has expired, and the connection ends")
 	}
 	if err != nil {
 		c.seen.Error(ctx, instrument.ErrorAuth, err)

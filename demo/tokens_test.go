@@ -217,6 +217,26 @@ func TestRoomsOfATokenAreAllThereAre(t *testing.T) {
 	}
 }
 
+// TestRenewalTooLate has a token end and a newer one come before the clock has noticed: the connection has ended all the same.
+func TestRenewalTooLate(t *testing.T) {
+	t.Parallel()
+	f := start(t, Config{})
+	ada := f.dial("Ada")
+	s := f.chat.list()[0]
+	f.eventually(func() bool { // it is set after the welcome
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.clock.expired.IsZero() {
+			return false
+		}
+		s.clock.expired = time.Now()
+		return true
+	}, func() string { return "the token never expires" })
+	if ack := ada.request(wire.TypeAuth, wire.AuthPayload{Token: f.token("Ada")}); ack.Error != wire.CodeUnauthorized {
+		t.Errorf("renewal after the end: %+v, want %s", ack, wire.CodeUnauthorized)
+	}
+}
+
 // TestRenewalWithFewerRooms takes a user out of the room that a newer token doesn't open, and leaves the other.
 func TestRenewalWithFewerRooms(t *testing.T) {
 	t.Parallel()
