@@ -232,9 +232,20 @@ func TestNotUTF8Closes(t *testing.T) {
 			t.Errorf("ended by %v, want 1007", err)
 		}
 	}
+	packed := f.mustConnect(&websocket.DialOptions{
+		HTTPHeader: bearer(f.token("Ada")), Subprotocols: []string{wire.SubprotocolMessagePack},
+	})
+	packed.write(websocket.MessageText, []byte("\xff"))
+	var err error
+	for err == nil {
+		_, _, err = packed.conn.Read(t.Context())
+	}
+	if websocket.CloseStatus(err) != websocket.StatusInvalidFramePayloadData {
+		t.Errorf("where MessagePack was agreed: ended by %v, want 1007", err)
+	}
 	f.awaitMetrics(map[string]float64{
-		"disconnections_total local protocol_error": 2, "errors_total decode": 2, "messages_total receive ping": 1, "messages_total receive other": 2,
-		"messages_total transmit welcome": 2, "messages_total transmit pong": 1,
+		"disconnections_total local protocol_error": 3, "errors_total decode": 3, "messages_total receive ping": 1, "messages_total receive other": 3,
+		"messages_total transmit welcome": 3, "messages_total transmit pong": 1,
 	}, "websocket_disconnections_total", "websocket_errors_total", "websocket_active_connections", "websocket_messages_total")
 }
 

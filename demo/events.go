@@ -96,10 +96,7 @@ func (s *Server) serveSend(w http.ResponseWriter, r *http.Request) {
 	e := s.listedStream(r.Header.Get(sessionHeader))
 	who, refused := s.sender(r, e)
 	if refused != nil {
-		if e != nil {
-			e.seen.Error(r.Context(), instrument.ErrorAuth, refused)
-		}
-		plain(w, refused.code, refused.Error())
+		e.turnAway(w, r, refused)
 		return
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, wire.MaxFrameBytes))
@@ -111,9 +108,7 @@ func (s *Server) serveSend(w http.ResponseWriter, r *http.Request) {
 	env, err := wire.Decode(data)
 	// The stream may be open to more rooms than who posts: it is another token's.
 	if room := env.Room(); room != "" && !who.MayEnter(room) {
-		refused := refuse(instrument.StatusForbidden, http.StatusForbidden, "your token does not open this room")
-		e.seen.Error(r.Context(), instrument.ErrorAuth, refused)
-		plain(w, refused.code, refused.Error())
+		e.turnAway(w, r, refuse(instrument.StatusForbidden, http.StatusForbidden, "your token does not open this room"))
 		return
 	}
 	// As over a WebSocket, what has come is done even if who sent it is gone.
@@ -125,6 +120,14 @@ func (s *Server) serveSend(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	plain(w, http.StatusAccepted, "the answer comes as an event")
+}
+
+// turnAway answers a POST that is refused. It may be for no stream, a nil one.
+func (e *events) turnAway(w http.ResponseWriter, r *http.Request, refused *refusal) {
+	if e != nil {
+		e.seen.Error(r.Context(), instrument.ErrorAuth, refused)
+	}
+	plain(w, refused.code, refused.Error())
 }
 
 // sender returns who sends a request on behalf of a stream, or why it may not.

@@ -23,15 +23,8 @@ func (c *session) receive(ctx context.Context, data []byte, decode func([]byte) 
 		c.seen.Received(c.observed.other, len(data))
 		return false
 	}
-	env, err := decode(data)
-	if errors.Is(err, wire.ErrNotUTF8) && c.observed == c.server.sockets {
-		c.seen.Received(c.observed.other, len(data))
-		c.seen.Error(ctx, instrument.ErrorDecode, err)
-		c.sealed = true
-		c.closeSoon(instrument.ReasonProtocolError, codeNotText, "a text frame has to be UTF-8")
-		return true
-	}
-	if env, err = c.admit(env, err); err != nil {
+	env, err := c.admit(decode(data))
+	if err != nil {
 		c.seen.Received(c.observed.messageType(env.Type), len(data))
 		c.refuse(ctx, env.MessageID, err)
 		return true

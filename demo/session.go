@@ -16,7 +16,6 @@ import (
 // The WebSocket close codes that this service sends. RFC 6455 leaves 4000 to 4999 to applications.
 const (
 	codeGoingAway    = 1001
-	codeNotText      = 1007 // a text frame that is not UTF-8
 	codePolicy       = 1008
 	codeRestart      = 1012
 	codeTokenExpired = 4401

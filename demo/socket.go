@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gorilla/websocket"
 	"go.opentelemetry.io/otel/propagation"
@@ -106,6 +107,10 @@ func (k *socket) run(release func()) {
 			}
 			return // counted and logged
 		}
+		if kind == websocket.TextMessage && !utf8.Valid(data) {
+			k.refuseText(ctx, len(data))
+			return
+		}
 		began := time.Now()
 		k.receive(ctx, data, k.decoder(kind))
 		k.excuse(time.Since(began))
@@ -129,6 +134,14 @@ func (k *socket) read() (kind int, data []byte, err error) {
 		k.close(instrument.ReasonMessageTooBig, websocket.CloseMessageTooBig, "")
 	}
 	return kind, data, err
+}
+
+// refuseText closes a connection with a text frame that is not UTF-8, as RFC 6455 demands (section 8.1).
+func (k *socket) refuseText(ctx context.Context, size int) {
+	k.server.received.Add(1)
+	k.seen.Received(k.observed.other, size)
+	k.seen.Error(ctx, instrument.ErrorDecode, errors.New("a text frame is not UTF-8"))
+	k.close(instrument.ReasonProtocolError, websocket.CloseInvalidFramePayloadData, "a text frame has to be UTF-8")
 }
 
 // linger lets the peer read the close frame that it was just sent. To close a connection with something unread resets it,

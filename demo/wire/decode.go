@@ -47,15 +47,12 @@ const (
 	CodeUnavailable    Code = "unavailable" // the store does not answer; send again with the same messageId
 )
 
-// ErrNotUTF8 says that a frame is not UTF-8, see errors.Is. A WebSocket with such a text frame has to be closed.
-var ErrNotUTF8 = errors.New("not UTF-8")
-
 // RefusalError is why a message was refused: a code for programs and a reason for
 // people. The reason never repeats what the client sent.
 type RefusalError struct {
 	Code   Code
 	Reason string
-	// Cause is the error of the service itself that is behind it, if there is one, or ErrNotUTF8.
+	// Cause is the error of the service itself that is behind it, if there is one.
 	Cause error
 }
 
@@ -75,7 +72,7 @@ func problem(code Code, format string, args ...any) *RefusalError {
 // the answer can name its messageId.
 func Decode(frame []byte) (Envelope, error) {
 	if !utf8.Valid(frame) {
-		return Envelope{}, &RefusalError{Code: CodeBadJSON, Reason: "a frame has to be UTF-8", Cause: ErrNotUTF8}
+		return Envelope{}, problem(CodeBadJSON, "a frame has to be UTF-8")
 	}
 	var env Envelope
 	if p := decodeObject(frame, &env, CodeBadJSON, "frame"); p != nil {
