@@ -55,11 +55,11 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 	rooms := r.URL.Query()["room"]
 	e := &events{stream: stream, cursor: newCursor(rooms, stream.LastEventID()), closed: make(chan struct{})}
 	e.session = newSession(s, s.streams, stream.Session(), e)
+	s.listStream(e) // before its welcome, which a client may answer at once
+	defer s.unlistStream(e)
 	e.begin(who)
 	ctx = e.seen.Context(r.Context())
 	defer e.end(context.WithoutCancel(ctx))
-	s.listStream(e)
-	defer s.unlistStream(e)
 
 	e.ask(ctx, rooms, r.URL.Query()["stream"])
 	select {
