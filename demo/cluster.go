@@ -67,7 +67,8 @@ func newCluster(s *Server) (*cluster, error) {
 	}
 	client, hangUp := s.faults.backplaneClient(s.cfg.Redis)
 	c.hangUp = hangUp
-	c.redis, err = backplane.New(client, s.sockets.observer, backplaneName, backplane.WithRestored(c.restored))
+	c.redis, err = backplane.New(client, s.sockets.observer, backplaneName, backplane.WithRestored(c.restored),
+		backplane.WithDropped(s.rooms.Doubt)) // reminders may be among it
 	return c, err
 }
 
@@ -109,8 +110,7 @@ func (c *cluster) announce(ctx context.Context, m history.Message) {
 	c.remind(m.Room, m.Seq)
 }
 
-// remind has the others be told once more how far a room is: what they are told may be lost on the way, or dropped where
-// too much comes at once.
+// remind has the others be told once more how far a room is: what they are told may be lost on the way.
 func (c *cluster) remind(room string, seq uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -73,7 +73,7 @@ func (r *Rooms) CatchUp(ctx context.Context) error {
 }
 
 // Doubt has Retry catch up with all histories bit by bit, as after another node is gone, which may have saved what it
-// has told nobody.
+// has told nobody, or after announcements were dropped.
 func (r *Rooms) Doubt() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

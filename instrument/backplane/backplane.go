@@ -29,6 +29,7 @@ type Backplane struct {
 	running  atomic.Bool
 	down     atomic.Pointer[error] // why Redis is known to be unreachable, nil otherwise
 	restored chan Gap              // holds what Run has yet to tell
+	dropped  chan struct{}         // holds that messages were dropped
 
 	mu       sync.Mutex
 	channels map[string]struct{} // that the application wants
@@ -54,6 +55,7 @@ func New(client redis.UniversalClient, o *instrument.Observer, name string, opts
 		echoes:   newEchoes(),
 		check:    make(chan struct{}, 1),
 		restored: make(chan Gap, 1),
+		dropped:  make(chan struct{}, 1),
 		channels: map[string]struct{}{},
 		ready:    make(chan struct{}),
 	}

@@ -248,6 +248,7 @@ func TestNewErrors(t *testing.T) {
 		"backplane: queue of 0 messages: must be positive":                            {client, backplane.WithQueue(0)},
 		"backplane: limit of -1 bytes: must be positive":                              {client, backplane.WithLimit(-1)},
 		"backplane: function for restored subscriptions is nil: leave the option out": {client, backplane.WithRestored(nil)},
+		"backplane: function for dropped messages is nil: leave the option out":       {client, backplane.WithDropped(nil)},
 	} {
 		o, err := instrument.New(instrument.WithBackplanes("redis"))
 		if err != nil {

@@ -15,6 +15,7 @@ type config struct {
 	queueLength    int
 	limit          int
 	onRestored     func(Gap)
+	onDropped      func()
 }
 
 func defaults() config {
@@ -25,6 +26,7 @@ func defaults() config {
 		queueLength:    1024,
 		limit:          64 << 10,
 		onRestored:     func(Gap) {},
+		onDropped:      func() {},
 	}
 }
 
@@ -85,6 +87,19 @@ func WithRestored(f func(Gap)) Option {
 			return fmt.Errorf("function for restored subscriptions is nil: leave the option out")
 		}
 		c.onRestored = f
+		return nil
+	}
+}
+
+// WithDropped has f called after messages were dropped because the queue was full, so that the service can fetch them or
+// tell its clients to. Run calls it between two messages, once those that waited are handled, and at most once in so
+// many messages. By default nobody is told.
+func WithDropped(f func()) Option {
+	return func(c *config) error {
+		if f == nil {
+			return fmt.Errorf("function for dropped messages is nil: leave the option out")
+		}
+		c.onDropped = f
 		return nil
 	}
 }

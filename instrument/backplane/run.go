@@ -45,14 +45,25 @@ func (b *Backplane) Run(ctx context.Context, handle func(context.Context, Messag
 			b.observed.Received(instrument.BackplaneDropped)
 		}
 	}()
+	var missing bool // messages were dropped, which is to be told
+	var before int   // how many messages come first
 	for {
 		select {
 		case err := <-done:
 			return err
 		case gap := <-b.restored:
 			b.onRestored(gap)
+		case <-b.dropped:
+			if !missing {
+				missing, before = true, len(queue)
+			}
 		case m := <-queue:
 			handle(ctx, m)
+			before--
+		}
+		if missing && before <= 0 {
+			missing = false
+			b.onDropped()
 		}
 	}
 }
@@ -201,5 +212,9 @@ func (b *Backplane) enqueue(ctx context.Context, r *redis.Message, queue chan<- 
 	case queue <- m:
 	default:
 		b.observed.Received(instrument.BackplaneDropped)
+		select {
+		case b.dropped <- struct{}{}:
+		default:
+		}
 	}
 }

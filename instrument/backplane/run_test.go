@@ -12,9 +12,11 @@ import (
 	"github.com/sockscope/sockscope/instrument/backplane"
 )
 
-// TestQueueFull has messages arrive while none is handled.
+// TestQueueFull has messages arrive while none is handled. That some were dropped is told behind those that were not.
 func TestQueueFull(t *testing.T) {
-	n := newNode(t, shared, backplane.WithQueue(3))
+	var n *node
+	told := make(chan int, 10)
+	n = newNode(t, shared, backplane.WithQueue(3), backplane.WithDropped(func() { told <- len(n.received) }))
 	handling, goOn := make(chan struct{}), make(chan struct{})
 	n.startWith(t, func(ctx context.Context, m backplane.Message) {
 		if string(m.Payload) == "0" {
@@ -36,9 +38,15 @@ func TestQueueFull(t *testing.T) {
 	}
 	n.ExpectOnly(want) // still up: a slow handler does not keep pings from being answered
 	close(goOn)
+	if before := <-told; before != 4 {
+		t.Errorf("told of the drop behind %d messages, want 4", before)
+	}
 	n.expect(t, t.Name()+" 0 own", t.Name()+" 1 own", t.Name()+" 2 own", t.Name()+" 3 own")
 	n.publish(t, t.Name(), "10")
 	n.expect(t, t.Name()+" 10 own")
+	if len(told) > 0 {
+		t.Error("told of it again")
+	}
 }
 
 // TestRunEnds ends Run with messages waiting, and runs again.
