@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -305,6 +306,8 @@ func (e *eventStream) next() (event, error) {
 // await reads until an event of that type comes.
 func (e *eventStream) await(typ wire.Type) event {
 	e.f.t.Helper()
+	overdue := time.AfterFunc(patience, e.close)
+	defer overdue.Stop()
 	for {
 		ev, err := e.next()
 		if err != nil {
