@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -175,6 +176,47 @@ func TestEnds(t *testing.T) {
 			})
 		}
 	}
+}
+
+// slowToCut is a ResponseWriter that takes its time to have its deadline set, once begun is there.
+type slowToCut struct {
+	http.ResponseWriter
+	begun chan struct{}
+	at    atomic.Int32
+}
+
+func (w *slowToCut) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *slowToCut) SetWriteDeadline(t time.Time) error {
+	if w.begun != nil {
+		w.at.Add(1)
+		defer w.at.Add(-1)
+		close(w.begun)
+		time.Sleep(50 * time.Millisecond)
+	}
+	return http.NewResponseController(w.ResponseWriter).SetWriteDeadline(t)
+}
+
+// TestReturnsAfterClosing has somebody else close a stream when its handler is about to return: net/http does not allow
+// that a ResponseWriter is used afterwards.
+func TestReturnsAfterClosing(t *testing.T) {
+	s := serve(t, protocols()["HTTP1"], func(srv *server, w http.ResponseWriter, r *http.Request) {
+		slow := &slowToCut{ResponseWriter: w}
+		stream, err := sse.Accept(slow, r, srv.Observer)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		slow.begun = make(chan struct{})
+		go stream.CloseFor(instrument.ReasonSlowConsumer)
+		<-slow.begun
+		stream.Close()
+		if slow.at.Load() > 0 {
+			t.Error("the handler returns while the ResponseWriter is in use")
+		}
+	})
+	connect(t, s, nil).read()
+	s.ExpectOnly(ended("local", "slow_consumer"))
 }
 
 // TestIdle has a stream outlast the server's timeouts in silence, and then carry an event.

@@ -32,6 +32,7 @@ type Stream struct {
 	classify    func(Event) instrument.MessageType
 	closed      atomic.Bool
 	panicking   atomic.Bool
+	closing     sync.Mutex // held while the stream is closed from outside of a write
 
 	writing sync.Mutex // one frame at a time
 	frame   []byte
@@ -173,24 +174,31 @@ func local(reason instrument.CloseReason) instrument.Cause {
 // itself, so write defer s.Close() by itself, after the defer of the literal. Browsers take the end of an answer for a
 // broken connection and connect again, until a request is answered 204.
 func (s *Stream) Close() {
-	if v := recover(); v != nil {
+	v := recover()
+	s.closing.Lock() // when the handler returns, nobody may be at the ResponseWriter any more
+	defer s.closing.Unlock()
+	switch err := s.ctx.Err(); {
+	case v != nil:
 		s.panicked(v)
 		panic(v) //nolint:forbidigo // it is the handler's own, on its way to net/http
-	}
-	if err := s.ctx.Err(); err != nil {
+	case err != nil:
 		s.end(s.gone(err))
-		return
+	case s.observer.Draining():
+		s.closeFor(instrument.ReasonShutdown)
+	default:
+		s.closeFor(instrument.ReasonNormal)
 	}
-	if s.observer.Draining() {
-		s.CloseFor(instrument.ReasonShutdown)
-		return
-	}
-	s.CloseFor(instrument.ReasonNormal)
 }
 
 // CloseFor ends the stream for a reason that only the application knows, such as instrument.ReasonSlowConsumer. Whatever
 // is sent afterwards is refused with ErrClosed, and a Send that waits for the peer to read is cut off.
 func (s *Stream) CloseFor(reason instrument.CloseReason) {
+	s.closing.Lock()
+	defer s.closing.Unlock()
+	s.closeFor(reason)
+}
+
+func (s *Stream) closeFor(reason instrument.CloseReason) {
 	if !s.end(local(reason)) {
 		return
 	}
