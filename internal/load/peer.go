@@ -235,13 +235,13 @@ func (p *peer) answered(n int) bool {
 	return false
 }
 
-// write writes one frame. If it fails the connection is closed, whose end the reader tells.
+// write writes one frame. If it fails the connection has ended, which the reader tells.
 func (p *peer) write(conn *websocket.Conn, kind int, data []byte) {
 	p.writing.Lock()
 	defer p.writing.Unlock()
 	_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout)) // it never fails
 	if err := conn.WriteMessage(kind, data); err != nil {
-		_ = conn.Close()
+		readRest(conn)
 	}
 }
 
@@ -251,8 +251,13 @@ func (p *peer) writeRaw(conn *websocket.Conn, data []byte) {
 	defer p.writing.Unlock()
 	_ = conn.NetConn().SetWriteDeadline(time.Now().Add(writeTimeout)) // or the write fails as well
 	if _, err := conn.NetConn().Write(data); err != nil {
-		_ = conn.Close()
+		readRest(conn)
 	}
+}
+
+// readRest has the reader find what the server has sent before it ended the connection, such as why.
+func readRest(conn *websocket.Conn) {
+	_ = conn.SetReadDeadline(time.Now().Add(closeTimeout)) // or it has ended
 }
 
 // ended is called when a connection has ended, for what reason soever.
@@ -304,12 +309,9 @@ func (p *peer) leave() {
 	}
 	p.wished, p.ready = true, false
 	p.mu.Unlock()
-	deadline := time.Now().Add(closeTimeout)
 	frame := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
-	if err := conn.WriteControl(websocket.CloseMessage, frame, deadline); err != nil {
-		_ = conn.Close()
-	}
-	_ = conn.SetReadDeadline(deadline) // or it has ended
+	_ = conn.WriteControl(websocket.CloseMessage, frame, time.Now().Add(closeTimeout)) // or it has ended
+	readRest(conn)
 }
 
 // cut ends the connection without a word.

@@ -2,11 +2,17 @@ package load
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/gorilla/websocket"
 
 	"github.com/sockscope/sockscope/demo/wire"
 )
@@ -129,6 +135,41 @@ func TestRefusalsHideNoLostAcks(t *testing.T) {
 	want := map[string]int64{"acknowledgements missing": 3, "requests refused": 3, "unexpected frames": 1}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("what is wrong (-want +got):\n%s\n%v", diff, r.tally.reasons)
+	}
+}
+
+// TestWhyWritingFails has the server close a connection and reset it, which the peer notices when it writes: the reason is
+// still to be read.
+func TestWhyWritingFails(t *testing.T) {
+	connected, reset := make(chan struct{}), make(chan error, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := new(websocket.Upgrader).Upgrade(w, r, nil)
+		if err == nil {
+			<-connected // or the frame comes with the handshake
+			frame := websocket.FormatCloseMessage(websocket.ClosePolicyViolation, "reads too slowly")
+			err = conn.WriteControl(websocket.CloseMessage, frame, time.Now().Add(time.Second))
+			err = errors.Join(err, conn.NetConn().(*net.TCPConn).SetLinger(0), conn.Close())
+		}
+		reset <- err
+	}))
+	t.Cleanup(server.Close)
+	p := lonely(t, chat(1, 1, 10, time.Second))
+	dialer := newDialer(Config{URLs: []string{"ws" + strings.TrimPrefix(server.URL, "http")}})
+	conn, err := dialer.dial(t.Context(), 0, 0, 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	close(connected)
+	if err := <-reset; err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second is after the reset for certain
+		p.write(conn, websocket.TextMessage, []byte("hello"))
+	}
+	_, _, err = conn.NextReader()
+	if got, want := endReason(err), "closed by the server with 1008 reads too slowly"; got != want {
+		t.Errorf("ended because %s, want %s", got, want)
 	}
 }
 
