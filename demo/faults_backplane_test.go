@@ -250,7 +250,7 @@ func TestBackplaneDials(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := redis.NewClient(&redis.Options{Addr: ownRedis(t), DialTimeout: 20 * time.Millisecond, MaxRetries: -1, DialerRetries: 1})
+	first := redis.NewClient(&redis.Options{Addr: ownRedis(t), DialTimeout: time.Second, MaxRetries: -1, DialerRetries: 1})
 	defer first.Close()
 	second, hangUp := f.backplaneClient(first)
 	defer hangUp()

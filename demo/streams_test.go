@@ -110,6 +110,10 @@ func TestDashboard(t *testing.T) {
 	ben.join("lobby")
 	ada.request(wire.TypeSubscribe, wire.StreamPayload{Stream: wire.StreamDashboard})
 	_, p := expect[wire.DashboardPayload](ada, wire.TypeDashboard)
+	if p.ReceivedPerSecond == 0 { // all was said in the second before
+		ben.heard()
+		_, p = expect[wire.DashboardPayload](ada, wire.TypeDashboard)
+	}
 	if p.ReceivedPerSecond <= 0 || p.SentPerSecond <= 0 {
 		t.Errorf("%v received and %v sent a second", p.ReceivedPerSecond, p.SentPerSecond)
 	}
