@@ -19,17 +19,9 @@ func TestSpansTellTheStory(t *testing.T) {
 	nodes := startNodes(t, newRedisServer(t), 2, Config{
 		SampleRatio: 1, SpanLimit: 1000, TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)),
 	})
-	ada, ben := nodes[0].dial("Ada"), nodes[1].dial("Ben")
-	ada.join("lobby")
-	ben.join("lobby")
+	ada, ben := nodes[0].enter("Ada"), nodes[1].enter("Ben")
 	ada.send(wire.TypeMessage, wire.MessagePayload{Room: "lobby", Text: "hello"})
-	for heard := false; !heard; {
-		env, err := ben.read()
-		if err != nil {
-			t.Fatal(err)
-		}
-		heard = env.Type == wire.TypeMessage
-	}
+	nodes[1].eventually(func() bool { return len(ben.got()) == 1 }, func() string { return "Ben does not hear it" })
 
 	want := []string{
 		"websocket.message message",
