@@ -296,10 +296,16 @@ func TestEnds(t *testing.T) {
 			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
 				read := make(chan error, 1)
 				go func() { read <- readToEnd(ctx, c) }()
-				cancelled, cancel := context.WithCancel(ctx)
-				time.AfterFunc(100*time.Millisecond, cancel)
-				_ = c.Write(cancelled, websocket.MessageBinary, make([]byte, tooMuch))
-				<-read
+				for {
+					cancelled, cancel := context.WithCancel(ctx)
+					time.AfterFunc(100*time.Millisecond, cancel)
+					_ = c.Write(cancelled, websocket.MessageBinary, make([]byte, tooMuch))
+					select {
+					case <-read:
+						return
+					case <-time.After(time.Second): // the write was given up before it began
+					}
+				}
 			}, peerIsSilent,
 			end{initiator: "local", reason: "abnormal", code: 1006},
 		},
