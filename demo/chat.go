@@ -25,7 +25,8 @@ const (
 	crowd = 64
 	// listed is how many users are named to who joins, and how many who have read.
 	listed = 100
-	// mostRounds bounds how often a client that comes back is given what was said while it got what it had missed.
+	// mostRounds bounds how often a client that comes back is given what was said while it got what it had missed, before
+	// the room waits for it.
 	mostRounds = 10
 )
 
@@ -103,7 +104,9 @@ func (c *session) joinRoom(ctx context.Context, p wire.JoinPayload) (seq uint64,
 			return 0, err
 		}
 	}
-	return rooms.Join(ctx, p.Room, c)
+	return rooms.JoinHolding(ctx, p.Room, c, after, func(after uint64) (uint64, error) {
+		return c.sendMissed(ctx, p.Room, after)
+	})
 }
 
 func (c *session) sendMissed(ctx context.Context, room string, after uint64) (last uint64, err error) {

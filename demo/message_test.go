@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -484,6 +485,79 @@ func TestOrderInARoom(t *testing.T) {
 	for _, order := range orders[1:] {
 		if order != orders[0] {
 			t.Error("two members saw different orders")
+		}
+	}
+}
+
+// restless is a history whose room goes on while somebody reads what was said in it.
+type restless struct {
+	history.Store
+	goOn func(context.Context)
+}
+
+func (h *restless) After(ctx context.Context, room string, after uint64, limit int) ([]history.Message, error) {
+	messages, err := h.Store.After(ctx, room, after, limit)
+	if h.goOn != nil {
+		h.goOn(ctx)
+	}
+	return messages, err
+}
+
+// TestJoinsWhatNeverRests comes back to a room in which something is said whenever it has got all that it has missed: it
+// gets everything, in order.
+func TestJoinsWhatNeverRests(t *testing.T) {
+	t.Parallel()
+	h := &restless{Store: complete(t, Config{}).History}
+	f := start(t, Config{History: h})
+	say(t, h, 1)
+	const most = 30 // more than the server has patience for
+	var n atomic.Int64
+	var saying sync.WaitGroup
+	defer saying.Wait()
+	h.goOn = func(ctx context.Context) {
+		i := n.Add(1)
+		if i > most {
+			return
+		}
+		delivered := make(chan struct{})
+		saying.Go(func() {
+			defer close(delivered)
+			m, err := f.chat.save(t.Context(), history.Message{Room: "lobby", ID: fmt.Sprint("more ", i), From: "Eve", Text: "more"})
+			if err == nil {
+				err = f.chat.publish(t.Context(), m)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		select {
+		case <-delivered:
+		case <-time.After(100 * time.Millisecond): // it waits for who reads
+		}
+	}
+	f.enter("Ben")
+	ada := f.dial("Ada")
+	ada.send(wire.TypeJoin, wire.JoinPayload{Room: "lobby", After: new(uint64)})
+	var got []uint64
+	for joined := false; !joined || len(got) < int(min(n.Load(), most))+1; {
+		env, err := ada.read()
+		if err != nil {
+			t.Fatalf("after %v: %v", got, err)
+		}
+		switch env.Type {
+		case wire.TypeHistory:
+			for _, m := range payloadOf[wire.HistoryPayload](t, env).Messages {
+				got = append(got, m.Seq)
+			}
+		case wire.TypeMessage:
+			got = append(got, env.Seq)
+		case wire.TypeAck:
+			joined = true
+		}
+	}
+	for i, seq := range got {
+		if seq != uint64(i+1) {
+			t.Fatalf("got %v, want all in order", got)
 		}
 	}
 }

@@ -279,6 +279,8 @@ func (f *fixture) events(user string, resp *http.Response) *eventStream {
 
 // next returns the next event, or how the stream ended.
 func (e *eventStream) next() (event, error) {
+	overdue := time.AfterFunc(patience, e.close)
+	defer overdue.Stop()
 	var ev event
 	for {
 		line, err := e.body.ReadString('\n')
@@ -306,8 +308,6 @@ func (e *eventStream) next() (event, error) {
 // await reads until an event of that type comes.
 func (e *eventStream) await(typ wire.Type) event {
 	e.f.t.Helper()
-	overdue := time.AfterFunc(patience, e.close)
-	defer overdue.Stop()
 	for {
 		ev, err := e.next()
 		if err != nil {

@@ -108,17 +108,27 @@ func (r *Rooms) Len() int {
 // Join puts m into the room, from which on it gets what is delivered, and returns the sequence number of the last message
 // before that. Being in the room already is no error. The caller must leave once for each Join without an error.
 func (r *Rooms) Join(ctx context.Context, name string, m Member) (seq uint64, err error) {
-	seq, _, err = r.join(ctx, name, m, nil)
+	seq, _, err = r.join(ctx, name, m, nil, nil)
 	return seq, err
 }
 
 // JoinAfter is Join for a member that knows the messages up to after: only if there are none that are newer, m is put
 // into the room. Otherwise it is to get those first, and ask again. What it knows already it does not get.
 func (r *Rooms) JoinAfter(ctx context.Context, name string, m Member, after uint64) (seq uint64, joined bool, err error) {
-	return r.join(ctx, name, m, &after)
+	return r.join(ctx, name, m, &after, nil)
 }
 
-func (r *Rooms) join(ctx context.Context, name string, m Member, after *uint64) (last uint64, joined bool, err error) {
+// JoinHolding is Join for a member that knows the messages up to after and cannot keep up with a room that goes on while it
+// gets the newer ones: nothing is delivered to anybody while missed gives it a last piece of those, and returns how far
+// that goes. If there are still more, it is to ask for them once it is in the room.
+func (r *Rooms) JoinHolding(ctx context.Context, name string, m Member, after uint64, missed func(after uint64) (uint64, error)) (seq uint64, err error) {
+	seq, _, err = r.join(ctx, name, m, &after, missed)
+	return seq, err
+}
+
+func (r *Rooms) join(
+	ctx context.Context, name string, m Member, after *uint64, missed func(uint64) (uint64, error),
+) (last uint64, joined bool, err error) {
 	room, err := r.enter(name)
 	if err != nil {
 		return 0, false, err
@@ -129,10 +139,13 @@ func (r *Rooms) join(ctx context.Context, name string, m Member, after *uint64) 
 		r.release(room)
 		return 0, false, err
 	}
-	if after != nil && *after > room.last { // it may know from the history what did not get here yet
+	if missed != nil && *after < room.last {
+		*after, err = missed(*after)
+	}
+	if err == nil && after != nil && *after > room.last { // it may know from the history what did not get here yet
 		err = r.catchUp(ctx, room)
 	}
-	if err != nil || after != nil && *after < room.last {
+	if err != nil || missed == nil && after != nil && *after < room.last {
 		r.release(room)
 		return room.last, false, err
 	}
