@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 	"github.com/google/uuid"
@@ -196,7 +197,7 @@ func TestCompression(t *testing.T) {
 // TestCompressedOversize sends a few bytes that unpack to more than a message may have.
 func TestCompressedOversize(t *testing.T) {
 	t.Parallel()
-	f := start(t, Config{CompressAbove: 1000})
+	f := start(t, Config{CompressAbove: 1000, Heartbeat: 10_000 * time.Hour}) // a ping beside the end would hide it
 	c, _ := f.tapped(websocket.CompressionNoContextTakeover)
 	fits, err := wire.NewFrame(wire.TypePing, "", nil)
 	if err != nil {
