@@ -18,7 +18,6 @@ import (
 
 	"github.com/sockscope/sockscope/demo/market"
 	"github.com/sockscope/sockscope/demo/wire"
-	"github.com/sockscope/sockscope/instrument"
 )
 
 // TestEventsAndSockets lets somebody on an event stream talk with somebody on a WebSocket.
@@ -440,30 +439,22 @@ func TestEventsDrainDeadline(t *testing.T) {
 		"sse_disconnections_total", "sse_active_connections", "websocket_disconnections_total", "websocket_active_connections")
 }
 
-// A busy member holds up all of its topic.
-type busy struct{ since, until chan struct{} }
-
-func (b busy) Deliver(*wire.Frame, *instrument.Broadcast) {
-	close(b.since)
-	<-b.until
-}
-
 // TestPostsAtOnce posts as soon as the welcome has named the session, while the server is still at its opening: it
 // waits for the user's topic.
 func TestPostsAtOnce(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{})
-	topic, b := userTopic("Ada"), busy{since: make(chan struct{}), until: make(chan struct{})}
+	topic, b := userTopic("Ada"), blocking{in: make(chan struct{}), goOn: make(chan struct{})}
 	f.chat.topics.Subscribe(topic, b)
 	published := make(chan struct{})
 	go func() {
 		defer close(published)
 		f.chat.topics.Publish(topic, nil, nil)
 	}()
-	<-b.since
+	<-b.in
 	ada := f.listen("Ada", "", nil)
 	status, _ := ada.post(wire.TypePing, nil)
-	close(b.until)
+	close(b.goOn)
 	<-published
 	f.chat.topics.Unsubscribe(topic, b)
 	if status != http.StatusAccepted {

@@ -42,9 +42,9 @@
 // Pub/Sub delivers at most once: what is published while a node is not connected never reaches it. [WithRestored] tells
 // the service from when to when that may have been, so that it can fetch what it missed or tell its clients to.
 // Messages that arrive faster than they are handled are dropped when the queue is full (see [WithQueue]) and counted,
-// as Redis would otherwise cut off the whole node for being slow; [WithDropped] tells the service. Conversely, go-redis repeats a PUBLISH whose answer
-// was lost, unless MaxRetries of its options is -1: nodes may then get a message twice, the second time not as their
-// own.
+// as Redis would otherwise cut off the whole node for being slow; [WithDropped] tells the service. Conversely, go-redis
+// repeats a PUBLISH whose answer was lost, unless MaxRetries of its options is -1: nodes may then get a message twice,
+// the second time not as their own.
 //
 // Payloads of publishers that know no envelope pass as they are, without trace and time. Lag is the difference of two
 // nodes' clocks.

@@ -92,8 +92,8 @@ func WithRestored(f func(Gap)) Option {
 }
 
 // WithDropped has f called after messages were dropped because the queue was full, so that the service can fetch them or
-// tell its clients to. Run calls it between two messages, once those that waited are handled, and at most once in so
-// many messages. By default nobody is told.
+// tell its clients to. Run calls it between two messages, once those that waited by then are handled; what is dropped
+// meanwhile is told with them. By default nobody is told.
 func WithDropped(f func()) Option {
 	return func(c *config) error {
 		if f == nil {
