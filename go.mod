@@ -16,11 +16,9 @@ require (
 	github.com/prometheus/client_golang v1.25.0
 	github.com/prometheus/client_model v0.6.3
 	github.com/redis/go-redis/v9 v9.17.2
-	github.com/sockscope/sockscope/instrument v0.0.0
-	github.com/sockscope/sockscope/instrument/backplane v0.0.0
-	github.com/sockscope/sockscope/instrument/client v0.0.0
-	github.com/sockscope/sockscope/instrument/telemetry v0.0.0
-	github.com/sockscope/sockscope/instrument/ws/gorilla v0.0.0
+	github.com/sockscope/sockscope/instrument v0.1.0
+	github.com/sockscope/sockscope/instrument/backplane v0.1.0
+	github.com/sockscope/sockscope/instrument/telemetry v0.1.0
 	github.com/spf13/cobra v1.10.2
 	github.com/spf13/pflag v1.0.10
 	github.com/tidwall/btree v1.8.1
@@ -95,13 +93,3 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 	gopkg.in/yaml.v2 v2.4.0 // indirect
 )
-
-replace github.com/sockscope/sockscope/instrument => ./instrument
-
-replace github.com/sockscope/sockscope/instrument/client => ./instrument/client
-
-replace github.com/sockscope/sockscope/instrument/telemetry => ./instrument/telemetry
-
-replace github.com/sockscope/sockscope/instrument/backplane => ./instrument/backplane
-
-replace github.com/sockscope/sockscope/instrument/ws/gorilla => ./instrument/ws/gorilla

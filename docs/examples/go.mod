@@ -9,14 +9,10 @@ require (
 	github.com/gorilla/websocket v1.5.3
 	github.com/prometheus/client_golang v1.25.0
 	github.com/redis/go-redis/v9 v9.17.2
-	github.com/sockscope/sockscope/instrument v0.0.0
-	github.com/sockscope/sockscope/instrument/backplane v0.0.0
-	github.com/sockscope/sockscope/instrument/client v0.0.0
-	github.com/sockscope/sockscope/instrument/grpcstream v0.0.0
-	github.com/sockscope/sockscope/instrument/telemetry v0.0.0
-	github.com/sockscope/sockscope/instrument/ws/coder v0.0.0
-	github.com/sockscope/sockscope/instrument/ws/gobwas v0.0.0
-	github.com/sockscope/sockscope/instrument/ws/gorilla v0.0.0
+	github.com/sockscope/sockscope/instrument v0.1.0
+	github.com/sockscope/sockscope/instrument/backplane v0.1.0
+	github.com/sockscope/sockscope/instrument/grpcstream v0.1.0
+	github.com/sockscope/sockscope/instrument/telemetry v0.1.0
 	go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp v0.72.0
 	go.opentelemetry.io/otel v1.47.0
 	go.opentelemetry.io/otel/sdk v1.47.0
@@ -81,15 +77,4 @@ require (
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20261019180522-ce908d29299b // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 	gopkg.in/yaml.v2 v2.4.0 // indirect
-)
-
-replace (
-	github.com/sockscope/sockscope/instrument => ../../instrument
-	github.com/sockscope/sockscope/instrument/backplane => ../../instrument/backplane
-	github.com/sockscope/sockscope/instrument/client => ../../instrument/client
-	github.com/sockscope/sockscope/instrument/grpcstream => ../../instrument/grpcstream
-	github.com/sockscope/sockscope/instrument/telemetry => ../../instrument/telemetry
-	github.com/sockscope/sockscope/instrument/ws/coder => ../../instrument/ws/coder
-	github.com/sockscope/sockscope/instrument/ws/gobwas => ../../instrument/ws/gobwas
-	github.com/sockscope/sockscope/instrument/ws/gorilla => ../../instrument/ws/gorilla
 )

@@ -7,7 +7,7 @@ require (
 	connectrpc.com/otelconnect v0.12.0
 	github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus v1.1.1
 	github.com/prometheus/client_golang v1.25.0
-	github.com/sockscope/sockscope/instrument v0.0.0
+	github.com/sockscope/sockscope/instrument v0.1.0
 	go.opentelemetry.io/otel/sdk/metric v1.47.0
 	google.golang.org/grpc v1.83.2
 	google.golang.org/protobuf v1.36.12
@@ -36,5 +36,3 @@ require (
 	golang.org/x/text v0.42.0 // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260526163538-3dc84a4a5aaa // indirect
 )
-
-replace github.com/sockscope/sockscope/instrument => ../..
