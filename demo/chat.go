@@ -118,7 +118,7 @@ func (c *session) welcomeTo(ctx context.Context, room string, seq uint64, id str
 	users, count := c.server.cluster.presence.Users(room, listed)
 	reads, err := c.server.cfg.History.Reads(ctx, room)
 	if err != nil {
-		c.seen.Error(ctx, instrument.ErrorHandler, err) // receipts are not worth failing for
+		c.seen.Failed(ctx, instrument.ErrorHandler, err) // receipts are not worth failing for
 	}
 	c.answer(ctx, wire.TypeRoomUsers, "", wire.RoomUsersPayload{Room: room, Users: users, Count: count, Seq: seq, Read: furthest(reads)})
 	c.succeed(ctx, id, wire.AckPayload{Seq: seq})
@@ -221,7 +221,7 @@ func (s *Server) save(ctx context.Context, m history.Message) (history.Message, 
 
 // publish hands a saved message to the members of its room, here and on the other nodes.
 func (s *Server) publish(ctx context.Context, m history.Message) error {
-	ctx, b := s.sockets.observer.Broadcast(ctx)
+	ctx, b := s.sockets.observer.BeginBroadcast(ctx)
 	err := s.rooms.Deliver(ctx, m, b)
 	b.End(err)
 	s.cluster.announce(ctx, m)
@@ -281,7 +281,7 @@ func (c *session) read(ctx context.Context, env *wire.Envelope) error {
 
 // publishToRoom hands something that is no message to a room, here and on the other nodes.
 func (s *Server) publishToRoom(ctx context.Context, room string, typ wire.Type, payload any, except *session) error {
-	ctx, b := s.sockets.observer.Broadcast(ctx)
+	ctx, b := s.sockets.observer.BeginBroadcast(ctx)
 	f, err := newFrame(ctx, typ, "", payload)
 	if err == nil {
 		if except == nil {

@@ -84,7 +84,7 @@ func TestConversation(t *testing.T) {
 		"message_duration_seconds message":   2,
 		"message_duration_seconds ping":      1,
 	}, "websocket_connections_total", "websocket_active_connections", "websocket_disconnections_total", "websocket_errors_total",
-		"websocket_messages_total", "websocket_message_duration_seconds", "websocket_messages_dropped_total", "instrument_label_overflow_total")
+		"websocket_messages_total", "websocket_message_duration_seconds", "websocket_messages_dropped_total", "sockscope_label_overflow_total")
 }
 
 // TestJoinAgain lets a client join that is in the room already, because it has not got the first answer: it is told how
@@ -145,7 +145,7 @@ func TestTracesAndRecords(t *testing.T) {
 		return handled != nil
 	}, func() string { return "no record of the message:\n" + f.logs.String() })
 	if handled["trace_id"] != sc.TraceID().String() || handled["span_id"] != sc.SpanID().String() ||
-		handled["session_id"] == nil || handled["namespace"] != "chat" {
+		handled["connection_id"] == nil || handled["namespace"] != "chat" {
 		t.Errorf("record %v, want trace %s", handled, sc.TraceID())
 	}
 	if strings.Contains(f.logs.String(), secret) {

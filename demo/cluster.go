@@ -175,7 +175,7 @@ func (c *cluster) receive(ctx context.Context, m backplane.Message) {
 	c.server.faults.lag(ctx, m.Published)
 	if m.Channel == channelPresence {
 		if err := c.presence.Receive(m.Payload); err != nil {
-			c.server.sockets.observer.Backplane(backplaneName).Error(ctx, err)
+			c.server.sockets.observer.Backplane(backplaneName).Failed(ctx, err)
 		}
 		return
 	}

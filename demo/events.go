@@ -35,7 +35,7 @@ type events struct {
 
 // serveEvents serves GET /events?room=lobby&room=dev&stream=market.
 func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
-	ctx, handshake := s.streams.observer.Handshake(r.Context(), propagation.HeaderCarrier(r.Header), hostname(r.Host))
+	ctx, handshake := s.streams.observer.BeginHandshake(r.Context(), propagation.HeaderCarrier(r.Header), hostname(r.Host))
 	release, who, refused := s.enter(ctx, r)
 	if refused == nil && who.User == "" {
 		release()
@@ -54,7 +54,7 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 	stream.SetWriteTimeout(s.cfg.Limits.Write)
 	rooms := r.URL.Query()["room"]
 	e := &events{stream: stream, cursor: newCursor(rooms, stream.LastEventID()), closed: make(chan struct{})}
-	e.session = newSession(s, s.streams, stream.Session(), e)
+	e.session = newSession(s, s.streams, stream.Observed(), e)
 	s.listStream(e) // before its welcome, which a client may answer at once
 	defer s.unlistStream(e)
 	e.begin(who)
@@ -84,7 +84,7 @@ func (e *events) ask(ctx context.Context, rooms, streams []string) {
 func (e *events) request(ctx context.Context, typ wire.Type, payload any) {
 	f, err := wire.NewFrame(typ, uuid.NewString(), payload)
 	if err != nil {
-		e.seen.Error(ctx, instrument.ErrorHandler, err)
+		e.seen.Failed(ctx, instrument.ErrorHandler, err)
 		return
 	}
 	e.receive(ctx, f.Data, wire.Decode)
@@ -101,7 +101,7 @@ func (s *Server) serveSend(w http.ResponseWriter, r *http.Request) {
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, wire.MaxFrameBytes))
 	if err != nil {
-		e.seen.Error(r.Context(), instrument.ErrorRead, err)
+		e.seen.Failed(r.Context(), instrument.ErrorRead, err)
 		plain(w, http.StatusRequestEntityTooLarge, "the message is too long or has not come in one piece")
 		return
 	}
@@ -125,7 +125,7 @@ func (s *Server) serveSend(w http.ResponseWriter, r *http.Request) {
 // turnAway answers a POST that is refused. It may be for no stream, a nil one.
 func (e *events) turnAway(w http.ResponseWriter, r *http.Request, refused *refusal) {
 	if e != nil {
-		e.seen.Error(r.Context(), instrument.ErrorAuth, refused)
+		e.seen.Failed(r.Context(), instrument.ErrorAuth, refused)
 	}
 	plain(w, refused.code, refused.Error())
 }
@@ -155,7 +155,7 @@ func (e *events) recovered(ctx context.Context, w http.ResponseWriter) {
 		return
 	}
 	err := fmt.Errorf("panic: %v", v)
-	e.seen.Error(ctx, instrument.ErrorPanic, err)
+	e.seen.Failed(ctx, instrument.ErrorPanic, err)
 	e.server.logger.ErrorContext(ctx, "panic", "error", err, "stack", string(debug.Stack()))
 	e.close(instrument.ReasonInternal, 0, "")
 	plain(w, http.StatusInternalServerError, "the server has failed: open the stream again")

@@ -40,7 +40,7 @@ func TestFaultsAreDocumented(t *testing.T) {
 	telemetry := read("docs/telemetry.md")
 	// What is the runtime's, and what the telemetry package counts of itself.
 	others := []string{
-		"go_goroutines", "go_memstats_heap_alloc_bytes", "process_resident_memory_bytes", "instrument_log_records_total",
+		"go_goroutines", "go_memstats_heap_alloc_bytes", "process_resident_memory_bytes", "sockscope_log_records_total",
 	}
 	metrics := regexp.MustCompile("`((?:websocket|instrument|go|process)_[a-z_]+)(\\{[^`]*)?`")
 	alerts := regexp.MustCompile(`\[([A-Za-z]+)\]\(runbooks/([A-Za-z]+)\.md\)`)

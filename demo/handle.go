@@ -29,7 +29,7 @@ func (c *session) receive(ctx context.Context, data []byte, decode func([]byte) 
 		c.refuse(ctx, env.MessageID, err)
 		return true
 	}
-	ctx, message := c.seen.Receive(ctx, c.observed.messageType(env.Type), len(data), &env)
+	ctx, message := c.seen.BeginMessage(ctx, c.observed.messageType(env.Type), len(data), &env)
 	message.End(c.handle(ctx, &env))
 	return true
 }
@@ -65,9 +65,9 @@ func (c *session) refuse(ctx context.Context, id string, err error) {
 			c.closeSoon(instrument.ReasonPolicy, codePolicy, "sends too many messages")
 		}
 	case wire.CodeUnauthorized:
-		c.seen.Error(ctx, instrument.ErrorAuth, err)
+		c.seen.Failed(ctx, instrument.ErrorAuth, err)
 	default:
-		c.seen.Error(ctx, instrument.ErrorDecode, err)
+		c.seen.Failed(ctx, instrument.ErrorDecode, err)
 	}
 	c.answer(ctx, wire.TypeError, id, wire.ErrorPayload{Code: refused.Code, Reason: refused.Reason})
 }
@@ -132,7 +132,7 @@ func (c *session) login(ctx context.Context, env *wire.Envelope) error {
 		err = errors.New("too late: the token before has expired, and the connection ends")
 	}
 	if err != nil {
-		c.seen.Error(ctx, instrument.ErrorAuth, err)
+		c.seen.Failed(ctx, instrument.ErrorAuth, err)
 		return &wire.RefusalError{Code: wire.CodeUnauthorized, Reason: err.Error()}
 	}
 	c.authenticate(who)
@@ -161,7 +161,7 @@ func (c *session) succeed(ctx context.Context, id string, p wire.AckPayload) {
 func (c *session) answer(ctx context.Context, typ wire.Type, id string, payload any) {
 	f, err := newFrame(ctx, typ, id, payload)
 	if err != nil {
-		c.seen.Error(ctx, instrument.ErrorHandler, err)
+		c.seen.Failed(ctx, instrument.ErrorHandler, err)
 		return
 	}
 	c.Deliver(f, nil)

@@ -65,7 +65,7 @@ func observeSockets(cfg Config) (*observed, error) {
 }
 
 func observeStreams(cfg Config) (*observed, error) {
-	return observe(cfg, instrument.WithTransport(sse.Transport))
+	return observe(cfg, instrument.WithProtocol(sse.Protocol))
 }
 
 // messageType returns the observer's type for one of the protocol's.

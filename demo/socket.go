@@ -41,7 +41,7 @@ type socket struct {
 // serveSocket takes a connection through its handshake. It does not stay for the rest, so that what net/http needs for a
 // request is freed.
 func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
-	ctx, handshake := s.sockets.observer.Handshake(r.Context(), propagation.HeaderCarrier(r.Header), hostname(r.Host))
+	ctx, handshake := s.sockets.observer.BeginHandshake(r.Context(), propagation.HeaderCarrier(r.Header), hostname(r.Host))
 	release, who, refused := s.enter(ctx, r)
 	if refused != nil {
 		refused.write(w, handshake)
@@ -65,7 +65,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		k.encoding = wire.MessagePack
 	}
 	conn.SetPongHandler(k.pong)
-	k.session = newSession(s, s.sockets, conn.Session(), k)
+	k.session = newSession(s, s.sockets, conn.Observed(), k)
 	k.begin(who)
 	go k.run(release)
 }
@@ -130,7 +130,7 @@ func (k *socket) read() (kind int, data []byte, err error) {
 	data, err = io.ReadAll(io.LimitReader(r, wire.MaxFrameBytes+1))
 	if err == nil && len(data) > wire.MaxFrameBytes {
 		err = websocket.ErrReadLimit
-		k.seen.Error(k.seen.Context(context.Background()), instrument.ErrorRead, err)
+		k.seen.Failed(k.seen.Context(context.Background()), instrument.ErrorRead, err)
 		k.close(instrument.ReasonMessageTooBig, websocket.CloseMessageTooBig, "")
 	}
 	return kind, data, err
@@ -140,7 +140,7 @@ func (k *socket) read() (kind int, data []byte, err error) {
 func (k *socket) refuseText(ctx context.Context, size int) {
 	k.server.received.Add(1)
 	k.seen.Received(k.observed.other, size)
-	k.seen.Error(ctx, instrument.ErrorDecode, errors.New("a text frame is not UTF-8"))
+	k.seen.Failed(ctx, instrument.ErrorDecode, errors.New("a text frame is not UTF-8"))
 	k.close(instrument.ReasonProtocolError, websocket.CloseInvalidFramePayloadData, "a text frame has to be UTF-8")
 }
 

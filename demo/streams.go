@@ -44,7 +44,7 @@ func (c *session) notify(ctx context.Context, env *wire.Envelope) error {
 		return err
 	}
 	s := c.server
-	ctx, b := s.sockets.observer.Broadcast(ctx)
+	ctx, b := s.sockets.observer.BeginBroadcast(ctx)
 	f, err := newFrame(ctx, wire.TypeNotification, env.MessageID, wire.NotificationPayload{From: c.identity().User, Text: p.Text})
 	if err == nil {
 		s.topics.Publish(userTopic(p.User), f, b)
@@ -74,7 +74,7 @@ func (s *Server) publishStream(typ wire.Type, stream string, payload any) {
 	} else {
 		frames = s.faults.topics.frames(streamTopic(stream), f)
 	}
-	_, b := s.sockets.observer.Broadcast(s.live)
+	_, b := s.sockets.observer.BeginBroadcast(s.live)
 	for _, f := range frames {
 		s.topics.Publish(streamTopic(stream), f, b)
 	}

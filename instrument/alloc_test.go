@@ -22,10 +22,10 @@ func TestNoAllocations(t *testing.T) {
 		"Received":               func() { c.Received(message, 128) },
 		"Sent":                   func() { c.Sent(message, 128) },
 		"Dropped":                func() { c.Dropped(instrument.DropQueueFull, 1) },
-		"Enqueue":                func() { c.Enqueue().Sent(message, 128) },
-		"Ping":                   func() { c.Ping().End(instrument.PingPong) },
-		"Receive":                func() { _, m := c.Receive(ctx, message, 128, nil); m.End(nil) },
-		"Receive with a carrier": func() { _, m := c.Receive(ctx, message, 128, carrier); m.End(nil) },
+		"Enqueue":                func() { c.BeginDelivery().Sent(message, 128) },
+		"Ping":                   func() { c.BeginPing().End(instrument.PingPong) },
+		"Receive":                func() { _, m := c.BeginMessage(ctx, message, 128, nil); m.End(nil) },
+		"Receive with a carrier": func() { _, m := c.BeginMessage(ctx, message, 128, carrier); m.End(nil) },
 	}
 	for name, f := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -53,7 +53,7 @@ func newBackplane(o *Observer, name string) *Backplane {
 }
 
 // Backplane returns the backplane that WithBackplanes has registered under that name. For any other name it returns one
-// called "other" and counts it in instrument_label_overflow_total.
+// called "other" and counts it in sockscope_label_overflow_total.
 func (o *Observer) Backplane(name string) *Backplane {
 	if !o.live() {
 		return nil
@@ -88,7 +88,7 @@ func (b *Backplane) Received(r BackplaneResult) {
 }
 
 // Error counts a failure of the backplane and writes the log record `backplane error`.
-func (b *Backplane) Error(ctx context.Context, err error) {
+func (b *Backplane) Failed(ctx context.Context, err error) {
 	if !b.live() {
 		return
 	}
@@ -104,7 +104,7 @@ func (b *Backplane) Error(ctx context.Context, err error) {
 //
 // The nodes are one service and trust each other: the span `websocket.deliver` is a child of the sender's if that is
 // sampled, within the limit of WithSpanLimit, and there is none otherwise.
-func (b *Backplane) Deliver(ctx context.Context, carrier propagation.TextMapCarrier, published time.Time) (context.Context, *Broadcast) {
+func (b *Backplane) BeginDelivery(ctx context.Context, carrier propagation.TextMapCarrier, published time.Time) (context.Context, *Broadcast) {
 	if !b.live() {
 		return ctx, nil
 	}

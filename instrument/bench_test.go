@@ -79,7 +79,7 @@ func BenchmarkTimed(b *testing.B) {
 		ctx := b.Context()
 		b.ReportAllocs()
 		for b.Loop() {
-			_, m := c.Receive(ctx, t, 128, nil)
+			_, m := c.BeginMessage(ctx, t, 128, nil)
 			m.End(nil)
 		}
 	})
@@ -94,7 +94,7 @@ func BenchmarkSampled(b *testing.B) {
 			ctx := c.Context(b.Context())
 			b.ReportAllocs()
 			for b.Loop() {
-				_, m := c.Receive(ctx, t, 128, nil)
+				_, m := c.BeginMessage(ctx, t, 128, nil)
 				m.End(nil)
 			}
 		})
@@ -149,7 +149,7 @@ func BenchmarkContendedTimed(b *testing.B) {
 		b.RunParallel(func(pb *testing.PB) {
 			c := open(b, o)
 			for pb.Next() {
-				_, m := c.Receive(ctx, t, 128, nil)
+				_, m := c.BeginMessage(ctx, t, 128, nil)
 				m.End(nil)
 			}
 		})
@@ -162,11 +162,11 @@ func BenchmarkDropNewest(b *testing.B) {
 		b.Run(fmt.Sprintf("queued=%d", queued), func(b *testing.B) {
 			c, _ := observed(b)
 			for range queued {
-				c.Enqueue()
+				c.BeginDelivery()
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				c.Enqueue().Dropped(instrument.DropQueueFull)
+				c.BeginDelivery().Dropped(instrument.DropQueueFull)
 			}
 		})
 	}
@@ -184,8 +184,8 @@ func BenchmarkOpenClose(b *testing.B) {
 			o := newObserver(b, opts...)
 			b.ReportAllocs()
 			for b.Loop() {
-				_, h := o.Handshake(b.Context(), nil, "chat.example")
-				h.Opened(101).Close(cause)
+				_, h := o.BeginHandshake(b.Context(), nil, "chat.example")
+				h.Opened(101).Closed(cause)
 			}
 		})
 	}

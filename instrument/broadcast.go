@@ -13,7 +13,7 @@ import (
 // clockEvery is for how many recipients of a broadcast the clock is read once: some microseconds' worth.
 const clockEvery = 64
 
-// A Broadcast is the publishing of one message to many connections, from Observer.Broadcast or Backplane.Deliver to End.
+// A Broadcast is the publishing of one message to many connections, from Observer.BeginBroadcast or Backplane.BeginDelivery to End.
 // Its methods are safe for concurrent use; on a nil or zero Broadcast they do nothing but what the Conn would.
 type Broadcast struct {
 	observer *Observer
@@ -28,7 +28,7 @@ type Broadcast struct {
 // `websocket.broadcast` and one observation, however many recipients there are. The span is a child of the one in ctx
 // if that is sampled; without one in ctx it is sampled as a message is, by ratio and cap. The returned context carries
 // it, to be injected into what is published elsewhere.
-func (o *Observer) Broadcast(ctx context.Context) (context.Context, *Broadcast) {
+func (o *Observer) BeginBroadcast(ctx context.Context) (context.Context, *Broadcast) {
 	if !o.live() {
 		return ctx, nil
 	}
@@ -49,11 +49,11 @@ func (o *Observer) newBroadcast() *Broadcast {
 	return b
 }
 
-// Enqueue tells, as Conn.Enqueue does, that the message is handed to the send queue of c, a recipient. The clock is read
+// Enqueue tells, as Conn.BeginDelivery does, that the message is handed to the send queue of c, a recipient. The clock is read
 // for one in 64 recipients only.
-func (b *Broadcast) Enqueue(c *Conn) Delivery {
+func (b *Broadcast) BeginDelivery(c *Conn) Delivery {
 	if !b.live() {
-		return c.Enqueue()
+		return c.BeginDelivery()
 	}
 	if n := b.enqueued.Add(1); n%clockEvery == 0 {
 		b.now.Store(int64(b.observer.now()))
@@ -66,7 +66,7 @@ func (b *Broadcast) Enqueue(c *Conn) Delivery {
 
 // Drop tells that the queue did not take the message: c is no recipient after all, and the drop counts as
 // Delivery.Dropped does.
-func (b *Broadcast) Drop(d Delivery, r DropReason) {
+func (b *Broadcast) Dropped(d Delivery, r DropReason) {
 	d.Dropped(r)
 	if b.live() {
 		b.enqueued.Add(-1)

@@ -21,20 +21,20 @@ func TestBroadcastAcrossNodes(t *testing.T) {
 		there := newObserver(t, s.option(), instrument.WithNamespace("chat"), instrument.WithSampleRatio(0), instrument.WithBackplanes("redis"))
 		c, far := open(t, here), open(t, there)
 
-		ctx, m := c.Receive(t.Context(), instrument.MessageType{}, 7, nil)
-		ctx, b := here.Broadcast(ctx)
+		ctx, m := c.BeginMessage(t.Context(), instrument.MessageType{}, 7, nil)
+		ctx, b := here.BeginBroadcast(ctx)
 		envelope := propagation.MapCarrier{}
 		propagation.TraceContext{}.Inject(ctx, envelope)
 		here.Backplane("redis").Published(instrument.BackplaneOK)
 		for range 100 {
-			b.Enqueue(c).Sent(instrument.MessageType{}, 1)
+			b.BeginDelivery(c).Sent(instrument.MessageType{}, 1)
 		}
-		b.Drop(b.Enqueue(c), instrument.DropQueueFull)
+		b.Dropped(b.BeginDelivery(c), instrument.DropQueueFull)
 		b.End(errors.New("some were too slow"))
 		m.End(nil)
 		time.Sleep(3 * time.Millisecond)
-		_, fan := there.Backplane("redis").Deliver(t.Context(), envelope, time.Now().Add(-3*time.Millisecond))
-		fan.Enqueue(far).Dropped(instrument.DropClosed)
+		_, fan := there.Backplane("redis").BeginDelivery(t.Context(), envelope, time.Now().Add(-3*time.Millisecond))
+		fan.BeginDelivery(far).Dropped(instrument.DropClosed)
 		fan.End(nil)
 
 		var got []span
@@ -73,16 +73,16 @@ func TestExemplarsOfBroadcast(t *testing.T) {
 		s := recordSpans()
 		o := newObserver(t, s.option(), instrument.WithSampleRatio(1), instrument.WithBackplanes("redis"))
 		published := time.Now()
-		ctx, b := o.Broadcast(t.Context())
+		ctx, b := o.BeginBroadcast(t.Context())
 		envelope := propagation.MapCarrier{}
 		propagation.TraceContext{}.Inject(ctx, envelope)
 		time.Sleep(2 * time.Millisecond)
 		b.End(nil)
 		time.Sleep(3 * time.Millisecond)
-		_, fan := o.Backplane("redis").Deliver(t.Context(), envelope, published)
+		_, fan := o.Backplane("redis").BeginDelivery(t.Context(), envelope, published)
 		time.Sleep(time.Second)
 		fan.End(nil)
-		_, unsampled := o.Backplane("redis").Deliver(t.Context(), nil, time.Now().Add(-time.Minute))
+		_, unsampled := o.Backplane("redis").BeginDelivery(t.Context(), nil, time.Now().Add(-time.Minute))
 		unsampled.End(nil)
 		id := s.Ended()[0].SpanContext().TraceID().String()
 		for name, want := range map[string]map[float64]string{
@@ -101,13 +101,13 @@ func TestDeliverUnsampled(t *testing.T) {
 	s := recordSpans()
 	o := newObserver(t, s.option(), instrument.WithSampleRatio(1), instrument.WithBackplanes("redis"))
 	for _, carrier := range []propagation.TextMapCarrier{nil, sender("00"), propagation.MapCarrier{"traceparent": "00-bad"}} {
-		ctx, b := o.Backplane("redis").Deliver(t.Context(), carrier, time.Now().Add(time.Hour))
+		ctx, b := o.Backplane("redis").BeginDelivery(t.Context(), carrier, time.Now().Add(time.Hour))
 		b.End(nil)
 		if ctx != t.Context() {
 			t.Errorf("carrier %v: the context carries a span", carrier)
 		}
 	}
-	_, b := o.Backplane("redis").Deliver(t.Context(), nil, time.Time{})
+	_, b := o.Backplane("redis").BeginDelivery(t.Context(), nil, time.Time{})
 	b.End(nil)
 	if n := len(s.Ended()); n != 0 {
 		t.Errorf("%d spans, want none", n)
@@ -129,12 +129,12 @@ func TestDeliverUnsampled(t *testing.T) {
 // TestOtherTransport has another transport's name in everything.
 func TestOtherTransport(t *testing.T) {
 	s := recordSpans()
-	o := newObserver(t, s.option(), instrument.WithTransport("sse"), instrument.WithSampleRatio(1))
-	_, h := o.Handshake(t.Context(), nil, "")
+	o := newObserver(t, s.option(), instrument.WithProtocol("sse"), instrument.WithSampleRatio(1))
+	_, h := o.BeginHandshake(t.Context(), nil, "")
 	c := h.Opened(200)
-	_, m := c.Receive(t.Context(), instrument.MessageType{}, 1, nil)
+	_, m := c.BeginMessage(t.Context(), instrument.MessageType{}, 1, nil)
 	m.End(nil)
-	c.Close(instrument.Cause{})
+	c.Closed(instrument.Cause{})
 	var got []string
 	for _, g := range s.ended(t) {
 		got = append(got, g.Name)

@@ -14,7 +14,7 @@ import (
 // any order; on a nil or zero Conn they do nothing.
 type Conn struct {
 	observer  *Observer
-	session   string
+	id   string
 	handshake trace.SpanContext
 	opened    time.Duration
 	number    uint64 // of the connection
@@ -48,7 +48,7 @@ func (t *totals) add(size int, now time.Duration) {
 func (o *Observer) newConn(h *Handshake, now time.Duration) *Conn {
 	c := &Conn{
 		observer:  o,
-		session:   h.session,
+		id:   h.id,
 		handshake: h.span.SpanContext(),
 		traced:    h.traced,
 		opened:    now,
@@ -81,12 +81,12 @@ type Cause struct {
 	Err error
 }
 
-// ID returns the random id of the connection: session.id on spans, session_id in log records. It is never a label.
+// ID returns the random id of the connection: connection.id on spans, connection_id in log records. It is never a label.
 func (c *Conn) ID() string {
 	if !c.live() {
 		return ""
 	}
-	return c.session
+	return c.id
 }
 
 // Context returns the context for everything that is done on behalf of the connection: ctx with the session id for log
@@ -96,7 +96,7 @@ func (c *Conn) Context(ctx context.Context) context.Context {
 	if !c.live() {
 		return ctx
 	}
-	return contextWithSession(trace.ContextWithSpanContext(ctx, trace.SpanContext{}), c.session)
+	return contextWithConnection(trace.ContextWithSpanContext(ctx, trace.SpanContext{}), c.id)
 }
 
 // Received counts a received message whose handling is not to be timed. It takes neither lock nor clock and does not
@@ -134,18 +134,18 @@ func (c *Conn) Dropped(r DropReason, n int) {
 }
 
 // Error counts an error that is not a message's (see Message.End) and writes the log record `connection error`.
-func (c *Conn) Error(ctx context.Context, k ErrorKind, err error) {
+func (c *Conn) Failed(ctx context.Context, k ErrorKind, err error) {
 	if !c.live() {
 		return
 	}
 	o := c.observer
 	o.metrics.errors.of(k).Inc()
-	o.records.write(contextWithSession(ctx, c.session), recordError, o.now(),
+	o.records.write(contextWithConnection(ctx, c.id), recordError, o.now(),
 		slog.String("kind", k.String()), slog.String("error", errorText(err)))
 }
 
 // Close ends the observation. Only the first call counts: whoever learns first that the connection has ended says why.
-func (c *Conn) Close(cause Cause) {
+func (c *Conn) Closed(cause Cause) {
 	if !c.live() || !c.closed.CompareAndSwap(false, true) {
 		return
 	}
@@ -190,7 +190,7 @@ func (c *Conn) closeSpan(cause Cause, now time.Duration) trace.Span {
 		trace.WithSpanKind(trace.SpanKindInternal),
 		trace.WithLinks(c.appendLinks(nil, trace.SpanContext{})...),
 		trace.WithAttributes(
-			attribute.String("session.id", c.session),
+			attribute.String("connection.id", c.id),
 			attribute.Int(o.transport+".close.code", cause.Code),
 			attribute.String(o.transport+".close.reason", cause.Reason.String()),
 			attribute.String(o.transport+".close.initiator", cause.Initiator.String()),
@@ -219,7 +219,7 @@ func (c *Conn) appendLinks(links []trace.Link, sender trace.SpanContext) []trace
 
 // spanContext is what the connection's own log records are written with.
 func (c *Conn) spanContext(span trace.Span) context.Context {
-	ctx := contextWithSession(c.observer.root, c.session)
+	ctx := contextWithConnection(c.observer.root, c.id)
 	if span == nil {
 		return ctx
 	}

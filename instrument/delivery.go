@@ -6,7 +6,7 @@ import "time"
 // there can be.
 const maxWaiting = 1 << 16
 
-// A Delivery is a message on its way through a connection's send queue, from Conn.Enqueue or Broadcast.Enqueue to Sent
+// A Delivery is a message on its way through a connection's send queue, from Conn.BeginDelivery or Broadcast.BeginDelivery to Sent
 // or Dropped, one of which is to be called once. It is small and meant to travel in the queue beside the message. The
 // zero Delivery does nothing.
 type Delivery struct {
@@ -25,8 +25,8 @@ func (c *Conn) SetQueueCapacity(n int) {
 
 // Enqueue tells that a message is handed to the connection's send queue; it is to be called before, so that nobody can
 // take the message out without its Delivery. It reads the clock once and does not allocate once the queue has been as
-// long before. Who sends to many connections at once uses Broadcast.Enqueue, which is cheaper.
-func (c *Conn) Enqueue() Delivery {
+// long before. Who sends to many connections at once uses Broadcast.BeginDelivery, which is cheaper.
+func (c *Conn) BeginDelivery() Delivery {
 	if !c.live() {
 		return Delivery{}
 	}

@@ -25,19 +25,19 @@
 // # Metrics
 //
 // All metrics carry the label namespace and otherwise only labels from closed sets, which are Go types here. Message
-// types are registered; a type that is not is exported as "other" and counted in instrument_label_overflow_total. No
+// types are registered; a type that is not is exported as "other" and counted in sockscope_label_overflow_total. No
 // peer can add a series. Histograms have classic buckets made for their quantity and native ones alongside; those of
 // durations have exemplars with the trace_id and span_id of sampled spans, a new one at most every 100 ms per series.
 //
 // Every series that a message moves is looked up when the Observer is made, and is there once per processor, so that
 // connections do not wait for each other. [Conn.Received] and [Conn.Sent] take no lock, read no clock and do not
-// allocate; [Conn.Receive] with [Message.End] reads the clock twice. A connection is counted down by the first
+// allocate; [Conn.BeginMessage] with [Message.End] reads the clock twice. A connection is counted down by the first
 // [Conn.Close] only, whoever calls it in whatever order, so websocket_active_connections is never negative and 0 when
 // all have closed.
 //
 // What only live connections know is asked of them at scrape and exported as aggregates: how many have been silent for
-// long, how full the fullest send queue is and how old the oldest message in one (see [Conn.Enqueue]), how long a ping
-// has been waiting (see [Conn.Ping]). The number of series does not depend on the number of connections. Times of the
+// long, how full the fullest send queue is and how old the oldest message in one (see [Conn.BeginDelivery]), how long a ping
+// has been waiting (see [Conn.BeginPing]). The number of series does not depend on the number of connections. Times of the
 // newest message are right to a quarter second. [Observer.Conns] lists the connections for whoever wants to see each.
 //
 // # Fan-out
@@ -47,7 +47,7 @@
 //
 // # Other transports
 //
-// [WithTransport] names another prefix than websocket for all that is exported. What measures HTTP requests should leave
+// [WithProtocol] names another prefix than websocket for all that is exported. What measures HTTP requests should leave
 // out those that become connections: see [IsUpgrade] and [WithoutUpgrades].
 //
 // # Spans
@@ -60,7 +60,7 @@
 // Which messages get a span is decided before one is started: by a trusted sender, by ratio, and by a cap per second.
 // Messages that fail or are slow are worth a span but are known too late; theirs is made afterwards from the times
 // measured. Handshakes and closes have one as long as there are no more of them per second than a cap of theirs; beyond it
-// only refusals and failures have. instrument_spans_suppressed_total counts those without.
+// only refusals and failures have. sockscope_spans_suppressed_total counts those without.
 //
 // The context that a service works in for as long as a connection lasts should come from [Conn.Context], which keeps the
 // span of the request that opened it from becoming the parent of everything.

@@ -30,17 +30,17 @@ func Example() {
 	prometheus.NewRegistry().MustRegister(observer)
 	message := observer.MessageType("message")
 
-	ctx, handshake := observer.Handshake(context.Background(), nil, "chat.example")
+	ctx, handshake := observer.BeginHandshake(context.Background(), nil, "chat.example")
 	conn := handshake.Opened(101)
 	ctx = conn.Context(ctx)
 
 	// One message comes in with its sender's trace context, is handled and answered.
 	envelope := propagation.MapCarrier{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
-	_, m := conn.Receive(ctx, message, 128, envelope)
+	_, m := conn.BeginMessage(ctx, message, 128, envelope)
 	m.End(nil)
 	conn.Sent(message, 64)
 
-	conn.Close(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonNormal, Code: 1000})
+	conn.Closed(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonNormal, Code: 1000})
 
 	err = testutil.CollectAndCompare(observer, strings.NewReader(`
 # HELP websocket_active_connections Connections open now.
@@ -67,7 +67,7 @@ func ExampleHandshake_Refused() {
 		fmt.Println(err)
 		return
 	}
-	_, handshake := observer.Handshake(context.Background(), nil, "chat.example")
+	_, handshake := observer.BeginHandshake(context.Background(), nil, "chat.example")
 	handshake.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, errors.New("token has expired"))
 	// Output: level=WARN msg="handshake refused" namespace=chat status=unauthorized http_status=401 error="token has expired"
 }
@@ -75,7 +75,7 @@ func ExampleHandshake_Refused() {
 // Every record of a service that is logged with a context carries the ids of its trace and connection.
 func ExampleNewLogHandler() {
 	handler := slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
-		if a.Key == "session_id" {
+		if a.Key == "connection_id" {
 			return slog.Int("session_id_length", len(a.Value.String()))
 		}
 		return stable(groups, a)
@@ -86,7 +86,7 @@ func ExampleNewLogHandler() {
 		fmt.Println(err)
 		return
 	}
-	ctx, handshake := observer.Handshake(context.Background(), nil, "chat.example")
+	ctx, handshake := observer.BeginHandshake(context.Background(), nil, "chat.example")
 	ctx = handshake.Opened(101).Context(ctx)
 
 	logger.InfoContext(ctx, "joined", "room", "lobby")
@@ -95,7 +95,7 @@ func ExampleNewLogHandler() {
 
 // stable leaves out what differs from run to run.
 func stable(_ []string, a slog.Attr) slog.Attr {
-	if a.Key == slog.TimeKey || a.Key == "session_id" {
+	if a.Key == slog.TimeKey || a.Key == "connection_id" {
 		return slog.Attr{}
 	}
 	return a

@@ -26,7 +26,7 @@ func FuzzEventOrder(f *testing.F) {
 		registry := registryOf(t, o)
 		var hs [handshakes]*instrument.Handshake
 		for i := range hs {
-			_, hs[i] = o.Handshake(t.Context(), nil, "")
+			_, hs[i] = o.BeginHandshake(t.Context(), nil, "")
 		}
 		var mu sync.Mutex
 		conns := make([]*instrument.Conn, 0, handshakes)
@@ -54,7 +54,7 @@ func FuzzEventOrder(f *testing.F) {
 							mu.Unlock()
 						}
 					case 3, 4:
-						_, m := c.Receive(t.Context(), o.MessageType("message"), which, propagation.MapCarrier{})
+						_, m := c.BeginMessage(t.Context(), o.MessageType("message"), which, propagation.MapCarrier{})
 						m.End(errors.New("failed"))
 					case 5:
 						c.Received(instrument.MessageType{}, which)
@@ -63,21 +63,21 @@ func FuzzEventOrder(f *testing.F) {
 					case 7:
 						c.Dropped(instrument.DropReason(which), which-1)
 					case 8:
-						c.Ping().End(instrument.PingResult(which))
+						c.BeginPing().End(instrument.PingResult(which))
 					case 9, 10, 11:
-						c.Close(instrument.Cause{Initiator: instrument.Initiator(which), Reason: instrument.CloseReason(which)})
+						c.Closed(instrument.Cause{Initiator: instrument.Initiator(which), Reason: instrument.CloseReason(which)})
 					case 12:
-						c.Error(t.Context(), instrument.ErrorKind(which), nil)
+						c.Failed(t.Context(), instrument.ErrorKind(which), nil)
 					case 13:
 						o.SetDraining(which%2 == 0)
 					case 14:
-						_, b := o.Broadcast(t.Context())
-						d := b.Enqueue(c)
-						c.Enqueue().Sent(o.MessageType("message"), which)
-						b.Drop(d, instrument.DropReason(which))
+						_, b := o.BeginBroadcast(t.Context())
+						d := b.BeginDelivery(c)
+						c.BeginDelivery().Sent(o.MessageType("message"), which)
+						b.Dropped(d, instrument.DropReason(which))
 						b.End(nil)
 						d.Sent(instrument.MessageType{}, which) // a second end
-						c.Ping()
+						c.BeginPing()
 					default:
 						if active := sum(t, registry, "websocket_active_connections"); active < 0 {
 							t.Errorf("%v active connections", active)
@@ -93,8 +93,8 @@ func FuzzEventOrder(f *testing.F) {
 			t.Errorf("%v active connections after %v were opened and %v closed", active, opened, closed)
 		}
 		for _, c := range conns {
-			c.Close(instrument.Cause{})
-			c.Close(instrument.Cause{})
+			c.Closed(instrument.Cause{})
+			c.Closed(instrument.Cause{})
 		}
 		if active := sum(t, registry, "websocket_active_connections"); active != 0 {
 			t.Errorf("%v active connections after all have closed", active)
@@ -121,7 +121,7 @@ func FuzzTraceparent(f *testing.F) {
 		for _, opts := range [][]instrument.Option{nil, {instrument.WithTrustedPeers()}} {
 			s := recordSpans()
 			o := newObserver(t, append(opts, s.option(), instrument.WithSampleRatio(1))...)
-			_, m := open(t, o).Receive(t.Context(), instrument.MessageType{}, 1, carrier)
+			_, m := open(t, o).BeginMessage(t.Context(), instrument.MessageType{}, 1, carrier)
 			m.End(nil)
 			for _, span := range s.Ended() {
 				if opts == nil && span.Parent().IsValid() {

@@ -17,7 +17,7 @@ import (
 // later calls, and all calls on a nil or zero Handshake, do nothing.
 type Handshake struct {
 	observer *Observer
-	session  string
+	id  string
 	start    time.Duration
 	ended    atomic.Bool
 
@@ -35,18 +35,18 @@ type handshakeKey struct{}
 // authentication to be its children, the session id for log records, and the Handshake itself for
 // HandshakeFromContext. It must not be used for the connection's messages; see Conn.Context. There is no span beyond the
 // limit of WithSpanLimit.
-func (o *Observer) Handshake(ctx context.Context, carrier propagation.TextMapCarrier, serverAddress string) (context.Context, *Handshake) {
+func (o *Observer) BeginHandshake(ctx context.Context, carrier propagation.TextMapCarrier, serverAddress string) (context.Context, *Handshake) {
 	if !o.live() {
 		return ctx, nil
 	}
-	h := &Handshake{observer: o, session: newSessionID(), start: o.now(), span: trace.SpanFromContext(o.root), parent: ctx}
+	h := &Handshake{observer: o, id: newConnectionID(), start: o.now(), span: trace.SpanFromContext(o.root), parent: ctx}
 	h.opts = []trace.SpanStartOption{
 		trace.WithSpanKind(trace.SpanKindServer),
 		trace.WithAttributes(
 			attribute.String("server.address", bounded(serverAddress)),
 			attribute.String("network.protocol.name", o.transport),
 			attribute.String(o.transport+".namespace", o.namespace),
-			attribute.String("session.id", h.session),
+			attribute.String("connection.id", h.id),
 		),
 	}
 	// A span that this process has started already, such as an HTTP middleware's, has dealt with the sender's context.
@@ -56,7 +56,7 @@ func (o *Observer) Handshake(ctx context.Context, carrier propagation.TextMapCar
 	if h.traced = o.handshakeSpans.allow(h.start); h.traced {
 		h.startSpan()
 	} else {
-		h.ctx = contextWithSession(ctx, h.session)
+		h.ctx = contextWithConnection(ctx, h.id)
 	}
 	return context.WithValue(h.ctx, handshakeKey{}, h), h
 }
@@ -65,7 +65,7 @@ func (h *Handshake) startSpan(opts ...trace.SpanStartOption) {
 	o := h.observer
 	var ctx context.Context
 	ctx, h.span = o.tracer.Start(h.parent, o.transport+".handshake", append(h.opts, opts...)...)
-	h.ctx = contextWithSession(ctx, h.session)
+	h.ctx = contextWithConnection(ctx, h.id)
 }
 
 // HandshakeFromContext returns the Handshake that ctx carries, or nil. Adapters use it to carry on with a handshake that

@@ -2,7 +2,7 @@ package instrument
 
 // The label values of the telemetry contract are typed and closed: there is no way to make a series out of something a
 // peer chose. The zero value of every set but CloseReason is "not said"; it is exported as `other` and counted in
-// instrument_label_overflow_total, because it can only come from a mistake in the instrumented program.
+// sockscope_label_overflow_total, because it can only come from a mistake in the instrumented program.
 
 // other is the label value of everything that is outside of a closed set.
 const other = "other"

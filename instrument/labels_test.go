@@ -53,7 +53,7 @@ func TestLabelValues(t *testing.T) {
 func TestOverflow(t *testing.T) {
 	o := newObserver(t, instrument.WithMessageTypes("message"))
 	foreign := newObserver(t, instrument.WithMessageTypes("message")).MessageType("message")
-	_, h := o.Handshake(t.Context(), nil, "")
+	_, h := o.BeginHandshake(t.Context(), nil, "")
 	h.Refused(0, 500, nil)
 	c := open(t, o)
 	c.Received(o.MessageType("invented"), 1)
@@ -61,16 +61,16 @@ func TestOverflow(t *testing.T) {
 	c.Received(instrument.MessageType{}, 1) // means "other", is no mistake
 	c.Dropped(99, 1)
 	c.Dropped(0, 0)
-	c.Ping().End(99)
-	c.Error(t.Context(), 99, nil)
-	c.Close(instrument.Cause{Initiator: 99, Reason: 99})
-	open(t, o).Close(instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: 99})
-	open(t, o).Close(instrument.Cause{Initiator: instrument.InitiatorLocal}) // the reason `other` is part of its set
+	c.BeginPing().End(99)
+	c.Failed(t.Context(), 99, nil)
+	c.Closed(instrument.Cause{Initiator: 99, Reason: 99})
+	open(t, o).Closed(instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: 99})
+	open(t, o).Closed(instrument.Cause{Initiator: instrument.InitiatorLocal}) // the reason `other` is part of its set
 
 	for label, want := range map[string]float64{
 		"status": 1, "type": 2, "reason": 2, "result": 1, "kind": 1, "initiator": 1,
 	} {
-		if got := value(t, o, "instrument_label_overflow_total", "label", label); got != want {
+		if got := value(t, o, "sockscope_label_overflow_total", "label", label); got != want {
 			t.Errorf("overflow of %s = %v, want %v", label, got, want)
 		}
 	}

@@ -19,19 +19,19 @@ func TestConnsAndStats(t *testing.T) {
 		o := newObserver(t, instrument.WithMessageTypes("message"))
 		opened := time.Now()
 		c, closed := open(t, o), open(t, o)
-		closed.Close(instrument.Cause{})
+		closed.Closed(instrument.Cause{})
 		message := o.MessageType("message")
 		time.Sleep(time.Second)
 		c.Received(message, 10)
 		time.Sleep(time.Second)
 		c.Sent(message, 20)
 		c.SetQueueCapacity(8)
-		c.Enqueue()
-		c.Enqueue().Sent(message, 30)
-		ping := c.Ping()
+		c.BeginDelivery()
+		c.BeginDelivery().Sent(message, 30)
+		ping := c.BeginPing()
 		time.Sleep(20 * time.Millisecond)
 		ping.End(instrument.PingPong)
-		c.Ping()
+		c.BeginPing()
 		time.Sleep(time.Second)
 
 		var got []instrument.ConnStats
@@ -39,7 +39,7 @@ func TestConnsAndStats(t *testing.T) {
 			got = append(got, c.Stats())
 		}
 		want := []instrument.ConnStats{{
-			Session: c.ID(), Opened: opened,
+			ID: c.ID(), Opened: opened,
 			ReceivedMessages: 1, ReceivedBytes: 10, SentMessages: 2, SentBytes: 50,
 			LastReceived: opened.Add(time.Second), LastSent: opened.Add(2 * time.Second),
 			Queued: 1, QueueCapacity: 8, QueuedFor: 1020 * time.Millisecond,
@@ -59,9 +59,9 @@ func TestQueueOverflows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := open(t, newObserver(t))
 		c.SetQueueCapacity(1)
-		written, queued := c.Enqueue(), c.Enqueue()
+		written, queued := c.BeginDelivery(), c.BeginDelivery()
 		for range 3 {
-			c.Enqueue().Dropped(instrument.DropQueueFull) // at the very same time
+			c.BeginDelivery().Dropped(instrument.DropQueueFull) // at the very same time
 		}
 		for want, d := range []instrument.Delivery{{}, queued, written} {
 			d.Sent(instrument.MessageType{}, 1)
@@ -117,12 +117,12 @@ func TestComeAndGo(t *testing.T) {
 		all.Go(func() {
 			held := make([]*instrument.Conn, 100)
 			for i := range each {
-				held[i%100].Close(instrument.Cause{Initiator: instrument.InitiatorLocal})
-				_, h := o.Handshake(ctx, nil, "chat.example")
+				held[i%100].Closed(instrument.Cause{Initiator: instrument.InitiatorLocal})
+				_, h := o.BeginHandshake(ctx, nil, "chat.example")
 				held[i%100] = h.Opened(101)
 			}
 			for _, c := range held {
-				c.Close(instrument.Cause{Initiator: instrument.InitiatorLocal})
+				c.Closed(instrument.Cause{Initiator: instrument.InitiatorLocal})
 			}
 		})
 	}
@@ -152,18 +152,18 @@ func TestComeAndGo(t *testing.T) {
 func TestSeriesOfConnections(t *testing.T) {
 	series := func(connections int) int {
 		o := newObserver(t, instrument.WithMessageTypes("message"), instrument.WithBackplanes("redis"))
-		_, b := o.Broadcast(t.Context())
+		_, b := o.BeginBroadcast(t.Context())
 		for i := range connections {
 			c := open(t, o)
-			_, m := c.Receive(t.Context(), o.MessageType("message"), i, nil)
+			_, m := c.BeginMessage(t.Context(), o.MessageType("message"), i, nil)
 			m.End(nil)
 			c.Received(o.MessageType(c.ID()), i)
-			c.Enqueue().Sent(o.MessageType("message"), i)
-			b.Enqueue(c)
-			c.Ping().End(instrument.PingPong)
-			c.Ping()
+			c.BeginDelivery().Sent(o.MessageType("message"), i)
+			b.BeginDelivery(c)
+			c.BeginPing().End(instrument.PingPong)
+			c.BeginPing()
 			if i%2 == 0 {
-				c.Close(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonForCode(3000 + i)})
+				c.Closed(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonForCode(3000 + i)})
 			}
 		}
 		b.End(nil)
@@ -189,8 +189,8 @@ func TestMemoryPerConnection(t *testing.T) {
 	for i := range conns {
 		conns[i] = open(t, o)
 		conns[i].Received(instrument.MessageType{}, 1)
-		conns[i].Enqueue().Sent(instrument.MessageType{}, 1)
-		conns[i].Ping().End(instrument.PingPong)
+		conns[i].BeginDelivery().Sent(instrument.MessageType{}, 1)
+		conns[i].BeginPing().End(instrument.PingPong)
 	}
 	if each := (heap() - before) / n; each > 1024 {
 		t.Errorf("%d bytes per connection, want at most 1024", each)

@@ -8,7 +8,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// NewLogHandler returns a handler that adds trace_id and span_id of the span in the record's context, and session_id of
+// NewLogHandler returns a handler that adds trace_id and span_id of the span in the record's context, and connection_id of
 // the connection (see Conn.Context), to every record before it passes the record on to h. The ids stay at the top level
 // whatever groups the logger has opened, and are added once even when such handlers are nested.
 func NewLogHandler(h slog.Handler) slog.Handler {
@@ -66,8 +66,8 @@ func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
 		ids = append(ids, slog.String("trace_id", sc.TraceID().String()), slog.String("span_id", sc.SpanID().String()))
 	}
-	if id := sessionFromContext(ctx); id != "" {
-		ids = append(ids, slog.String("session_id", id))
+	if id := connectionFromContext(ctx); id != "" {
+		ids = append(ids, slog.String("connection_id", id))
 	}
 	if len(ids) > 0 {
 		r = r.Clone()

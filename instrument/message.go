@@ -56,7 +56,7 @@ func (o *Observer) resolve(t MessageType) *messageType {
 	return t.t
 }
 
-// A Message is a received message that is being handled, from Conn.Receive to End. The zero Message does nothing.
+// A Message is a received message that is being handled, from Conn.BeginMessage to End. The zero Message does nothing.
 type Message struct {
 	conn    *Conn
 	typ     *messageType
@@ -70,7 +70,7 @@ type Message struct {
 // Receive counts a received message and begins to time its handling. The carrier holds the trace context that came with
 // the message, such as its envelope's traceparent; it may be nil and must not change until End. The returned context
 // carries the message's span if it is sampled. If it is not, Receive does not allocate and returns ctx as it is.
-func (c *Conn) Receive(ctx context.Context, t MessageType, size int, carrier propagation.TextMapCarrier) (context.Context, Message) {
+func (c *Conn) BeginMessage(ctx context.Context, t MessageType, size int, carrier propagation.TextMapCarrier) (context.Context, Message) {
 	if !c.live() {
 		return ctx, Message{}
 	}
@@ -82,7 +82,7 @@ func (c *Conn) Receive(ctx context.Context, t MessageType, size int, carrier pro
 		parent = senderContext(carrier)
 	}
 	if m.verdict = o.sampler.decide(m.start, parent); m.verdict == sampled {
-		ctx, m.span = m.startSpan(contextWithSession(ctx, c.session))
+		ctx, m.span = m.startSpan(contextWithConnection(ctx, c.id))
 	}
 	return ctx, m
 }

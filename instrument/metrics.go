@@ -40,7 +40,7 @@ type metrics struct {
 func newMetrics(transport, namespace string, shards int, created time.Time) *metrics {
 	m := new(metrics)
 	f := factory{prefix: transport, labels: prometheus.Labels{"namespace": namespace}, made: &m.collectors}
-	own := factory{prefix: "instrument", labels: prometheus.Labels{"namespace": namespace, "transport": transport}, made: &m.collectors}
+	own := factory{prefix: "sockscope", labels: prometheus.Labels{"namespace": namespace, "transport": transport}, made: &m.collectors}
 
 	m.overflow = own.counter("_label_overflow_total",
 		"Values outside of a label's closed set, exported as other.", "label")

@@ -94,7 +94,7 @@ func New(opts ...Option) (*Observer, error) {
 }
 
 // MessageType returns the registered message type of that name, to be resolved once where the name is a constant. For
-// any other name it returns the type "other" and counts it in instrument_label_overflow_total.
+// any other name it returns the type "other" and counts it in sockscope_label_overflow_total.
 func (o *Observer) MessageType(name string) MessageType {
 	if !o.live() {
 		return MessageType{}

@@ -41,7 +41,7 @@ func newObserver(t testing.TB, opts ...instrument.Option) *instrument.Observer {
 
 func open(t testing.TB, o *instrument.Observer) *instrument.Conn {
 	t.Helper()
-	_, h := o.Handshake(t.Context(), nil, "chat.example")
+	_, h := o.BeginHandshake(t.Context(), nil, "chat.example")
 	c := h.Opened(101)
 	if c == nil {
 		t.Fatal("Opened returned nil")
@@ -126,37 +126,37 @@ func TestEverythingMoves(t *testing.T) {
 		join, message := o.MessageType("join"), o.MessageType("message")
 		ctx := t.Context()
 
-		_, refused := o.Handshake(ctx, nil, "chat.example")
+		_, refused := o.BeginHandshake(ctx, nil, "chat.example")
 		time.Sleep(3 * time.Millisecond)
 		refused.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, errors.New("no token"))
-		_, full := o.Handshake(ctx, nil, "chat.example")
+		_, full := o.BeginHandshake(ctx, nil, "chat.example")
 		full.Refused(instrument.StatusOverCapacity, http.StatusServiceUnavailable, nil)
 
-		_, h := o.Handshake(ctx, nil, "chat.example")
+		_, h := o.BeginHandshake(ctx, nil, "chat.example")
 		time.Sleep(20 * time.Millisecond)
 		first, second := h.Opened(101), open(t, o)
 
-		_, m := first.Receive(ctx, join, 100, nil)
+		_, m := first.BeginMessage(ctx, join, 100, nil)
 		time.Sleep(2 * time.Millisecond)
 		m.End(nil)
-		_, m = first.Receive(ctx, message, 5000, nil)
+		_, m = first.BeginMessage(ctx, message, 5000, nil)
 		time.Sleep(time.Second)
 		m.End(errors.New("database is away"))
 		first.Received(o.MessageType("invented by a peer"), 10)
 		first.Sent(message, 2000)
 		second.Sent(message, 2000)
 		second.Dropped(instrument.DropQueueFull, 3)
-		ping := second.Ping()
+		ping := second.BeginPing()
 		time.Sleep(30 * time.Millisecond)
 		ping.End(instrument.PingPong)
-		second.Ping().End(instrument.PingTimeout)
-		second.Error(ctx, instrument.ErrorTimeout, errors.New("no pong"))
+		second.BeginPing().End(instrument.PingTimeout)
+		second.Failed(ctx, instrument.ErrorTimeout, errors.New("no pong"))
 
 		second.SetQueueCapacity(4)
-		_, b := o.Broadcast(ctx)
-		written, lost := b.Enqueue(second), b.Enqueue(first)
-		b.Drop(lost, instrument.DropSlowConsumer)
-		b.Enqueue(second)
+		_, b := o.BeginBroadcast(ctx)
+		written, lost := b.BeginDelivery(second), b.BeginDelivery(first)
+		b.Dropped(lost, instrument.DropSlowConsumer)
+		b.BeginDelivery(second)
 		time.Sleep(time.Millisecond)
 		b.End(nil)
 		time.Sleep(4 * time.Millisecond)
@@ -166,16 +166,16 @@ func TestEverythingMoves(t *testing.T) {
 		redis.SetUp(true)
 		redis.Published(instrument.BackplaneOK)
 		redis.Received(instrument.BackplaneError)
-		_, fan := redis.Deliver(ctx, nil, time.Now().Add(-2*time.Millisecond))
+		_, fan := redis.BeginDelivery(ctx, nil, time.Now().Add(-2*time.Millisecond))
 		fan.End(nil)
-		redis.Error(ctx, errors.New("connection refused"))
+		redis.Failed(ctx, errors.New("connection refused"))
 		o.Backplane("invented").SetUp(true)
 
 		time.Sleep(time.Minute)
-		second.Ping()
+		second.BeginPing()
 		time.Sleep(500 * time.Millisecond)
-		first.Close(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonGoingAway, Code: 1001})
-		first.Close(instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: instrument.ReasonNormal, Code: 1000})
+		first.Closed(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonGoingAway, Code: 1001})
+		first.Closed(instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: instrument.ReasonNormal, Code: 1000})
 		o.SetDraining(true)
 
 		compareWithFile(t, "everything.txt", exposition(t, o))
@@ -187,7 +187,7 @@ func TestLint(t *testing.T) {
 	c := open(t, o)
 	c.Received(instrument.MessageType{}, 1)
 	c.Sent(instrument.MessageType{}, 1)
-	c.Close(instrument.Cause{})
+	c.Closed(instrument.Cause{})
 	problems, err := testutil.CollectAndLint(o)
 	if err != nil {
 		t.Fatal(err)
@@ -231,9 +231,9 @@ func TestWrongOptions(t *testing.T) {
 		"negative span limit":   {instrument.WithSpanLimit(-1), "span limit"},
 		"no slow threshold":     {instrument.WithSlowThreshold(0), "must be positive"},
 		"no connection limit":   {instrument.WithConnectionLimit(0), "connection limit"},
-		"empty transport":       {instrument.WithTransport(""), "transport"},
-		"transport no prefix":   {instrument.WithTransport("9p"), "transport"},
-		"transport with dash":   {instrument.WithTransport("socket-io"), "transport"},
+		"empty transport":       {instrument.WithProtocol(""), "transport"},
+		"transport no prefix":   {instrument.WithProtocol("9p"), "transport"},
+		"transport with dash":   {instrument.WithProtocol("socket-io"), "transport"},
 		"empty backplane":       {instrument.WithBackplanes(""), "backplane"},
 	}
 	for name, tt := range tests {
@@ -261,7 +261,7 @@ func TestOptionCombinations(t *testing.T) {
 		instrument.WithSlowThreshold(time.Nanosecond),
 		instrument.WithTrustedPeers(),
 		instrument.WithConnectionLimit(5),
-		instrument.WithTransport("sse"),
+		instrument.WithProtocol("sse"),
 		instrument.WithBackplanes("redis", "redis"),
 		nil,
 	}
@@ -274,9 +274,9 @@ func TestOptionCombinations(t *testing.T) {
 		}
 		o := newObserver(t, chosen...)
 		c := open(t, o)
-		_, m := c.Receive(t.Context(), o.MessageType("a"), 1, propagation.MapCarrier{})
+		_, m := c.BeginMessage(t.Context(), o.MessageType("a"), 1, propagation.MapCarrier{})
 		m.End(errors.New("failed"))
-		c.Close(instrument.Cause{})
+		c.Closed(instrument.Cause{})
 		if n, err := testutil.GatherAndCount(registryOf(t, o)); err != nil || n == 0 {
 			t.Fatalf("options %b: gathered %d metrics, error %v", set, n, err)
 		}
@@ -296,7 +296,7 @@ func registryOf(t testing.TB, o *instrument.Observer) *prometheus.Registry {
 func TestNothing(t *testing.T) {
 	for name, o := range map[string]*instrument.Observer{"nil": nil, "zero": {}} {
 		t.Run(name, func(t *testing.T) {
-			ctx, h := o.Handshake(t.Context(), propagation.MapCarrier{}, "chat.example")
+			ctx, h := o.BeginHandshake(t.Context(), propagation.MapCarrier{}, "chat.example")
 			if ctx != t.Context() || h != nil {
 				t.Error("Handshake of an observer that observes nothing must return its context and nil")
 			}
@@ -312,7 +312,7 @@ func TestNothing(t *testing.T) {
 			for range o.Conns() {
 				t.Error("an observer that observes nothing has connections")
 			}
-			ctx, b := o.Broadcast(t.Context())
+			ctx, b := o.BeginBroadcast(t.Context())
 			if ctx != t.Context() {
 				t.Error("Broadcast of an observer that observes nothing must return its context")
 			}
@@ -352,9 +352,9 @@ func TestNothing(t *testing.T) {
 func useBroadcast(t *testing.T, b *instrument.Broadcast, c *instrument.Conn) {
 	t.Helper()
 	for range 100 {
-		b.Enqueue(c).Sent(instrument.MessageType{}, 1)
+		b.BeginDelivery(c).Sent(instrument.MessageType{}, 1)
 	}
-	b.Drop(b.Enqueue(c), instrument.DropQueueFull)
+	b.Dropped(b.BeginDelivery(c), instrument.DropQueueFull)
 	b.End(errors.New("failed"))
 	if want := map[bool]int64{true: 100}[c.Observer() != nil]; c.Stats().SentMessages != want || c.Stats().Queued != 0 {
 		t.Errorf("statistics are %+v, want %d messages sent and none queued", c.Stats(), want)
@@ -366,8 +366,8 @@ func useBackplane(t *testing.T, b *instrument.Backplane) {
 	b.SetUp(true)
 	b.Published(instrument.BackplaneOK)
 	b.Received(instrument.BackplaneOK)
-	b.Error(t.Context(), errors.New("failed"))
-	ctx, fan := b.Deliver(t.Context(), sender("01"), time.Now())
+	b.Failed(t.Context(), errors.New("failed"))
+	ctx, fan := b.BeginDelivery(t.Context(), sender("01"), time.Now())
 	if ctx != t.Context() || fan != nil {
 		t.Error("Deliver of a backplane that observes nothing must return its context and nil")
 	}
@@ -375,7 +375,7 @@ func useBackplane(t *testing.T, b *instrument.Backplane) {
 
 func useEverything(t *testing.T, c *instrument.Conn) {
 	t.Helper()
-	ctx, m := c.Receive(t.Context(), instrument.MessageType{}, 1, nil)
+	ctx, m := c.BeginMessage(t.Context(), instrument.MessageType{}, 1, nil)
 	if ctx != t.Context() || c.Context(ctx) != ctx || c.ID() != "" {
 		t.Error("a connection that observes nothing must leave contexts alone and have no id")
 	}
@@ -383,33 +383,33 @@ func useEverything(t *testing.T, c *instrument.Conn) {
 	c.Received(instrument.MessageType{}, 1)
 	c.Sent(instrument.MessageType{}, 1)
 	c.Dropped(instrument.DropClosed, 1)
-	c.Ping().End(instrument.PingPong)
-	c.Ping().Forget()
+	c.BeginPing().End(instrument.PingPong)
+	c.BeginPing().Forget()
 	c.SetQueueCapacity(1)
-	c.Enqueue().Sent(instrument.MessageType{}, 1)
-	c.Enqueue().Dropped(instrument.DropClosed)
+	c.BeginDelivery().Sent(instrument.MessageType{}, 1)
+	c.BeginDelivery().Dropped(instrument.DropClosed)
 	if c.Observer() != nil || c.Stats() != (instrument.ConnStats{}) {
 		t.Error("a connection that observes nothing has an observer or statistics")
 	}
-	c.Error(ctx, instrument.ErrorRead, nil)
-	c.Close(instrument.Cause{})
-	c.Close(instrument.Cause{})
+	c.Failed(ctx, instrument.ErrorRead, nil)
+	c.Closed(instrument.Cause{})
+	c.Closed(instrument.Cause{})
 }
 
 func TestHandshakeEndsOnce(t *testing.T) {
 	o := newObserver(t)
-	_, h := o.Handshake(t.Context(), nil, "")
+	_, h := o.BeginHandshake(t.Context(), nil, "")
 	h.Refused(instrument.StatusDraining, http.StatusServiceUnavailable, nil)
 	if c := h.Opened(101); c != nil {
 		t.Error("a refused handshake was opened")
 	}
-	_, h = o.Handshake(t.Context(), nil, "")
+	_, h = o.BeginHandshake(t.Context(), nil, "")
 	c := h.Opened(101)
 	if again := h.Opened(101); again != nil {
 		t.Error("a handshake was opened twice")
 	}
 	h.Refused(instrument.StatusError, http.StatusInternalServerError, nil)
-	c.Close(instrument.Cause{})
+	c.Closed(instrument.Cause{})
 	want := `
 # HELP websocket_active_connections Connections open now.
 # TYPE websocket_active_connections gauge

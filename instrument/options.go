@@ -64,10 +64,10 @@ func WithNamespace(name string) Option {
 	}
 }
 
-// WithTransport names the transport, which is the prefix of the names of metrics, spans and their attributes: an observer
+// WithProtocol names the transport, which is the prefix of the names of metrics, spans and their attributes: an observer
 // with the transport "sse" exports sse_connections_total and so on. Adapters tell the name of theirs. It consists of
 // lower-case letters, digits and underscores. The default is "websocket".
-func WithTransport(name string) Option {
+func WithProtocol(name string) Option {
 	return func(c *config) error {
 		if !isPrefix(name) {
 			return fmt.Errorf("transport %q: must begin with a lower-case letter, and hold only those, digits and underscores", name)
@@ -93,7 +93,7 @@ func WithBackplanes(names ...string) Option {
 }
 
 // WithMessageTypes registers the message types that become a value of the label type. Every other type is exported as
-// "other" and counted in instrument_label_overflow_total, so that no peer can add series by inventing types. Each
+// "other" and counted in sockscope_label_overflow_total, so that no peer can add series by inventing types. Each
 // registered type costs 21 series, which exist from the start. By default there is only "other".
 func WithMessageTypes(types ...string) Option {
 	return func(c *config) error {
@@ -119,7 +119,7 @@ func WithTracerProvider(tp trace.TracerProvider) Option {
 	}
 }
 
-// WithLogger sets where log records go. Records get trace_id, span_id and session_id as NewLogHandler adds them, once
+// WithLogger sets where log records go. Records get trace_id, span_id and connection_id as NewLogHandler adds them, once
 // even when the logger's handler adds them too. By default nothing is logged.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) error {
@@ -148,7 +148,7 @@ func WithSampleRatio(ratio float64) Option {
 // reconnects floods the tracing backend. The limit holds for messages, broadcasts and deliveries together, sampled, slow
 // and failed ones; for handshakes; for closes, of connections whose handshake has a span; and once more for refusals and
 // for connections that failed, where those before have left them without. Bursts of up to one second's worth pass; what is
-// suppressed is counted in instrument_spans_suppressed_total. 0 turns all spans off. The default is 100.
+// suppressed is counted in sockscope_spans_suppressed_total. 0 turns all spans off. The default is 100.
 func WithSpanLimit(perSecond int) Option {
 	return func(c *config) error {
 		if perSecond < 0 {

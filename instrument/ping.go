@@ -12,7 +12,7 @@ type Ping struct {
 }
 
 // Ping tells that a ping is sent to the peer. Until End it counts as unanswered.
-func (c *Conn) Ping() Ping {
+func (c *Conn) BeginPing() Ping {
 	if !c.live() {
 		return Ping{}
 	}

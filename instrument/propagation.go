@@ -35,22 +35,22 @@ func (o *Observer) continueFrom(ctx context.Context, sender trace.SpanContext, o
 	}
 }
 
-type sessionKey struct{}
+type connectionKey struct{}
 
-func contextWithSession(ctx context.Context, id string) context.Context {
-	if sessionFromContext(ctx) == id {
+func contextWithConnection(ctx context.Context, id string) context.Context {
+	if connectionFromContext(ctx) == id {
 		return ctx
 	}
-	return context.WithValue(ctx, sessionKey{}, id)
+	return context.WithValue(ctx, connectionKey{}, id)
 }
 
-func sessionFromContext(ctx context.Context) string {
-	id, _ := ctx.Value(sessionKey{}).(string)
+func connectionFromContext(ctx context.Context) string {
+	id, _ := ctx.Value(connectionKey{}).(string)
 	return id
 }
 
 // newSessionID returns 128 random bits in hexadecimal. The id names a connection; it is no secret and opens nothing.
-func newSessionID() string {
+func newConnectionID() string {
 	var b [16]byte
 	binary.BigEndian.PutUint64(b[:8], rand.Uint64())
 	binary.BigEndian.PutUint64(b[8:], rand.Uint64())

@@ -49,17 +49,17 @@ func TestRecords(t *testing.T) {
 		logger := slog.New(instrument.NewLogHandler(slog.NewJSONHandler(&out, nil)))
 		o := newObserver(t, s.option(), instrument.WithNamespace("chat"), instrument.WithMessageTypes("message"),
 			instrument.WithSampleRatio(0), instrument.WithLogger(logger))
-		_, refused := o.Handshake(t.Context(), nil, "chat.example")
+		_, refused := o.BeginHandshake(t.Context(), nil, "chat.example")
 		refused.Refused(instrument.StatusUnauthorized, 401, errors.New("no token"))
 		c := open(t, o)
-		_, m := c.Receive(t.Context(), o.MessageType("message"), 7, nil)
+		_, m := c.BeginMessage(t.Context(), o.MessageType("message"), 7, nil)
 		m.End(errors.New("room is full"))
-		_, m = c.Receive(t.Context(), o.MessageType("message"), 8, nil)
+		_, m = c.BeginMessage(t.Context(), o.MessageType("message"), 8, nil)
 		time.Sleep(time.Second)
 		m.End(nil)
-		c.Error(t.Context(), instrument.ErrorDecode, errors.New("no JSON"))
+		c.Failed(t.Context(), instrument.ErrorDecode, errors.New("no JSON"))
 		c.Sent(o.MessageType("message"), 20)
-		c.Close(instrument.Cause{
+		c.Closed(instrument.Cause{
 			Initiator: instrument.InitiatorLocal, Reason: instrument.ReasonSlowConsumer, Code: 1008, Err: errors.New("queue is full"),
 		})
 
@@ -70,14 +70,14 @@ func TestRecords(t *testing.T) {
 				sc := s.Ended()[span].SpanContext()
 				fields["trace_id"], fields["span_id"] = sc.TraceID().String(), sc.SpanID().String()
 			}
-			if fields["session_id"] == nil {
-				fields["session_id"] = c.ID()
+			if fields["connection_id"] == nil {
+				fields["connection_id"] = c.ID()
 			}
 			want = append(want, fields)
 		}
 		got := lines(t, &out)
 		add(0, "WARN", "handshake refused", map[string]any{
-			"status": "unauthorized", "http_status": 401.0, "error": "no token", "session_id": got[0]["session_id"],
+			"status": "unauthorized", "http_status": 401.0, "error": "no token", "connection_id": got[0]["connection_id"],
 		})
 		add(1, "INFO", "connection opened", map[string]any{})
 		add(2, "WARN", "message failed", map[string]any{
@@ -104,12 +104,12 @@ func TestRecordsAreRateLimited(t *testing.T) {
 		out.Reset()
 		fail := func(n int) {
 			for range n {
-				_, m := c.Receive(t.Context(), instrument.MessageType{}, 1, nil)
+				_, m := c.BeginMessage(t.Context(), instrument.MessageType{}, 1, nil)
 				m.End(errors.New("failed"))
 			}
 		}
 		fail(1000)
-		c.Error(t.Context(), instrument.ErrorRead, nil) // another message has a limit of its own
+		c.Failed(t.Context(), instrument.ErrorRead, nil) // another message has a limit of its own
 		time.Sleep(time.Second)
 		fail(1)
 		got := lines(t, &out)
@@ -132,7 +132,7 @@ func TestSampledMessagesHaveRecords(t *testing.T) {
 	o := newObserver(t, s.option(), instrument.WithLogger(jsonLogger(&out)), instrument.WithSpanLimit(1000))
 	c := open(t, o)
 	for range 100 {
-		_, m := c.Receive(t.Context(), instrument.MessageType{}, 1, nil)
+		_, m := c.BeginMessage(t.Context(), instrument.MessageType{}, 1, nil)
 		m.End(errors.New("failed"))
 	}
 	traces := map[any]bool{}
@@ -151,7 +151,7 @@ func TestLongTextsAreCut(t *testing.T) {
 	o := newObserver(t, instrument.WithLogger(jsonLogger(&out)))
 	for _, text := range []string{strings.Repeat("x", 1<<20), strings.Repeat("€", 1<<20), "\xff" + strings.Repeat("é", 1<<20)} {
 		out.Reset()
-		open(t, o).Error(t.Context(), instrument.ErrorRead, errors.New(text))
+		open(t, o).Failed(t.Context(), instrument.ErrorRead, errors.New(text))
 		all := lines(t, &out)
 		got, _ := all[len(all)-1]["error"].(string)
 		if len(got) < 200 || len(got) > 260 || !utf8.ValidString(got) || !strings.HasSuffix(got, "…") {
@@ -183,7 +183,7 @@ func TestLogHandlerKeepsIdsAtTheTop(t *testing.T) {
 	ids := map[string]any{
 		"trace_id":   span.SpanContext().TraceID().String(),
 		"span_id":    span.SpanContext().SpanID().String(),
-		"session_id": c.ID(),
+		"connection_id": c.ID(),
 	}
 	tests := map[string]struct {
 		log  func(*slog.Logger)

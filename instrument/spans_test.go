@@ -97,7 +97,7 @@ func key(sc trace.SpanContext) string { return sc.TraceID().String() + sc.SpanID
 func handshakeSpan(id string, code int64, more map[string]any) map[string]any {
 	attrs := map[string]any{
 		"server.address": "chat.example", "network.protocol.name": "websocket", "websocket.namespace": "chat",
-		"session.id": id, "http.response.status_code": code,
+		"connection.id": id, "http.response.status_code": code,
 	}
 	for k, v := range more {
 		attrs[k] = v
@@ -108,7 +108,7 @@ func handshakeSpan(id string, code int64, more map[string]any) map[string]any {
 func messageSpan(id string, more map[string]any) map[string]any {
 	attrs := map[string]any{
 		"websocket.message.type": "message", "websocket.message.size": int64(7), "network.io.direction": "receive",
-		"session.id": id,
+		"connection.id": id,
 	}
 	for k, v := range more {
 		attrs[k] = v
@@ -122,23 +122,23 @@ func TestSpansOfConnection(t *testing.T) {
 		s := recordSpans()
 		o := newObserver(t, s.option(), instrument.WithNamespace("chat"), instrument.WithMessageTypes("message"),
 			instrument.WithSampleRatio(1))
-		ctx, h := o.Handshake(t.Context(), sender("01"), "chat.example")
+		ctx, h := o.BeginHandshake(t.Context(), sender("01"), "chat.example")
 		if !trace.SpanContextFromContext(ctx).IsValid() || instrument.HandshakeFromContext(ctx) != h {
 			t.Error("the handshake's context carries no span, or not the handshake")
 		}
 		time.Sleep(10 * time.Millisecond)
 		c := h.Opened(101)
 
-		mctx, m := c.Receive(ctx, o.MessageType("message"), 7, sender("01"))
+		mctx, m := c.BeginMessage(ctx, o.MessageType("message"), 7, sender("01"))
 		_, child := s.provider.Tracer("test").Start(mctx, "query")
 		child.End()
 		time.Sleep(20 * time.Millisecond)
 		m.End(nil)
-		_, m = c.Receive(ctx, o.MessageType("message"), 7, nil)
+		_, m = c.BeginMessage(ctx, o.MessageType("message"), 7, nil)
 		m.End(errors.New("room is full"))
 		c.Sent(o.MessageType("message"), 50)
 		time.Sleep(time.Second)
-		c.Close(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonNormal, Code: 1000})
+		c.Closed(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonNormal, Code: 1000})
 
 		got := s.ended(t)
 		want := []span{
@@ -158,7 +158,7 @@ func TestSpansOfConnection(t *testing.T) {
 			{
 				Name: "websocket.close", Kind: "internal", Links: []string{"handshake"},
 				Attributes: map[string]any{
-					"session.id": c.ID(), "websocket.close.code": int64(1000), "websocket.close.reason": "normal",
+					"connection.id": c.ID(), "websocket.close.code": int64(1000), "websocket.close.reason": "normal",
 					"websocket.close.initiator": "remote", "websocket.duration": 1.02,
 					"websocket.received.messages": int64(2), "websocket.received.bytes": int64(14),
 					"websocket.sent.messages": int64(1), "websocket.sent.bytes": int64(50),
@@ -179,7 +179,7 @@ func TestSpansOfConnection(t *testing.T) {
 func TestTrustedPeers(t *testing.T) {
 	s := recordSpans()
 	o := newObserver(t, s.option(), instrument.WithTrustedPeers(), instrument.WithSampleRatio(0))
-	_, h := o.Handshake(t.Context(), sender("01"), "")
+	_, h := o.BeginHandshake(t.Context(), sender("01"), "")
 	c := h.Opened(101)
 	for _, carrier := range []propagation.TextMapCarrier{
 		sender("01"), // sampled by its sender: obeyed although the ratio is 0
@@ -188,7 +188,7 @@ func TestTrustedPeers(t *testing.T) {
 		propagation.MapCarrier{},
 		nil,
 	} {
-		_, m := c.Receive(t.Context(), instrument.MessageType{}, 1, carrier)
+		_, m := c.BeginMessage(t.Context(), instrument.MessageType{}, 1, carrier)
 		m.End(nil)
 	}
 	type relation struct{ Name, Parent string }
@@ -200,7 +200,7 @@ func TestTrustedPeers(t *testing.T) {
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("spans, -want +got:\n%s", diff)
 	}
-	if got := value(t, o, "instrument_spans_suppressed_total", "cause", "ratio"); got != 3 {
+	if got := value(t, o, "sockscope_spans_suppressed_total", "cause", "ratio"); got != 3 {
 		t.Errorf("suppressed by ratio = %v, want 3: those without a valid context of their sender", got)
 	}
 }
@@ -209,7 +209,7 @@ func TestTrustedFailureOfUnsampledSender(t *testing.T) {
 	s := recordSpans()
 	o := newObserver(t, s.option(), instrument.WithTrustedPeers())
 	c := open(t, o)
-	_, m := c.Receive(t.Context(), instrument.MessageType{}, 1, sender("00"))
+	_, m := c.BeginMessage(t.Context(), instrument.MessageType{}, 1, sender("00"))
 	m.End(errors.New("failed"))
 	got := s.ended(t)
 	if len(got) != 2 || got[1].Parent != "" || !gocmp.Equal(got[1].Links, []string{"handshake", "sender"}) {
@@ -221,14 +221,14 @@ func TestHandshakeUnderMiddleware(t *testing.T) {
 	s := recordSpans()
 	o := newObserver(t, s.option(), instrument.WithNamespace("chat"))
 	ctx, request := s.provider.Tracer("test").Start(t.Context(), "request")
-	_, h := o.Handshake(ctx, sender("01"), "chat.example")
+	_, h := o.BeginHandshake(ctx, sender("01"), "chat.example")
 	h.Refused(instrument.StatusError, http.StatusInternalServerError, errors.New("no hijacker"))
 	request.End()
 	got := s.ended(t)
 	if len(got) != 2 || got[0].Parent != "request" || got[0].Links != nil || got[0].Status != "no hijacker" {
 		t.Fatalf("got %+v, want a child of the middleware's span with an error", got)
 	}
-	want := handshakeSpan(got[0].Attributes["session.id"].(string), 500, map[string]any{"error.type": "error"})
+	want := handshakeSpan(got[0].Attributes["connection.id"].(string), 500, map[string]any{"error.type": "error"})
 	if diff := gocmp.Diff(want, got[0].Attributes); diff != "" {
 		t.Errorf("attributes, -want +got:\n%s", diff)
 	}
@@ -255,7 +255,7 @@ func TestKeptMessages(t *testing.T) {
 				c := open(t, o)
 				time.Sleep(time.Hour)
 				start := time.Now()
-				ctx, m := c.Receive(t.Context(), o.MessageType("message"), 7, sender("01"))
+				ctx, m := c.BeginMessage(t.Context(), o.MessageType("message"), 7, sender("01"))
 				if trace.SpanContextFromContext(ctx).IsValid() {
 					t.Error("a message that is not sampled has a span")
 				}
@@ -263,7 +263,7 @@ func TestKeptMessages(t *testing.T) {
 				m.End(tt.err)
 
 				got := s.ended(t)[1:]
-				suppressed := value(t, o, "instrument_spans_suppressed_total", "cause", "ratio")
+				suppressed := value(t, o, "sockscope_spans_suppressed_total", "cause", "ratio")
 				if !tt.kept {
 					if len(got) != 0 || suppressed != 1 {
 						t.Errorf("got %+v and %v suppressed, want no span and 1", got, suppressed)
@@ -303,7 +303,7 @@ func TestSpanLimit(t *testing.T) {
 				if i%2 == 0 {
 					err = errors.New("failed")
 				}
-				_, m := c.Receive(t.Context(), instrument.MessageType{}, 1, nil)
+				_, m := c.BeginMessage(t.Context(), instrument.MessageType{}, 1, nil)
 				m.End(err)
 			}
 			time.Sleep(time.Second)
@@ -311,7 +311,7 @@ func TestSpanLimit(t *testing.T) {
 		if got := len(s.Ended()) - 1; got != 30 {
 			t.Errorf("%d spans of messages in 3 s, want 30", got)
 		}
-		if got := value(t, o, "instrument_spans_suppressed_total", "cause", "rate_cap"); got != 120 {
+		if got := value(t, o, "sockscope_spans_suppressed_total", "cause", "rate_cap"); got != 120 {
 			t.Errorf("suppressed by the cap = %v, want 120", got)
 		}
 	})
@@ -332,17 +332,17 @@ func TestConnectionSpanLimit(t *testing.T) {
 				conns[i] = open(t, o)
 			}
 			for range 5 {
-				_, h := o.Handshake(t.Context(), nil, "")
+				_, h := o.BeginHandshake(t.Context(), nil, "")
 				h.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, nil)
 			}
 			for _, c := range conns[:30] {
-				c.Close(normal)
+				c.Closed(normal)
 			}
 			for _, c := range conns[30:] {
-				c.Close(broken)
+				c.Closed(broken)
 			}
 			for range 20 { // whom strangers that are refused must not cost anything
-				_, m := conns[49].Receive(t.Context(), instrument.MessageType{}, 1, nil)
+				_, m := conns[49].BeginMessage(t.Context(), instrument.MessageType{}, 1, nil)
 				m.End(errors.New("failed"))
 			}
 			want["websocket.handshake"] += 10 + 5
@@ -353,7 +353,7 @@ func TestConnectionSpanLimit(t *testing.T) {
 		if diff := gocmp.Diff(want, s.count(t)); diff != "" {
 			t.Errorf("spans, -want +got:\n%s", diff)
 		}
-		if got := value(t, o, "instrument_spans_suppressed_total", "cause", "rate_cap"); got != 3*(40+20+15+10) {
+		if got := value(t, o, "sockscope_spans_suppressed_total", "cause", "rate_cap"); got != 3*(40+20+15+10) {
 			t.Errorf("suppressed by the cap = %v, want %d", got, 3*(40+20+15+10))
 		}
 
@@ -377,7 +377,7 @@ func TestManyCloseAtOnce(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		for _, c := range conns {
-			c.Close(instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: instrument.ReasonShutdown, Code: 1001})
+			c.Closed(instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: instrument.ReasonShutdown, Code: 1001})
 		}
 		if diff := gocmp.Diff(map[string]int{"websocket.handshake": 50, "websocket.close": 10}, s.count(t)); diff != "" {
 			t.Errorf("spans, -want +got:\n%s", diff)
@@ -393,7 +393,7 @@ func TestKeptHandshake(t *testing.T) {
 				s := recordSpans()
 				o := newObserver(t, append(opts, s.option(), instrument.WithSpanLimit(1))...)
 				refuse := func() {
-					_, h := o.Handshake(t.Context(), sender("01"), "chat.example")
+					_, h := o.BeginHandshake(t.Context(), sender("01"), "chat.example")
 					time.Sleep(10 * time.Millisecond)
 					h.Refused(instrument.StatusError, http.StatusInternalServerError, errors.New("database is away"))
 				}
@@ -406,7 +406,7 @@ func TestKeptHandshake(t *testing.T) {
 					t.Fatalf("%d spans, want one that was started in time and one that was made afterwards", len(got))
 				}
 				for _, g := range got {
-					delete(g.Attributes, "session.id")
+					delete(g.Attributes, "connection.id")
 				}
 				if diff := gocmp.Diff(got[0], got[1]); diff != "" {
 					t.Errorf("-started in time +made afterwards:\n%s", diff)
@@ -424,11 +424,11 @@ func TestMessageOfUntracedConnection(t *testing.T) {
 	s := recordSpans()
 	o := newObserver(t, s.option(), instrument.WithSpanLimit(1), instrument.WithSampleRatio(1))
 	open(t, o)
-	ctx, h := o.Handshake(t.Context(), nil, "")
+	ctx, h := o.BeginHandshake(t.Context(), nil, "")
 	if trace.SpanContextFromContext(ctx).IsValid() || instrument.HandshakeFromContext(ctx) != h {
 		t.Error("the handshake's context carries a span, or not the handshake")
 	}
-	_, m := h.Opened(101).Receive(t.Context(), instrument.MessageType{}, 1, nil)
+	_, m := h.Opened(101).BeginMessage(t.Context(), instrument.MessageType{}, 1, nil)
 	m.End(nil)
 	if got := s.ended(t); len(got) != 2 || got[1].Name != "websocket.message other" || got[1].Links != nil {
 		t.Errorf("got %+v, want a handshake and a message without a link", got)
@@ -440,7 +440,7 @@ func TestTracerProviderHasTheLastWord(t *testing.T) {
 	s := recordSpans(sdktrace.WithSampler(sdktrace.NeverSample()))
 	o := newObserver(t, s.option(), instrument.WithSampleRatio(1))
 	c := open(t, o)
-	_, m := c.Receive(t.Context(), instrument.MessageType{}, 1, nil)
+	_, m := c.BeginMessage(t.Context(), instrument.MessageType{}, 1, nil)
 	m.End(nil)
 	if got := exemplars(t, o, "websocket_message_duration_seconds"); len(got) != 0 || len(s.Ended()) != 0 {
 		t.Errorf("exemplars %v, %d spans, want none", got, len(s.Ended()))
@@ -453,7 +453,7 @@ func TestExemplars(t *testing.T) {
 		o := newObserver(t, s.option(), instrument.WithSampleRatio(1), instrument.WithSlowThreshold(200*time.Millisecond))
 		c := open(t, o)
 		handle := func(took time.Duration) (traceID string) {
-			ctx, m := c.Receive(t.Context(), instrument.MessageType{}, 1, nil)
+			ctx, m := c.BeginMessage(t.Context(), instrument.MessageType{}, 1, nil)
 			time.Sleep(took)
 			m.End(nil)
 			return trace.SpanContextFromContext(ctx).TraceID().String()
@@ -466,7 +466,7 @@ func TestExemplars(t *testing.T) {
 		if diff := gocmp.Diff(want, exemplars(t, o, "websocket_message_duration_seconds")); diff != "" {
 			t.Errorf("exemplars, -want +got:\n%s", diff)
 		}
-		c.Close(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonNormal})
+		c.Closed(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonNormal})
 		for _, name := range []string{"websocket_handshake_duration_seconds", "websocket_connection_duration_seconds"} {
 			if got := exemplars(t, o, name); len(got) != 1 {
 				t.Errorf("%s has exemplars %v, want one", name, got)
@@ -549,7 +549,7 @@ func TestUnsampledReceiveReturnsItsContext(t *testing.T) {
 	o := newObserver(t, instrument.WithSampleRatio(0))
 	type key struct{}
 	ctx := context.WithValue(t.Context(), key{}, 1)
-	got, m := open(t, o).Receive(ctx, instrument.MessageType{}, 1, nil)
+	got, m := open(t, o).BeginMessage(ctx, instrument.MessageType{}, 1, nil)
 	m.End(nil)
 	if got != ctx {
 		t.Error("the context of a message that is not sampled is not the one given")

@@ -19,7 +19,7 @@ func newSpanStart(o *Observer) *spanStart {
 	s := new(spanStart)
 	s.attributes[1].Key = attribute.Key(o.transport + ".message.size")
 	s.attributes[2] = attribute.String("network.io.direction", receive.String())
-	s.attributes[3].Key = "session.id"
+	s.attributes[3].Key = "connection.id"
 	for n := range s.withLinks {
 		s.withLinks[n] = trace.WithLinks(s.links[:n]...)
 	}
@@ -42,7 +42,7 @@ func (s *spanStart) root(m *Message, sender trace.SpanContext) []trace.SpanStart
 func (s *spanStart) prepare(m *Message, sender trace.SpanContext) []trace.SpanStartOption {
 	s.attributes[0] = m.typ.attribute
 	s.attributes[1].Value = attribute.IntValue(m.size)
-	s.attributes[3].Value = attribute.StringValue(m.conn.session)
+	s.attributes[3].Value = attribute.StringValue(m.conn.id)
 	s.options[2] = s.withLinks[len(m.conn.appendLinks(s.links[:0], sender))]
 	return s.options[:]
 }

@@ -8,7 +8,7 @@ import (
 // ConnStats is what is known of one connection at one moment, for a console that lists and ranks connections.
 type ConnStats struct {
 	// Session is the id of the connection, as on spans and in log records.
-	Session string
+	ID string
 	// Opened is when the handshake succeeded.
 	Opened time.Time
 	// ReceivedMessages, ReceivedBytes, SentMessages and SentBytes are totals of payloads.
@@ -48,7 +48,7 @@ func (c *Conn) Stats() ConnStats {
 	}
 	in, out := &c.totals[receive], &c.totals[transmit]
 	s := ConnStats{
-		Session:          c.session,
+		ID:          c.id,
 		Opened:           c.observer.epoch.Add(c.opened).Round(0),
 		ReceivedMessages: in.messages.Load(), ReceivedBytes: in.bytes.Load(),
 		SentMessages: out.messages.Load(), SentBytes: out.bytes.Load(),

@@ -51,7 +51,7 @@ func BenchmarkFanOut(b *testing.B) {
 		f := frame("hello")
 		b.ReportAllocs()
 		for b.Loop() {
-			_, broadcast := o.Broadcast(b.Context())
+			_, broadcast := o.BeginBroadcast(b.Context())
 			written.Add(len(outs))
 			for _, out := range outs {
 				out.Put(f, broadcast)

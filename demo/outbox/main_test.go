@@ -40,9 +40,9 @@ func observe(t testing.TB) observed {
 // open returns an open connection, which lasts as long as the test.
 func (o observed) open(t testing.TB) *instrument.Conn {
 	t.Helper()
-	_, handshake := o.Handshake(context.Background(), nil, "")
+	_, handshake := o.BeginHandshake(context.Background(), nil, "")
 	conn := handshake.Opened(101)
-	t.Cleanup(func() { conn.Close(instrument.Cause{}) })
+	t.Cleanup(func() { conn.Closed(instrument.Cause{}) })
 	return conn
 }
 

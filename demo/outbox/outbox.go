@@ -78,7 +78,7 @@ func New(cfg Config) *Outbox {
 // Put takes a frame to be written after those put before it, and reports whether it did; a frame that is not taken is
 // counted as dropped. It never blocks. The broadcast is the one that the frame is part of, nil if none.
 func (o *Outbox) Put(f *wire.Frame, b *instrument.Broadcast) bool {
-	e := &entry{frame: f, delivery: b.Enqueue(o.cfg.Conn)}
+	e := &entry{frame: f, delivery: b.BeginDelivery(o.cfg.Conn)}
 	o.mu.Lock()
 	open := o.refusal == 0
 	taken := open && o.admit(e)
@@ -91,7 +91,7 @@ func (o *Outbox) Put(f *wire.Frame, b *instrument.Broadcast) bool {
 	if taken {
 		return true
 	}
-	b.Drop(e.delivery, refusal)
+	b.Dropped(e.delivery, refusal)
 	if open && o.cfg.Full != nil {
 		o.cfg.Full()
 	}

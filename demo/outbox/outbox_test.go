@@ -321,7 +321,7 @@ func TestBroadcast(t *testing.T) {
 		open := New(Config{Write: p.write, Conn: o.open(t)})
 		closed := New(Config{Write: p.write, Conn: o.open(t)})
 		closed.Abort(instrument.DropClosed)
-		_, b := o.Broadcast(t.Context())
+		_, b := o.BeginBroadcast(t.Context())
 		open.Put(frame("1"), b)
 		closed.Put(frame("1"), b)
 		b.End(nil)

@@ -223,7 +223,7 @@ func (r *Rooms) fetch(ctx context.Context, room *room, to uint64) error {
 			if m.Seq > to {
 				break
 			}
-			ctx, b := r.cfg.Observer.Broadcast(ctx)
+			ctx, b := r.cfg.Observer.BeginBroadcast(ctx)
 			err := r.send(ctx, room, m, b)
 			b.End(err)
 			if err != nil {

@@ -30,7 +30,7 @@ func TestQueriesAskForWhatIsExported(t *testing.T) {
 	}
 	for where, queries := range allQueries(t) {
 		for _, selector := range selectors(queries) {
-			if !strings.Contains(selector.name, "websocket_") && !strings.Contains(selector.name, "instrument_") {
+			if !strings.Contains(selector.name, "websocket_") && !strings.Contains(selector.name, "sockscope_") {
 				continue // another's metric, or no metric
 			}
 			if strings.Contains(selector.name, ":") {
@@ -204,7 +204,7 @@ func exportedMetrics(t *testing.T) map[string]map[string]map[string]bool {
 	}
 
 	// A message each way: before the first one its time is not exported.
-	_, handshake := observer.Handshake(t.Context(), nil, "")
+	_, handshake := observer.BeginHandshake(t.Context(), nil, "")
 	conn := handshake.Opened(101)
 	conn.Received(observer.MessageType("message"), 1)
 	conn.Sent(observer.MessageType("message"), 1)

@@ -15,10 +15,10 @@ func TestSilenceOfAnHour(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, handshake := observer.Handshake(t.Context(), nil, "chat.example.com")
+		_, handshake := observer.BeginHandshake(t.Context(), nil, "chat.example.com")
 		conn := handshake.Opened(http.StatusSwitchingProtocols)
-		defer conn.Close(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonNormal})
-		conn.Ping()
+		defer conn.Closed(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonNormal})
+		conn.BeginPing()
 
 		time.Sleep(time.Hour) // takes no time
 

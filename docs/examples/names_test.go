@@ -139,7 +139,7 @@ func exposed(t *testing.T) map[string]bool {
 	t.Helper()
 	known := make(map[string]bool)
 	registry := prometheus.NewRegistry()
-	for _, transport := range []string{"websocket", sse.Transport, grpcstream.Transport, grpcstream.ConnectionTransport} {
+	for _, transport := range []string{"websocket", sse.Protocol, grpcstream.Protocol, grpcstream.ConnectionProtocol} {
 		observer, spans := observe(t, transport)
 		registry.MustRegister(observer)
 		known[transport+"_"] = true
@@ -180,23 +180,23 @@ func exposed(t *testing.T) map[string]bool {
 func observe(t *testing.T, transport string) (*instrument.Observer, []trace.ReadOnlySpan) {
 	t.Helper()
 	recorder := tracetest.NewSpanRecorder()
-	observer, err := instrument.New(instrument.WithTransport(transport), instrument.WithSampleRatio(1),
+	observer, err := instrument.New(instrument.WithProtocol(transport), instrument.WithSampleRatio(1),
 		instrument.WithConnectionLimit(1000), instrument.WithBackplanes("redis"),
 		instrument.WithTracerProvider(trace.NewTracerProvider(trace.WithSpanProcessor(recorder))))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, handshake := observer.Handshake(t.Context(), nil, "chat.example.com")
+	_, handshake := observer.BeginHandshake(t.Context(), nil, "chat.example.com")
 	conn := handshake.Opened(0)
-	ctx, message := conn.Receive(t.Context(), instrument.MessageType{}, 1, nil)
-	ctx, broadcast := observer.Broadcast(ctx)
+	ctx, message := conn.BeginMessage(t.Context(), instrument.MessageType{}, 1, nil)
+	ctx, broadcast := observer.BeginBroadcast(ctx)
 	broadcast.End(nil)
 	published := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, published)
-	_, delivery := observer.Backplane("redis").Deliver(t.Context(), published, time.Now())
+	_, delivery := observer.Backplane("redis").BeginDelivery(t.Context(), published, time.Now())
 	delivery.End(nil)
 	message.End(errors.New("failed"))
-	conn.Close(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonNormal})
+	conn.Closed(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonNormal})
 	return observer, recorder.Ended()
 }
 

@@ -21,9 +21,9 @@ import (
 // members lets in who has the token, and listens.
 func members(observer *instrument.Observer, logger *slog.Logger) http.Handler {
 	chat := observer.MessageType("chat")
-	logger = slog.New(instrument.NewLogHandler(logger.Handler())) // adds trace_id, span_id and session_id
+	logger = slog.New(instrument.NewLogHandler(logger.Handler())) // adds trace_id, span_id and connection_id
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, handshake := observer.Handshake(r.Context(), propagation.HeaderCarrier(r.Header), r.Host)
+		ctx, handshake := observer.BeginHandshake(r.Context(), propagation.HeaderCarrier(r.Header), r.Host)
 		if r.Header.Get("Authorization") != "Bearer secret" {
 			http.Error(w, "send a token", http.StatusUnauthorized)
 			handshake.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, errors.New("no token"))
@@ -34,7 +34,7 @@ func members(observer *instrument.Observer, logger *slog.Logger) http.Handler {
 			return
 		}
 		defer conn.CloseNow()
-		session := conn.Session()
+		session := conn.Observed()
 		connCtx := session.Context(r.Context())
 		var envelope carrier.JSON // one for all messages of the connection
 		for {
@@ -43,7 +43,7 @@ func members(observer *instrument.Observer, logger *slog.Logger) http.Handler {
 				return
 			}
 			envelope.Reset(payload)
-			ctx, message := session.Receive(connCtx, chat, len(payload), &envelope) // linked to the sender's span
+			ctx, message := session.BeginMessage(connCtx, chat, len(payload), &envelope) // linked to the sender's span
 			logger.InfoContext(ctx, "heard")
 			message.End(nil)
 		}
@@ -82,9 +82,9 @@ func TestMembers(t *testing.T) {
 		`websocket_active_connections{}`:                                     0,
 		`websocket_handshake_duration_seconds_count{status="unauthorized"}`:  1,
 	})
-	session := r.Record("connection closed")["session_id"] // written after all others
+	session := r.Record("connection closed")["connection_id"] // written after all others
 	var heard map[string]any
-	if err := json.Unmarshal(logs.Bytes(), &heard); err != nil || heard["session_id"] != session || heard["trace_id"] == nil {
+	if err := json.Unmarshal(logs.Bytes(), &heard); err != nil || heard["connection_id"] != session || heard["trace_id"] == nil {
 		t.Errorf("our own record is %s, want it to have a trace and the session %v: %v", &logs, session, err)
 	}
 	for _, span := range r.Spans() {

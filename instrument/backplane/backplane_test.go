@@ -27,7 +27,7 @@ func TestTwoNodes(t *testing.T) {
 			b.start(t, room)
 
 			before := time.Now().Truncate(time.Microsecond)
-			ctx, broadcast := a.Observer.Broadcast(t.Context())
+			ctx, broadcast := a.Observer.BeginBroadcast(t.Context())
 			payload := []byte("\x00\xffhello\r\n")
 			err := a.Publish(ctx, room, payload)
 			broadcast.End(err)
@@ -276,6 +276,6 @@ func TestUnregisteredName(t *testing.T) {
 	}
 	n.ExpectOnly(map[string]float64{
 		`websocket_backplane_messages_total{backplane="other",direction="transmit",result="ok"}`: 1,
-		`instrument_label_overflow_total{label="backplane",transport="websocket"}`:               1,
+		`sockscope_label_overflow_total{label="backplane",transport="websocket"}`:               1,
 	})
 }

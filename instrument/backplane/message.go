@@ -34,9 +34,9 @@ type Message struct {
 // one's own where the clients have got it already, and is then not counted.
 func (m Message) Deliver(ctx context.Context) (context.Context, *instrument.Broadcast) {
 	if m.envelope == nil { // a zero Message, as of the tests of a handler
-		return m.observed.Deliver(ctx, nil, m.Published)
+		return m.observed.BeginDelivery(ctx, nil, m.Published)
 	}
-	return m.observed.Deliver(ctx, m.envelope, m.Published)
+	return m.observed.BeginDelivery(ctx, m.envelope, m.Published)
 }
 
 // encode puts the payload into its envelope.

@@ -8,7 +8,7 @@ import (
 )
 
 // Publish sends the payload to every node that has subscribed to the channel, this one included, with the trace context
-// of ctx, which normally is that of Observer.Broadcast. It is counted as ok when Redis has taken it, whether or not
+// of ctx, which normally is that of Observer.BeginBroadcast. It is counted as ok when Redis has taken it, whether or not
 // anybody has subscribed, and as an error otherwise. It returns within the time of WithPublishTimeout, and at once with
 // ErrDown while Redis is known to be unreachable. Nothing is kept for later.
 func (b *Backplane) Publish(ctx context.Context, channel string, payload []byte) error {
@@ -19,7 +19,7 @@ func (b *Backplane) Publish(ctx context.Context, channel string, payload []byte)
 	if err := b.publish(ctx, channel, payload); err != nil {
 		err = fmt.Errorf("backplane: publish to %q: %w", channel, err)
 		b.observed.Published(instrument.BackplaneError)
-		b.observed.Error(ctx, err)
+		b.observed.Failed(ctx, err)
 		return err
 	}
 	b.observed.Published(instrument.BackplaneOK)

@@ -101,7 +101,7 @@ func (b *Backplane) receive(ctx context.Context, queue chan<- Message) error {
 			return fmt.Errorf("backplane: the client has been closed: end Run by its context first: %w", err)
 		}
 		b.observed.SetUp(false)
-		b.observed.Error(ctx, fmt.Errorf("backplane: %w", err))
+		b.observed.Failed(ctx, fmt.Errorf("backplane: %w", err))
 		if c.up {
 			pause, proven = shortestPause, c.proven
 		}
@@ -205,7 +205,7 @@ func (b *Backplane) enqueue(ctx context.Context, r *redis.Message, queue chan<- 
 	m, err := b.decode(r)
 	if err != nil {
 		b.observed.Received(instrument.BackplaneError)
-		b.observed.Error(ctx, fmt.Errorf("backplane: message on %q: %w", r.Channel, err))
+		b.observed.Failed(ctx, fmt.Errorf("backplane: message on %q: %w", r.Channel, err))
 		return
 	}
 	select {

@@ -84,9 +84,9 @@ func TestUnsampledMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, handshake := observer.Handshake(t.Context(), nil, "")
+	ctx, handshake := observer.BeginHandshake(t.Context(), nil, "")
 	session, typ := handshake.Opened(http.StatusSwitchingProtocols), observer.MessageType("message")
-	defer session.Close(instrument.Cause{})
+	defer session.Closed(instrument.Cause{})
 	var (
 		object   carrier.JSON
 		rpc      carrier.JSONRPC
@@ -100,7 +100,7 @@ func TestUnsampledMessage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := testing.AllocsPerRun(100, func() {
-				_, m := session.Receive(ctx, typ, len(payload), prepare())
+				_, m := session.BeginMessage(ctx, typ, len(payload), prepare())
 				m.End(nil)
 			}); got != 0 {
 				t.Errorf("%v allocations, want 0", got)

@@ -23,7 +23,7 @@ func ExampleJSON() {
 	var envelope carrier.JSON // one for all messages of the connection
 	payload := []byte(`{"type": "message", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}`)
 	envelope.Reset(payload)
-	_, message := session.Receive(context.Background(), chat, len(payload), &envelope)
+	_, message := session.BeginMessage(context.Background(), chat, len(payload), &envelope)
 	message.End(nil)
 
 	fmt.Println(sender(spans, "websocket.message message"))
@@ -57,7 +57,7 @@ func ExampleJSON_cloudEvent() {
 		"data": {"traceparent": "is data here"}
 	}`)
 	event.Reset(payload)
-	_, message := session.Receive(context.Background(), order, len(payload), &event)
+	_, message := session.BeginMessage(context.Background(), order, len(payload), &event)
 	message.End(nil)
 
 	fmt.Println(sender(spans, "websocket.message com.example.order"))
@@ -75,7 +75,7 @@ func ExampleJSONRPC() {
 		"_meta": {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 	}}`)
 	request.Reset(payload)
-	_, message := session.Receive(context.Background(), call, len(payload), &request)
+	_, message := session.BeginMessage(context.Background(), call, len(payload), &request)
 	message.End(nil)
 
 	fmt.Println(sender(spans, "websocket.message tools/call"))
@@ -106,7 +106,7 @@ func ExampleEnvelope() {
 	observer, spans := observe()
 	message := []byte(`{"type": "message"}`)
 
-	ctx, broadcast := observer.Broadcast(context.Background())
+	ctx, broadcast := observer.BeginBroadcast(context.Background())
 	sent := carrier.Envelope{Published: time.Now()}
 	propagation.TraceContext{}.Inject(ctx, &sent)
 	published := sent.Append(nil, message) // to Redis
@@ -118,7 +118,7 @@ func ExampleEnvelope() {
 		fmt.Println(err)
 		return
 	}
-	_, delivery := observer.Backplane("redis").Deliver(context.Background(), &received, received.Published)
+	_, delivery := observer.Backplane("redis").BeginDelivery(context.Background(), &received, received.Published)
 	delivery.End(nil)
 
 	fmt.Println(string(payload))
@@ -173,7 +173,7 @@ func Example_ownCarrier() {
 	header := map[string][]string{} // of a nats.Msg
 	propagation.TraceContext{}.Inject(inTrace(), natsHeader(header))
 
-	_, delivery := observer.Backplane("nats").Deliver(context.Background(), natsHeader(header), time.Time{})
+	_, delivery := observer.Backplane("nats").BeginDelivery(context.Background(), natsHeader(header), time.Time{})
 	delivery.End(nil)
 
 	fmt.Println(header)
@@ -200,7 +200,7 @@ func observe() (*instrument.Observer, *tracetest.SpanRecorder) {
 
 // open opens a connection, as an adapter does.
 func open(observer *instrument.Observer) *instrument.Conn {
-	_, handshake := observer.Handshake(context.Background(), nil, "chat.example")
+	_, handshake := observer.BeginHandshake(context.Background(), nil, "chat.example")
 	return handshake.Opened(http.StatusSwitchingProtocols)
 }
 

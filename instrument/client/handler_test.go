@@ -219,7 +219,7 @@ func TestBadMessages(t *testing.T) {
 		synctest.Wait()
 		compare(t, "what the application sees", []string{"book 1 1", "invented 1 1", "invented 9 9"}, a.noted())
 		compare(t, "metrics", map[string]float64{
-			"errors_total decode": 1, "errors_total panic": 1, "instrument_label_overflow_total stream websocket_client": 2,
+			"errors_total decode": 1, "errors_total panic": 1, "sockscope_label_overflow_total stream websocket_client": 2,
 		}, counts(t, c, "last_message_timestamp_seconds other"))
 		compare(t, "records", 2, len(a.logged("message not understood")))
 	})

@@ -78,7 +78,7 @@ func newMetrics(client string) *metrics {
 
 	// The core exports the same metric for each Observer, and one registry takes both only with the same labels.
 	overflow := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name:        "instrument_label_overflow_total",
+		Name:        "sockscope_label_overflow_total",
 		Help:        "Values outside of a label's closed set, exported as other.",
 		ConstLabels: prometheus.Labels{"namespace": client, "transport": "websocket_client"},
 	}, []string{"label"})

@@ -27,7 +27,7 @@ func TestOneRegistry(t *testing.T) {
 		}
 	}
 	for _, transport := range []string{"websocket", "sse"} {
-		o, err := instrument.New(instrument.WithNamespace("feed"), instrument.WithTransport(transport))
+		o, err := instrument.New(instrument.WithNamespace("feed"), instrument.WithProtocol(transport))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -42,7 +42,7 @@ func told() []grpc.ServerOption { return []grpc.ServerOption{grpc.StatsHandler(d
 func observe(tb testing.TB) []grpc.ServerOption {
 	tb.Helper()
 	unsampled := instrument.WithSampleRatio(0)
-	streams, connections := record(tb, grpcstream.Transport, unsampled), record(tb, grpcstream.ConnectionTransport, unsampled)
+	streams, connections := record(tb, grpcstream.Protocol, unsampled), record(tb, grpcstream.ConnectionProtocol, unsampled)
 	return []grpc.ServerOption{grpc.StatsHandler(grpcstream.NewServerHandler(streams.Observer, connections.Observer))}
 }
 

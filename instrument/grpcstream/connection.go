@@ -33,7 +33,7 @@ func newConnection(ctx context.Context, o *instrument.Observer, info *stats.Conn
 	if info.LocalAddr != nil {
 		address = hostname(info.LocalAddr.String())
 	}
-	_, h := o.Handshake(ctx, nil, address)
+	_, h := o.BeginHandshake(ctx, nil, address)
 	return &connection{observer: o, handshake: h}
 }
 
@@ -89,5 +89,5 @@ func (c *connection) close() {
 	case c.broken:
 		cause = instrument.Cause{Initiator: instrument.InitiatorNetwork, Reason: instrument.ReasonAbnormal}
 	}
-	c.session.Close(cause)
+	c.session.Closed(cause)
 }

@@ -1,9 +1,9 @@
 // Package grpcstream observes the RPCs and connections of a gRPC server, by a stats.Handler.
 //
-//	streams, err := instrument.New(instrument.WithTransport(grpcstream.Transport),
+//	streams, err := instrument.New(instrument.WithProtocol(grpcstream.Protocol),
 //		grpcstream.WithMethods(pb.Chat_Join_FullMethodName))
 //	…
-//	connections, err := instrument.New(instrument.WithTransport(grpcstream.ConnectionTransport),
+//	connections, err := instrument.New(instrument.WithProtocol(grpcstream.ConnectionTransport),
 //		grpcstream.WithMethods(pb.Chat_Join_FullMethodName, pb.Chat_Rooms_FullMethodName))
 //	…
 //	server := grpc.NewServer(grpc.StatsHandler(grpcstream.NewServerHandler(streams, connections)))

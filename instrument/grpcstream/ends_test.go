@@ -144,7 +144,7 @@ func TestEnds(t *testing.T) {
 		for how, open := range map[string]func(grpc.ServerStream) error{
 			"after a header": func(s grpc.ServerStream) error { return s.SendHeader(nil) },
 			"after Session": func(s grpc.ServerStream) error {
-				if grpcstream.Session(s.Context()).ID() == "" {
+				if grpcstream.Observed(s.Context()).ID() == "" {
 					return errors.New("no session")
 				}
 				return nil

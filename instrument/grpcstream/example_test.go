@@ -19,13 +19,13 @@ import (
 
 // A server of the health service, of which Watch streams and Check does not.
 func Example() {
-	streams, err := instrument.New(instrument.WithTransport(grpcstream.Transport), instrument.WithNamespace("health"),
+	streams, err := instrument.New(instrument.WithProtocol(grpcstream.Protocol), instrument.WithNamespace("health"),
 		grpcstream.WithMethods(healthpb.Health_Watch_FullMethodName))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	connections, err := instrument.New(instrument.WithTransport(grpcstream.ConnectionTransport), instrument.WithNamespace("health"),
+	connections, err := instrument.New(instrument.WithProtocol(grpcstream.ConnectionProtocol), instrument.WithNamespace("health"),
 		grpcstream.WithMethods(healthpb.Health_Watch_FullMethodName, healthpb.Health_Check_FullMethodName))
 	if err != nil {
 		fmt.Println(err)

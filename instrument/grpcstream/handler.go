@@ -12,11 +12,11 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// The names to give to instrument.WithTransport for the two observers, so that metrics are called
+// The names to give to instrument.WithProtocol for the two observers, so that metrics are called
 // grpc_stream_connections_total and grpc_connections_total and so on.
 const (
-	Transport           = "grpc_stream"
-	ConnectionTransport = "grpc"
+	Protocol           = "grpc_stream"
+	ConnectionProtocol = "grpc"
 )
 
 type handler struct{ streams, connections *instrument.Observer }
@@ -31,7 +31,7 @@ func NewServerHandler(streams, connections *instrument.Observer) stats.Handler {
 // Session returns the handle of the streaming RPC that ctx belongs to, for what only the application knows: what its
 // queues drop, the ids for log records. It is for handlers, not for interceptors that may still refuse: to ask for it
 // opens the stream. It is nil, and does nothing, in a unary RPC and in one that is not observed.
-func Session(ctx context.Context) *instrument.Conn {
+func Observed(ctx context.Context) *instrument.Conn {
 	r, _ := ctx.Value(rpcKey{}).(*rpc)
 	if r == nil {
 		return nil
@@ -141,7 +141,7 @@ func (h *handler) begin(ctx context.Context, r *rpc, s *stats.Begin) {
 
 // refuseUnknown counts an RPC of a method that the server does not have, for which there is neither a Begin nor an End.
 func (h *handler) refuseUnknown(ctx context.Context, r *rpc) {
-	_, handshake := h.streams.Handshake(ctx, r.header, r.header.authority())
+	_, handshake := h.streams.BeginHandshake(ctx, r.header, r.header.authority())
 	handshake.Refused(instrument.StatusBadHandshake, 0, fmt.Errorf("unknown method %q", r.method))
 }
 

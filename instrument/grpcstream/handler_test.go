@@ -21,7 +21,7 @@ func FuzzEvents(f *testing.F) {
 	f.Add([]byte{0, 2, 4, 6, 8, 10}, "/a.B/C", "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", uint32(0))
 	f.Add([]byte{0, 1, 5, 4, 3}, "", ":authority", "[::1]:80:80", uint32(7))
 	f.Add([]byte{3, 3, 3}, "/", "", "\xff\x00", uint32(math.MaxUint32))
-	streams, connections := observer(f, Transport), observer(f, ConnectionTransport)
+	streams, connections := observer(f, Protocol), observer(f, ConnectionProtocol)
 	h := NewServerHandler(streams, connections)
 	f.Fuzz(func(t *testing.T, events []byte, method, key, value string, code uint32) {
 		ctx := h.TagConn(context.Background(), new(stats.ConnTagInfo))
@@ -45,7 +45,7 @@ func FuzzEvents(f *testing.F) {
 			case 4:
 				h.HandleRPC(rpc, new(stats.OutTrailer))
 			case 5:
-				Session(rpc).Sent(instrument.MessageType{}, 1)
+				Observed(rpc).Sent(instrument.MessageType{}, 1)
 			}
 		}
 		h.HandleRPC(rpc, &stats.End{Error: status.Error(codes.Code(code), value)})
@@ -60,7 +60,7 @@ func FuzzEvents(f *testing.F) {
 
 func observer(t testing.TB, transport string) *instrument.Observer {
 	t.Helper()
-	o, err := instrument.New(instrument.WithTransport(transport))
+	o, err := instrument.New(instrument.WithProtocol(transport))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,12 +86,12 @@ func numbers(t *testing.T, o *instrument.Observer) (open, opened, closed float64
 // TestUntagged has events come in contexts that the handler has not tagged, as it is below another one that does not pass
 // them on.
 func TestUntagged(t *testing.T) {
-	streams := observer(t, Transport)
-	h, ctx := NewServerHandler(streams, observer(t, ConnectionTransport)), context.Background()
+	streams := observer(t, Protocol)
+	h, ctx := NewServerHandler(streams, observer(t, ConnectionProtocol)), context.Background()
 	h.HandleConn(ctx, new(stats.ConnBegin))
 	h.HandleRPC(ctx, new(stats.Begin))
 	h.HandleConn(ctx, new(stats.ConnEnd))
-	if session := Session(ctx); session != nil {
+	if session := Observed(ctx); session != nil {
 		t.Errorf("a context that belongs to no RPC has the session %v", session)
 	}
 	rpc := h.TagRPC(ctx, &stats.RPCTagInfo{FullMethodName: "/a.B/C"})
@@ -105,7 +105,7 @@ func TestUntagged(t *testing.T) {
 
 // TestClientEvents gives the handler the events of a client, which are not its own.
 func TestClientEvents(t *testing.T) {
-	streams, connections := observer(t, Transport), observer(t, ConnectionTransport)
+	streams, connections := observer(t, Protocol), observer(t, ConnectionProtocol)
 	h := NewServerHandler(streams, connections)
 	ctx := h.TagConn(context.Background(), new(stats.ConnTagInfo))
 	h.HandleConn(ctx, &stats.ConnBegin{Client: true})

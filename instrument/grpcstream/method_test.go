@@ -55,8 +55,8 @@ func TestTypeName(t *testing.T) {
 func TestLongMethod(t *testing.T) {
 	const rest = "platform.infrastructure.notifications.v1.Notifications/Subscribe"
 	methods := []string{"/example." + rest, "/elsewhere." + rest}
-	streams := realtimetest.New(t, instrument.WithTransport(Transport), WithMethods(methods...))
-	connections := realtimetest.New(t, instrument.WithTransport(ConnectionTransport), WithMethods(methods...))
+	streams := realtimetest.New(t, instrument.WithProtocol(Protocol), WithMethods(methods...))
+	connections := realtimetest.New(t, instrument.WithProtocol(ConnectionProtocol), WithMethods(methods...))
 	h := NewServerHandler(streams.Observer, connections.Observer)
 	conn := h.TagConn(t.Context(), new(stats.ConnTagInfo))
 	h.HandleConn(conn, new(stats.ConnBegin))
@@ -70,11 +70,11 @@ func TestLongMethod(t *testing.T) {
 	}
 	streams.Expect(map[string]float64{
 		`grpc_stream_messages_total{direction="receive",type="` + rest + `"}`:   2,
-		`instrument_label_overflow_total{label="type",transport="grpc_stream"}`: 0,
+		`sockscope_label_overflow_total{label="type",transport="grpc_stream"}`: 0,
 	})
 	connections.Expect(map[string]float64{
 		`grpc_messages_total{direction="receive",type="` + rest + `"}`:   4,
 		`grpc_message_duration_seconds_count{type="` + rest + `"}`:       2,
-		`instrument_label_overflow_total{label="type",transport="grpc"}`: 0,
+		`sockscope_label_overflow_total{label="type",transport="grpc"}`: 0,
 	})
 }

@@ -150,7 +150,7 @@ func TestOpens(t *testing.T) {
 		"by lasting, after the request": {serverStreamMethod, func(grpc.ServerStream) error { return nil }, received(serverStreamMethod)},
 		"by Session": {
 			bidiMethod, func(s grpc.ServerStream) error {
-				if first := grpcstream.Session(s.Context()); first == nil || first != grpcstream.Session(s.Context()) {
+				if first := grpcstream.Observed(s.Context()); first == nil || first != grpcstream.Observed(s.Context()) {
 					return errors.New("no session, or another one each time")
 				}
 				return nil
@@ -229,7 +229,7 @@ func TestInterruptedUnary(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			called := make(chan struct{}, 1)
 			s := serve(t, &service{unary: func(ctx context.Context, _ *message) (*message, error) {
-				if session := grpcstream.Session(ctx); session != nil {
+				if session := grpcstream.Observed(ctx); session != nil {
 					t.Errorf("a unary RPC has the session %v of a stream", session)
 				}
 				called <- struct{}{}

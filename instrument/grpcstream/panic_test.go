@@ -61,10 +61,10 @@ func TestPanic(t *testing.T) {
 // panicIn calls a method whose handler panics, and does not return.
 func panicIn(t *testing.T, method string) {
 	logger := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	observers := map[string]*instrument.Observer{grpcstream.Transport: nil, grpcstream.ConnectionTransport: nil}
+	observers := map[string]*instrument.Observer{grpcstream.Protocol: nil, grpcstream.ConnectionProtocol: nil}
 	for transport := range observers {
 		var err error
-		if observers[transport], err = instrument.New(instrument.WithTransport(transport), instrument.WithLogger(logger)); err != nil {
+		if observers[transport], err = instrument.New(instrument.WithProtocol(transport), instrument.WithLogger(logger)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -72,6 +72,6 @@ func panicIn(t *testing.T, method string) {
 	s.start(t, &service{
 		unary:  func(context.Context, *message) (*message, error) { panic("oops") },
 		stream: func(grpc.ServerStream) error { panic("oops") },
-	}, grpc.StatsHandler(grpcstream.NewServerHandler(observers[grpcstream.Transport], observers[grpcstream.ConnectionTransport])))
+	}, grpc.StatsHandler(grpcstream.NewServerHandler(observers[grpcstream.Protocol], observers[grpcstream.ConnectionProtocol])))
 	t.Fatalf("the call of a handler that panics returned: %v", call(t, dial(t, s), method, 0))
 }

@@ -32,7 +32,7 @@ type server struct {
 
 func serve(t testing.TB, srv *service, opts ...grpc.ServerOption) *server {
 	t.Helper()
-	s := &server{streams: record(t, grpcstream.Transport), connections: record(t, grpcstream.ConnectionTransport)}
+	s := &server{streams: record(t, grpcstream.Protocol), connections: record(t, grpcstream.ConnectionProtocol)}
 	s.start(t, srv, append(opts, grpc.StatsHandler(grpcstream.NewServerHandler(s.streams.Observer, s.connections.Observer)))...)
 	return s
 }
@@ -46,7 +46,7 @@ type recorded struct {
 func record(t testing.TB, transport string, opts ...instrument.Option) *recorded {
 	t.Helper()
 	opts = append([]instrument.Option{
-		instrument.WithTransport(transport), instrument.WithNamespace("test"),
+		instrument.WithProtocol(transport), instrument.WithNamespace("test"),
 		grpcstream.WithMethods(unaryMethod, clientStreamMethod, serverStreamMethod, bidiMethod),
 	}, opts...)
 	return &recorded{realtimetest.New(t, opts...), transport}

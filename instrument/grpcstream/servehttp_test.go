@@ -39,7 +39,7 @@ func TestServeHTTP(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			s := &server{streams: record(t, grpcstream.Transport)}
+			s := &server{streams: record(t, grpcstream.Protocol)}
 			handler := grpc.NewServer(grpc.StatsHandler(grpcstream.NewServerHandler(s.streams.Observer, nil)))
 			opened := make(chan struct{})
 			handler.RegisterService(description(), &service{stream: func(s grpc.ServerStream) error {

@@ -40,7 +40,7 @@ func newStream(ctx context.Context, o *instrument.Observer, r *rpc, clientStream
 		carryingType:  r.connection.messageType(r.method),
 		clientStreams: clientStreams,
 	}
-	_, s.handshake = o.Handshake(ctx, r.header, r.header.authority())
+	_, s.handshake = o.BeginHandshake(ctx, r.header, r.header.authority())
 	if s.handshake != nil {
 		s.opening.Lock() // the timer is not to run before it is known
 		defer s.opening.Unlock()
@@ -102,9 +102,9 @@ func (s *stream) end(ctx context.Context, e ending) {
 	}
 	session := s.open()
 	if kind, ok := e.errorKind(); ok {
-		session.Error(ctx, kind, e.err)
+		session.Failed(ctx, kind, e.err)
 	}
-	session.Close(e.cause(s.observer.Draining()))
+	session.Closed(e.cause(s.observer.Draining()))
 }
 
 // refuse says whether the RPC has ended by being refused.

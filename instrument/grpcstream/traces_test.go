@@ -99,7 +99,7 @@ func TestTraces(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			recorder := tracetest.NewSpanRecorder()
 			provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder))
-			streams, err := instrument.New(append(tt.options, instrument.WithTransport(grpcstream.Transport),
+			streams, err := instrument.New(append(tt.options, instrument.WithProtocol(grpcstream.Protocol),
 				instrument.WithTracerProvider(provider))...)
 			if err != nil {
 				t.Fatal(err)

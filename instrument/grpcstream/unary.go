@@ -19,7 +19,7 @@ type unary struct {
 
 func (u *unary) received(ctx context.Context, size int) {
 	// The context with the message's span cannot be handed on to the handler from here.
-	_, u.message = u.session.Receive(ctx, u.typ, size, u.header)
+	_, u.message = u.session.BeginMessage(ctx, u.typ, size, u.header)
 	u.begun = true
 }
 
@@ -36,12 +36,12 @@ func (u *unary) end(ctx context.Context, e ending) {
 	case !failed:
 		u.message.End(nil)
 	case !u.begun && e.how == oversized:
-		u.session.Error(ctx, kind, e.err)
+		u.session.Failed(ctx, kind, e.err)
 	case !u.begun: // the request could not be understood
-		u.session.Error(ctx, instrument.ErrorDecode, e.err)
+		u.session.Failed(ctx, instrument.ErrorDecode, e.err)
 	case kind == instrument.ErrorAuth || kind == instrument.ErrorPanic:
 		u.message.End(nil)
-		u.session.Error(ctx, kind, e.err)
+		u.session.Failed(ctx, kind, e.err)
 	default:
 		u.message.End(e.err)
 	}

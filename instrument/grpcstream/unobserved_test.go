@@ -16,7 +16,7 @@ func TestUnobserved(t *testing.T) {
 	srv := &service{
 		unary: func(context.Context, *message) (*message, error) { return messageOf(20), nil },
 		stream: func(s grpc.ServerStream) error {
-			grpcstream.Session(s.Context()).Dropped(instrument.DropQueueFull, 1)
+			grpcstream.Observed(s.Context()).Dropped(instrument.DropQueueFull, 1)
 			return s.SendMsg(messageOf(20))
 		},
 	}
@@ -49,11 +49,11 @@ func TestUnobserved(t *testing.T) {
 			var s server
 			var streams, connections *instrument.Observer
 			if with.streams {
-				s.streams = record(t, grpcstream.Transport)
+				s.streams = record(t, grpcstream.Protocol)
 				streams = s.streams.Observer
 			}
 			if with.connections {
-				s.connections = record(t, grpcstream.ConnectionTransport)
+				s.connections = record(t, grpcstream.ConnectionProtocol)
 				connections = s.connections.Observer
 			}
 			s.start(t, srv, grpc.StatsHandler(grpcstream.NewServerHandler(streams, connections)))

@@ -15,7 +15,7 @@ import (
 // handler is the service under test: who has no token is refused.
 func handler(o *instrument.Observer) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, handshake := o.Handshake(r.Context(), propagation.HeaderCarrier(r.Header), r.Host)
+		_, handshake := o.BeginHandshake(r.Context(), propagation.HeaderCarrier(r.Header), r.Host)
 		http.Error(w, "who are you?", http.StatusUnauthorized)
 		handshake.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, nil)
 	})

@@ -20,9 +20,9 @@ import (
 func TestRecorder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := realtimetest.New(t, instrument.WithMessageTypes("join"))
-		_, handshake := r.Observer.Handshake(t.Context(), nil, "chat.example")
+		_, handshake := r.Observer.BeginHandshake(t.Context(), nil, "chat.example")
 		conn := handshake.Opened(http.StatusSwitchingProtocols)
-		_, message := conn.Receive(t.Context(), r.Observer.MessageType("join"), 100, nil)
+		_, message := conn.BeginMessage(t.Context(), r.Observer.MessageType("join"), 100, nil)
 		time.Sleep(30 * time.Millisecond)
 		message.End(errors.New("room is full"))
 		time.Sleep(time.Minute)
@@ -46,7 +46,7 @@ func TestRecorder(t *testing.T) {
 			t.Errorf("spans, -want +got:\n%s", diff)
 		}
 		failed := r.Records("message failed")
-		if len(failed) != 1 || failed[0]["error"] != "room is full" || failed[0]["session_id"] != conn.ID() {
+		if len(failed) != 1 || failed[0]["error"] != "room is full" || failed[0]["connection_id"] != conn.ID() {
 			t.Errorf("records %v, want one of the failure", failed)
 		}
 		if none := r.Records("handshake refused"); none != nil {
@@ -60,11 +60,11 @@ func TestEverySpan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := realtimetest.New(t)
 		for range 300 {
-			_, handshake := r.Observer.Handshake(t.Context(), nil, "chat.example")
+			_, handshake := r.Observer.BeginHandshake(t.Context(), nil, "chat.example")
 			conn := handshake.Opened(http.StatusSwitchingProtocols)
-			_, message := conn.Receive(t.Context(), instrument.MessageType{}, 1, nil)
+			_, message := conn.BeginMessage(t.Context(), instrument.MessageType{}, 1, nil)
 			message.End(nil)
-			conn.Close(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonNormal})
+			conn.Closed(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonNormal})
 		}
 		if got := len(r.Spans()); got != 3*300 {
 			t.Errorf("%d spans, want those of 300 handshakes, messages and closes", got)
@@ -129,7 +129,7 @@ func TestFails(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				under := &reports{TB: t}
 				r := realtimetest.New(under)
-				_, handshake := r.Observer.Handshake(t.Context(), nil, "chat.example")
+				_, handshake := r.Observer.BeginHandshake(t.Context(), nil, "chat.example")
 				conn := handshake.Opened(http.StatusSwitchingProtocols)
 				conn.Received(instrument.MessageType{}, 100)
 				r.Observer.SetDraining(true)
@@ -156,7 +156,7 @@ func TestFails(t *testing.T) {
 func TestWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := realtimetest.New(t)
-		_, handshake := r.Observer.Handshake(t.Context(), nil, "chat.example")
+		_, handshake := r.Observer.BeginHandshake(t.Context(), nil, "chat.example")
 		time.AfterFunc(time.Second, func() { handshake.Refused(instrument.StatusOverCapacity, http.StatusServiceUnavailable, nil) })
 		r.ExpectOnly(map[string]float64{
 			`websocket_connections_total{status="over_capacity"}`:                1,

@@ -16,8 +16,8 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// Transport is the name to give to instrument.WithTransport, so that metrics are called sse_connections_total and so on.
-const Transport = "sse"
+// Transport is the name to give to instrument.WithProtocol, so that metrics are called sse_connections_total and so on.
+const Protocol = "sse"
 
 const contentType = "text/event-stream"
 
@@ -27,13 +27,13 @@ const contentType = "text/event-stream"
 // (406), and a ResponseWriter that cannot flush (500). Headers that are set on w before, such as those for CORS, are
 // sent along.
 //
-// If r's context carries a handshake that the application has begun with Observer.Handshake, in order to authenticate
+// If r's context carries a handshake that the application has begun with Observer.BeginHandshake, in order to authenticate
 // the peer within it, Accept carries on with that one. When the peer tells by Last-Event-ID that it is coming back, the
 // handshake's span has the attribute sse.resume.
 func Accept(w http.ResponseWriter, r *http.Request, o *instrument.Observer) (*Stream, error) {
 	ctx, h := r.Context(), instrument.HandshakeFromContext(r.Context())
 	if h == nil {
-		ctx, h = o.Handshake(ctx, propagation.HeaderCarrier(r.Header), hostname(r.Host))
+		ctx, h = o.BeginHandshake(ctx, propagation.HeaderCarrier(r.Header), hostname(r.Host))
 	}
 	if err := refusal(w, r); err != nil {
 		h.Refused(err.status, err.code, err)

@@ -169,7 +169,7 @@ func TestMiddlewares(t *testing.T) {
 // there is one.
 func TestHandshakeOfTheApplication(t *testing.T) {
 	s := serve(t, protocols()["HTTP1"], func(srv *server, w http.ResponseWriter, r *http.Request) {
-		ctx, h := srv.Observer.Handshake(r.Context(), propagation.HeaderCarrier(r.Header), r.Host)
+		ctx, h := srv.Observer.BeginHandshake(r.Context(), propagation.HeaderCarrier(r.Header), r.Host)
 		if r.Header.Get("Authorization") == "" {
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			h.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, nil)
@@ -230,7 +230,7 @@ func TestResume(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			recorder := realtimetest.New(t, instrument.WithTransport(sse.Transport))
+			recorder := realtimetest.New(t, instrument.WithProtocol(sse.Protocol))
 			r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/", nil)
 			r.Header = tt.header
 			stream, err := sse.Accept(httptest.NewRecorder(), r, recorder.Observer)

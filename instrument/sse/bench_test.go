@@ -22,7 +22,7 @@ func BenchmarkSend(b *testing.B) {
 
 func newObserver(tb testing.TB) *instrument.Observer {
 	tb.Helper()
-	o, err := instrument.New(instrument.WithTransport(sse.Transport))
+	o, err := instrument.New(instrument.WithProtocol(sse.Protocol))
 	if err != nil {
 		tb.Fatal(err)
 	}

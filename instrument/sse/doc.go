@@ -1,7 +1,7 @@
 // Package sse serves streams of server-sent events over net/http and observes them with the vocabulary of every other
 // transport. It needs nothing but net/http, and works over HTTP/1.1 and HTTP/2 alike.
 //
-//	observer, err := instrument.New(instrument.WithTransport(sse.Transport), instrument.WithNamespace("prices"))
+//	observer, err := instrument.New(instrument.WithProtocol(sse.Protocol), instrument.WithNamespace("prices"))
 //	…
 //	stream, err := sse.Accept(w, r, observer)
 //	if err != nil {
@@ -10,7 +10,7 @@
 //	defer stream.Close()
 //
 // [Accept] answers the request or refuses it, and returns a [Stream] to send events by. The application counts events
-// itself by [Stream.Session], because only it knows their types, or leaves it to the stream by [Stream.CountMessages].
+// itself by [Stream.Observed], because only it knows their types, or leaves it to the stream by [Stream.CountMessages].
 // The handler must defer [Stream.Close]: that is when a stream is counted as closed that has not ended before.
 //
 // # How a stream ends
@@ -39,7 +39,7 @@
 // for longer than its label says. So it tells how many streams have been open for longer than 30 s, 1 min and 5 min,
 // whatever was sent on them. That is no sign of trouble here, and no alert should be made of it. Whether events flow is
 // told by sse_messages_total and sse_last_message_timestamp_seconds, both with the direction transmit, and for a single
-// stream by the Stats of [Stream.Session]; whether peers take them, by sse_errors_total of the kind write.
+// stream by the Stats of [Stream.Observed]; whether peers take them, by sse_errors_total of the kind write.
 //
 // # Deadlines
 //

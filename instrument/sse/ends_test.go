@@ -170,7 +170,7 @@ func TestEnds(t *testing.T) {
 					cause{closed["initiator"], closed["reason"], closed["code"]}); diff != "" {
 					t.Errorf("record `connection closed`, -want +got:\n%s", diff)
 				}
-				if opened := s.Record("connection opened"); opened["session_id"] != closed["session_id"] {
+				if opened := s.Record("connection opened"); opened["connection_id"] != closed["connection_id"] {
 					t.Errorf("sessions differ: %v and %v", opened, closed)
 				}
 			})
@@ -257,7 +257,7 @@ func TestIdle(t *testing.T) {
 // TestIdleConnections holds the gauge to what the package's comment says of it: it tells how long streams have been open.
 func TestIdleConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		recorder := realtimetest.New(t, instrument.WithTransport(sse.Transport))
+		recorder := realtimetest.New(t, instrument.WithProtocol(sse.Protocol))
 		stream, err := sse.Accept(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil), recorder.Observer)
 		if err != nil {
 			t.Fatal(err)

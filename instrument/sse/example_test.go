@@ -14,7 +14,7 @@ import (
 
 // A stream of prices that is observed, with a heartbeat while there is nothing to tell.
 func Example() {
-	observer, err := instrument.New(instrument.WithTransport(sse.Transport), instrument.WithNamespace("prices"),
+	observer, err := instrument.New(instrument.WithProtocol(sse.Protocol), instrument.WithNamespace("prices"),
 		instrument.WithMessageTypes("price"))
 	if err != nil {
 		fmt.Println(err)
@@ -40,7 +40,7 @@ func Example() {
 				err = stream.Comment("")
 			case p := <-prices:
 				if err = stream.Send(sse.Event{Type: "price", Data: []byte(p)}); err == nil {
-					stream.Session().Sent(price, len(p))
+					stream.Observed().Sent(price, len(p))
 				}
 			}
 			if err != nil {

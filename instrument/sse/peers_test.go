@@ -40,7 +40,7 @@ type server struct {
 // serve starts a server that speaks p, with the timeouts that a careful operator sets.
 func serve(t *testing.T, p *http.Protocols, handle func(*server, http.ResponseWriter, *http.Request)) *server {
 	t.Helper()
-	s := &server{Recorder: realtimetest.New(t, instrument.WithTransport(sse.Transport), instrument.WithNamespace("test"),
+	s := &server{Recorder: realtimetest.New(t, instrument.WithProtocol(sse.Protocol), instrument.WithNamespace("test"),
 		instrument.WithMessageTypes("price"))}
 	s.start(t, p, func(w http.ResponseWriter, r *http.Request) { handle(s, w, r) })
 	return s

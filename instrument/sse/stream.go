@@ -43,7 +43,7 @@ type Stream struct {
 func (s *Stream) Unwrap() http.ResponseWriter { return s.w }
 
 // Session returns the handle for what only the application knows: types of events, queues, what is dropped.
-func (s *Stream) Session() *instrument.Conn { return s.session }
+func (s *Stream) Observed() *instrument.Conn { return s.session }
 
 // LastEventID returns the id of the last event that the peer got before it connected again, as it says itself in the
 // header Last-Event-ID, or "" if there is none. The peer can make it up, but it is something that Send could have sent: at
@@ -52,7 +52,7 @@ func (s *Stream) LastEventID() string { return s.lastEventID }
 
 // CountMessages has the stream count each event that it sends, with the length of its data and the type that classify
 // returns; a nil classify makes it "other". It is to be called before the stream is used. The application must then not
-// count events by Session().Sent itself. By default nothing is counted here.
+// count events by Observed().Sent itself. By default nothing is counted here.
 func (s *Stream) CountMessages(classify func(Event) instrument.MessageType) {
 	s.counting, s.classify = true, classify
 }
@@ -152,7 +152,7 @@ func (s *Stream) writeFailed(deadline time.Time, err error) {
 		return
 	}
 	if s.end(instrument.Cause{Initiator: instrument.InitiatorNetwork, Reason: instrument.ReasonWriteError, Err: err}) {
-		s.session.Error(s.ctx, instrument.ErrorWrite, err)
+		s.session.Failed(s.ctx, instrument.ErrorWrite, err)
 	}
 }
 
@@ -215,7 +215,7 @@ func (s *Stream) end(cause instrument.Cause) bool {
 	if !s.closed.CompareAndSwap(false, true) {
 		return false
 	}
-	s.session.Close(cause)
+	s.session.Closed(cause)
 	return true
 }
 
@@ -231,6 +231,6 @@ func (s *Stream) panicked(v any) {
 		return // on its way up it meets several deferred Closes
 	}
 	err := fmt.Errorf("panic: %v", v)
-	s.session.Error(s.ctx, instrument.ErrorPanic, err)
+	s.session.Failed(s.ctx, instrument.ErrorPanic, err)
 	s.end(instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: instrument.ReasonInternal, Err: err})
 }

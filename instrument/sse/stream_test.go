@@ -26,20 +26,20 @@ func TestCounts(t *testing.T) {
 	}{
 		"by the application": {
 			func(t *testing.T, srv *server, s *sse.Stream) {
-				s.Session().SetQueueCapacity(4)
+				s.Observed().SetQueueCapacity(4)
 				for _, e := range events {
-					delivery := s.Session().Enqueue()
+					delivery := s.Observed().BeginDelivery()
 					if err := s.Send(e); err != nil {
 						t.Errorf("send: %v", err)
 					}
 					delivery.Sent(srv.Observer.MessageType(e.Type), len(e.Data))
 				}
-				s.Session().Dropped(instrument.DropQueueFull, 2)
+				s.Observed().Dropped(instrument.DropQueueFull, 2)
 			},
 			map[string]float64{
 				`sse_messages_total{direction="transmit",type="price"}`:         2,
 				`sse_messages_total{direction="transmit",type="other"}`:         1,
-				`instrument_label_overflow_total{label="type",transport="sse"}`: 1,
+				`sockscope_label_overflow_total{label="type",transport="sse"}`: 1,
 				`sse_message_size_bytes_count{direction="transmit"}`:            3,
 				`sse_message_size_bytes_sum{direction="transmit"}`:              3 + 4 + 3,
 				`sse_delivery_duration_seconds_count{}`:                         3,

@@ -40,7 +40,7 @@ type attribute struct {
 
 func (s span) session() string {
 	for _, a := range s.Attributes {
-		if a.Key == "session.id" {
+		if a.Key == "connection.id" {
 			return a.Value.String
 		}
 	}

@@ -84,7 +84,7 @@ func (r *run) steps() []step {
 		},
 		{
 			name: "logs", after: r.sampled, every: often, try: r.tryLogs,
-			next: "in Prometheus: instrument_log_records_total and otelcol_exporter_send_failed_log_records_total; then Loki's log",
+			next: "in Prometheus: sockscope_log_records_total and otelcol_exporter_send_failed_log_records_total; then Loki's log",
 		},
 		{
 			name: "alerts", after: r.started, every: often, try: r.tryAlerts,

@@ -247,14 +247,14 @@ func (s *stack) testCollectorKilled(t *testing.T) {
 	s.signal(t, "probe", syscall.SIGSTOP)
 	defer s.signal(t, "probe", syscall.SIGCONT)
 	eventually(t, "log records of before delivered", time.Minute, func() error {
-		if queued := count("instrument_log_queue_records", ""); queued > 0 {
+		if queued := count("sockscope_log_queue_records", ""); queued > 0 {
 			return fmt.Errorf("%g are queued", queued)
 		}
 		return nil
 	})
 	began := time.Now()
 	messages := count("websocket_messages_total", `direction="receive"`)
-	sent := count("instrument_log_records_total", `result="sent"`)
+	sent := count("sockscope_log_records_total", `result="sent"`)
 	summary := s.underLoad(t, 10, 100, 30*time.Second, func() {
 		time.Sleep(10 * time.Second) // into the middle of the load
 		s.signal(t, "otelcol", syscall.SIGKILL)
@@ -275,7 +275,7 @@ func (s *stack) testCollectorKilled(t *testing.T) {
 		return errors.Join(err, atLeast("traces", got, float64(summary.Traced)))
 	})
 	eventually(t, "every log record that was handed over in Loki", 2*time.Minute, func() error {
-		want := count("instrument_log_records_total", `result="sent"`) - sent
+		want := count("sockscope_log_records_total", `result="sent"`) - sent
 		if err := atLeast("log records sent by the demo", want, float64(summary.Traced)); err != nil {
 			return err
 		}
@@ -283,7 +283,7 @@ func (s *stack) testCollectorKilled(t *testing.T) {
 		return errors.Join(err, atLeast("different log records", got, want))
 	})
 	for _, result := range []string{"dropped", "failed"} {
-		if lost := count("instrument_log_records_total", `result="`+result+`"`); lost > 0 {
+		if lost := count("sockscope_log_records_total", `result="`+result+`"`); lost > 0 {
 			t.Errorf("%g log records were %s", lost, result)
 		}
 	}

@@ -50,16 +50,16 @@ func driveObserver() (*exports, error) {
 // the last value of a closed set all others are "other".
 func connect(ctx context.Context, o *instrument.Observer) {
 	for s := instrument.StatusUnauthorized; s.String() != "other"; s++ {
-		_, h := o.Handshake(ctx, nil, "chat.example")
+		_, h := o.BeginHandshake(ctx, nil, "chat.example")
 		h.Refused(s, http.StatusForbidden, errors.New("no token"))
 	}
-	_, h := o.Handshake(ctx, nil, "chat.example")
+	_, h := o.BeginHandshake(ctx, nil, "chat.example")
 	c := h.Opened(http.StatusSwitchingProtocols)
 	converse(ctx, o, c)
-	c.Close(instrument.Cause{Reason: instrument.ReasonOther, Initiator: instrument.InitiatorRemote, Code: 4000})
+	c.Closed(instrument.Cause{Reason: instrument.ReasonOther, Initiator: instrument.InitiatorRemote, Code: 4000})
 	for r := instrument.ReasonNormal; r.String() != "other"; r++ {
-		_, h := o.Handshake(ctx, nil, "chat.example")
-		h.Opened(http.StatusSwitchingProtocols).Close(instrument.Cause{
+		_, h := o.BeginHandshake(ctx, nil, "chat.example")
+		h.Opened(http.StatusSwitchingProtocols).Closed(instrument.Cause{
 			Initiator: instrument.InitiatorLocal, Reason: r, Code: 1008, Err: errors.New("too slow"),
 		})
 	}
@@ -68,21 +68,21 @@ func connect(ctx context.Context, o *instrument.Observer) {
 // converse carries messages on a connection and between nodes.
 func converse(ctx context.Context, o *instrument.Observer, c *instrument.Conn) {
 	message := o.MessageType("{type}")
-	_, m := c.Receive(ctx, message, 100, nil)
+	_, m := c.BeginMessage(ctx, message, 100, nil)
 	m.End(errors.New("room is full"))
-	_, m = c.Receive(ctx, message, 100, nil)
+	_, m = c.BeginMessage(ctx, message, 100, nil)
 	time.Sleep(2 * time.Millisecond)
 	m.End(nil)
-	c.Error(ctx, instrument.ErrorDecode, errors.New("no JSON"))
-	c.Ping().End(instrument.PingPong)
+	c.Failed(ctx, instrument.ErrorDecode, errors.New("no JSON"))
+	c.BeginPing().End(instrument.PingPong)
 
-	published, b := o.Broadcast(ctx)
-	b.Enqueue(c).Sent(message, 100)
+	published, b := o.BeginBroadcast(ctx)
+	b.BeginDelivery(c).Sent(message, 100)
 	b.End(nil)
 	envelope := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(published, envelope)
 	backplane := o.Backplane("{backplane}")
-	backplane.Error(ctx, errors.New("connection refused"))
-	_, b = backplane.Deliver(ctx, envelope, time.Now())
+	backplane.Failed(ctx, errors.New("connection refused"))
+	_, b = backplane.BeginDelivery(ctx, envelope, time.Now())
 	b.End(nil)
 }

@@ -29,7 +29,7 @@ func render() (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	err = t.Execute(&b, map[string]string{"SSE": sse.Transport})
+	err = t.Execute(&b, map[string]string{"SSE": sse.Protocol})
 	return b.String(), err
 }
 

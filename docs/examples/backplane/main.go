@@ -99,7 +99,7 @@ func run(address, redisAddress string) (err error) {
 				<-closed // or the program could stop before the end is logged
 			}
 		}()
-		r.serve(conn.Session().Context(req.Context()), conn)
+		r.serve(conn.Observed().Context(req.Context()), conn)
 	})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	listener, err := net.Listen("tcp", address)

@@ -36,7 +36,7 @@ type outgoing struct {
 
 // serve has a connection take part until it ends.
 func (r *room) serve(ctx context.Context, conn *coder.Conn) {
-	session, say := conn.Session(), r.observer.MessageType("say")
+	session, say := conn.Observed(), r.observer.MessageType("say")
 	m := &member{conn: conn, queue: make(chan outgoing, 64)}
 	session.SetQueueCapacity(cap(m.queue))
 	r.enter(m)
@@ -47,7 +47,7 @@ func (r *room) serve(ctx context.Context, conn *coder.Conn) {
 		if err != nil {
 			return // the peer has left, or something broke: counted and logged with its cause
 		}
-		ctx, message := session.Receive(ctx, say, len(payload), nil)
+		ctx, message := session.BeginMessage(ctx, say, len(payload), nil)
 		message.End(r.say(ctx, payload))
 	}
 }
@@ -67,7 +67,7 @@ func (r *room) leave(m *member) {
 
 // say serves the members of this node first: they get the message even while Redis is down.
 func (r *room) say(ctx context.Context, payload []byte) error {
-	ctx, broadcast := r.observer.Broadcast(ctx)
+	ctx, broadcast := r.observer.BeginBroadcast(ctx)
 	r.enqueue(broadcast, payload)
 	broadcast.End(nil)
 	return r.others.Publish(ctx, channel, payload)
@@ -88,11 +88,11 @@ func (r *room) enqueue(broadcast *instrument.Broadcast, payload []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for m := range r.members {
-		delivery := broadcast.Enqueue(m.conn.Session())
+		delivery := broadcast.BeginDelivery(m.conn.Observed())
 		select {
 		case m.queue <- outgoing{payload, delivery}:
 		default:
-			broadcast.Drop(delivery, instrument.DropQueueFull)
+			broadcast.Dropped(delivery, instrument.DropQueueFull)
 		}
 	}
 }

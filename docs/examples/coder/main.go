@@ -71,14 +71,14 @@ func run(address string) (err error) {
 				<-closed // or the program could stop before the end is logged
 			}
 		}()
-		session := conn.Session()
+		session := conn.Observed()
 		connCtx := session.Context(r.Context())
 		for {
 			kind, payload, err := conn.Read(connCtx)
 			if err != nil {
 				return // the peer has left, or something broke: counted and logged with its cause
 			}
-			_, message := session.Receive(connCtx, echo, len(payload), nil)
+			_, message := session.BeginMessage(connCtx, echo, len(payload), nil)
 			if err = conn.Write(connCtx, kind, payload); err == nil {
 				session.Sent(echo, len(payload))
 			}

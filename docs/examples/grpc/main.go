@@ -68,13 +68,13 @@ func run(address, metricsAddress string) (err error) {
 		err = errors.Join(err, tel.Shutdown(ctx))
 	}()
 
-	streams, err := instrument.New(instrument.WithTransport(grpcstream.Transport),
+	streams, err := instrument.New(instrument.WithProtocol(grpcstream.Protocol),
 		instrument.WithNamespace("health"), grpcstream.WithMethods(healthpb.Health_Watch_FullMethodName),
 		instrument.WithTracerProvider(tel.TracerProvider()), instrument.WithLogger(tel.Logger()))
 	if err != nil {
 		return err
 	}
-	connections, err := instrument.New(instrument.WithTransport(grpcstream.ConnectionTransport),
+	connections, err := instrument.New(instrument.WithProtocol(grpcstream.ConnectionProtocol),
 		instrument.WithNamespace("health"),
 		grpcstream.WithMethods(healthpb.Health_Watch_FullMethodName, healthpb.Health_Check_FullMethodName),
 		instrument.WithTracerProvider(tel.TracerProvider()), instrument.WithLogger(tel.Logger()))

@@ -39,7 +39,7 @@ func run(address string) (err error) {
 		err = errors.Join(err, tel.Shutdown(ctx))
 	}()
 
-	observer, err := instrument.New(instrument.WithTransport(sse.Transport),
+	observer, err := instrument.New(instrument.WithProtocol(sse.Protocol),
 		instrument.WithNamespace("clock"), instrument.WithMessageTypes("tick"),
 		instrument.WithTracerProvider(tel.TracerProvider()), instrument.WithLogger(tel.Logger()))
 	if err != nil {
@@ -70,7 +70,7 @@ func run(address string) (err error) {
 				if err := stream.Send(sse.Event{Type: "tick", Data: data}); err != nil {
 					return // counted and logged with its cause
 				}
-				stream.Session().Sent(tick, len(data))
+				stream.Observed().Sent(tick, len(data))
 			}
 		}
 	})

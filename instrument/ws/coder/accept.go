@@ -14,12 +14,12 @@ import (
 // refuses, and observes the handshake: a refused one is counted with its status and logged, a successful one becomes an
 // open connection, which counts until the returned Conn has ended.
 //
-// If r's context carries a handshake that the application has begun with Observer.Handshake, in order to authenticate
+// If r's context carries a handshake that the application has begun with Observer.BeginHandshake, in order to authenticate
 // the peer within it, Accept carries on with that one.
 func Accept(w http.ResponseWriter, r *http.Request, o *instrument.Observer, opts *websocket.AcceptOptions) (*Conn, error) {
 	h := instrument.HandshakeFromContext(r.Context())
 	if h == nil {
-		_, h = o.Handshake(r.Context(), propagation.HeaderCarrier(r.Header), hostname(r.Host))
+		_, h = o.BeginHandshake(r.Context(), propagation.HeaderCarrier(r.Header), hostname(r.Host))
 	}
 	answer := &answerRecorder{ResponseWriter: w}
 	ws, err := websocket.Accept(answer.writer(), r, opts)

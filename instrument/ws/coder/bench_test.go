@@ -51,10 +51,10 @@ func BenchmarkEcho(b *testing.B) {
 				if err != nil {
 					return
 				}
-				handling, m := c.Session().Receive(ctx, text, len(p), nil)
+				handling, m := c.Observed().BeginMessage(ctx, text, len(p), nil)
 				err = c.Write(handling, typ, p)
 				if err == nil {
-					c.Session().Sent(text, len(p))
+					c.Observed().Sent(text, len(p))
 				}
 				m.End(err)
 			}

@@ -14,7 +14,7 @@ import (
 // end closes the session for the first cause that was known.
 func (c *Conn) end(cause instrument.Cause) {
 	c.ending.CompareAndSwap(nil, &cause)
-	c.session.Close(*c.ending.Load())
+	c.session.Closed(*c.ending.Load())
 }
 
 // begin begins a write or ping and says whether it is one of those that sent waits for: one that begins after a read has
@@ -58,7 +58,7 @@ func (c *Conn) readFailed(ctx context.Context, err error) {
 	}
 	cause, failed := c.readCause(err)
 	if failed {
-		c.session.Error(ctx, instrument.ErrorRead, err)
+		c.session.Failed(ctx, instrument.ErrorRead, err)
 	}
 	c.end(cause)
 }

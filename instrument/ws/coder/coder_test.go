@@ -14,16 +14,16 @@ import (
 func TestEcho(t *testing.T) {
 	s := serve(t, func(ctx context.Context, o *instrument.Observer, c *coder.Conn) {
 		defer c.CloseNow()
-		ctx = c.Session().Context(ctx)
+		ctx = c.Observed().Context(ctx)
 		for {
 			typ, p, err := c.Read(ctx)
 			if err != nil {
 				return
 			}
-			handling, m := c.Session().Receive(ctx, o.MessageType("other"), len(p), nil)
+			handling, m := c.Observed().BeginMessage(ctx, o.MessageType("other"), len(p), nil)
 			err = c.Write(handling, typ, p)
 			if err == nil {
-				c.Session().Sent(o.MessageType("other"), len(p))
+				c.Observed().Sent(o.MessageType("other"), len(p))
 			}
 			m.End(err)
 		}
@@ -119,9 +119,9 @@ func TestNoAllocations(t *testing.T) {
 				if o == nil {
 					err = c.Unwrap().Write(context.Background(), typ, p)
 				} else {
-					handling, m := c.Session().Receive(context.Background(), instrument.MessageType{}, len(p), nil)
+					handling, m := c.Observed().BeginMessage(context.Background(), instrument.MessageType{}, len(p), nil)
 					err = c.Write(handling, typ, p)
-					c.Session().Sent(instrument.MessageType{}, len(p))
+					c.Observed().Sent(instrument.MessageType{}, len(p))
 					m.End(err)
 				}
 				if err != nil {

@@ -40,7 +40,7 @@ type Conn struct {
 func (c *Conn) Unwrap() *websocket.Conn { return c.ws }
 
 // Session returns the handle for what only the application knows: types of messages, their handling, what is dropped.
-func (c *Conn) Session() *instrument.Conn { return c.session }
+func (c *Conn) Observed() *instrument.Conn { return c.session }
 
 // SetReadLimit sets the size of the largest message that may be read, see websocket.Conn.SetReadLimit.
 func (c *Conn) SetReadLimit(n int64) { c.ws.SetReadLimit(n) }
@@ -50,7 +50,7 @@ func (c *Conn) Subprotocol() string { return c.ws.Subprotocol() }
 
 // CountMessages has the messages counted as they are read and written, with the type that classify returns for them, or
 // all as "other" if classify is nil. It is to be called before the connection is used. From then on the application must
-// not count by Session().Received, Receive or Sent, or messages count twice. It is for servers that do not time the
+// not count by Observed().Received, Receive or Sent, or messages count twice. It is for servers that do not time the
 // handling of messages; by default the application counts.
 //
 // The payload is only valid during the call; of a message that is read by Reader or written by Writer it is the first
@@ -63,7 +63,7 @@ func (c *Conn) CountMessages(classify func(typ websocket.MessageType, payload []
 }
 
 // Read reads a message, see websocket.Conn.Read. It counts it only after CountMessages: otherwise the application does,
-// by Session, when it knows the message's type. When Read fails the connection has ended, and the error tells how.
+// by Observed, when it knows the message's type. When Read fails the connection has ended, and the error tells how.
 func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) {
 	typ, p, err := c.ws.Read(ctx)
 	switch {
@@ -76,7 +76,7 @@ func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) 
 }
 
 // Write writes a message, see websocket.Conn.Write. It counts it only after CountMessages: otherwise the application
-// calls Session().Sent with the type. A failed write is counted as an error and, unless there turns out to be a better
+// calls Observed().Sent with the type. A failed write is counted as an error and, unless there turns out to be a better
 // reason, as the one for which the connection ends.
 func (c *Conn) Write(ctx context.Context, typ websocket.MessageType, p []byte) error {
 	defer c.sent(c.begin())
@@ -102,7 +102,7 @@ func (c *Conn) written(ctx context.Context, err error) {
 		return // the connection had ended, or the caller has given up: neither is the write's failure
 	}
 	c.suspectWrite(err)
-	c.session.Error(ctx, instrument.ErrorWrite, err)
+	c.session.Failed(ctx, instrument.ErrorWrite, err)
 }
 
 // suspectWrite is apart from written so that only errors are put on the heap.
@@ -113,7 +113,7 @@ func (c *Conn) suspectWrite(err error) { c.writeError.Store(&err) }
 // which the connection ends.
 func (c *Conn) Ping(ctx context.Context) error {
 	defer c.sent(c.begin())
-	ping := c.session.Ping()
+	ping := c.session.BeginPing()
 	err := c.ws.Ping(ctx)
 	switch {
 	case err == nil:
@@ -122,7 +122,7 @@ func (c *Conn) Ping(ctx context.Context) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		c.pingTimeout.Store(true)
 		ping.End(instrument.PingTimeout)
-		c.session.Error(ctx, instrument.ErrorTimeout, err)
+		c.session.Failed(ctx, instrument.ErrorTimeout, err)
 	case errors.Is(err, context.Canceled):
 		ping.Forget() // the caller has given up, which tells nothing about the peer
 	default:
@@ -183,7 +183,7 @@ func (c *Conn) panicked(v any) {
 	cause := c.cutCause()
 	if err, ok := v.(error); !ok || !errors.Is(err, http.ErrAbortHandler) { // which is how a handler gives up on purpose
 		err = fmt.Errorf("panic: %v", v)
-		c.session.Error(c.session.Context(context.Background()), instrument.ErrorPanic, err)
+		c.session.Failed(c.session.Context(context.Background()), instrument.ErrorPanic, err)
 		cause = local(instrument.ReasonInternal, websocket.StatusAbnormalClosure)
 		cause.Err = err
 	}

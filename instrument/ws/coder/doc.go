@@ -15,7 +15,7 @@
 //   - a panic of the handler, seen by the deferred [Conn.CloseNow]: local, internal
 //   - everything else, as a TCP reset: network, abnormal
 //
-// The application counts messages itself by [Conn.Session], because only it knows their types, or has the adapter count
+// The application counts messages itself by [Conn.Observed], because only it knows their types, or has the adapter count
 // them by [Conn.CountMessages]. It must read until reading fails, or have [Conn.CloseRead] do it, or close the connection,
 // as the transport requires anyway: that is when the connection is counted as closed.
 //

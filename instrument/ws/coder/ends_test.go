@@ -539,7 +539,7 @@ func TestEnds(t *testing.T) {
 				cause{closed["initiator"], closed["reason"], closed["code"]}); diff != "" {
 				t.Errorf("record `connection closed`, -want +got:\n%s", diff)
 			}
-			if opened := s.Record("connection opened"); opened["session_id"] != closed["session_id"] {
+			if opened := s.Record("connection opened"); opened["connection_id"] != closed["connection_id"] {
 				t.Errorf("sessions differ: %v and %v", opened, closed)
 			}
 		})

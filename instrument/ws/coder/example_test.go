@@ -26,14 +26,14 @@ func Example() {
 			return // answered, counted and logged
 		}
 		defer conn.CloseNow()
-		session := conn.Session()
+		session := conn.Observed()
 		ctx := session.Context(r.Context())
 		for {
 			typ, payload, err := conn.Read(ctx)
 			if err != nil {
 				return
 			}
-			handling, message := session.Receive(ctx, text, len(payload), nil)
+			handling, message := session.BeginMessage(ctx, text, len(payload), nil)
 			err = conn.Write(handling, typ, payload)
 			if err == nil {
 				session.Sent(text, len(payload))
@@ -75,7 +75,7 @@ func ExampleConn_CloseRead() {
 		}
 		defer conn.CloseNow()
 		conn.CountMessages(nil)
-		ctx := conn.CloseRead(conn.Session().Context(r.Context()))
+		ctx := conn.CloseRead(conn.Observed().Context(r.Context()))
 		if err := conn.Write(ctx, websocket.MessageText, []byte("news")); err != nil {
 			return
 		}

@@ -77,7 +77,7 @@ func TestMiddlewares(t *testing.T) {
 func TestHandshakeOfTheApplication(t *testing.T) {
 	var s *server
 	s = acceptAfter(t, func(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, *http.Request) {
-		ctx, h := s.Observer.Handshake(r.Context(), propagation.HeaderCarrier(r.Header), r.Host)
+		ctx, h := s.Observer.BeginHandshake(r.Context(), propagation.HeaderCarrier(r.Header), r.Host)
 		if r.Header.Get("Authorization") == "" {
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			h.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, nil)

@@ -42,7 +42,7 @@ func (c *Conn) writeFailed(err error) {
 		return
 	}
 	c.writeError.Store(&err)
-	c.session.Error(context.Background(), instrument.ErrorWrite, err)
+	c.session.Failed(context.Background(), instrument.ErrorWrite, err)
 }
 
 // peerCause is the cause of a close frame that was received. One that must not have been sent is answered with a
@@ -135,9 +135,9 @@ func (c *Conn) end() {
 	}
 	c.pings.end(unanswered)
 	if kind, ok := errorKind(cause); ok {
-		c.session.Error(context.Background(), kind, cause.Err)
+		c.session.Failed(context.Background(), kind, cause.Err)
 	}
-	c.session.Close(cause)
+	c.session.Closed(cause)
 }
 
 // errorKind returns which error the end of a connection is. A failed write or a panic was counted when it happened.

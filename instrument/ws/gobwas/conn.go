@@ -58,12 +58,12 @@ type Conn struct {
 func (c *Conn) Unwrap() net.Conn { return c.transport }
 
 // Session returns the handle for what only the application knows: types of messages, their handling, what is dropped.
-func (c *Conn) Session() *instrument.Conn { return c.session }
+func (c *Conn) Observed() *instrument.Conn { return c.session }
 
 // CountMessages makes the connection count each whole message that is read or written, with the type that classify
 // returns for its opcode and the size of its payload, as it is on the wire: masked or compressed, which is why classify is
 // not shown the payload. A nil classify counts all messages as "other". It is to be called before the connection is
-// used; the application then must not count messages itself. By default it does, by Session, when it knows their types.
+// used; the application then must not count messages itself. By default it does, by Observed, when it knows their types.
 func (c *Conn) CountMessages(classify func(op ws.OpCode, size int64) instrument.MessageType) {
 	c.counts, c.classify = true, classify
 }
@@ -146,7 +146,7 @@ func (c *Conn) announce(p []byte) {
 		}
 		switch ahead.header.OpCode {
 		case ws.OpPing:
-			c.pings.sent(ping{c.session.Ping(), ahead.control.sum})
+			c.pings.sent(ping{c.session.BeginPing(), ahead.control.sum})
 		case ws.OpClose:
 			c.say(c.ownCause(&ahead))
 		}
@@ -274,7 +274,7 @@ func (c *Conn) reportPanic(v any) {
 		return
 	}
 	err := fmt.Errorf("panic: %v", v)
-	c.session.Error(context.Background(), instrument.ErrorPanic, err)
+	c.session.Failed(context.Background(), instrument.ErrorPanic, err)
 	cause := local(instrument.ReasonInternal, ws.StatusInternalServerError)
 	cause.Err = err
 	c.say(cause)

@@ -71,7 +71,7 @@ func TestStrayContinuations(t *testing.T) {
 		defer c.Close()
 		c.CountMessages(nil)
 		_, _ = io.Copy(io.Discard, c) // what does not look at headers does not refuse them
-		if got := c.Session().Stats().ReceivedBytes; got != 9 {
+		if got := c.Observed().Stats().ReceivedBytes; got != 9 {
 			t.Errorf("%d bytes counted, want 9", got)
 		}
 	})

@@ -18,7 +18,7 @@
 // A connection counts as open until [Conn.Close], which nobody may forget, as without an observer. Pings that the
 // application sends are timed until their pongs are read.
 //
-// The application counts messages itself by [Conn.Session], because only it knows their types, or has the adapter count
+// The application counts messages itself by [Conn.Observed], because only it knows their types, or has the adapter count
 // them by [Conn.CountMessages].
 //
 // The price is a look at the header of each frame, a lock around each write, and nothing for the bytes of messages. Frames

@@ -29,14 +29,14 @@ func Example() {
 			return // answered, counted and logged
 		}
 		defer conn.Close()
-		session := conn.Session()
+		session := conn.Observed()
 		ctx := session.Context(context.Background())
 		for {
 			payload, op, err := wsutil.ReadClientData(conn)
 			if err != nil {
 				return
 			}
-			_, message := session.Receive(ctx, text, len(payload), nil)
+			_, message := session.BeginMessage(ctx, text, len(payload), nil)
 			err = wsutil.WriteServerMessage(conn, op, payload)
 			if err == nil {
 				session.Sent(text, len(payload))

@@ -256,15 +256,15 @@ func echoCounted(_ context.Context, _ *instrument.Observer, c *gobwas.Conn) {
 
 func echoTimed(ctx context.Context, _ *instrument.Observer, c *gobwas.Conn) {
 	defer c.Close()
-	ctx = c.Session().Context(ctx)
+	ctx = c.Observed().Context(ctx)
 	for {
 		p, op, err := wsutil.ReadClientData(c)
 		if err != nil {
 			return
 		}
-		_, m := c.Session().Receive(ctx, instrument.MessageType{}, len(p), nil)
+		_, m := c.Observed().BeginMessage(ctx, instrument.MessageType{}, len(p), nil)
 		if err = wsutil.WriteServerMessage(c, op, p); err == nil {
-			c.Session().Sent(instrument.MessageType{}, len(p))
+			c.Observed().Sent(instrument.MessageType{}, len(p))
 		}
 		m.End(err)
 	}

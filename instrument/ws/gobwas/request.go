@@ -43,7 +43,7 @@ func (r *request) Write(p []byte) (int, error) {
 func (r *request) begin() *instrument.Handshake {
 	if !r.begun {
 		r.begun = true
-		_, r.handshake = r.observer.Handshake(context.Background(), r.head, hostname(r.head.Get("Host")))
+		_, r.handshake = r.observer.BeginHandshake(context.Background(), r.head, hostname(r.head.Get("Host")))
 	}
 	return r.handshake
 }

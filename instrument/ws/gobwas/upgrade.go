@@ -17,12 +17,12 @@ import (
 // open connection, which counts until the returned Conn is closed. Bytes that the peer has sent too early, which
 // u.Upgrade returns in a bufio.ReadWriter, are the first that the Conn reads.
 //
-// If r's context carries a handshake that the application has begun with Observer.Handshake, in order to authenticate
+// If r's context carries a handshake that the application has begun with Observer.BeginHandshake, in order to authenticate
 // the peer within it, UpgradeHTTP carries on with that one.
 func UpgradeHTTP(r *http.Request, w http.ResponseWriter, u ws.HTTPUpgrader, o *instrument.Observer) (*Conn, ws.Handshake, error) {
 	h := instrument.HandshakeFromContext(r.Context())
 	if h == nil {
-		_, h = o.Handshake(r.Context(), propagation.HeaderCarrier(r.Header), hostname(r.Host))
+		_, h = o.BeginHandshake(r.Context(), propagation.HeaderCarrier(r.Header), hostname(r.Host))
 	}
 	conn, rw, hs, err := u.Upgrade(r, w)
 	if err != nil {

@@ -181,7 +181,7 @@ func TestExtension(t *testing.T) {
 func TestHandshakeOfTheApplication(t *testing.T) {
 	s := newServer(t)
 	s.serveHandler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, h := s.Observer.Handshake(r.Context(), propagation.HeaderCarrier(r.Header), r.Host)
+		ctx, h := s.Observer.BeginHandshake(r.Context(), propagation.HeaderCarrier(r.Header), r.Host)
 		if r.Header.Get("Authorization") == "" {
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			h.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, nil)

@@ -26,12 +26,12 @@ func (c *Conn) closing(cause instrument.Cause) bool {
 func (c *Conn) end() {
 	cause := *c.ending.Load()
 	c.pings.end(cause.Reason)
-	c.session.Close(cause)
+	c.session.Closed(cause)
 }
 
 // fail counts an error. The transport knows no contexts.
 func (c *Conn) fail(kind instrument.ErrorKind, err error) {
-	c.session.Error(context.Background(), kind, err)
+	c.session.Failed(context.Background(), kind, err)
 }
 
 // readFailed ends the session for what a failed read tells, unless the connection was being closed. A read that the

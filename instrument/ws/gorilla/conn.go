@@ -59,7 +59,7 @@ func (c *Conn) Unwrap() *websocket.Conn { return c.Conn }
 
 // Session returns the handle for what only the application knows: types of messages, their handling, what is dropped.
 // It is nil, and its methods do nothing, if the connection is not observed.
-func (c *Conn) Session() *instrument.Conn { return c.session }
+func (c *Conn) Observed() *instrument.Conn { return c.session }
 
 // CountMessages has the Conn count each data message that it reads or writes with the type that classify returns; with
 // a nil classify every message is of the type "other". It is to be called before the connection is used, and the

@@ -17,7 +17,7 @@
 //
 // Pings are counted and timed by whatever method they are written, until the pong with the same payload is read.
 //
-// The application counts messages itself by [Conn.Session] or has the adapter do so by [Conn.CountMessages]. It must
+// The application counts messages itself by [Conn.Observed] or has the adapter do so by [Conn.CountMessages]. It must
 // read until reading fails or close the connection, as the transport requires anyway: that is when the connection is
 // counted as closed.
 package gorilla

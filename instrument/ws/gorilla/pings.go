@@ -28,7 +28,7 @@ func (p *pings) begin(session *instrument.Conn, payload []byte) instrument.Ping 
 	if len(p.out) == maxPings {
 		return instrument.Ping{}
 	}
-	sent := session.Ping()
+	sent := session.BeginPing()
 	p.out = append(p.out, ping{sent, string(payload)})
 	return sent
 }

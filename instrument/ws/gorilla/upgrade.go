@@ -15,14 +15,14 @@ import (
 // counts until the returned Conn has ended. The Upgrader is not changed, and its Error is called as ever; nil is the
 // zero Upgrader. A nil Observer leaves the connection unobserved.
 //
-// If r's context carries a handshake that the application has begun with Observer.Handshake, in order to authenticate
+// If r's context carries a handshake that the application has begun with Observer.BeginHandshake, in order to authenticate
 // the peer within it, Upgrade carries on with that one.
 func Upgrade(
 	w http.ResponseWriter, r *http.Request, o *instrument.Observer, u *websocket.Upgrader, responseHeader http.Header,
 ) (*Conn, error) {
 	h := instrument.HandshakeFromContext(r.Context())
 	if h == nil {
-		_, h = o.Handshake(r.Context(), propagation.HeaderCarrier(r.Header), hostname(r.Host))
+		_, h = o.BeginHandshake(r.Context(), propagation.HeaderCarrier(r.Header), hostname(r.Host))
 	}
 	var observed websocket.Upgrader
 	if u != nil {

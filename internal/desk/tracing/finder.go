@@ -13,7 +13,7 @@ const (
 	findTimeout = 10 * time.Second
 	maxLinked   = 8  // linked traces that are fetched
 	maxInline   = 40 // spans that a linked trace may have to be shown in full
-	session     = "session.id"
+	session     = "connection.id"
 )
 
 // Finder asks Jaeger and Loki.

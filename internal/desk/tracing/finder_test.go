@@ -41,7 +41,7 @@ func start(t *testing.T) *backends {
 	})
 	jaeger.HandleFunc("GET /api/traces", func(w http.ResponseWriter, r *http.Request) {
 		tags := r.URL.Query().Get("tags")
-		if tags != "" && tags != `{"session.id":"5f0c2d1e-7777-4d31-9ad3-000000000042"}` {
+		if tags != "" && tags != `{"connection.id":"5f0c2d1e-7777-4d31-9ad3-000000000042"}` {
 			http.Error(w, "unexpected tags "+tags, http.StatusBadRequest)
 			return
 		}
@@ -87,7 +87,7 @@ func TestFind(t *testing.T) {
 	want := Record{
 		Time: time.Unix(0, 1795315449695919905).UTC(), Level: "error", Service: "sockscope-demo", Message: "message failed",
 		SpanID: v.Records[0].SpanID,
-		Fields: []Attribute{{"error", "store: timeout"}, {"namespace", "chat"}, {"session_id", "5f0c2d1e-7777-4d31-9ad3-000000000042"}},
+		Fields: []Attribute{{"error", "store: timeout"}, {"namespace", "chat"}, {"connection_id", "5f0c2d1e-7777-4d31-9ad3-000000000042"}},
 	}
 	if diff := cmp.Diff(want, v.Records[0]); diff != "" {
 		t.Errorf("first record (-want +got):\n%s", diff)

@@ -26,7 +26,7 @@ func sample() *push.PushRequest {
 			Labels: `{service_name="chat", level="info", __internal__="x"}`,
 			Entries: []push.Entry{
 				{Timestamp: sent, Line: "connection opened", StructuredMetadata: push.LabelsAdapter{
-					{Name: "trace_id", Value: "0af7651916cd43dd8448eb211c80319c"}, {Name: "session_id", Value: "s1"},
+					{Name: "trace_id", Value: "0af7651916cd43dd8448eb211c80319c"}, {Name: "connection_id", Value: "s1"},
 				}},
 				{Timestamp: sent.Add(time.Second), Line: ""},
 			},
@@ -38,7 +38,7 @@ func sample() *push.PushRequest {
 
 const sampleJSON = `{"streams": [
 	{"values": [
-		["1700000000123456789", "connection opened", {"trace_id": "0af7651916cd43dd8448eb211c80319c", "session_id": "s1"}],
+		["1700000000123456789", "connection opened", {"trace_id": "0af7651916cd43dd8448eb211c80319c", "connection_id": "s1"}],
 		null,
 		["1700000001123456789", ""]
 	], "stream": {"service_name": "chat", "level": "info", "__internal__": "x"}},
@@ -47,7 +47,7 @@ const sampleJSON = `{"streams": [
 ]}`
 
 var sampleRecords = []string{
-	`1700000000123456789 "connection opened" map[level:info service_name:chat session_id:s1 trace_id:0af7651916cd43dd8448eb211c80319c]`,
+	`1700000000123456789 "connection opened" map[level:info service_name:chat connection_id:s1 trace_id:0af7651916cd43dd8448eb211c80319c]`,
 	`1700000001123456789 "" map[level:info service_name:chat]`,
 	"1700000000123456789 \"not UTF-8: \uFFFD\" map[service_name:feed]",
 }
