@@ -8,8 +8,6 @@ import (
 	"runtime/debug"
 	"sync"
 
-	"go.opentelemetry.io/otel/propagation"
-
 	"github.com/google/uuid"
 
 	"github.com/sockscope/sockscope/demo/auth"
@@ -35,7 +33,7 @@ type events struct {
 
 // serveEvents serves GET /events?room=lobby&room=dev&stream=market.
 func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
-	ctx, handshake := s.streams.observer.BeginHandshake(r.Context(), propagation.HeaderCarrier(r.Header), hostname(r.Host))
+	ctx, handshake := s.streams.observer.BeginHandshake(r.Context(), instrument.HTTPRequest(r))
 	release, who, refused := s.enter(ctx, r)
 	if refused == nil && who.User == "" {
 		release()

@@ -51,7 +51,7 @@ func (g *stage) open(t *testing.T, i int) *puppet {
 		return g.puppets[i]
 	}
 	s, p := g.server, new(puppet)
-	_, h := s.sockets.observer.BeginHandshake(t.Context(), propagation.MapCarrier{}, "")
+	_, h := s.sockets.observer.BeginHandshake(t.Context(), instrument.Request{Header: propagation.MapCarrier{}})
 	p.session = newSession(s, s.sockets, h.Opened(101), p)
 	who, _ := s.cfg.Authority.Verify(tokenFor(t, s, casting[i]))
 	p.begin(who)

@@ -13,7 +13,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/gorilla/websocket"
-	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/sockscope/sockscope/demo/auth"
 	"github.com/sockscope/sockscope/demo/wire"
@@ -41,7 +40,7 @@ type socket struct {
 // serveSocket takes a connection through its handshake. It does not stay for the rest, so that what net/http needs for a
 // request is freed.
 func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
-	ctx, handshake := s.sockets.observer.BeginHandshake(r.Context(), propagation.HeaderCarrier(r.Header), hostname(r.Host))
+	ctx, handshake := s.sockets.observer.BeginHandshake(r.Context(), instrument.HTTPRequest(r))
 	release, who, refused := s.enter(ctx, r)
 	if refused != nil {
 		refused.write(w, handshake)

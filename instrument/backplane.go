@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -37,6 +36,7 @@ type Backplane struct {
 	observer    *Observer
 	name        string
 	up          atomic.Bool
+	broken      atomic.Bool                       // and not restored yet
 	messages    [2]closedCounter[BackplaneResult] // by direction
 	lag         prometheus.Observer
 	lagThrottle throttle
@@ -65,10 +65,17 @@ func (o *Observer) Backplane(name string) *Backplane {
 	return o.otherBackplane()
 }
 
-// SetUp says whether the backplane is connected: websocket_backplane_up, which is 0 until then.
+// SetUp says whether the backplane works: websocket_backplane_up, which is 0 until then. The first time that it works
+// again after SetUp(false) or Failed, SetUp writes the log record `backplane restored`.
 func (b *Backplane) SetUp(up bool) {
-	if b.live() {
-		b.up.Store(up)
+	if !b.live() {
+		return
+	}
+	if was := b.up.Swap(up); was && !up {
+		b.broken.Store(true)
+	}
+	if up && b.broken.Swap(false) {
+		b.observer.records.write(b.observer.root, recordRestored, b.observer.now(), slog.String("backplane", b.name))
 	}
 }
 
@@ -79,26 +86,29 @@ func (b *Backplane) Published(r BackplaneResult) {
 	}
 }
 
-// Received counts a message of another node that is not delivered, such as one that can't be understood. Deliver counts
-// the others.
+// Received counts a message of another node that is not delivered, such as one that can't be understood. BeginDelivery
+// counts the others.
 func (b *Backplane) Received(r BackplaneResult) {
 	if b.live() {
 		b.messages[receive].of(r).Inc()
 	}
 }
 
-// Error counts a failure of the backplane and writes the log record `backplane error`.
+// Failed notes a failure of the backplane and writes the log record `backplane error`.
 func (b *Backplane) Failed(ctx context.Context, err error) {
 	if !b.live() {
 		return
 	}
 	o := b.observer
 	o.metrics.errors.of(ErrorBackplane).Inc()
+	if !b.up.Load() {
+		b.broken.Store(true)
+	}
 	o.records.write(ctx, recordBackplane, o.now(),
 		slog.String("backplane", b.name), slog.String("error", errorText(err)))
 }
 
-// Deliver begins to observe the delivery of another node's message to the connections of this one. The carrier holds the
+// BeginDelivery begins to observe the delivery of another node's message to the connections of this one. The carrier holds the
 // trace context that came with it and may be nil; published is when the other node has sent it, by that node's clock.
 // The difference to this node's counts as lag, 0 if it is negative; a zero time is not observed.
 //
@@ -110,7 +120,7 @@ func (b *Backplane) BeginDelivery(ctx context.Context, carrier propagation.TextM
 	}
 	b.Received(BackplaneOK)
 	fan := b.observer.newBroadcast()
-	ctx, fan.span = b.startSpan(ctx, senderContext(carrier), fan.start)
+	ctx, fan.span = b.startSpan(ctx, b.observer.senderContext(carrier), fan.start)
 	if !published.IsZero() {
 		observe(b.lag, &b.lagThrottle, fan.start, max(time.Since(published), 0), fan.spanContext())
 	}
@@ -123,15 +133,15 @@ func (b *Backplane) startSpan(ctx context.Context, sender trace.SpanContext, now
 	if !sender.IsSampled() {
 		return ctx, nil
 	}
-	if v := o.sampler.decide(now, sender); v != sampled {
+	if v := o.decide(now, sender); v != sampled {
 		o.suppressed(v)
 		return ctx, nil
 	}
-	return o.tracer.Start(trace.ContextWithRemoteSpanContext(ctx, sender), o.transport+".deliver",
+	return o.tracer.Start(trace.ContextWithRemoteSpanContext(ctx, sender), o.protocol+".deliver",
 		trace.WithSpanKind(trace.SpanKindConsumer),
 		trace.WithAttributes(
-			attribute.String(o.transport+".namespace", o.namespace),
-			attribute.String(o.transport+".backplane", b.name),
+			o.keys.namespace.String(o.namespace),
+			o.keys.backplane.String(b.name),
 		))
 }
 

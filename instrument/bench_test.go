@@ -184,7 +184,7 @@ func BenchmarkOpenClose(b *testing.B) {
 			o := newObserver(b, opts...)
 			b.ReportAllocs()
 			for b.Loop() {
-				_, h := o.BeginHandshake(b.Context(), nil, "chat.example")
+				_, h := o.BeginHandshake(b.Context(), instrument.Request{Host: "chat.example"})
 				h.Opened(101).Closed(cause)
 			}
 		})

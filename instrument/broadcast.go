@@ -5,15 +5,16 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 )
 
 // clockEvery is for how many recipients of a broadcast the clock is read once: some microseconds' worth.
 const clockEvery = 64
 
-// A Broadcast is the publishing of one message to many connections, from Observer.BeginBroadcast or Backplane.BeginDelivery to End.
+// A Broadcast is the publishing of one message to many connections, from Observer.BeginBroadcast or
+// Backplane.BeginDelivery to End.
 // Its methods are safe for concurrent use; on a nil or zero Broadcast they do nothing but what the Conn would.
 type Broadcast struct {
 	observer *Observer
@@ -22,24 +23,31 @@ type Broadcast struct {
 	now      atomic.Int64 // time.Duration since the observer's epoch, as it was some recipients ago
 	enqueued atomic.Int64
 	dropped  atomic.Int64
+	ended    atomic.Bool
 }
 
 // Broadcast begins to observe the publishing of one message to the connections of this process: one span
 // `websocket.broadcast` and one observation, however many recipients there are. The span is a child of the one in ctx
-// if that is sampled; without one in ctx it is sampled as a message is, by ratio and cap. The returned context carries
-// it, to be injected into what is published elsewhere.
+// if that is sampled. Without one in ctx it is sampled as a message is, by ratio and cap; a remote one only becomes a
+// link unless peers are trusted. The returned context carries the span, to be injected into what is published elsewhere.
 func (o *Observer) BeginBroadcast(ctx context.Context) (context.Context, *Broadcast) {
 	if !o.live() {
 		return ctx, nil
 	}
 	b := o.newBroadcast()
 	parent := trace.SpanContextFromContext(ctx)
-	if v := o.sampler.decide(b.start, parent); v != sampled {
+	opts := []trace.SpanStartOption{
+		trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(o.keys.namespace.String(o.namespace)),
+	}
+	if parent.IsRemote() && !o.trustedPeers { // a stranger's, which somebody has put into ctx
+		ctx, opts = continueFrom(ctx, parent, false, opts)
+		parent = trace.SpanContext{}
+	}
+	if v := o.decide(b.start, parent); v != sampled {
 		o.suppressed(v)
 		return ctx, b
 	}
-	ctx, b.span = o.tracer.Start(ctx, o.transport+".broadcast", trace.WithSpanKind(trace.SpanKindProducer),
-		trace.WithAttributes(attribute.String(o.transport+".namespace", o.namespace)))
+	ctx, b.span = o.tracer.Start(ctx, o.protocol+".broadcast", opts...)
 	return ctx, b
 }
 
@@ -49,8 +57,8 @@ func (o *Observer) newBroadcast() *Broadcast {
 	return b
 }
 
-// Enqueue tells, as Conn.BeginDelivery does, that the message is handed to the send queue of c, a recipient. The clock is read
-// for one in 64 recipients only.
+// BeginDelivery notes, as Conn.BeginDelivery does, that the message is handed to the send queue of c, a recipient. The
+// clock is read for one in 64 recipients only. The recipients may belong to several Observers.
 func (b *Broadcast) BeginDelivery(c *Conn) Delivery {
 	if !b.live() {
 		return c.BeginDelivery()
@@ -61,11 +69,11 @@ func (b *Broadcast) BeginDelivery(c *Conn) Delivery {
 	if !c.live() {
 		return Delivery{}
 	}
-	return c.enqueue(time.Duration(b.now.Load()))
+	return c.enqueue(c.observer.timeOf(b.observer, time.Duration(b.now.Load())))
 }
 
-// Drop tells that the queue did not take the message: c is no recipient after all, and the drop counts as
-// Delivery.Dropped does.
+// Dropped notes that the queue did not take the message: the connection is no recipient after all, and the drop counts
+// as it does by Delivery.Dropped.
 func (b *Broadcast) Dropped(d Delivery, r DropReason) {
 	d.Dropped(r)
 	if b.live() {
@@ -74,9 +82,9 @@ func (b *Broadcast) Dropped(d Delivery, r DropReason) {
 	}
 }
 
-// End tells that the message was handed to the last recipient, or why it could not be. It is to be called once.
+// End notes that the message was handed to the last recipient, or why it could not be. Only the first call counts.
 func (b *Broadcast) End(err error) {
-	if !b.live() {
+	if !b.live() || b.ended.Swap(true) {
 		return
 	}
 	o := b.observer
@@ -88,10 +96,11 @@ func (b *Broadcast) End(err error) {
 		return
 	}
 	b.span.SetAttributes(
-		attribute.Int64(o.transport+".recipients", recipients),
-		attribute.Int64(o.transport+".dropped", b.dropped.Load()),
+		o.keys.recipients.Int64(recipients),
+		o.keys.dropped.Int64(b.dropped.Load()),
 	)
 	if err != nil {
+		b.span.SetAttributes(semconv.ErrorTypeKey.String(errorType(err)))
 		b.span.SetStatus(codes.Error, errorText(err))
 	}
 	b.span.End()

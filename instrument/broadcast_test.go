@@ -130,7 +130,7 @@ func TestDeliverUnsampled(t *testing.T) {
 func TestOtherTransport(t *testing.T) {
 	s := recordSpans()
 	o := newObserver(t, s.option(), instrument.WithProtocol("sse"), instrument.WithSampleRatio(1))
-	_, h := o.BeginHandshake(t.Context(), nil, "")
+	_, h := o.BeginHandshake(t.Context(), instrument.Request{})
 	c := h.Opened(200)
 	_, m := c.BeginMessage(t.Context(), instrument.MessageType{}, 1, nil)
 	m.End(nil)

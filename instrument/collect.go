@@ -10,13 +10,13 @@ type descs struct {
 	queued, fullest, queuedFor, unanswered, backplane *prometheus.Desc
 }
 
-func newDescs(transport, namespace string) descs {
-	f := factory{prefix: transport, labels: prometheus.Labels{"namespace": namespace}}
+func newDescs(prefix, namespace string) descs {
+	f := factory{prefix: prefix, labels: prometheus.Labels{"namespace": namespace}}
 	return descs{
 		active:     f.desc("_active_connections", "Connections open now."),
 		limit:      f.desc("_connection_limit", "Connections that the endpoint is made for."),
 		draining:   f.desc("_draining", "1 while the endpoint is shutting down gracefully."),
-		idle:       f.desc("_idle_connections", "Connections on which nothing was read for longer than that.", "idle"),
+		idle:       f.desc("_idle_connections", "Connections without a message or pong for longer than that.", "idle"),
 		last:       f.desc("_last_message_timestamp_seconds", "Time of the newest message of any connection.", "direction"),
 		messages:   f.desc("_messages_total", "Whole messages.", "direction", "type"),
 		queued:     f.desc("_send_queue_messages", "Messages in the send queues of all connections together."),

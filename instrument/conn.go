@@ -10,23 +10,28 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// A Conn observes one open connection, from Handshake.Opened to Close. All methods are safe for concurrent use and in
+// A Conn observes one open connection, from Handshake.Opened to Closed. All methods are safe for concurrent use and in
 // any order; on a nil or zero Conn they do nothing.
 type Conn struct {
 	observer  *Observer
-	id   string
+	id        string
 	handshake trace.SpanContext
 	opened    time.Duration
 	number    uint64 // of the connection
 	shard     uint32 // of the instruments that messages move
 	place     int    // among the live connections of its shard, whose lock protects it
 	traced    bool   // the handshake has a span
+	trusted   bool   // the peer
 	closed    atomic.Bool
+	counted   atomic.Bool // by a Counter
+	unwinding atomic.Bool // a panic that is counted
+	drain     atomic.Pointer[func()]
 
 	queue         waiting
 	queueCapacity atomic.Int64
 	pings         waiting
 	rtt           atomic.Int64 // time.Duration
+	lastPong      atomic.Int64 // time.Duration since the observer's epoch; 0 is never
 
 	totals [2]totals // by direction
 }
@@ -39,18 +44,20 @@ type totals struct {
 	_               [cacheLine - 24]byte
 }
 
-func (t *totals) add(size int, now time.Duration) {
-	t.messages.Add(1)
+// add returns the number of the message.
+func (t *totals) add(size int, now time.Duration) int64 {
 	t.bytes.Add(int64(size))
 	raise(&t.last, now)
+	return t.messages.Add(1)
 }
 
 func (o *Observer) newConn(h *Handshake, now time.Duration) *Conn {
 	c := &Conn{
 		observer:  o,
-		id:   h.id,
+		id:        h.id,
 		handshake: h.span.SpanContext(),
 		traced:    h.traced,
+		trusted:   h.trusted,
 		opened:    now,
 		number:    o.opened.Add(1),
 	}
@@ -74,8 +81,8 @@ type Cause struct {
 	Initiator Initiator
 	// Reason is why.
 	Reason CloseReason
-	// Code is the close code that was sent or received, 1006 when there was no close frame. It is on the close span and
-	// in the log record, never a label, because peers choose it.
+	// Code is the close code that was sent or received, 1006 when there was no close frame, and 0 where the protocol has
+	// no such codes. It is on the close span and in the log record, never a label, because peers choose it.
 	Code int
 	// Err is the error that ended the connection, if any, for the log record.
 	Err error
@@ -89,9 +96,9 @@ func (c *Conn) ID() string {
 	return c.id
 }
 
-// Context returns the context for everything that is done on behalf of the connection: ctx with the session id for log
-// records, and without the span it may carry, so that no message becomes part of the trace of the request that opened
-// the connection. It is meant to be called once per connection.
+// Context returns the context for everything that is done on behalf of the connection: ctx with the connection's id for
+// log records, and without the span that it may carry, so that no message becomes part of the trace of the request that
+// opened the connection. Call it once per connection.
 func (c *Conn) Context(ctx context.Context) context.Context {
 	if !c.live() {
 		return ctx
@@ -99,31 +106,64 @@ func (c *Conn) Context(ctx context.Context) context.Context {
 	return contextWithConnection(trace.ContextWithSpanContext(ctx, trace.SpanContext{}), c.id)
 }
 
-// Received counts a received message whose handling is not to be timed. It takes neither lock nor clock and does not
-// allocate.
+// Received notes a received message whose handling is not timed. It takes neither lock nor clock and does not allocate.
 func (c *Conn) Received(t MessageType, size int) {
-	if c.live() {
+	if c.live() && !c.counted.Load() {
 		c.count(receive, c.observer.resolve(t), size)
 	}
 }
 
-// Sent counts a message that was written. It takes neither lock nor clock and does not allocate.
+// Sent notes a message that was written. It takes neither lock nor clock and does not allocate.
 func (c *Conn) Sent(t MessageType, size int) {
-	if c.live() {
+	if c.live() && !c.counted.Load() {
 		c.count(transmit, c.observer.resolve(t), size)
 	}
 }
 
-func (c *Conn) count(d direction, t *messageType, size int) {
+// count returns the number of the message on the connection.
+func (c *Conn) count(d direction, t *messageType, size int) int64 {
 	o := c.observer
+	if size < 0 {
+		o.misused(misuseNegativeSize)
+		size = 0
+	}
 	t.messages.inc(c.shard, d)
 	o.metrics.messageSize[d].observe(c.shard, int64(size))
-	c.totals[d].add(size, o.last[d].mark(o.epoch))
+	return c.totals[d].add(size, o.last[d].mark(o.epoch))
 }
 
-// lastRead is when something was last received, or the connection was opened.
-func (c *Conn) lastRead() time.Duration {
-	return max(c.opened, time.Duration(c.totals[receive].last.Load()))
+// lastActive is when a message or pong was last seen, or the connection was opened.
+func (c *Conn) lastActive() time.Duration {
+	in, out := &c.totals[receive], &c.totals[transmit]
+	return time.Duration(max(int64(c.opened), in.last.Load(), out.last.Load(), c.lastPong.Load()))
+}
+
+// A Counter counts the messages of a connection in place of the application. The zero Counter does nothing.
+type Counter struct{ conn *Conn }
+
+// BeginCounting has the messages counted by the returned Counter from now on, for adapters that see all of them. Received,
+// Sent, BeginMessage and Delivery.Sent then count no message, so that none counts twice; BeginMessage still times the
+// handling.
+func (c *Conn) BeginCounting() Counter {
+	if !c.live() {
+		return Counter{}
+	}
+	c.counted.Store(true)
+	return Counter{c}
+}
+
+// Received counts a received message.
+func (n Counter) Received(t MessageType, size int) {
+	if n.conn != nil {
+		n.conn.count(receive, n.conn.observer.resolve(t), size)
+	}
+}
+
+// Sent counts a message that was written.
+func (n Counter) Sent(t MessageType, size int) {
+	if n.conn != nil {
+		n.conn.count(transmit, n.conn.observer.resolve(t), size)
+	}
 }
 
 // Dropped counts n outbound messages that were not written.
@@ -133,7 +173,7 @@ func (c *Conn) Dropped(r DropReason, n int) {
 	}
 }
 
-// Error counts an error that is not a message's (see Message.End) and writes the log record `connection error`.
+// Failed notes an error that is not a message's, see Message.End, and writes the log record `connection error`.
 func (c *Conn) Failed(ctx context.Context, k ErrorKind, err error) {
 	if !c.live() {
 		return
@@ -144,7 +184,8 @@ func (c *Conn) Failed(ctx context.Context, k ErrorKind, err error) {
 		slog.String("kind", k.String()), slog.String("error", errorText(err)))
 }
 
-// Close ends the observation. Only the first call counts: whoever learns first that the connection has ended says why.
+// Closed notes that the connection has ended, and ends its observation. Only the first call counts: whoever learns first
+// that the connection has ended says why.
 func (c *Conn) Closed(cause Cause) {
 	if !c.live() || !c.closed.CompareAndSwap(false, true) {
 		return
@@ -152,24 +193,28 @@ func (c *Conn) Closed(cause Cause) {
 	o := c.observer
 	now := o.now()
 	o.conns.remove(c)
-	o.active.Add(-1)
+	defer o.left()
 	o.metrics.disconnection(cause.Initiator, cause.Reason).Inc()
 	span := c.closeSpan(cause, now)
 	o.metrics.connectionDuration.observe(cause.Reason, now, now-c.opened, span.SpanContext())
 
 	ctx := c.spanContext(span)
 	in, out := &c.totals[receive], &c.totals[transmit]
-	o.records.write(ctx, recordClosed, now,
+	attrs := []slog.Attr{
 		slog.String("initiator", cause.Initiator.String()),
 		slog.String("reason", cause.Reason.String()),
-		slog.Int("code", cause.Code),
+	}
+	if cause.Code != 0 {
+		attrs = append(attrs, slog.Int("code", cause.Code))
+	}
+	o.records.write(ctx, recordClosed, now, append(attrs,
 		slog.Float64("duration_seconds", (now-c.opened).Seconds()),
 		slog.Int64("received_messages", in.messages.Load()),
 		slog.Int64("received_bytes", in.bytes.Load()),
 		slog.Int64("sent_messages", out.messages.Load()),
 		slog.Int64("sent_bytes", out.bytes.Load()),
 		slog.String("error", errorText(cause.Err)),
-	)
+	)...)
 	if cause.Reason == ReasonSlowConsumer {
 		o.records.write(ctx, recordSlowConsumer, now, slog.Int64("sent_messages", out.messages.Load()))
 	}
@@ -181,25 +226,31 @@ func (c *Conn) Closed(cause Cause) {
 func (c *Conn) closeSpan(cause Cause, now time.Duration) trace.Span {
 	in, out := &c.totals[receive], &c.totals[transmit]
 	o := c.observer
-	if made := c.traced && o.closeSpans.allow(now) || cause.Reason.isFailure() && o.failureSpans.allow(now); !made {
+	if !o.tracing {
+		return trace.SpanFromContext(o.root)
+	}
+	if made := c.traced && o.closeSpans.allow(now) || cause.IsFailure() && o.failureSpans.allow(now); !made {
 		o.suppressed(suppressedByCap)
 		return trace.SpanFromContext(o.root)
 	}
-	_, span := o.tracer.Start(o.root, o.transport+".close",
+	attributes := []attribute.KeyValue{
+		keyConnectionID.String(c.id),
+		o.keys.closeReason.String(cause.Reason.String()),
+		o.keys.closeInitiator.String(cause.Initiator.String()),
+		o.keys.duration.Float64((now - c.opened).Seconds()),
+		o.keys.receivedMessages.Int64(in.messages.Load()),
+		o.keys.receivedBytes.Int64(in.bytes.Load()),
+		o.keys.sentMessages.Int64(out.messages.Load()),
+		o.keys.sentBytes.Int64(out.bytes.Load()),
+	}
+	if cause.Code != 0 {
+		attributes = append(attributes, o.keys.closeCode.Int(cause.Code))
+	}
+	_, span := o.tracer.Start(o.root, o.protocol+".close",
 		trace.WithNewRoot(),
 		trace.WithSpanKind(trace.SpanKindInternal),
 		trace.WithLinks(c.appendLinks(nil, trace.SpanContext{})...),
-		trace.WithAttributes(
-			attribute.String("connection.id", c.id),
-			attribute.Int(o.transport+".close.code", cause.Code),
-			attribute.String(o.transport+".close.reason", cause.Reason.String()),
-			attribute.String(o.transport+".close.initiator", cause.Initiator.String()),
-			attribute.Float64(o.transport+".duration", (now-c.opened).Seconds()),
-			attribute.Int64(o.transport+".received.messages", in.messages.Load()),
-			attribute.Int64(o.transport+".received.bytes", in.bytes.Load()),
-			attribute.Int64(o.transport+".sent.messages", out.messages.Load()),
-			attribute.Int64(o.transport+".sent.bytes", out.bytes.Load()),
-		))
+		trace.WithAttributes(attributes...))
 	span.End()
 	return span
 }

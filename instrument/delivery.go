@@ -6,9 +6,9 @@ import "time"
 // there can be.
 const maxWaiting = 1 << 16
 
-// A Delivery is a message on its way through a connection's send queue, from Conn.BeginDelivery or Broadcast.BeginDelivery to Sent
-// or Dropped, one of which is to be called once. It is small and meant to travel in the queue beside the message. The
-// zero Delivery does nothing.
+// A Delivery is a message on its way through a connection's send queue, from Conn.BeginDelivery or
+// Broadcast.BeginDelivery to Sent or Dropped. Call one of them once. A Delivery is small and travels in the queue beside
+// the message. The zero Delivery does nothing.
 type Delivery struct {
 	conn  *Conn
 	at    time.Duration
@@ -23,9 +23,9 @@ func (c *Conn) SetQueueCapacity(n int) {
 	}
 }
 
-// Enqueue tells that a message is handed to the connection's send queue; it is to be called before, so that nobody can
-// take the message out without its Delivery. It reads the clock once and does not allocate once the queue has been as
-// long before. Who sends to many connections at once uses Broadcast.BeginDelivery, which is cheaper.
+// BeginDelivery notes that a message is about to be put into the connection's send queue. Call it before, so that the
+// message can't be taken out without its Delivery. It reads the clock once, and does not allocate unless the queue is
+// longer than ever. To send to many connections, use Broadcast.BeginDelivery, which is cheaper.
 func (c *Conn) BeginDelivery() Delivery {
 	if !c.live() {
 		return Delivery{}
@@ -41,28 +41,24 @@ func (c *Conn) enqueue(now time.Duration) Delivery {
 	return Delivery{c, now, c.queue.add(now, most)}
 }
 
-// Sent tells that the message was written: it counts as Conn.Sent does, and how long it took since Enqueue.
+// Sent notes that the message was written. It counts as by Conn.Sent, and so does the time since BeginDelivery.
 func (d Delivery) Sent(t MessageType, size int) {
-	if d.conn == nil {
+	if !d.leave() {
 		return
 	}
 	o := d.conn.observer
-	d.leave()
 	o.metrics.delivery.observe(d.conn.shard, int64(o.now()-d.at))
-	d.conn.count(transmit, o.resolve(t), size)
+	d.conn.Sent(t, size)
 }
 
-// Dropped tells that the message left the queue without being written, and why, as Conn.Dropped does.
+// Dropped notes that the message left the queue without being written, and why. It counts as by Conn.Dropped.
 func (d Delivery) Dropped(r DropReason) {
-	if d.conn == nil {
-		return
+	if d.leave() {
+		d.conn.Dropped(r, 1)
 	}
-	d.leave()
-	d.conn.Dropped(r, 1)
 }
 
-func (d Delivery) leave() {
-	if d.waits {
-		d.conn.queue.remove(d.at)
-	}
+// leave reports whether the message was in the queue until now.
+func (d Delivery) leave() bool {
+	return d.conn != nil && (!d.waits || d.conn.queue.remove(d.at))
 }

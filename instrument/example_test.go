@@ -30,7 +30,7 @@ func Example() {
 	prometheus.NewRegistry().MustRegister(observer)
 	message := observer.MessageType("message")
 
-	ctx, handshake := observer.BeginHandshake(context.Background(), nil, "chat.example")
+	ctx, handshake := observer.BeginHandshake(context.Background(), instrument.Request{Host: "chat.example"})
 	conn := handshake.Opened(101)
 	ctx = conn.Context(ctx)
 
@@ -67,7 +67,7 @@ func ExampleHandshake_Refused() {
 		fmt.Println(err)
 		return
 	}
-	_, handshake := observer.BeginHandshake(context.Background(), nil, "chat.example")
+	_, handshake := observer.BeginHandshake(context.Background(), instrument.Request{Host: "chat.example"})
 	handshake.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, errors.New("token has expired"))
 	// Output: level=WARN msg="handshake refused" namespace=chat status=unauthorized http_status=401 error="token has expired"
 }
@@ -86,7 +86,7 @@ func ExampleNewLogHandler() {
 		fmt.Println(err)
 		return
 	}
-	ctx, handshake := observer.BeginHandshake(context.Background(), nil, "chat.example")
+	ctx, handshake := observer.BeginHandshake(context.Background(), instrument.Request{Host: "chat.example"})
 	ctx = handshake.Opened(101).Context(ctx)
 
 	logger.InfoContext(ctx, "joined", "room", "lobby")

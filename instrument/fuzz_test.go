@@ -26,7 +26,7 @@ func FuzzEventOrder(f *testing.F) {
 		registry := registryOf(t, o)
 		var hs [handshakes]*instrument.Handshake
 		for i := range hs {
-			_, hs[i] = o.BeginHandshake(t.Context(), nil, "")
+			_, hs[i] = o.BeginHandshake(t.Context(), instrument.Request{})
 		}
 		var mu sync.Mutex
 		conns := make([]*instrument.Conn, 0, handshakes)

@@ -9,19 +9,20 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/propagation"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 )
 
-// A Handshake is an upgrade request that has not been answered yet. It ends by the first call of Refused or Opened;
-// later calls, and all calls on a nil or zero Handshake, do nothing.
+// A Handshake is a request for a connection that has not been answered yet. The first call of Refused or Opened ends it.
+// Later calls, and all calls on a nil or zero Handshake, do nothing.
 type Handshake struct {
 	observer *Observer
-	id  string
+	id       string // of the connection
 	start    time.Duration
+	trusted  bool // the peer
 	ended    atomic.Bool
 
-	ctx    context.Context // that of the request, with the span and the session
+	ctx    context.Context // of the request, with the span and the connection's id
 	traced bool            // the span was started with the handshake
 	span   trace.Span      // one that does nothing until startSpan
 	parent context.Context // of the span
@@ -30,30 +31,23 @@ type Handshake struct {
 
 type handshakeKey struct{}
 
-// Handshake begins to observe an upgrade request. The carrier holds the request's headers and may be nil; serverAddress
-// is the host that the request was for. The returned context carries the handshake's span, for spans of work such as
-// authentication to be its children, the session id for log records, and the Handshake itself for
-// HandshakeFromContext. It must not be used for the connection's messages; see Conn.Context. There is no span beyond the
-// limit of WithSpanLimit.
-func (o *Observer) BeginHandshake(ctx context.Context, carrier propagation.TextMapCarrier, serverAddress string) (context.Context, *Handshake) {
+// BeginHandshake begins to observe a request for a connection. The returned context carries the handshake's span, so
+// that spans of work such as authentication become its children, the connection's id for log records, and the Handshake
+// itself for HandshakeFromContext. Do not use it for the connection's messages; see Conn.Context.
+//
+// A span that ctx carries becomes the parent if this process started it. A remote one, and the trace context in the
+// request's header, become a link unless the peer is trusted. Beyond the limit of WithSpanLimit there is no span.
+func (o *Observer) BeginHandshake(ctx context.Context, r Request) (context.Context, *Handshake) {
 	if !o.live() {
 		return ctx, nil
 	}
-	h := &Handshake{observer: o, id: newConnectionID(), start: o.now(), span: trace.SpanFromContext(o.root), parent: ctx}
-	h.opts = []trace.SpanStartOption{
-		trace.WithSpanKind(trace.SpanKindServer),
-		trace.WithAttributes(
-			attribute.String("server.address", bounded(serverAddress)),
-			attribute.String("network.protocol.name", o.transport),
-			attribute.String(o.transport+".namespace", o.namespace),
-			attribute.String("connection.id", h.id),
-		),
+	h := &Handshake{
+		observer: o, id: newConnectionID(), start: o.now(), trusted: o.trusts(ctx, r), span: trace.SpanFromContext(o.root),
 	}
-	// A span that this process has started already, such as an HTTP middleware's, has dealt with the sender's context.
-	if !trace.SpanContextFromContext(ctx).IsValid() {
-		h.parent, h.opts = o.continueFrom(ctx, senderContext(carrier), h.opts)
+	if o.tracing {
+		h.prepareSpan(ctx, &r)
 	}
-	if h.traced = o.handshakeSpans.allow(h.start); h.traced {
+	if h.traced = o.tracing && o.handshakeSpans.allow(h.start); h.traced {
 		h.startSpan()
 	} else {
 		h.ctx = contextWithConnection(ctx, h.id)
@@ -61,23 +55,45 @@ func (o *Observer) BeginHandshake(ctx context.Context, carrier propagation.TextM
 	return context.WithValue(h.ctx, handshakeKey{}, h), h
 }
 
+func (h *Handshake) prepareSpan(ctx context.Context, r *Request) {
+	o := h.observer
+	attributes := r.attributes(make([]attribute.KeyValue, 0, 7))
+	attributes = append(attributes, semconv.NetworkProtocolName(o.protocol), o.keys.namespace.String(o.namespace),
+		keyConnectionID.String(h.id))
+	h.opts = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attributes...)}
+	h.parent = ctx
+	sender := trace.SpanContextFromContext(ctx)
+	if sender.IsValid() && !sender.IsRemote() {
+		return // a middleware's span, which has dealt with the sender's context
+	}
+	if !sender.IsValid() {
+		sender = o.senderContext(r.Header)
+	}
+	h.parent, h.opts = continueFrom(ctx, sender, h.trusted, h.opts)
+}
+
 func (h *Handshake) startSpan(opts ...trace.SpanStartOption) {
 	o := h.observer
 	var ctx context.Context
-	ctx, h.span = o.tracer.Start(h.parent, o.transport+".handshake", append(h.opts, opts...)...)
+	ctx, h.span = o.tracer.Start(h.parent, o.protocol+".handshake", append(h.opts, opts...)...)
 	h.ctx = contextWithConnection(ctx, h.id)
 }
 
-// HandshakeFromContext returns the Handshake that ctx carries, or nil. Adapters use it to carry on with a handshake that
-// the application has begun itself, for example before it authenticates the peer.
-func HandshakeFromContext(ctx context.Context) *Handshake {
+// HandshakeFromContext returns the Handshake of o that ctx carries, or nil if there is none or it has ended. Adapters use
+// it to continue a handshake that the application or a middleware has begun, for example to authenticate the peer within
+// it.
+func (o *Observer) HandshakeFromContext(ctx context.Context) *Handshake {
 	h, _ := ctx.Value(handshakeKey{}).(*Handshake)
+	if h == nil || h.observer != o || h.ended.Load() {
+		return nil
+	}
 	return h
 }
 
-// Refused ends a handshake that did not become a connection: s says why in the metrics, httpStatus is what the peer was
-// answered, 0 if the transport has no such status, and err, which may be nil, is the cause for the span and the log
-// record `handshake refused`.
+// Refused ends a handshake that did not become a connection. The status says why in the metrics, httpStatus is what the
+// peer was answered, 0 if it got no answer or the protocol has no such status, and err, which may be nil, is the cause
+// for the span and the log record `handshake refused`. The record has the level of WithLogLevel; by default it is a
+// warning if the failure is the server's, StatusError or StatusOverCapacity, and informational otherwise.
 func (h *Handshake) Refused(s Status, httpStatus int, err error) {
 	if !h.end() {
 		return
@@ -87,7 +103,7 @@ func (h *Handshake) Refused(s Status, httpStatus int, err error) {
 	if !h.traced {
 		h.keep(now)
 	}
-	h.span.SetAttributes(attribute.String("error.type", s.String()))
+	h.span.SetAttributes(semconv.ErrorTypeKey.String(s.String()))
 	h.answered(httpStatus)
 	if httpStatus >= http.StatusInternalServerError || s == StatusError {
 		h.span.SetStatus(codes.Error, errorText(err))
@@ -98,18 +114,28 @@ func (h *Handshake) Refused(s Status, httpStatus int, err error) {
 	if kind, ok := refusalKind(s); ok {
 		o.metrics.errors.of(kind).Inc()
 	}
-	o.records.write(h.ctx, recordRefused, now, slog.String("status", s.String()),
-		slog.Int("http_status", httpStatus), slog.String("error", errorText(err)))
+	attrs := []slog.Attr{slog.String("status", s.String())}
+	if httpStatus != 0 {
+		attrs = append(attrs, slog.Int("http_status", httpStatus))
+	}
+	kind := recordRefused
+	if s == StatusError || s == StatusOverCapacity {
+		kind = recordFailedHandshake
+	}
+	o.records.write(h.ctx, kind, now, append(attrs, slog.String("error", errorText(err)))...)
 }
 
 // keep makes the span of a handshake that turned out to be worth one, as Message.keep does. It has a limit of its own: a
 // stranger who is refused must not keep others from having theirs.
 func (h *Handshake) keep(now time.Duration) {
-	if !h.observer.failureSpans.allow(now) {
-		h.observer.suppressed(suppressedByCap)
-		return
+	o := h.observer
+	switch {
+	case !o.tracing:
+	case !o.failureSpans.allow(now):
+		o.suppressed(suppressedByCap)
+	default:
+		h.startSpan(trace.WithTimestamp(time.Now().Add(h.start - now)))
 	}
-	h.startSpan(trace.WithTimestamp(time.Now().Add(h.start - now)))
 }
 
 // refusalKind returns which error a refusal is. A server that is full or draining, or holds back a peer, does what it
@@ -125,16 +151,16 @@ func refusalKind(s Status) (ErrorKind, bool) {
 	}
 }
 
-// Opened ends a handshake that became a connection, which counts as open until Conn.Close. httpStatus is what the peer
-// was answered, such as 101 for a WebSocket, and 0 if the transport has no such status. After Refused, and on a nil or
-// zero Handshake, it returns nil.
+// Opened ends a handshake that became a connection, which counts as open until Conn.Closed. httpStatus is what the peer
+// was answered, such as 101 for a WebSocket, and 0 if the protocol has no such status. On a Handshake that has ended, and
+// on a nil or zero one, it returns nil.
 func (h *Handshake) Opened(httpStatus int) *Conn {
 	if !h.end() {
 		return nil
 	}
 	o := h.observer
 	now := o.now()
-	if !h.traced {
+	if !h.traced && o.tracing {
 		o.suppressed(suppressedByCap)
 	}
 	h.answered(httpStatus)
@@ -148,7 +174,7 @@ func (h *Handshake) Opened(httpStatus int) *Conn {
 
 func (h *Handshake) answered(httpStatus int) {
 	if httpStatus != 0 {
-		h.span.SetAttributes(attribute.Int("http.response.status_code", httpStatus))
+		h.span.SetAttributes(semconv.HTTPResponseStatusCode(httpStatus))
 	}
 }
 

@@ -108,14 +108,21 @@ func reasonNames() []string {
 // String returns the label value.
 func (r CloseReason) String() string { return nameIn(reasonNames(), r) }
 
-// isFailure says whether something went wrong. What the peer has made up is nothing that did.
-func (r CloseReason) isFailure() bool {
+// IsFailure reports whether the connection broke rather than came to its end. It is what rules and dashboards count as a
+// broken connection. A code that the peer invented is not a failure.
+func (r CloseReason) IsFailure() bool {
 	switch r {
 	case ReasonOther, ReasonNormal, ReasonGoingAway, ReasonRestart, ReasonIdleTimeout, ReasonTokenExpired, ReasonShutdown:
 		return false
 	default:
 		return true
 	}
+}
+
+// IsFailure reports whether the connection broke rather than came to its end. Who ended it matters for one reason only:
+// this process may cut a connection without a close frame, as a handler that returns does, and then nothing broke.
+func (c Cause) IsFailure() bool {
+	return c.Reason.IsFailure() && (c.Reason != ReasonAbnormal || c.Initiator != InitiatorLocal)
 }
 
 // ReasonForCode returns the reason that a close code of RFC 6455 stands for. Codes of the application's and of the

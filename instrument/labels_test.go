@@ -53,7 +53,7 @@ func TestLabelValues(t *testing.T) {
 func TestOverflow(t *testing.T) {
 	o := newObserver(t, instrument.WithMessageTypes("message"))
 	foreign := newObserver(t, instrument.WithMessageTypes("message")).MessageType("message")
-	_, h := o.BeginHandshake(t.Context(), nil, "")
+	_, h := o.BeginHandshake(t.Context(), instrument.Request{})
 	h.Refused(0, 500, nil)
 	c := open(t, o)
 	c.Received(o.MessageType("invented"), 1)

@@ -61,7 +61,7 @@ func (l *live) all() iter.Seq[*Conn] {
 	}
 }
 
-// idleAfter are the values of the label idle: how long nothing was read.
+// idleAfter are the values of the label idle: for how long there was neither a message nor a pong.
 func idleAfter() []time.Duration {
 	return []time.Duration{30 * time.Second, time.Minute, 5 * time.Minute}
 }
@@ -83,7 +83,7 @@ func (o *Observer) liveness() liveness {
 	after := idleAfter()
 	l := liveness{idle: make([]int, len(after))}
 	for c := range o.conns.all() {
-		silent := now - c.lastRead()
+		silent := now - c.lastActive()
 		for i, d := range after {
 			if silent > d {
 				l.idle[i]++
@@ -93,7 +93,8 @@ func (o *Observer) liveness() liveness {
 			l.queued += n
 			l.queuedFor = max(l.queuedFor, now-since)
 			if capacity := c.queueCapacity.Load(); capacity > 0 {
-				l.fullest = max(l.fullest, float64(n)/float64(capacity))
+				// One more than the capacity is the one that is being written.
+				l.fullest = max(l.fullest, min(float64(n)/float64(capacity), 1))
 			}
 		}
 		if n, since := c.pings.length(); n > 0 {

@@ -118,7 +118,7 @@ func TestComeAndGo(t *testing.T) {
 			held := make([]*instrument.Conn, 100)
 			for i := range each {
 				held[i%100].Closed(instrument.Cause{Initiator: instrument.InitiatorLocal})
-				_, h := o.BeginHandshake(ctx, nil, "chat.example")
+				_, h := o.BeginHandshake(ctx, instrument.Request{Host: "chat.example"})
 				held[i%100] = h.Opened(101)
 			}
 			for _, c := range held {

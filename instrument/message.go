@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -37,8 +38,8 @@ func newMessageType(o *Observer, name string) *messageType {
 	return &messageType{
 		observer:  o,
 		name:      name,
-		spanName:  o.transport + ".message " + name,
-		attribute: attribute.String(o.transport+".message.type", name),
+		spanName:  o.protocol + ".message " + name,
+		attribute: o.keys.messageType.String(name),
 		messages:  make(messageCounts, o.shards),
 		duration:  o.metrics.newMessageDuration(name),
 	}
@@ -60,108 +61,171 @@ func (o *Observer) resolve(t MessageType) *messageType {
 type Message struct {
 	conn    *Conn
 	typ     *messageType
-	span    trace.Span // nil unless sampled
+	ctx     context.Context //nolint:containedctx // the classifier asks whether it has ended
+	span    trace.Span      // nil unless sampled
 	carrier propagation.TextMapCarrier
 	size    int
+	number  int64 // on the connection, from 1
 	start   time.Duration
 	verdict verdict
+	ended   bool
 }
 
-// Receive counts a received message and begins to time its handling. The carrier holds the trace context that came with
-// the message, such as its envelope's traceparent; it may be nil and must not change until End. The returned context
-// carries the message's span if it is sampled. If it is not, Receive does not allocate and returns ctx as it is.
-func (c *Conn) BeginMessage(ctx context.Context, t MessageType, size int, carrier propagation.TextMapCarrier) (context.Context, Message) {
+// Handle observes the handling of a received message: it calls handle and returns its error. The arguments and costs are
+// those of BeginMessage, and an error counts as described at Message.End. If handle panics or ends its goroutine, that
+// counts as an error of the kind panic, the message ends as failed, and the panic goes on.
+func (c *Conn) Handle(
+	ctx context.Context, t MessageType, size int, carrier propagation.TextMapCarrier, handle func(context.Context) error,
+) error {
+	ctx, m := c.BeginMessage(ctx, t, size, carrier)
+	returned := false
+	defer func() {
+		if !returned {
+			m.panicked(recover())
+		}
+	}()
+	err := handle(ctx)
+	returned = true
+	m.End(err)
+	return err
+}
+
+// BeginMessage counts a received message and begins to time its handling, for which the clock is read twice. Where a
+// function can do the handling, use Handle, which also ends by panic; otherwise defer End.
+//
+// The carrier holds the trace context that came with the message, such as its envelope's traceparent. It may be nil and
+// must not change until End. The returned context carries the message's span if it is sampled.
+//
+// Pass a context that comes from Conn.Context, made once per connection. Then a message that is not sampled does not
+// allocate, and BeginMessage returns ctx as it is. Any other context is made one by Conn.Context, which allocates, so
+// that neither spans nor log records of the handler end up in the request that opened the connection.
+func (c *Conn) BeginMessage(
+	ctx context.Context, t MessageType, size int, carrier propagation.TextMapCarrier,
+) (context.Context, Message) {
 	if !c.live() {
 		return ctx, Message{}
 	}
+	if connectionFromContext(ctx) != c.id {
+		ctx = c.Context(ctx)
+	}
 	o := c.observer
-	m := Message{conn: c, typ: o.resolve(t), carrier: carrier, size: size, start: o.now()}
-	c.count(receive, m.typ, size)
+	m := Message{conn: c, typ: o.resolve(t), ctx: ctx, carrier: carrier, size: size, start: o.now()}
+	if c.counted.Load() {
+		m.number = c.totals[receive].messages.Load()
+	} else {
+		m.number = c.count(receive, m.typ, size)
+	}
 	var parent trace.SpanContext
-	if o.trustedPeers {
-		parent = senderContext(carrier)
+	if c.trusted {
+		parent = o.senderContext(carrier)
 	}
-	if m.verdict = o.sampler.decide(m.start, parent); m.verdict == sampled {
-		ctx, m.span = m.startSpan(contextWithConnection(ctx, c.id))
+	if m.verdict = o.decide(m.start, parent); m.verdict == sampled {
+		m.ctx, m.span = m.startSpan(ctx)
 	}
-	return ctx, m
+	return m.ctx, m
 }
 
-// End ends the handling of the message and must be called exactly once. An error is counted in
-// websocket_errors_total{kind="handler"} and logged as `message failed`. A message that failed or was slow and has no
-// span gets it now.
-func (m Message) End(err error) {
+// End ends the handling of the message; a second call does nothing but log a warning. An error is counted in
+// websocket_errors_total by the kind that WithErrorClassifier gives it and logged as `message failed`. By default the
+// kind is handler, or timeout for a deadline that passed, and an error that only says that the message's context was
+// cancelled is none. A message that failed or was slow and has no span gets it now, if the limit allows.
+func (m *Message) End(err error) {
+	kind, failed := ErrorKind(0), false
+	if m.conn != nil {
+		kind, failed = m.classify(err)
+	}
+	m.end(kind, failed, err)
+}
+
+func (m *Message) end(kind ErrorKind, failed bool, err error) {
 	if m.conn == nil {
 		return
 	}
 	o := m.conn.observer
+	if m.ended {
+		o.misused(misuseMessageEndedTwice)
+		return
+	}
+	m.ended = true
 	now := o.now()
 	elapsed := now - m.start
 	slow := elapsed >= o.slowThreshold
-	if m.span == nil && (slow || err != nil) {
+	if m.span == nil && (slow || failed) {
 		m.keep(now, elapsed)
 	}
-	if m.span == nil {
-		o.suppressed(m.verdict)
-	}
 	m.typ.duration.observe(m.conn.shard, int64(elapsed))
-	if m.span != nil {
-		m.typ.duration.exemplify(now, int64(elapsed), m.span.SpanContext(), slow || err != nil)
+	switch {
+	case m.span == nil:
+		o.suppressed(m.verdict)
+	case !m.span.SpanContext().IsSampled(): // so says the tracer provider
+		o.suppressed(suppressedByRatio)
+	default:
+		m.typ.duration.exemplify(now, int64(elapsed), m.span.SpanContext(), slow || failed)
 	}
-	if slow || err != nil {
-		m.report(now, elapsed, err)
+	if slow || failed {
+		m.report(now, elapsed, kind, failed, err)
 	}
 	if m.span != nil {
 		m.span.End()
 	}
 }
 
+// panicked ends a message whose handler did not return, and panics again unless the handler ended its goroutine. The
+// panic counts here, and not again when the connection ends by it.
+func (m *Message) panicked(v any) {
+	if v == nil {
+		m.end(ErrorPanic, true, errGoexit)
+		return
+	}
+	if isAbort(v) {
+		m.end(0, false, nil)
+	} else {
+		if m.conn.live() {
+			m.conn.unwinding.Store(true)
+		}
+		m.end(ErrorPanic, true, &panicError{v})
+	}
+	panic(v) //nolint:forbidigo // the handler's own panic goes on as if it had not been observed
+}
+
 // report tells of a message that was slow or failed.
-func (m *Message) report(now, elapsed time.Duration, err error) {
+func (m *Message) report(now, elapsed time.Duration, kind ErrorKind, failed bool, err error) {
 	o := m.conn.observer
 	record, attrs := recordSlow, []slog.Attr{
 		slog.String("type", m.typ.name),
 		slog.Int("size", m.size),
 		slog.Float64("duration_seconds", elapsed.Seconds()),
 	}
-	if err != nil {
-		o.metrics.errors.of(ErrorHandler).Inc()
-		record, attrs = recordFailed, append(attrs, slog.String("error", errorText(err)))
+	if failed {
+		o.metrics.errors.of(kind).Inc()
+		record, attrs = recordFailed, append(attrs, slog.String("kind", kind.String()), slog.String("error", errorText(err)))
 	}
-	if err != nil && m.span != nil {
-		m.span.SetAttributes(attribute.String("error.type", ErrorHandler.String()))
+	if failed && m.span != nil {
+		m.span.SetAttributes(semconv.ErrorTypeKey.String(errorType(err)))
 		m.span.SetStatus(codes.Error, errorText(err))
 	}
 	o.records.write(m.conn.spanContext(m.span), record, now, attrs...)
 }
 
-// suppressed counts a span that was not made, by what kept it from being made.
-func (o *Observer) suppressed(v verdict) {
-	switch v {
-	case suppressedByRatio:
-		o.metrics.suppressedByRatio.Inc()
-	case suppressedByCap:
-		o.metrics.suppressedByCap.Inc()
-	case sampled, unsampledParent:
-	}
-}
-
 // keep makes the span of a message that turned out to be worth one, if the cap allows it, with the times measured. The
 // wall clock is read only here, so that a message without a span does not pay for it.
 func (m *Message) keep(now, elapsed time.Duration) {
-	if !m.conn.observer.sampler.cap.allow(now) {
+	o := m.conn.observer
+	switch {
+	case !o.tracing:
+	case !o.sampler.cap.allow(now):
 		m.verdict = suppressedByCap
-		return
+	default:
+		_, m.span = m.startSpan(o.root, trace.WithTimestamp(time.Now().Add(-elapsed)))
 	}
-	_, m.span = m.startSpan(m.conn.observer.root, trace.WithTimestamp(time.Now().Add(-elapsed)))
 }
 
 func (m *Message) startSpan(ctx context.Context, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
 	o := m.conn.observer
-	sender := senderContext(m.carrier)
+	sender := o.senderContext(m.carrier)
 	start := o.spanStarts.Get().(*spanStart)
 	defer o.spanStarts.Put(start)
-	if o.trustedPeers && sender.IsSampled() {
+	if m.conn.trusted && sender.IsSampled() {
 		ctx = trace.ContextWithRemoteSpanContext(ctx, sender)
 		opts = append(start.child(m), opts...)
 	} else {

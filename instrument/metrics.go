@@ -37,10 +37,12 @@ type metrics struct {
 	newMessageDuration func(name string) *histogram
 }
 
-func newMetrics(transport, namespace string, shards int, created time.Time) *metrics {
+func newMetrics(c *config, shards int, created time.Time) *metrics {
 	m := new(metrics)
-	f := factory{prefix: transport, labels: prometheus.Labels{"namespace": namespace}, made: &m.collectors}
-	own := factory{prefix: "sockscope", labels: prometheus.Labels{"namespace": namespace, "transport": transport}, made: &m.collectors}
+	f := factory{prefix: c.prefix(), labels: prometheus.Labels{"namespace": c.namespace}, made: &m.collectors}
+	own := factory{
+		prefix: "sockscope", labels: prometheus.Labels{"namespace": c.namespace, "transport": c.protocol}, made: &m.collectors,
+	}
 
 	m.overflow = own.counter("_label_overflow_total",
 		"Values outside of a label's closed set, exported as other.", "label")
@@ -76,8 +78,8 @@ func newMetrics(transport, namespace string, shards int, created time.Time) *met
 	m.backplaneMessages = f.counter("_backplane_messages_total",
 		"Messages between nodes, by what became of them.", "backplane", "direction", "result")
 
-	sizes := newLayout(1, -1, 40, sizeBuckets())
-	durations := newLayout(1e9, -20, 20, durationBuckets(0.0001))
+	sizes := newLayout(1, sizeMinExp, sizeMaxExp, c.sizeBuckets)
+	durations := newLayout(1e9, durationMinExp, durationMaxExp, c.durationBuckets)
 	size := f.desc("_message_size_bytes", "Payload size of messages.", "direction")
 	for _, d := range []direction{receive, transmit} {
 		m.messageSize[d] = newHistogram(size, sizes, shards, created, d.String())
@@ -123,6 +125,12 @@ func (f factory) histogram(name, help string, buckets []float64, labels ...strin
 	*f.made = append(*f.made, h)
 	return h
 }
+
+// The ranges of native buckets, as powers of two: about a microsecond to twelve days, and half a byte to a tebibyte.
+const (
+	durationMinExp, durationMaxExp = -20, 20
+	sizeMinExp, sizeMaxExp         = -1, 40
+)
 
 // durationBuckets are classic buckets from a shortest duration up to 10 s, for dashboards and backends without native
 // histograms. They contain 0.25 and 1, which alerts and objectives are made of.

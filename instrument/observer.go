@@ -8,20 +8,30 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/propagation"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 )
 
-const scope = "github.com/sockscope/sockscope/instrument"
+const (
+	scope   = "github.com/sockscope/sockscope/instrument"
+	version = "0.1.0" // of this module
+)
 
 // An Observer observes one endpoint: it hands out a Handshake for each upgrade request and, for those that succeed, a
 // Conn. It is a prometheus.Collector for the program to register. All methods are safe for concurrent use; on a nil
 // or zero Observer they do nothing.
 type Observer struct {
-	transport     string // the prefix of metrics, spans and attributes
+	protocol      string // also the prefix of spans and their attributes
 	namespace     string
 	limit         int
 	slowThreshold time.Duration
 	trustedPeers  bool
+	trust         func(context.Context, Request) bool // nil where nothing depends on the request
+	tracing       bool
+	propagator    propagation.TextMapPropagator
+	classifier    ErrorClassifier
+	keys          keys
 
 	root       context.Context // of the spans and records that belong to no request
 	epoch      time.Time       // what monotonic times count from
@@ -34,6 +44,7 @@ type Observer struct {
 	spanStarts sync.Pool // of *spanStart
 	sampler    sampler
 	records    *records
+	misuses    misuses
 
 	handshakeSpans, closeSpans, failureSpans limiter // the last beyond the others
 
@@ -43,7 +54,9 @@ type Observer struct {
 	opened   atomic.Uint64
 	active   atomic.Int64
 	draining atomic.Bool
-	last     [2]lastSeen // by direction
+	drains   atomic.Bool   // Drain was called
+	empty    chan struct{} // has an element after the last connection has closed
+	last     [2]lastSeen   // by direction
 
 	descs descs
 }
@@ -57,21 +70,27 @@ func New(opts ...Option) (*Observer, error) {
 		return nil, err
 	}
 	o := &Observer{
-		transport:     c.transport,
+		protocol:      c.protocol,
 		namespace:     c.namespace,
 		limit:         c.connectionLimit,
 		slowThreshold: c.slowThreshold,
 		trustedPeers:  c.trustedPeers,
+		trust:         c.trust,
+		tracing:       c.tracing,
+		propagator:    c.propagator,
+		classifier:    c.classifier,
+		keys:          newKeys(c.protocol),
 		root:          context.Background(),
 		epoch:         time.Now(),
 		shards:        shardCount(runtime.GOMAXPROCS(0)),
 		types:         make(map[string]*messageType, len(c.messageTypes)+1),
 		backplanes:    make(map[string]*Backplane, len(c.backplanes)),
-		tracer:        c.tracerProvider.Tracer(scope),
-		records:       newRecords(c.logger, c.namespace),
-		descs:         newDescs(c.transport, c.namespace),
+		tracer:        c.tracerProvider.Tracer(scope, trace.WithInstrumentationVersion(version), trace.WithSchemaURL(semconv.SchemaURL)),
+		records:       newRecords(c.logger, c.namespace, c.levels),
+		empty:         make(chan struct{}, 1),
+		descs:         newDescs(c.prefix(), c.namespace),
 	}
-	o.metrics = newMetrics(o.transport, o.namespace, o.shards, o.epoch)
+	o.metrics = newMetrics(c, o.shards, o.epoch)
 	o.spanStarts.New = func() any { return newSpanStart(o) }
 	o.sampler.init(c.sampleRatio, c.spanLimit)
 	o.handshakeSpans.init(c.spanLimit)
@@ -106,7 +125,8 @@ func (o *Observer) MessageType(name string) MessageType {
 	return MessageType{o.other}
 }
 
-// SetDraining says whether the endpoint is shutting down gracefully, which dashboards show and alerts respect.
+// SetDraining says whether the endpoint is shutting down gracefully, which dashboards show and alerts respect. Drain says
+// so itself.
 func (o *Observer) SetDraining(draining bool) {
 	if o.live() {
 		o.draining.Store(draining)
@@ -121,5 +141,14 @@ func (o *Observer) Draining() bool {
 // live is false for a nil and for a zero Observer.
 func (o *Observer) live() bool { return o != nil && o.metrics != nil }
 
-// now is the monotonic time since the Observer was made: half the price of time.Now, and it never jumps.
+// now is the monotonic time since the Observer was made: half the price of time.Now, and it never jumps. Such times are
+// comparable within one Observer only; see timeOf.
 func (o *Observer) now() time.Duration { return time.Since(o.epoch) }
+
+// timeOf returns the time d of another observer as one of o's.
+func (o *Observer) timeOf(other *Observer, d time.Duration) time.Duration {
+	if o == other {
+		return d
+	}
+	return d + other.epoch.Sub(o.epoch)
+}

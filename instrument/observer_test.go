@@ -41,7 +41,7 @@ func newObserver(t testing.TB, opts ...instrument.Option) *instrument.Observer {
 
 func open(t testing.TB, o *instrument.Observer) *instrument.Conn {
 	t.Helper()
-	_, h := o.BeginHandshake(t.Context(), nil, "chat.example")
+	_, h := o.BeginHandshake(t.Context(), instrument.Request{Host: "chat.example"})
 	c := h.Opened(101)
 	if c == nil {
 		t.Fatal("Opened returned nil")
@@ -126,13 +126,13 @@ func TestEverythingMoves(t *testing.T) {
 		join, message := o.MessageType("join"), o.MessageType("message")
 		ctx := t.Context()
 
-		_, refused := o.BeginHandshake(ctx, nil, "chat.example")
+		_, refused := o.BeginHandshake(ctx, instrument.Request{Host: "chat.example"})
 		time.Sleep(3 * time.Millisecond)
 		refused.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, errors.New("no token"))
-		_, full := o.BeginHandshake(ctx, nil, "chat.example")
+		_, full := o.BeginHandshake(ctx, instrument.Request{Host: "chat.example"})
 		full.Refused(instrument.StatusOverCapacity, http.StatusServiceUnavailable, nil)
 
-		_, h := o.BeginHandshake(ctx, nil, "chat.example")
+		_, h := o.BeginHandshake(ctx, instrument.Request{Host: "chat.example"})
 		time.Sleep(20 * time.Millisecond)
 		first, second := h.Opened(101), open(t, o)
 
@@ -296,7 +296,7 @@ func registryOf(t testing.TB, o *instrument.Observer) *prometheus.Registry {
 func TestNothing(t *testing.T) {
 	for name, o := range map[string]*instrument.Observer{"nil": nil, "zero": {}} {
 		t.Run(name, func(t *testing.T) {
-			ctx, h := o.BeginHandshake(t.Context(), propagation.MapCarrier{}, "chat.example")
+			ctx, h := o.BeginHandshake(t.Context(), instrument.Request{Header: propagation.MapCarrier{}, Host: "chat.example"})
 			if ctx != t.Context() || h != nil {
 				t.Error("Handshake of an observer that observes nothing must return its context and nil")
 			}
@@ -334,7 +334,7 @@ func TestNothing(t *testing.T) {
 		if h.Opened(101) != nil {
 			t.Error("a handshake that observes nothing was opened")
 		}
-		instrument.Message{}.End(errors.New("failed"))
+		new(instrument.Message).End(errors.New("failed"))
 		instrument.Ping{}.End(instrument.PingPong)
 		instrument.Ping{}.Forget()
 		instrument.Delivery{}.Sent(instrument.MessageType{}, 1)
@@ -343,7 +343,7 @@ func TestNothing(t *testing.T) {
 			t.Errorf("MessageType = %q, want other", got)
 		}
 	})
-	if h := instrument.HandshakeFromContext(t.Context()); h != nil {
+	if h := newObserver(t).HandshakeFromContext(t.Context()); h != nil {
 		t.Errorf("HandshakeFromContext = %v, want nil", h)
 	}
 }
@@ -398,12 +398,12 @@ func useEverything(t *testing.T, c *instrument.Conn) {
 
 func TestHandshakeEndsOnce(t *testing.T) {
 	o := newObserver(t)
-	_, h := o.BeginHandshake(t.Context(), nil, "")
+	_, h := o.BeginHandshake(t.Context(), instrument.Request{})
 	h.Refused(instrument.StatusDraining, http.StatusServiceUnavailable, nil)
 	if c := h.Opened(101); c != nil {
 		t.Error("a refused handshake was opened")
 	}
-	_, h = o.BeginHandshake(t.Context(), nil, "")
+	_, h = o.BeginHandshake(t.Context(), instrument.Request{})
 	c := h.Opened(101)
 	if again := h.Opened(101); again != nil {
 		t.Error("a handshake was opened twice")

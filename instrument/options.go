@@ -1,13 +1,18 @@
 package instrument
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
+	"slices"
 	"time"
 	"unicode/utf8"
 
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -15,7 +20,8 @@ import (
 type Option func(*config) error
 
 type config struct {
-	transport       string
+	protocol        string
+	metricPrefix    string // "" is the protocol
 	backplanes      []string
 	namespace       string
 	messageTypes    []string
@@ -25,20 +31,35 @@ type config struct {
 	spanLimit       int
 	slowThreshold   time.Duration
 	trustedPeers    bool
+	trust           func(context.Context, Request) bool
+	tracing         bool
+	propagator      propagation.TextMapPropagator
+	classifier      ErrorClassifier
+	levels          map[string]slog.Level
+	durationBuckets []float64 // seconds
+	sizeBuckets     []float64 // bytes
 	connectionLimit int
 }
+
+func (c *config) prefix() string { return cmp.Or(c.metricPrefix, c.protocol) }
 
 const maxLabelBytes = 64
 
 func newConfig(opts []Option) (*config, error) {
 	c := &config{
-		transport:      "websocket",
-		namespace:      "default",
-		tracerProvider: otel.GetTracerProvider(),
-		logger:         slog.New(slog.DiscardHandler),
-		sampleRatio:    0.01,
-		spanLimit:      100,
-		slowThreshold:  time.Second,
+		protocol:        "websocket",
+		namespace:       "default",
+		tracerProvider:  otel.GetTracerProvider(),
+		tracing:         true,
+		propagator:      propagation.TraceContext{},
+		logger:          slog.New(slog.DiscardHandler),
+		levels:          make(map[string]slog.Level),
+		classifier:      classifyError,
+		sampleRatio:     0.01,
+		spanLimit:       100,
+		slowThreshold:   time.Second,
+		durationBuckets: durationBuckets(0.0001),
+		sizeBuckets:     sizeBuckets(),
 	}
 	for _, opt := range opts {
 		if opt == nil {
@@ -64,15 +85,28 @@ func WithNamespace(name string) Option {
 	}
 }
 
-// WithProtocol names the transport, which is the prefix of the names of metrics, spans and their attributes: an observer
-// with the transport "sse" exports sse_connections_total and so on. Adapters tell the name of theirs. It consists of
-// lower-case letters, digits and underscores. The default is "websocket".
+// WithProtocol names the protocol of the connections: network.protocol.name on spans, and the first part of the names of
+// spans, their attributes and, unless WithMetricPrefix says otherwise, metrics. An observer with the protocol "sse"
+// exports sse_connections_total and so on. Adapters have a constant for theirs. A name consists of lower-case letters,
+// digits and underscores. The default is "websocket".
 func WithProtocol(name string) Option {
 	return func(c *config) error {
 		if !isPrefix(name) {
-			return fmt.Errorf("transport %q: must begin with a lower-case letter, and hold only those, digits and underscores", name)
+			return fmt.Errorf("protocol %q: must begin with a lower-case letter, and hold only those, digits and underscores", name)
 		}
-		c.transport = name
+		c.protocol = name
+		return nil
+	}
+}
+
+// WithMetricPrefix sets the prefix of the names of metrics, for a service that has metrics of the same names already. The
+// dashboards and rules that come with Sockscope expect the default, the protocol's name.
+func WithMetricPrefix(prefix string) Option {
+	return func(c *config) error {
+		if !isPrefix(prefix) {
+			return fmt.Errorf("metric prefix %q: must begin with a lower-case letter, and hold only those, digits and underscores", prefix)
+		}
+		c.metricPrefix = prefix
 		return nil
 	}
 }
@@ -119,8 +153,8 @@ func WithTracerProvider(tp trace.TracerProvider) Option {
 	}
 }
 
-// WithLogger sets where log records go. Records get trace_id, span_id and connection_id as NewLogHandler adds them, once
-// even when the logger's handler adds them too. By default nothing is logged.
+// WithLogger sets where log records go. Records get trace_id, span_id and connection_id as NewLogHandler adds them,
+// once even when the logger's handler adds them too. By default nothing is logged.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) error {
 		if l == nil {
@@ -174,13 +208,118 @@ func WithSlowThreshold(d time.Duration) Option {
 }
 
 // WithTrustedPeers makes the trace context that a handshake or message brings along the parent of our span, and obeys
-// the sampled flag of a message's, within the limit of WithSpanLimit. It is meant for peers that are services of one's
+// the sampled flag of a message's, within the limit of WithSpanLimit. It is meant for peers that are services of your
 // own: anybody else could force every message to be traced. By default the sender's context is only linked.
 func WithTrustedPeers() Option {
 	return func(c *config) error {
 		c.trustedPeers = true
 		return nil
 	}
+}
+
+// WithTrust asks trusted for each handshake whether its peer is trusted, as WithTrustedPeers trusts all, for an endpoint
+// that serves both services of your own and strangers. It is called before the peer is authenticated by the handler, so
+// decide by what a middleware has put into ctx, or by a header that a proxy of yours sets. The answer holds for the
+// connection's messages, too.
+func WithTrust(trusted func(ctx context.Context, r Request) bool) Option {
+	return func(c *config) error {
+		if trusted == nil {
+			return errors.New("trust function is nil: leave the option out in order to trust nobody")
+		}
+		c.trust = trusted
+		return nil
+	}
+}
+
+// WithPropagator sets the format of the trace context that comes with handshakes and messages. The default is the W3C's,
+// propagation.TraceContext.
+func WithPropagator(p propagation.TextMapPropagator) Option {
+	return func(c *config) error {
+		if p == nil {
+			return errors.New("propagator is nil: leave the option out for W3C trace context")
+		}
+		c.propagator = p
+		return nil
+	}
+}
+
+// WithoutTracing makes no spans and reads no trace context. By default there are spans as WithSampleRatio and
+// WithSpanLimit say.
+func WithoutTracing() Option {
+	return func(c *config) error {
+		c.tracing = false
+		return nil
+	}
+}
+
+// WithErrorClassifier sets what the error of a message counts as in websocket_errors_total, see Message.End, for a service
+// that has expected errors. It must be fast and safe for concurrent use.
+func WithErrorClassifier(classify ErrorClassifier) Option {
+	return func(c *config) error {
+		if classify == nil {
+			return errors.New("error classifier is nil: leave the option out for the default")
+		}
+		c.classifier = classify
+		return nil
+	}
+}
+
+// WithLogLevel sets the level of one of the log records, by its message, such as "connection opened". By default
+// "connection opened", "connection closed", "backplane restored" and the "handshake refused" for which the peer is
+// responsible are informational, and all others are warnings.
+func WithLogLevel(message string, level slog.Level) Option {
+	return func(c *config) error {
+		for kind := range recordCount {
+			if kind.String() == message {
+				c.levels[message] = level
+				return nil
+			}
+		}
+		return fmt.Errorf("log level of %q: there is no such record", message)
+	}
+}
+
+// WithDurationBuckets sets the upper bounds, in seconds, of the classic buckets of the handling and delivery times of
+// messages. Dashboards and rules that are made of classic buckets need 0.25 and 1 among them. Native buckets are not
+// affected. The default is 16 bounds from 0.1 ms to 10 s; each costs a series per message type.
+func WithDurationBuckets(seconds ...float64) Option {
+	return func(c *config) error {
+		if err := checkBuckets(seconds, math.Ldexp(1, durationMinExp), math.Ldexp(1, durationMaxExp)); err != nil {
+			return fmt.Errorf("duration buckets: %w", err)
+		}
+		c.durationBuckets = slices.Clone(seconds)
+		return nil
+	}
+}
+
+// WithSizeBuckets sets the upper bounds, in bytes, of the classic buckets of the sizes of messages. Native buckets are not
+// affected. The default is 8 bounds from 64 B to 1 MiB.
+func WithSizeBuckets(bytes ...float64) Option {
+	return func(c *config) error {
+		if err := checkBuckets(bytes, 1, math.Ldexp(1, sizeMaxExp)); err != nil {
+			return fmt.Errorf("size buckets: %w", err)
+		}
+		c.sizeBuckets = slices.Clone(bytes)
+		return nil
+	}
+}
+
+// checkBuckets refuses bounds of which two could fall into the same native bucket, which is up to 9 % wide.
+func checkBuckets(bounds []float64, lowest, highest float64) error {
+	if len(bounds) == 0 {
+		return errors.New("there must be at least one bound; leave the option out for the default")
+	}
+	previous := 0.0
+	for _, b := range bounds {
+		switch {
+		case !(b >= lowest && b <= highest): // also refuses NaN
+			return fmt.Errorf("bound %v: must be from %v to %v", b, lowest, highest)
+		case b < previous*1.2:
+			return fmt.Errorf("bound %v after %v: must be larger by a fifth at least", b, previous)
+		}
+		previous = b
+	}
+	return nil
 }
 
 // WithConnectionLimit exports n, the number of connections that the endpoint is made for, as websocket_connection_limit

@@ -5,41 +5,42 @@ import "time"
 // maxPings is how many unanswered pings of one connection are remembered.
 const maxPings = 64
 
-// A Ping is a ping that was sent, from Conn.Ping to End. The zero Ping does nothing.
+// A Ping is a ping that was sent, from Conn.BeginPing to End or Forget. The zero Ping does nothing.
 type Ping struct {
-	conn *Conn
-	at   time.Duration
+	conn  *Conn
+	at    time.Duration
+	waits bool // among those that the connection remembers
 }
 
-// Ping tells that a ping is sent to the peer. Until End it counts as unanswered.
+// BeginPing notes that a ping is about to be sent to the peer. Until End it counts as unanswered.
 func (c *Conn) BeginPing() Ping {
 	if !c.live() {
 		return Ping{}
 	}
-	p := Ping{c, c.observer.now()}
-	c.pings.add(p.at, maxPings)
-	return p
+	now := c.observer.now()
+	return Ping{c, now, c.pings.add(now, maxPings)}
 }
 
-// End tells what became of the ping and is to be called once. For PingPong the time since Conn.Ping is the round trip
-// time.
+// End notes what became of the ping. Only the first call counts. For PingPong the time since BeginPing is the round trip
+// time, and the connection is not idle.
 func (p Ping) End(r PingResult) {
-	if p.conn == nil {
+	if !p.leave() {
 		return
 	}
 	o := p.conn.observer
-	p.conn.pings.remove(p.at)
 	o.metrics.pings.of(r).Inc()
 	if r == PingPong {
-		rtt := o.now() - p.at
-		p.conn.rtt.Store(int64(rtt))
-		o.metrics.pingRTT.Observe(rtt.Seconds())
+		now := o.now()
+		p.conn.rtt.Store(int64(now - p.at))
+		raise(&p.conn.lastPong, now)
+		o.metrics.pingRTT.Observe((now - p.at).Seconds())
 	}
 }
 
-// Forget ends a ping of which nothing can be said, such as one that the caller has given up. It is not counted.
-func (p Ping) Forget() {
-	if p.conn != nil {
-		p.conn.pings.remove(p.at)
-	}
+// Forget ends a ping of which nothing can be said, such as one that the caller has given up. It does not count.
+func (p Ping) Forget() { p.leave() }
+
+// leave reports whether the ping was unanswered until now.
+func (p Ping) leave() bool {
+	return p.conn != nil && (!p.waits || p.conn.pings.remove(p.at))
 }

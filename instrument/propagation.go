@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
+	"reflect"
 	"strings"
 	"unicode/utf8"
 
@@ -14,21 +15,36 @@ import (
 
 // senderContext returns the trace context that carrier brings along, or an invalid one when there is none or it is
 // malformed.
-func senderContext(carrier propagation.TextMapCarrier) trace.SpanContext {
-	if carrier == nil {
+func (o *Observer) senderContext(carrier propagation.TextMapCarrier) trace.SpanContext {
+	if !o.tracing || isNil(carrier) {
 		return trace.SpanContext{}
 	}
-	ctx := propagation.TraceContext{}.Extract(context.Background(), carrier)
-	return trace.SpanContextFromContext(ctx)
+	return trace.SpanContextFromContext(o.propagator.Extract(o.root, carrier))
 }
 
-// continueFrom makes the sender's context the parent of the span to come if peers are trusted, and a link of a new root
-// if they are not: a stranger must neither choose our trace ids nor what is sampled.
-func (o *Observer) continueFrom(ctx context.Context, sender trace.SpanContext, opts []trace.SpanStartOption) (context.Context, []trace.SpanStartOption) {
+// isNil also reports a nil pointer in a carrier, as of a message without an envelope.
+func isNil(carrier propagation.TextMapCarrier) bool {
+	if carrier == nil {
+		return true
+	}
+	v := reflect.ValueOf(carrier)
+	return v.Kind() == reflect.Pointer && v.IsNil()
+}
+
+// trusts reports whether the request's peer may choose our trace ids and what is sampled.
+func (o *Observer) trusts(ctx context.Context, r Request) bool {
+	return o.trustedPeers || o.trust != nil && o.trust(ctx, r)
+}
+
+// continueFrom makes the sender's context the parent of the span to come if the peer is trusted, and a link of a new
+// root if it is not: a stranger must neither choose our trace ids nor what is sampled.
+func continueFrom(
+	ctx context.Context, sender trace.SpanContext, trusted bool, opts []trace.SpanStartOption,
+) (context.Context, []trace.SpanStartOption) {
 	switch {
 	case !sender.IsValid():
 		return ctx, opts
-	case o.trustedPeers:
+	case trusted:
 		return trace.ContextWithRemoteSpanContext(ctx, sender), opts
 	default:
 		return ctx, append(opts, trace.WithNewRoot(), trace.WithLinks(trace.Link{SpanContext: sender}))

@@ -21,6 +21,10 @@ const (
 	recordSlowConsumer
 	recordError
 	recordBackplane
+	recordRestored
+	recordMisuse
+	recordFailedHandshake // a refusal that is the server's own failure
+	recordCount           // of records
 )
 
 // How many records of one message are written per second. Everything above is counted and told with the next one: a
@@ -41,30 +45,66 @@ type recordKind struct {
 // records writes the log records of one observer.
 type records struct {
 	logger *slog.Logger
-	kinds  [recordBackplane + 1]recordKind
+	kinds  [recordCount]recordKind
 }
 
-func newRecords(l *slog.Logger, namespace string) *records {
+// newRecords makes the records of an observer. The levels are those that WithLogLevel has set, by message.
+func newRecords(l *slog.Logger, namespace string, levels map[string]slog.Level) *records {
 	r := &records{logger: slog.New(NewLogHandler(l.Handler())).With(slog.String("namespace", namespace))}
-	for kind, message := range map[record]string{recordOpened: "connection opened", recordClosed: "connection closed"} {
-		r.kinds[kind].init(message, slog.LevelInfo, infosPerSecond)
-	}
-	for kind, message := range map[record]string{
-		recordRefused:      "handshake refused",
-		recordFailed:       "message failed",
-		recordSlow:         "message slow",
-		recordSlowConsumer: "slow consumer closed",
-		recordError:        "connection error",
-		recordBackplane:    "backplane error",
-	} {
-		r.kinds[kind].init(message, slog.LevelWarn, warningsPerSecond)
+	for kind := range recordCount {
+		message, level := kind.String(), kind.level()
+		if set, ok := levels[message]; ok {
+			level = set
+		}
+		r.kinds[kind].message, r.kinds[kind].level = message, level
+		r.kinds[kind].limiter.init(kind.perSecond())
 	}
 	return r
 }
 
-func (k *recordKind) init(message string, level slog.Level, perSecond int) {
-	k.message, k.level = message, level
-	k.limiter.init(perSecond)
+// String returns the constant message.
+func (r record) String() string {
+	switch r {
+	case recordOpened:
+		return "connection opened"
+	case recordClosed:
+		return "connection closed"
+	case recordRefused, recordFailedHandshake:
+		return "handshake refused"
+	case recordFailed:
+		return "message failed"
+	case recordSlow:
+		return "message slow"
+	case recordSlowConsumer:
+		return "slow consumer closed"
+	case recordError:
+		return "connection error"
+	case recordBackplane:
+		return "backplane error"
+	case recordRestored:
+		return "backplane restored"
+	default:
+		return "instrumentation misused"
+	}
+}
+
+// level is the default: informational for what a service lives with, such as a stranger without a token.
+func (r record) level() slog.Level {
+	switch r {
+	case recordOpened, recordClosed, recordRefused, recordRestored:
+		return slog.LevelInfo
+	default:
+		return slog.LevelWarn
+	}
+}
+
+func (r record) perSecond() int {
+	switch r {
+	case recordOpened, recordClosed:
+		return infosPerSecond
+	default:
+		return warningsPerSecond
+	}
 }
 
 // write writes a record, unless there are too many of its kind. The records of a sampled message always get through:

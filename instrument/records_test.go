@@ -49,7 +49,7 @@ func TestRecords(t *testing.T) {
 		logger := slog.New(instrument.NewLogHandler(slog.NewJSONHandler(&out, nil)))
 		o := newObserver(t, s.option(), instrument.WithNamespace("chat"), instrument.WithMessageTypes("message"),
 			instrument.WithSampleRatio(0), instrument.WithLogger(logger))
-		_, refused := o.BeginHandshake(t.Context(), nil, "chat.example")
+		_, refused := o.BeginHandshake(t.Context(), instrument.Request{Host: "chat.example"})
 		refused.Refused(instrument.StatusUnauthorized, 401, errors.New("no token"))
 		c := open(t, o)
 		_, m := c.BeginMessage(t.Context(), o.MessageType("message"), 7, nil)
@@ -181,8 +181,8 @@ func TestLogHandlerKeepsIdsAtTheTop(t *testing.T) {
 	ctx, span := s.provider.Tracer("test").Start(c.Context(t.Context()), "work")
 	defer span.End()
 	ids := map[string]any{
-		"trace_id":   span.SpanContext().TraceID().String(),
-		"span_id":    span.SpanContext().SpanID().String(),
+		"trace_id":      span.SpanContext().TraceID().String(),
+		"span_id":       span.SpanContext().SpanID().String(),
 		"connection_id": c.ID(),
 	}
 	tests := map[string]struct {

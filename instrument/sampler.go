@@ -20,6 +20,7 @@ type verdict uint8
 
 const (
 	sampled verdict = iota
+	untraced
 	unsampledParent
 	suppressedByRatio
 	suppressedByCap
@@ -30,6 +31,25 @@ func (s *sampler) init(ratio float64, perSecond int) {
 		s.threshold = uint64(ratio * (1 << 64))
 	}
 	s.cap.init(perSecond)
+}
+
+// decide asks the sampler, unless there are no spans at all.
+func (o *Observer) decide(now time.Duration, parent trace.SpanContext) verdict {
+	if !o.tracing {
+		return untraced
+	}
+	return o.sampler.decide(now, parent)
+}
+
+// suppressed counts a span that was not made, by what kept it from being made.
+func (o *Observer) suppressed(v verdict) {
+	switch v {
+	case suppressedByRatio:
+		o.metrics.suppressedByRatio.Inc()
+	case suppressedByCap:
+		o.metrics.suppressedByCap.Inc()
+	case sampled, untraced, unsampledParent:
+	}
 }
 
 // decide takes the sender's context if the sender is trusted, the ratio otherwise, and the cap in any case.

@@ -122,8 +122,8 @@ func TestSpansOfConnection(t *testing.T) {
 		s := recordSpans()
 		o := newObserver(t, s.option(), instrument.WithNamespace("chat"), instrument.WithMessageTypes("message"),
 			instrument.WithSampleRatio(1))
-		ctx, h := o.BeginHandshake(t.Context(), sender("01"), "chat.example")
-		if !trace.SpanContextFromContext(ctx).IsValid() || instrument.HandshakeFromContext(ctx) != h {
+		ctx, h := o.BeginHandshake(t.Context(), instrument.Request{Header: sender("01"), Host: "chat.example"})
+		if !trace.SpanContextFromContext(ctx).IsValid() || o.HandshakeFromContext(ctx) != h {
 			t.Error("the handshake's context carries no span, or not the handshake")
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -179,7 +179,7 @@ func TestSpansOfConnection(t *testing.T) {
 func TestTrustedPeers(t *testing.T) {
 	s := recordSpans()
 	o := newObserver(t, s.option(), instrument.WithTrustedPeers(), instrument.WithSampleRatio(0))
-	_, h := o.BeginHandshake(t.Context(), sender("01"), "")
+	_, h := o.BeginHandshake(t.Context(), instrument.Request{Header: sender("01")})
 	c := h.Opened(101)
 	for _, carrier := range []propagation.TextMapCarrier{
 		sender("01"), // sampled by its sender: obeyed although the ratio is 0
@@ -221,7 +221,7 @@ func TestHandshakeUnderMiddleware(t *testing.T) {
 	s := recordSpans()
 	o := newObserver(t, s.option(), instrument.WithNamespace("chat"))
 	ctx, request := s.provider.Tracer("test").Start(t.Context(), "request")
-	_, h := o.BeginHandshake(ctx, sender("01"), "chat.example")
+	_, h := o.BeginHandshake(ctx, instrument.Request{Header: sender("01"), Host: "chat.example"})
 	h.Refused(instrument.StatusError, http.StatusInternalServerError, errors.New("no hijacker"))
 	request.End()
 	got := s.ended(t)
@@ -332,7 +332,7 @@ func TestConnectionSpanLimit(t *testing.T) {
 				conns[i] = open(t, o)
 			}
 			for range 5 {
-				_, h := o.BeginHandshake(t.Context(), nil, "")
+				_, h := o.BeginHandshake(t.Context(), instrument.Request{})
 				h.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, nil)
 			}
 			for _, c := range conns[:30] {
@@ -393,7 +393,7 @@ func TestKeptHandshake(t *testing.T) {
 				s := recordSpans()
 				o := newObserver(t, append(opts, s.option(), instrument.WithSpanLimit(1))...)
 				refuse := func() {
-					_, h := o.BeginHandshake(t.Context(), sender("01"), "chat.example")
+					_, h := o.BeginHandshake(t.Context(), instrument.Request{Header: sender("01"), Host: "chat.example"})
 					time.Sleep(10 * time.Millisecond)
 					h.Refused(instrument.StatusError, http.StatusInternalServerError, errors.New("database is away"))
 				}
@@ -424,8 +424,8 @@ func TestMessageOfUntracedConnection(t *testing.T) {
 	s := recordSpans()
 	o := newObserver(t, s.option(), instrument.WithSpanLimit(1), instrument.WithSampleRatio(1))
 	open(t, o)
-	ctx, h := o.BeginHandshake(t.Context(), nil, "")
-	if trace.SpanContextFromContext(ctx).IsValid() || instrument.HandshakeFromContext(ctx) != h {
+	ctx, h := o.BeginHandshake(t.Context(), instrument.Request{})
+	if trace.SpanContextFromContext(ctx).IsValid() || o.HandshakeFromContext(ctx) != h {
 		t.Error("the handshake's context carries a span, or not the handshake")
 	}
 	_, m := h.Opened(101).BeginMessage(t.Context(), instrument.MessageType{}, 1, nil)

@@ -9,7 +9,7 @@ import (
 // and functions, and making them anew is a third of a span's allocations. Whoever starts a span from an option copies
 // what is in it (trace.NewSpanStartConfig appends to empty slices), so nothing of it is shared with the span.
 type spanStart struct {
-	attributes [4]attribute.KeyValue
+	attributes [4]attribute.KeyValue // type, size, number, connection
 	links      [2]trace.Link
 	withLinks  [len([2]trace.Link{}) + 1]trace.SpanStartOption // by their number
 	options    [5]trace.SpanStartOption                        // four, and room for a timestamp
@@ -17,9 +17,9 @@ type spanStart struct {
 
 func newSpanStart(o *Observer) *spanStart {
 	s := new(spanStart)
-	s.attributes[1].Key = attribute.Key(o.transport + ".message.size")
-	s.attributes[2] = attribute.String("network.io.direction", receive.String())
-	s.attributes[3].Key = "connection.id"
+	s.attributes[1].Key = o.keys.messageSize
+	s.attributes[2].Key = o.keys.messageNumber
+	s.attributes[3].Key = keyConnectionID
 	for n := range s.withLinks {
 		s.withLinks[n] = trace.WithLinks(s.links[:n]...)
 	}
@@ -42,6 +42,7 @@ func (s *spanStart) root(m *Message, sender trace.SpanContext) []trace.SpanStart
 func (s *spanStart) prepare(m *Message, sender trace.SpanContext) []trace.SpanStartOption {
 	s.attributes[0] = m.typ.attribute
 	s.attributes[1].Value = attribute.IntValue(m.size)
+	s.attributes[2].Value = attribute.Int64Value(m.number)
 	s.attributes[3].Value = attribute.StringValue(m.conn.id)
 	s.options[2] = s.withLinks[len(m.conn.appendLinks(s.links[:0], sender))]
 	return s.options[:]

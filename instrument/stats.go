@@ -7,7 +7,7 @@ import (
 
 // ConnStats is what is known of one connection at one moment, for a console that lists and ranks connections.
 type ConnStats struct {
-	// Session is the id of the connection, as on spans and in log records.
+	// ID is the random id of the connection, as on spans and in log records.
 	ID string
 	// Opened is when the handshake succeeded.
 	Opened time.Time
@@ -19,6 +19,8 @@ type ConnStats struct {
 	// for how long the oldest has been waiting.
 	Queued, QueueCapacity int
 	QueuedFor             time.Duration
+	// LastPong is when a ping was last answered; zero when none was.
+	LastPong time.Time
 	// RTT is the round trip time of the last ping that was answered, 0 when there was none.
 	RTT time.Duration
 	// Unanswered is the age of the oldest ping without an answer, 0 when there is none.
@@ -26,7 +28,7 @@ type ConnStats struct {
 }
 
 // Conns lists the connections that are open. Connections may open and close meanwhile: one that does is listed or not,
-// and none twice. No connection waits for who is listing.
+// and none twice. Listing never blocks a connection.
 func (o *Observer) Conns() iter.Seq[*Conn] {
 	if !o.live() {
 		return func(func(*Conn) bool) {}
@@ -48,13 +50,14 @@ func (c *Conn) Stats() ConnStats {
 	}
 	in, out := &c.totals[receive], &c.totals[transmit]
 	s := ConnStats{
-		ID:          c.id,
+		ID:               c.id,
 		Opened:           c.observer.epoch.Add(c.opened).Round(0),
 		ReceivedMessages: in.messages.Load(), ReceivedBytes: in.bytes.Load(),
 		SentMessages: out.messages.Load(), SentBytes: out.bytes.Load(),
 		LastReceived:  at(time.Duration(in.last.Load())),
 		LastSent:      at(time.Duration(out.last.Load())),
 		QueueCapacity: int(c.queueCapacity.Load()),
+		LastPong:      at(time.Duration(c.lastPong.Load())),
 		RTT:           time.Duration(c.rtt.Load()),
 	}
 	if n, since := c.queue.length(); n > 0 {

@@ -29,15 +29,15 @@ func (w *waiting) add(t time.Duration, most int) bool {
 	return true
 }
 
-// remove forgets one that waits since t. It looks at the oldest first, because most leave in order, and then from the
-// newest on, which is the one that a full queue does not take.
-func (w *waiting) remove(t time.Duration) {
+// remove forgets one that waits since t, and reports whether there was one. It looks at the oldest first, because most
+// leave in order, and then from the newest on, which is the one that a full queue does not take.
+func (w *waiting) remove(t time.Duration) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.n > 0 && *w.at(0) == t {
 		w.head = (w.head + 1) % len(w.since)
 		w.left()
-		return
+		return true
 	}
 	for i := w.n - 1; i > 0; i-- {
 		if *w.at(i) != t {
@@ -47,8 +47,9 @@ func (w *waiting) remove(t time.Duration) {
 			*w.at(i) = *w.at(i + 1)
 		}
 		w.left()
-		return
+		return true
 	}
+	return false
 }
 
 // left counts one less, and gives the memory back that a backlog has needed.

@@ -40,7 +40,7 @@ func observe(t testing.TB) observed {
 // open returns an open connection, which lasts as long as the test.
 func (o observed) open(t testing.TB) *instrument.Conn {
 	t.Helper()
-	_, handshake := o.BeginHandshake(context.Background(), nil, "")
+	_, handshake := o.BeginHandshake(context.Background(), instrument.Request{})
 	conn := handshake.Opened(101)
 	t.Cleanup(func() { conn.Closed(instrument.Cause{}) })
 	return conn

@@ -204,7 +204,7 @@ func exportedMetrics(t *testing.T) map[string]map[string]map[string]bool {
 	}
 
 	// A message each way: before the first one its time is not exported.
-	_, handshake := observer.BeginHandshake(t.Context(), nil, "")
+	_, handshake := observer.BeginHandshake(t.Context(), instrument.Request{})
 	conn := handshake.Opened(101)
 	conn.Received(observer.MessageType("message"), 1)
 	conn.Sent(observer.MessageType("message"), 1)

@@ -15,7 +15,7 @@ func TestSilenceOfAnHour(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, handshake := observer.BeginHandshake(t.Context(), nil, "chat.example.com")
+		_, handshake := observer.BeginHandshake(t.Context(), instrument.Request{Host: "chat.example.com"})
 		conn := handshake.Opened(http.StatusSwitchingProtocols)
 		defer conn.Closed(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonNormal})
 		conn.BeginPing()

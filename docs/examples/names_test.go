@@ -186,7 +186,7 @@ func observe(t *testing.T, transport string) (*instrument.Observer, []trace.Read
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, handshake := observer.BeginHandshake(t.Context(), nil, "chat.example.com")
+	_, handshake := observer.BeginHandshake(t.Context(), instrument.Request{Host: "chat.example.com"})
 	conn := handshake.Opened(0)
 	ctx, message := conn.BeginMessage(t.Context(), instrument.MessageType{}, 1, nil)
 	ctx, broadcast := observer.BeginBroadcast(ctx)

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
-	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/sockscope/sockscope/instrument"
 	"github.com/sockscope/sockscope/instrument/carrier"
@@ -23,7 +22,7 @@ func members(observer *instrument.Observer, logger *slog.Logger) http.Handler {
 	chat := observer.MessageType("chat")
 	logger = slog.New(instrument.NewLogHandler(logger.Handler())) // adds trace_id, span_id and connection_id
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, handshake := observer.BeginHandshake(r.Context(), propagation.HeaderCarrier(r.Header), r.Host)
+		ctx, handshake := observer.BeginHandshake(r.Context(), instrument.HTTPRequest(r))
 		if r.Header.Get("Authorization") != "Bearer secret" {
 			http.Error(w, "send a token", http.StatusUnauthorized)
 			handshake.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, errors.New("no token"))

@@ -276,6 +276,6 @@ func TestUnregisteredName(t *testing.T) {
 	}
 	n.ExpectOnly(map[string]float64{
 		`websocket_backplane_messages_total{backplane="other",direction="transmit",result="ok"}`: 1,
-		`sockscope_label_overflow_total{label="backplane",transport="websocket"}`:               1,
+		`sockscope_label_overflow_total{label="backplane",transport="websocket"}`:                1,
 	})
 }

@@ -84,7 +84,7 @@ func TestUnsampledMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, handshake := observer.BeginHandshake(t.Context(), nil, "")
+	ctx, handshake := observer.BeginHandshake(t.Context(), instrument.Request{})
 	session, typ := handshake.Opened(http.StatusSwitchingProtocols), observer.MessageType("message")
 	defer session.Closed(instrument.Cause{})
 	var (

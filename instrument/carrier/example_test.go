@@ -200,7 +200,7 @@ func observe() (*instrument.Observer, *tracetest.SpanRecorder) {
 
 // open opens a connection, as an adapter does.
 func open(observer *instrument.Observer) *instrument.Conn {
-	_, handshake := observer.BeginHandshake(context.Background(), nil, "chat.example")
+	_, handshake := observer.BeginHandshake(context.Background(), instrument.Request{Host: "chat.example"})
 	return handshake.Opened(http.StatusSwitchingProtocols)
 }
 

@@ -33,7 +33,7 @@ func newConnection(ctx context.Context, o *instrument.Observer, info *stats.Conn
 	if info.LocalAddr != nil {
 		address = hostname(info.LocalAddr.String())
 	}
-	_, h := o.BeginHandshake(ctx, nil, address)
+	_, h := o.BeginHandshake(ctx, instrument.Request{Host: address})
 	return &connection{observer: o, handshake: h}
 }
 

@@ -141,7 +141,7 @@ func (h *handler) begin(ctx context.Context, r *rpc, s *stats.Begin) {
 
 // refuseUnknown counts an RPC of a method that the server does not have, for which there is neither a Begin nor an End.
 func (h *handler) refuseUnknown(ctx context.Context, r *rpc) {
-	_, handshake := h.streams.BeginHandshake(ctx, r.header, r.header.authority())
+	_, handshake := h.streams.BeginHandshake(ctx, instrument.Request{Host: r.header.authority(), Path: r.method, Header: r.header})
 	handshake.Refused(instrument.StatusBadHandshake, 0, fmt.Errorf("unknown method %q", r.method))
 }
 

@@ -69,12 +69,12 @@ func TestLongMethod(t *testing.T) {
 		}
 	}
 	streams.Expect(map[string]float64{
-		`grpc_stream_messages_total{direction="receive",type="` + rest + `"}`:   2,
+		`grpc_stream_messages_total{direction="receive",type="` + rest + `"}`:  2,
 		`sockscope_label_overflow_total{label="type",transport="grpc_stream"}`: 0,
 	})
 	connections.Expect(map[string]float64{
-		`grpc_messages_total{direction="receive",type="` + rest + `"}`:   4,
-		`grpc_message_duration_seconds_count{type="` + rest + `"}`:       2,
+		`grpc_messages_total{direction="receive",type="` + rest + `"}`:  4,
+		`grpc_message_duration_seconds_count{type="` + rest + `"}`:      2,
 		`sockscope_label_overflow_total{label="type",transport="grpc"}`: 0,
 	})
 }

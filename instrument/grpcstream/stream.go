@@ -40,7 +40,7 @@ func newStream(ctx context.Context, o *instrument.Observer, r *rpc, clientStream
 		carryingType:  r.connection.messageType(r.method),
 		clientStreams: clientStreams,
 	}
-	_, s.handshake = o.BeginHandshake(ctx, r.header, r.header.authority())
+	_, s.handshake = o.BeginHandshake(ctx, instrument.Request{Host: r.header.authority(), Path: r.method, Header: r.header})
 	if s.handshake != nil {
 		s.opening.Lock() // the timer is not to run before it is known
 		defer s.opening.Unlock()

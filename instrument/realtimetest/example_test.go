@@ -6,8 +6,6 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"go.opentelemetry.io/otel/propagation"
-
 	"github.com/sockscope/sockscope/instrument"
 	"github.com/sockscope/sockscope/instrument/realtimetest"
 )
@@ -15,7 +13,7 @@ import (
 // handler is the service under test: who has no token is refused.
 func handler(o *instrument.Observer) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, handshake := o.BeginHandshake(r.Context(), propagation.HeaderCarrier(r.Header), r.Host)
+		_, handshake := o.BeginHandshake(r.Context(), instrument.HTTPRequest(r))
 		http.Error(w, "who are you?", http.StatusUnauthorized)
 		handshake.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, nil)
 	})

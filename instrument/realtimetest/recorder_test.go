@@ -20,7 +20,7 @@ import (
 func TestRecorder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := realtimetest.New(t, instrument.WithMessageTypes("join"))
-		_, handshake := r.Observer.BeginHandshake(t.Context(), nil, "chat.example")
+		_, handshake := r.Observer.BeginHandshake(t.Context(), instrument.Request{Host: "chat.example"})
 		conn := handshake.Opened(http.StatusSwitchingProtocols)
 		_, message := conn.BeginMessage(t.Context(), r.Observer.MessageType("join"), 100, nil)
 		time.Sleep(30 * time.Millisecond)
@@ -60,7 +60,7 @@ func TestEverySpan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := realtimetest.New(t)
 		for range 300 {
-			_, handshake := r.Observer.BeginHandshake(t.Context(), nil, "chat.example")
+			_, handshake := r.Observer.BeginHandshake(t.Context(), instrument.Request{Host: "chat.example"})
 			conn := handshake.Opened(http.StatusSwitchingProtocols)
 			_, message := conn.BeginMessage(t.Context(), instrument.MessageType{}, 1, nil)
 			message.End(nil)
@@ -129,7 +129,7 @@ func TestFails(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				under := &reports{TB: t}
 				r := realtimetest.New(under)
-				_, handshake := r.Observer.BeginHandshake(t.Context(), nil, "chat.example")
+				_, handshake := r.Observer.BeginHandshake(t.Context(), instrument.Request{Host: "chat.example"})
 				conn := handshake.Opened(http.StatusSwitchingProtocols)
 				conn.Received(instrument.MessageType{}, 100)
 				r.Observer.SetDraining(true)
@@ -156,7 +156,7 @@ func TestFails(t *testing.T) {
 func TestWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := realtimetest.New(t)
-		_, handshake := r.Observer.BeginHandshake(t.Context(), nil, "chat.example")
+		_, handshake := r.Observer.BeginHandshake(t.Context(), instrument.Request{Host: "chat.example"})
 		time.AfterFunc(time.Second, func() { handshake.Refused(instrument.StatusOverCapacity, http.StatusServiceUnavailable, nil) })
 		r.ExpectOnly(map[string]float64{
 			`websocket_connections_total{status="over_capacity"}`:                1,

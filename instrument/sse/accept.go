@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sockscope/sockscope/instrument"
@@ -31,9 +30,9 @@ const contentType = "text/event-stream"
 // the peer within it, Accept carries on with that one. When the peer tells by Last-Event-ID that it is coming back, the
 // handshake's span has the attribute sse.resume.
 func Accept(w http.ResponseWriter, r *http.Request, o *instrument.Observer) (*Stream, error) {
-	ctx, h := r.Context(), instrument.HandshakeFromContext(r.Context())
+	ctx, h := r.Context(), o.HandshakeFromContext(r.Context())
 	if h == nil {
-		ctx, h = o.BeginHandshake(ctx, propagation.HeaderCarrier(r.Header), hostname(r.Host))
+		ctx, h = o.BeginHandshake(ctx, instrument.HTTPRequest(r))
 	}
 	if err := refusal(w, r); err != nil {
 		h.Refused(err.status, err.code, err)

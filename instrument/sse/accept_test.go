@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/sockscope/sockscope/instrument"
 	"github.com/sockscope/sockscope/instrument/realtimetest"
@@ -169,7 +168,7 @@ func TestMiddlewares(t *testing.T) {
 // there is one.
 func TestHandshakeOfTheApplication(t *testing.T) {
 	s := serve(t, protocols()["HTTP1"], func(srv *server, w http.ResponseWriter, r *http.Request) {
-		ctx, h := srv.Observer.BeginHandshake(r.Context(), propagation.HeaderCarrier(r.Header), r.Host)
+		ctx, h := srv.Observer.BeginHandshake(r.Context(), instrument.HTTPRequest(r))
 		if r.Header.Get("Authorization") == "" {
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			h.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, nil)

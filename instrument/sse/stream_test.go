@@ -37,13 +37,13 @@ func TestCounts(t *testing.T) {
 				s.Observed().Dropped(instrument.DropQueueFull, 2)
 			},
 			map[string]float64{
-				`sse_messages_total{direction="transmit",type="price"}`:         2,
-				`sse_messages_total{direction="transmit",type="other"}`:         1,
+				`sse_messages_total{direction="transmit",type="price"}`:        2,
+				`sse_messages_total{direction="transmit",type="other"}`:        1,
 				`sockscope_label_overflow_total{label="type",transport="sse"}`: 1,
-				`sse_message_size_bytes_count{direction="transmit"}`:            3,
-				`sse_message_size_bytes_sum{direction="transmit"}`:              3 + 4 + 3,
-				`sse_delivery_duration_seconds_count{}`:                         3,
-				`sse_messages_dropped_total{reason="queue_full"}`:               2,
+				`sse_message_size_bytes_count{direction="transmit"}`:           3,
+				`sse_message_size_bytes_sum{direction="transmit"}`:             3 + 4 + 3,
+				`sse_delivery_duration_seconds_count{}`:                        3,
+				`sse_messages_dropped_total{reason="queue_full"}`:              2,
 			},
 		},
 		"by type": {

@@ -50,15 +50,15 @@ func driveObserver() (*exports, error) {
 // the last value of a closed set all others are "other".
 func connect(ctx context.Context, o *instrument.Observer) {
 	for s := instrument.StatusUnauthorized; s.String() != "other"; s++ {
-		_, h := o.BeginHandshake(ctx, nil, "chat.example")
+		_, h := o.BeginHandshake(ctx, instrument.Request{Host: "chat.example"})
 		h.Refused(s, http.StatusForbidden, errors.New("no token"))
 	}
-	_, h := o.BeginHandshake(ctx, nil, "chat.example")
+	_, h := o.BeginHandshake(ctx, instrument.Request{Host: "chat.example"})
 	c := h.Opened(http.StatusSwitchingProtocols)
 	converse(ctx, o, c)
 	c.Closed(instrument.Cause{Reason: instrument.ReasonOther, Initiator: instrument.InitiatorRemote, Code: 4000})
 	for r := instrument.ReasonNormal; r.String() != "other"; r++ {
-		_, h := o.BeginHandshake(ctx, nil, "chat.example")
+		_, h := o.BeginHandshake(ctx, instrument.Request{Host: "chat.example"})
 		h.Opened(http.StatusSwitchingProtocols).Closed(instrument.Cause{
 			Initiator: instrument.InitiatorLocal, Reason: r, Code: 1008, Err: errors.New("too slow"),
 		})

@@ -64,7 +64,7 @@ func connection(b *testing.B) (*instrument.Conn, instrument.MessageType) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	_, h := o.BeginHandshake(b.Context(), nil, "")
+	_, h := o.BeginHandshake(b.Context(), instrument.Request{})
 	return h.Opened(http.StatusSwitchingProtocols), o.MessageType("message")
 }
 

@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"github.com/coder/websocket"
-	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/sockscope/sockscope/instrument"
 )
@@ -17,9 +16,9 @@ import (
 // If r's context carries a handshake that the application has begun with Observer.BeginHandshake, in order to authenticate
 // the peer within it, Accept carries on with that one.
 func Accept(w http.ResponseWriter, r *http.Request, o *instrument.Observer, opts *websocket.AcceptOptions) (*Conn, error) {
-	h := instrument.HandshakeFromContext(r.Context())
+	h := o.HandshakeFromContext(r.Context())
 	if h == nil {
-		_, h = o.BeginHandshake(r.Context(), propagation.HeaderCarrier(r.Header), hostname(r.Host))
+		_, h = o.BeginHandshake(r.Context(), instrument.HTTPRequest(r))
 	}
 	answer := &answerRecorder{ResponseWriter: w}
 	ws, err := websocket.Accept(answer.writer(), r, opts)

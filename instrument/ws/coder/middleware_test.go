@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
-	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/sockscope/sockscope/instrument"
 	"github.com/sockscope/sockscope/instrument/realtimetest"
@@ -77,7 +76,7 @@ func TestMiddlewares(t *testing.T) {
 func TestHandshakeOfTheApplication(t *testing.T) {
 	var s *server
 	s = acceptAfter(t, func(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, *http.Request) {
-		ctx, h := s.Observer.BeginHandshake(r.Context(), propagation.HeaderCarrier(r.Header), r.Host)
+		ctx, h := s.Observer.BeginHandshake(r.Context(), instrument.HTTPRequest(r))
 		if r.Header.Get("Authorization") == "" {
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			h.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, nil)

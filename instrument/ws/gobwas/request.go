@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"net/http"
 
 	"go.opentelemetry.io/otel/propagation"
 
@@ -43,7 +44,7 @@ func (r *request) Write(p []byte) (int, error) {
 func (r *request) begin() *instrument.Handshake {
 	if !r.begun {
 		r.begun = true
-		_, r.handshake = r.observer.BeginHandshake(context.Background(), r.head, hostname(r.head.Get("Host")))
+		_, r.handshake = r.observer.BeginHandshake(context.Background(), instrument.Request{Method: http.MethodGet, Host: r.head.Get("Host"), Header: r.head})
 	}
 	return r.handshake
 }

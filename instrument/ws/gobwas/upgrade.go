@@ -7,7 +7,6 @@ import (
 	"net/http"
 
 	"github.com/gobwas/ws"
-	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/sockscope/sockscope/instrument"
 )
@@ -20,9 +19,9 @@ import (
 // If r's context carries a handshake that the application has begun with Observer.BeginHandshake, in order to authenticate
 // the peer within it, UpgradeHTTP carries on with that one.
 func UpgradeHTTP(r *http.Request, w http.ResponseWriter, u ws.HTTPUpgrader, o *instrument.Observer) (*Conn, ws.Handshake, error) {
-	h := instrument.HandshakeFromContext(r.Context())
+	h := o.HandshakeFromContext(r.Context())
 	if h == nil {
-		_, h = o.BeginHandshake(r.Context(), propagation.HeaderCarrier(r.Header), hostname(r.Host))
+		_, h = o.BeginHandshake(r.Context(), instrument.HTTPRequest(r))
 	}
 	conn, rw, hs, err := u.Upgrade(r, w)
 	if err != nil {

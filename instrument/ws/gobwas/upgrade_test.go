@@ -17,7 +17,6 @@ import (
 	"github.com/gobwas/ws/wsutil"
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
@@ -181,7 +180,7 @@ func TestExtension(t *testing.T) {
 func TestHandshakeOfTheApplication(t *testing.T) {
 	s := newServer(t)
 	s.serveHandler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, h := s.Observer.BeginHandshake(r.Context(), propagation.HeaderCarrier(r.Header), r.Host)
+		ctx, h := s.Observer.BeginHandshake(r.Context(), instrument.HTTPRequest(r))
 		if r.Header.Get("Authorization") == "" {
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			h.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, nil)

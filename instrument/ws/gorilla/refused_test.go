@@ -12,7 +12,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/gorilla/websocket"
-	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/sockscope/sockscope/instrument"
 	"github.com/sockscope/sockscope/instrument/realtimetest"
@@ -183,7 +182,7 @@ func TestRefusedByHijack(t *testing.T) {
 // there is one.
 func TestHandshakeOfTheApplication(t *testing.T) {
 	s := newServer(t, func(s *server, w http.ResponseWriter, r *http.Request) {
-		ctx, h := s.Observer.BeginHandshake(r.Context(), propagation.HeaderCarrier(r.Header), r.Host)
+		ctx, h := s.Observer.BeginHandshake(r.Context(), instrument.HTTPRequest(r))
 		if r.Header.Get("Authorization") == "" && r.URL.Path != "/guest" {
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			h.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, nil)

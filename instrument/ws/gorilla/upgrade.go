@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"github.com/gorilla/websocket"
-	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/sockscope/sockscope/instrument"
 )
@@ -20,9 +19,9 @@ import (
 func Upgrade(
 	w http.ResponseWriter, r *http.Request, o *instrument.Observer, u *websocket.Upgrader, responseHeader http.Header,
 ) (*Conn, error) {
-	h := instrument.HandshakeFromContext(r.Context())
+	h := o.HandshakeFromContext(r.Context())
 	if h == nil {
-		_, h = o.BeginHandshake(r.Context(), propagation.HeaderCarrier(r.Header), hostname(r.Host))
+		_, h = o.BeginHandshake(r.Context(), instrument.HTTPRequest(r))
 	}
 	var observed websocket.Upgrader
 	if u != nil {

@@ -1,0 +1,36 @@
+package instrument
+
+import (
+	"log/slog"
+	"sync/atomic"
+)
+
+// A misuse is a mistake in how the instrumented program uses this package. It never counts twice what happened once,
+// and is told once.
+type misuse uint8
+
+const (
+	misuseMessageEndedTwice misuse = iota
+	misuseNegativeSize
+	misuseCount // of misuses
+)
+
+func (m misuse) String() string {
+	switch m {
+	case misuseMessageEndedTwice:
+		return "Message.End was called twice for one message; only the first call counts"
+	case misuseNegativeSize:
+		return "the size of a message was negative; it counts as 0"
+	default:
+		return "unknown"
+	}
+}
+
+type misuses [misuseCount]atomic.Bool
+
+// misused writes the log record `instrumentation misused` for the first misuse of its kind.
+func (o *Observer) misused(m misuse) {
+	if !o.misuses[m].Load() && !o.misuses[m].Swap(true) {
+		o.records.write(o.root, recordMisuse, o.now(), slog.String("problem", m.String()))
+	}
+}

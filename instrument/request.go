@@ -1,0 +1,60 @@
+package instrument
+
+import (
+	"net"
+	"net/http"
+	"strconv"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+)
+
+// A Request asks for a connection. All fields are optional.
+type Request struct {
+	// Method is the request's method, such as GET.
+	Method string
+	// Host is the host that the request is for, with or without a port.
+	Host string
+	// Path is the path of the requested URL, without the query, which may hold secrets.
+	Path string
+	// Header holds the trace context that came with the request.
+	Header propagation.TextMapCarrier
+}
+
+// HTTPRequest returns what an HTTP request tells.
+func HTTPRequest(r *http.Request) Request {
+	return Request{Method: r.Method, Host: r.Host, Path: r.URL.Path, Header: propagation.HeaderCarrier(r.Header)}
+}
+
+// attributes appends those of the handshake's span that tell of the request.
+func (r *Request) attributes(to []attribute.KeyValue) []attribute.KeyValue {
+	host, port := r.Host, ""
+	if h, p, err := net.SplitHostPort(r.Host); err == nil {
+		host, port = h, p
+	}
+	if host != "" {
+		to = append(to, semconv.ServerAddress(bounded(host)))
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err == nil {
+		to = append(to, semconv.ServerPort(int(n)))
+	}
+	if r.Method != "" {
+		to = append(to, semconv.HTTPRequestMethodKey.String(knownMethod(r.Method)))
+	}
+	if r.Path != "" {
+		to = append(to, semconv.URLPath(bounded(r.Path)))
+	}
+	return to
+}
+
+// knownMethod returns the method if it is one that the semantic conventions know, and _OTHER for what a peer made up.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodConnect, http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodOptions,
+		http.MethodPatch, http.MethodPost, http.MethodPut, http.MethodTrace, "QUERY":
+		return method
+	default:
+		return semconv.HTTPRequestMethodOther.Value.AsString()
+	}
+}
