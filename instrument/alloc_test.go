@@ -1,6 +1,7 @@
 package instrument_test
 
 import (
+	"context"
 	"testing"
 
 	"go.opentelemetry.io/otel/propagation"
@@ -14,18 +15,22 @@ func TestNoAllocations(t *testing.T) {
 	o := newObserver(t, s.option(), instrument.WithMessageTypes("message"), instrument.WithSampleRatio(0))
 	c := open(t, o)
 	message := o.MessageType("message")
-	ctx := t.Context()
+	ctx := c.Context(t.Context())
+	handled := 0
 	var carrier propagation.TextMapCarrier = sender("01")
 	tests := map[string]func(){
-		"MessageType":            func() { o.MessageType("message") },
-		"MessageType, unknown":   func() { o.MessageType("invented") },
-		"Received":               func() { c.Received(message, 128) },
-		"Sent":                   func() { c.Sent(message, 128) },
-		"Dropped":                func() { c.Dropped(instrument.DropQueueFull, 1) },
-		"Enqueue":                func() { c.BeginDelivery().Sent(message, 128) },
-		"Ping":                   func() { c.BeginPing().End(instrument.PingPong) },
-		"Receive":                func() { _, m := c.BeginMessage(ctx, message, 128, nil); m.End(nil) },
-		"Receive with a carrier": func() { _, m := c.BeginMessage(ctx, message, 128, carrier); m.End(nil) },
+		"MessageType":          func() { o.MessageType("message") },
+		"MessageType, unknown": func() { o.MessageType("invented") },
+		"Received":             func() { c.Received(message, 128) },
+		"Sent":                 func() { c.Sent(message, 128) },
+		"Dropped":              func() { c.Dropped(instrument.DropQueueFull, 1) },
+		"BeginDelivery":        func() { c.BeginDelivery().Sent(message, 128) },
+		"BeginPing":            func() { c.BeginPing().End(instrument.PingPong) },
+		"BeginMessage":         func() { _, m := c.BeginMessage(ctx, message, 128, nil); m.End(nil) },
+		"Handle": func() {
+			_ = c.Handle(ctx, message, 128, nil, func(context.Context) error { handled++; return nil })
+		},
+		"BeginMessage with a carrier": func() { _, m := c.BeginMessage(ctx, message, 128, carrier); m.End(nil) },
 	}
 	for name, f := range tests {
 		t.Run(name, func(t *testing.T) {

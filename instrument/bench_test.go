@@ -76,7 +76,7 @@ func BenchmarkTimed(b *testing.B) {
 	})
 	b.Run("observed", func(b *testing.B) {
 		c, t := observed(b, instrument.WithSampleRatio(0))
-		ctx := b.Context()
+		ctx := c.Context(b.Context())
 		b.ReportAllocs()
 		for b.Loop() {
 			_, m := c.BeginMessage(ctx, t, 128, nil)
@@ -144,10 +144,10 @@ func BenchmarkContendedTimed(b *testing.B) {
 	b.Run("observed", func(b *testing.B) {
 		o := newObserver(b, instrument.WithMessageTypes("message"), instrument.WithSampleRatio(0))
 		t := o.MessageType("message")
-		ctx := b.Context()
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
 			c := open(b, o)
+			ctx := c.Context(b.Context())
 			for pb.Next() {
 				_, m := c.BeginMessage(ctx, t, 128, nil)
 				m.End(nil)

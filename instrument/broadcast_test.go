@@ -49,6 +49,7 @@ func TestBroadcastAcrossNodes(t *testing.T) {
 			{
 				Name: "websocket.broadcast", Kind: "producer", Status: "some were too slow", Attributes: map[string]any{
 					"websocket.namespace": "chat", "websocket.recipients": int64(100), "websocket.dropped": int64(1),
+					"error.type": "*errors.errorString",
 				},
 			},
 			{

@@ -103,7 +103,10 @@ func (c *Conn) Context(ctx context.Context) context.Context {
 	if !c.live() {
 		return ctx
 	}
-	return contextWithConnection(trace.ContextWithSpanContext(ctx, trace.SpanContext{}), c.id)
+	if ctx.Value(connectionKey{}) == any(c) {
+		return ctx
+	}
+	return context.WithValue(trace.ContextWithSpanContext(ctx, trace.SpanContext{}), connectionKey{}, c)
 }
 
 // Received notes a received message whose handling is not timed. It takes neither lock nor clock and does not allocate.
@@ -270,7 +273,7 @@ func (c *Conn) appendLinks(links []trace.Link, sender trace.SpanContext) []trace
 
 // spanContext is what the connection's own log records are written with.
 func (c *Conn) spanContext(span trace.Span) context.Context {
-	ctx := contextWithConnection(c.observer.root, c.id)
+	ctx := context.WithValue(c.observer.root, connectionKey{}, c)
 	if span == nil {
 		return ctx
 	}

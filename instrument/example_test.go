@@ -69,7 +69,7 @@ func ExampleHandshake_Refused() {
 	}
 	_, handshake := observer.BeginHandshake(context.Background(), instrument.Request{Host: "chat.example"})
 	handshake.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, errors.New("token has expired"))
-	// Output: level=WARN msg="handshake refused" namespace=chat status=unauthorized http_status=401 error="token has expired"
+	// Output: level=INFO msg="handshake refused" namespace=chat status=unauthorized http_status=401 error="token has expired"
 }
 
 // Every record of a service that is logged with a context carries the ids of its trace and connection.

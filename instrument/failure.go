@@ -45,10 +45,12 @@ type panicError struct{ value any }
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
-// Unwrap returns the error that panic was called with, if it was one.
-func (e *panicError) Unwrap() error {
-	err, _ := e.value.(error)
-	return err
+// ErrorType is that of the error that panic was called with, or else panic.
+func (e *panicError) ErrorType() string {
+	if err, ok := e.value.(error); ok {
+		return errorType(err)
+	}
+	return "panic"
 }
 
 // sentinels are the errors that are known by their value, because their type tells nothing.
@@ -87,7 +89,7 @@ func errorType(err error) string {
 // addsText reports the types of errors that say nothing beyond what they wrap.
 func addsText(typeName string) bool {
 	switch typeName {
-	case "*fmt.wrapError", "*fmt.wrapErrors", "*errors.joinError", "*instrument.panicError":
+	case "*fmt.wrapError", "*fmt.wrapErrors", "*errors.joinError":
 		return true
 	default:
 		return false

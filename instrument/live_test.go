@@ -43,13 +43,13 @@ func TestConnsAndStats(t *testing.T) {
 			ReceivedMessages: 1, ReceivedBytes: 10, SentMessages: 2, SentBytes: 50,
 			LastReceived: opened.Add(time.Second), LastSent: opened.Add(2 * time.Second),
 			Queued: 1, QueueCapacity: 8, QueuedFor: 1020 * time.Millisecond,
-			RTT: 20 * time.Millisecond, Unanswered: time.Second,
+			LastPong: opened.Add(2020 * time.Millisecond), RTT: 20 * time.Millisecond, Unanswered: time.Second,
 		}}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)
 		}
 		for range o.Conns() {
-			break // who has seen enough may stop
+			break // callers may stop early
 		}
 	})
 }

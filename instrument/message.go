@@ -105,10 +105,11 @@ func (c *Conn) BeginMessage(
 	if !c.live() {
 		return ctx, Message{}
 	}
-	if connectionFromContext(ctx) != c.id {
-		ctx = c.Context(ctx)
-	}
+	ctx = c.Context(ctx)
 	o := c.observer
+	if c.unwinding.Load() {
+		c.unwinding.Store(false) // the application has recovered from the panic
+	}
 	m := Message{conn: c, typ: o.resolve(t), ctx: ctx, carrier: carrier, size: size, start: o.now()}
 	if c.counted.Load() {
 		m.number = c.totals[receive].messages.Load()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -231,9 +232,19 @@ func TestWrongOptions(t *testing.T) {
 		"negative span limit":   {instrument.WithSpanLimit(-1), "span limit"},
 		"no slow threshold":     {instrument.WithSlowThreshold(0), "must be positive"},
 		"no connection limit":   {instrument.WithConnectionLimit(0), "connection limit"},
-		"empty transport":       {instrument.WithProtocol(""), "transport"},
-		"transport no prefix":   {instrument.WithProtocol("9p"), "transport"},
-		"transport with dash":   {instrument.WithProtocol("socket-io"), "transport"},
+		"empty protocol":        {instrument.WithProtocol(""), "protocol"},
+		"protocol no prefix":    {instrument.WithProtocol("9p"), "protocol"},
+		"protocol with dash":    {instrument.WithProtocol("socket-io"), "protocol"},
+		"prefix with colon":     {instrument.WithMetricPrefix("a:b"), "metric prefix"},
+		"nil trust":             {instrument.WithTrust(nil), "trust function is nil"},
+		"nil propagator":        {instrument.WithPropagator(nil), "propagator is nil"},
+		"nil classifier":        {instrument.WithErrorClassifier(nil), "error classifier is nil"},
+		"level of no record":    {instrument.WithLogLevel("connection lost", slog.LevelInfo), "no such record"},
+		"no buckets":            {instrument.WithDurationBuckets(), "at least one bound"},
+		"falling buckets":       {instrument.WithDurationBuckets(1, 0.5), "larger by a fifth"},
+		"crowded buckets":       {instrument.WithSizeBuckets(100, 105), "larger by a fifth"},
+		"bucket out of range":   {instrument.WithDurationBuckets(0), "must be from"},
+		"bucket not a number":   {instrument.WithSizeBuckets(math.NaN()), "must be from"},
 		"empty backplane":       {instrument.WithBackplanes(""), "backplane"},
 	}
 	for name, tt := range tests {

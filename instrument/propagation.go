@@ -51,6 +51,8 @@ func continueFrom(
 	}
 }
 
+// connectionKey is the key of a *Conn, in contexts made by Conn.Context, or of a string, the connection's id, before the
+// connection is open.
 type connectionKey struct{}
 
 func contextWithConnection(ctx context.Context, id string) context.Context {
@@ -60,12 +62,19 @@ func contextWithConnection(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, connectionKey{}, id)
 }
 
+// connectionFromContext returns the id of the connection that ctx belongs to, or "".
 func connectionFromContext(ctx context.Context) string {
-	id, _ := ctx.Value(connectionKey{}).(string)
-	return id
+	switch v := ctx.Value(connectionKey{}).(type) {
+	case *Conn:
+		return v.id
+	case string:
+		return v
+	default:
+		return ""
+	}
 }
 
-// newSessionID returns 128 random bits in hexadecimal. The id names a connection; it is no secret and opens nothing.
+// newConnectionID returns 128 random bits in hexadecimal. The id names a connection; it is no secret and opens nothing.
 func newConnectionID() string {
 	var b [16]byte
 	binary.BigEndian.PutUint64(b[:8], rand.Uint64())

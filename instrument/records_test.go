@@ -76,12 +76,12 @@ func TestRecords(t *testing.T) {
 			want = append(want, fields)
 		}
 		got := lines(t, &out)
-		add(0, "WARN", "handshake refused", map[string]any{
+		add(0, "INFO", "handshake refused", map[string]any{
 			"status": "unauthorized", "http_status": 401.0, "error": "no token", "connection_id": got[0]["connection_id"],
 		})
 		add(1, "INFO", "connection opened", map[string]any{})
 		add(2, "WARN", "message failed", map[string]any{
-			"type": "message", "size": 7.0, "duration_seconds": 0.0, "error": "room is full",
+			"type": "message", "size": 7.0, "duration_seconds": 0.0, "kind": "handler", "error": "room is full",
 		})
 		add(3, "WARN", "message slow", map[string]any{"type": "message", "size": 8.0, "duration_seconds": 1.0})
 		add(-1, "WARN", "connection error", map[string]any{"kind": "decode", "error": "no JSON"})

@@ -2,7 +2,6 @@ package instrument_test
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"net/http"
 	"testing"
@@ -107,7 +106,7 @@ func handshakeSpan(id string, code int64, more map[string]any) map[string]any {
 
 func messageSpan(id string, more map[string]any) map[string]any {
 	attrs := map[string]any{
-		"websocket.message.type": "message", "websocket.message.size": int64(7), "network.io.direction": "receive",
+		"websocket.message.type": "message", "websocket.message.size": int64(7), "websocket.message.number": int64(1),
 		"connection.id": id,
 	}
 	for k, v := range more {
@@ -153,7 +152,9 @@ func TestSpansOfConnection(t *testing.T) {
 			},
 			{
 				Name: "websocket.message message", Kind: "consumer", Links: []string{"handshake"}, Status: "room is full",
-				Attributes: messageSpan(c.ID(), map[string]any{"error.type": "handler"}),
+				Attributes: messageSpan(c.ID(), map[string]any{
+					"error.type": "*errors.errorString", "websocket.message.number": int64(2),
+				}),
 			},
 			{
 				Name: "websocket.close", Kind: "internal", Links: []string{"handshake"},
@@ -272,7 +273,7 @@ func TestKeptMessages(t *testing.T) {
 				}
 				more := map[string]any{}
 				if tt.err != nil {
-					more["error.type"] = "handler"
+					more["error.type"] = "*errors.errorString"
 				}
 				want := []span{{
 					Name: "websocket.message message", Kind: "consumer", Links: []string{"handshake", "sender"},
@@ -545,11 +546,11 @@ func value(t testing.TB, o *instrument.Observer, name, label, labelValue string)
 	return 0
 }
 
-func TestUnsampledReceiveReturnsItsContext(t *testing.T) {
+func TestUnsampledMessageReturnsItsContext(t *testing.T) {
 	o := newObserver(t, instrument.WithSampleRatio(0))
-	type key struct{}
-	ctx := context.WithValue(t.Context(), key{}, 1)
-	got, m := open(t, o).BeginMessage(ctx, instrument.MessageType{}, 1, nil)
+	c := open(t, o)
+	ctx := c.Context(t.Context())
+	got, m := c.BeginMessage(ctx, instrument.MessageType{}, 1, nil)
 	m.End(nil)
 	if got != ctx {
 		t.Error("the context of a message that is not sampled is not the one given")

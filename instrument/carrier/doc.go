@@ -18,7 +18,7 @@
 //		_, payload, err := conn.Read(ctx)
 //		…
 //		envelope.Reset(payload)
-//		ctx, message := session.Receive(ctx, chat, len(payload), &envelope)
+//		ctx, message := conn.BeginMessage(ctx, chat, len(payload), &envelope)
 //		message.End(handle(ctx, payload))
 //	}
 //
