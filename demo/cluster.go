@@ -216,10 +216,10 @@ func (c *cluster) restored(g backplane.Gap) {
 	err := c.server.rooms.CatchUp(ctx)
 	record := c.server.logger.With("gap_seconds", g.Duration().Seconds())
 	if err != nil {
-		record.ErrorContext(ctx, "backplane restored, rooms not caught up", "error", err)
+		record.ErrorContext(ctx, "rooms not caught up", "error", err)
 		return
 	}
-	record.InfoContext(ctx, "backplane restored")
+	record.InfoContext(ctx, "rooms caught up")
 }
 
 func (c *cluster) publishPresence(ctx context.Context, data []byte) error {

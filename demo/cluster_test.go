@@ -470,7 +470,7 @@ func TestRedisRestarts(t *testing.T) {
 	}
 }
 
-// gaps returns the gaps of which the node has told when the backplane was restored.
+// gaps returns the gaps that the node logged when its rooms had caught up.
 func (n node) gaps() []float64 {
 	var gaps []float64
 	for line := range strings.Lines(n.logs.String()) {
@@ -478,7 +478,7 @@ func (n node) gaps() []float64 {
 			Msg string
 			Gap float64 `json:"gap_seconds"`
 		}
-		if json.Unmarshal([]byte(line), &record) == nil && record.Msg == "backplane restored" {
+		if json.Unmarshal([]byte(line), &record) == nil && record.Msg == "rooms caught up" {
 			gaps = append(gaps, record.Gap)
 		}
 	}

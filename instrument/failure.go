@@ -18,14 +18,7 @@ type ErrorClassifier func(ctx context.Context, err error) (kind ErrorKind, faile
 // classifyError is the default ErrorClassifier. A handler that gives up because its context was cancelled has not failed:
 // the peer has left, or the server stops.
 func classifyError(ctx context.Context, err error) (ErrorKind, bool) {
-	switch {
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		return 0, false
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
-		return ErrorTimeout, true
-	default:
-		return ErrorHandler, true
-	}
+	return ErrorHandler, !errors.Is(err, context.Canceled) || ctx.Err() == nil
 }
 
 // classify asks the classifier. An error by which a handler reports that its connection has ended is none of the

@@ -128,8 +128,7 @@ func (c *Conn) BeginMessage(
 
 // End ends the handling of the message; a second call does nothing but log a warning. An error is counted in
 // websocket_errors_total by the kind that WithErrorClassifier gives it and logged as `message failed`. By default the
-// kind is handler, or timeout for a deadline that passed, and an error that only says that the message's context was
-// cancelled is none. A message that failed or was slow and has no span gets it now, if the limit allows.
+// kind is handler, and an error that only says that the message's context was cancelled is none. A message that failed or was slow and has no span gets it now, if the limit allows.
 func (m *Message) End(err error) {
 	kind, failed := ErrorKind(0), false
 	if m.conn != nil {

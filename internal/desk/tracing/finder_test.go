@@ -87,7 +87,7 @@ func TestFind(t *testing.T) {
 	want := Record{
 		Time: time.Unix(0, 1795315449695919905).UTC(), Level: "error", Service: "sockscope-demo", Message: "message failed",
 		SpanID: v.Records[0].SpanID,
-		Fields: []Attribute{{"error", "store: timeout"}, {"namespace", "chat"}, {"connection_id", "5f0c2d1e-7777-4d31-9ad3-000000000042"}},
+		Fields: []Attribute{{"connection_id", "5f0c2d1e-7777-4d31-9ad3-000000000042"}, {"error", "store: timeout"}, {"namespace", "chat"}},
 	}
 	if diff := cmp.Diff(want, v.Records[0]); diff != "" {
 		t.Errorf("first record (-want +got):\n%s", diff)
