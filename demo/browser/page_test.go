@@ -34,6 +34,7 @@ func TestPage(t *testing.T) {
 		{"the server restarts", serverRestarts},
 		{"deliveries are lost", deliveriesAreLost},
 		{"several rooms", severalRooms},
+		{"messages are numbered", messagesAreNumbered},
 		{"a room is closed", roomIsClosed},
 		{"a notification", notification},
 		{"a fault is switched", faultIsSwitched},

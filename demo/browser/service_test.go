@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/sockscope/sockscope/demo"
 	"github.com/sockscope/sockscope/demo/auth"
@@ -23,6 +24,7 @@ type service struct {
 	address   string
 	url       string
 	authority *auth.Authority
+	spans     *tracetest.SpanRecorder
 	stop      func()
 }
 
@@ -56,7 +58,9 @@ func serve(t *testing.T, cfg demo.Config, address string) *service {
 	if cfg.Authority == nil {
 		cfg.Authority = newAuthority(t, "a key")
 	}
-	cfg.SampleRatio, cfg.TraceURL, cfg.TracerProvider = 1, traceURL, sdktrace.NewTracerProvider()
+	spans := tracetest.NewSpanRecorder()
+	cfg.SampleRatio, cfg.TraceURL = 1, traceURL
+	cfg.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 	chat, err := demo.New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +81,7 @@ func serve(t *testing.T, cfg demo.Config, address string) *service {
 	})
 	server := &http.Server{Handler: chat.Handler(), ReadHeaderTimeout: patience}
 	background.Go(func() { _ = server.Serve(listener) }) // ends by Close
-	s := &service{address: listener.Addr().String(), authority: cfg.Authority}
+	s := &service{address: listener.Addr().String(), authority: cfg.Authority, spans: spans}
 	s.url = "http://" + s.address
 	s.stop = sync.OnceFunc(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)

@@ -2,6 +2,8 @@ package browser
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +12,8 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/attribute"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/sockscope/sockscope/demo"
 )
@@ -51,6 +55,44 @@ func severalRooms(browser context.Context, t *testing.T) {
 	ben.awaitCount("#rooms li", 1)
 	ben.awaitText("#room-name", "quiet.corner")
 	ada.await(func() bool { return ada.text("#count") == "1" }, func() string { return "Ben does not leave" })
+}
+
+// messagesAreNumbered compares the number that the page gives a message with the one on the server's span.
+func messagesAreNumbered(browser context.Context, t *testing.T) {
+	s := serve(t, demo.Config{}, "")
+	ada := newTab(browser, t)
+	ada.enter(s.url, "Ada")
+	for i, text := range []string{"one", "two"} {
+		ada.say(text)
+		ada.awaitCount("#log .sent", i+1)
+		title := evaluate[string](ada, `Array.from(document.querySelectorAll("#log a.trace")).at(-1).title`)
+		var trace, direction, connection string
+		var number int64
+		if _, err := fmt.Sscanf(title, "trace %32s; %s message %d of connection %s", &trace, &direction, &number, &connection); err != nil {
+			t.Fatalf("the trace's title is %q: %v", title, err)
+		}
+		want := map[attribute.Key]attribute.Value{
+			"connection.id":            attribute.StringValue(connection),
+			"websocket.message.number": attribute.Int64Value(number),
+			"websocket.message.type":   attribute.StringValue("message"),
+		}
+		ada.await(func() bool {
+			return slices.ContainsFunc(s.spans.Ended(), func(span sdktrace.ReadOnlySpan) bool {
+				found := 0
+				for _, a := range span.Attributes() {
+					if a.Value == want[a.Key] {
+						found++
+					}
+				}
+				// The page shows the trace that the message got here, or until it knows that, the one it began itself.
+				traces := []string{span.SpanContext().TraceID().String()}
+				for _, l := range span.Links() {
+					traces = append(traces, l.SpanContext.TraceID().String())
+				}
+				return found == len(want) && slices.Contains(traces, trace)
+			})
+		}, func() string { return "no span is that of " + title })
+	}
 }
 
 // roomIsClosed says something in a room that one may not enter.

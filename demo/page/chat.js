@@ -154,8 +154,8 @@ export class Chat extends EventTarget {
     if (room.state !== "joined" || entry.sending) return; // it is sent when the room is joined
     entry.sending = true;
     try {
-      const { ack, env } = await this.#connection.request("message", { room: room.name, text: entry.text }, entry.id);
-      const changes = { state: "sent", reason: "", trace: entry.trace || traceOf(env.traceparent) };
+      const { ack, env, place } = await this.#connection.request("message", { room: room.name, text: entry.text }, entry.id);
+      const changes = { state: "sent", reason: "", trace: entry.trace || traceOf(env.traceparent), place };
       room.log.change(entry, entry.seq === undefined ? { ...changes, seq: ack.seq } : changes);
     } catch (error) {
       if (entry.state === "pending") this.#failed(room, entry, error);
@@ -260,8 +260,8 @@ export class Chat extends EventTarget {
 }
 
 // A message comes in two forms, of which rooms know one.
-function fromFrame({ payload, seq, messageId, timestamp, traceparent }) {
-  return { ...payload, seq, id: messageId, at: timestamp, traceparent };
+function fromFrame({ payload, seq, messageId, timestamp, traceparent, place }) {
+  return { ...payload, seq, id: messageId, at: timestamp, traceparent, place };
 }
 
 function fromHistory(m) {

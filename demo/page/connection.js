@@ -29,6 +29,9 @@ export class Connection extends EventTarget {
   #tokens;
   #ws = null;
   #welcomed = 0; // when, 0 while it isn't
+  #id = ""; // of the connection, on the server's spans and log records
+  #sent = 0; // messages on the connection, as the server numbers them on its spans
+  #received = 0;
   #timer = 0;
   #stopped = false;
   #backoff = new Backoff();
@@ -36,7 +39,7 @@ export class Connection extends EventTarget {
     () => this.send("ping"),
     () => this.#giveUp("no answer to a ping"),
   );
-  #requests = new Map(); // messageId → {settle, timer, history}
+  #requests = new Map(); // messageId → {granted, refused, timer, place, history}
 
   constructor(tokens) {
     super();
@@ -53,18 +56,19 @@ export class Connection extends EventTarget {
   }
 
   /**
-   * Sends a request and returns what the server acknowledges: {ack, history, env}. It fails with a RequestError. A
+   * Sends a request and returns what the server acknowledges: {ack, history, env, place}. It fails with a RequestError. A
    * request is not sent again; whoever does has to use the same envelope's id.
    */
   request(type, payload, id) {
     const env = envelope(type, payload, id);
     return new Promise((granted, refused) => {
-      if (!this.#write(env)) {
+      const place = this.#write(env);
+      if (!place) {
         refused(new RequestError("lost", "there is no connection"));
         return;
       }
       const timer = setTimeout(() => this.#settle(env.messageId, new RequestError("lost", "no answer")), ANSWER_WITHIN);
-      this.#requests.set(env.messageId, { granted, refused, timer });
+      this.#requests.set(env.messageId, { granted, refused, timer, place });
     });
   }
 
@@ -100,16 +104,18 @@ export class Connection extends EventTarget {
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
     const ws = new WebSocket(`${scheme}//${location.host}/ws`, ["sockscope.json", `bearer.${token}`]);
     this.#ws = ws;
+    this.#sent = this.#received = 0;
     this.#timer = setTimeout(() => this.#giveUp("no welcome"), WELCOME_WITHIN);
-    ws.onmessage = (event) => ws === this.#ws && this.#receive(JSON.parse(event.data));
+    ws.onmessage = (event) => ws === this.#ws && this.#receive(JSON.parse(event.data), ++this.#received);
     ws.onclose = (event) => ws === this.#ws && this.#lost(event.code, causeOf(event));
   }
 
-  #receive(env) {
+  #receive(env, number) {
     switch (env.type) {
       case "welcome":
         clearTimeout(this.#timer);
         this.#welcomed = Date.now();
+        this.#id = env.payload.session;
         this.#heartbeat.ping();
         this.#state("connected");
         this.#emit("welcome", env.payload);
@@ -137,7 +143,12 @@ export class Connection extends EventTarget {
       case "going_away":
         this.#backoff.postpone(env.payload.reconnectAfterMs);
     }
-    this.#emit("frame", env);
+    this.#emit("frame", { ...env, place: this.#place("transmit", number) });
+  }
+
+  // Where a message is found among the server's spans, whatever its payload carries. The directions are the server's.
+  #place(direction, number) {
+    return { connection: this.#id, direction, number };
   }
 
   // At any time in the first half of what is left, so that clients that came together don't all ask at once.
@@ -189,9 +200,9 @@ export class Connection extends EventTarget {
   }
 
   #write(env) {
-    if (!this.#welcomed || this.#ws?.readyState !== WebSocket.OPEN) return false;
+    if (!this.#welcomed || this.#ws?.readyState !== WebSocket.OPEN) return undefined;
     this.#ws.send(JSON.stringify(env));
-    return true;
+    return this.#place("receive", ++this.#sent);
   }
 
   #settle(id, error, env) {
@@ -200,7 +211,7 @@ export class Connection extends EventTarget {
     this.#requests.delete(id);
     clearTimeout(request.timer);
     if (error) request.refused(error);
-    else request.granted({ ack: env.payload, history: request.history, env });
+    else request.granted({ ack: env.payload, history: request.history, env, place: request.place });
     return true;
   }
 

@@ -5,7 +5,7 @@ const MOST = 300;
 
 /**
  * Log keeps entries, which are
- *   {kind: "message", id, seq, from, text, at, trace, state: pending | sent | failed, reason}
+ *   {kind: "message", id, seq, from, text, at, trace, place, state: pending | sent | failed, reason}
  *   {kind: "gap", seq, from, to, state: asking | lost}
  *   {kind: "away", seq, count}
  *   {kind: "note", text}

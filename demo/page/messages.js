@@ -104,7 +104,7 @@ export class Messages {
         at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" }),
       ),
     );
-    if (entry.trace) meta.append(this.#trace(entry.trace));
+    if (entry.trace) meta.append(this.#trace(entry));
     line.append(
       element(
         "div",
@@ -117,9 +117,12 @@ export class Messages {
     return line;
   }
 
-  #trace(id) {
+  #trace({ trace: id, place }) {
     const text = id.slice(0, 8);
-    if (!this.#traceURL) return element("span", { className: "trace", title: `trace ${id}` }, text);
+    const title = place
+      ? `trace ${id}; ${place.direction} message ${place.number} of connection ${place.connection}`
+      : `trace ${id}`;
+    if (!this.#traceURL) return element("span", { className: "trace", title }, text);
     return element(
       "a",
       {
@@ -127,7 +130,7 @@ export class Messages {
         href: this.#traceURL + id,
         target: "_blank",
         rel: "noopener",
-        title: `trace ${id}`,
+        title,
         "aria-label": `trace ${text}`,
       },
       text,

@@ -171,6 +171,7 @@ export class Room extends EventTarget {
         text: m.text,
         at: m.at,
         trace,
+        place: m.place,
         state: "sent",
       });
       return;
