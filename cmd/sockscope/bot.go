@@ -54,8 +54,8 @@ Try it on, while it runs (see sockscope demo about faults):
   curl -X PUT http://127.0.0.1:8080/fault/mass_disconnect -d '{"strength": 1, "duration": "10s"}'
   curl -X PUT http://127.0.0.1:8080/fault/silence -d '{"strength": 1, "duration": "20s"}'
 
-The metrics websocket_client_* are at /metrics. Log records go where the standard
-OTEL_* variables say (OTEL_SDK_DISABLED=true keeps them here), and to standard
+The metrics websocket_client_* are at /metrics. Log records go to the Loki endpoint
+in SOCKSCOPE_LOKI_URL (OTEL_SDK_DISABLED=true keeps them here), and to standard
 error unless that is a terminal.`,
 		Example: `  sockscope bot
   sockscope bot --json | jq 'select(.trade)'`,
@@ -88,7 +88,7 @@ func runBot(ctx context.Context, f botFlags, out, logs io.Writer) (err error) {
 	if _, isTerminal := terminal(logs); isTerminal {
 		logs = io.Discard // records would tear the live line; what it shows says the same
 	}
-	t, err := telemetry.Start(ctx, telemetry.WithServiceName("sockscope-bot"), telemetry.WithLogWriter(logs))
+	t, err := startTelemetry(ctx, "sockscope-bot", telemetry.WithLogWriter(logs))
 	if err != nil {
 		return err
 	}

@@ -57,9 +57,10 @@ issues tokens to callers on this machine:
 
   curl -H 'Content-Type: application/json' -d '{"user":"ann"}' http://127.0.0.1:8080/auth/token
 
-Its telemetry goes where the standard OTEL_* variables say (by default to a
-Collector on this machine; OTEL_SDK_DISABLED=true keeps it here) and its metrics
-are at /metrics. At /fault it can be told to misbehave; see sockscope fault.`,
+Its telemetry goes where the standard OTEL_* variables say, and its logs to the
+Loki endpoint in SOCKSCOPE_LOKI_URL (by default to a Collector on this machine;
+OTEL_SDK_DISABLED=true keeps it here). Its metrics are at /metrics. At /fault it
+can be told to misbehave; see sockscope fault.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if len(f.keyFiles) > 0 && !cmd.Flags().Changed("dev-tokens") {
@@ -106,8 +107,7 @@ func runDemo(ctx context.Context, f demoFlags, cmd *cobra.Command) (err error) {
 	if err := f.complete(); err != nil {
 		return err
 	}
-	t, err := telemetry.Start(ctx, telemetry.WithServiceName("sockscope-demo"),
-		telemetry.WithLogWriter(cmd.OutOrStdout()), telemetry.WithLogLevel(f.logLevel))
+	t, err := startTelemetry(ctx, "sockscope-demo", telemetry.WithLogWriter(cmd.OutOrStdout()), telemetry.WithLogLevel(f.logLevel))
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ How it went is at /metrics:
 Failures are logged with their phase and cause. A target that does not answer is
 what this is for: it is probed again, and never the end of the program.
 
-Its own logs go where the standard OTEL_* variables say (by default to a
+Its own logs go to the Loki endpoint in SOCKSCOPE_LOKI_URL (by default to a
 Collector on this machine; OTEL_SDK_DISABLED=true keeps them here).`,
 		Example: `  sockscope probe --listen 127.0.0.1:8093
   sockscope probe --target eu=wss://eu.example.com/ws --target us=wss://us.example.com/ws --auth-key-file key`,
@@ -78,7 +78,7 @@ func runProbe(ctx context.Context, f probeFlags, out io.Writer) (err error) {
 	if cfg.Tokens, err = upstream.TokensFrom(f.keyFile); err != nil {
 		return fmt.Errorf("--auth-key-file: %w", err)
 	}
-	t, err := telemetry.Start(ctx, telemetry.WithServiceName("sockscope-probe"), telemetry.WithLogWriter(out))
+	t, err := startTelemetry(ctx, "sockscope-probe", telemetry.WithLogWriter(out))
 	if err != nil {
 		return err
 	}

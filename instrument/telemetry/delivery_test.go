@@ -9,9 +9,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 )
 
 var errAway = errors.New("away")
@@ -19,7 +16,7 @@ var errAway = errors.New("away")
 func TestDeliver(t *testing.T) {
 	tests := []struct {
 		name     string
-		attempt  func(n int) error // n counts from 1
+		attempt  func(n int) error // n counts from 1; nil hangs
 		abandon  time.Duration     // after which the context ends
 		want     outcome
 		attempts int           // exactly, or 0
@@ -31,8 +28,9 @@ func TestDeliver(t *testing.T) {
 			attempt: func(n int) error { return map[bool]error{n < 3: errAway}[true] },
 			want:    delivered, attempts: 3, after: firstBackoff + 2*firstBackoff,
 		},
-		{name: "refused", attempt: func(int) error { return fmt.Errorf("bad: %w", errRefused) }, want: refused, attempts: 1},
-		{name: "never", attempt: func(int) error { return errAway }, want: refused, after: giveUpAfter + maxBackoff},
+		{name: "refused", attempt: func(int) error { return fmt.Errorf("bad: %w", refused{errAway}) }, want: rejected, attempts: 1},
+		{name: "never", attempt: func(int) error { return errAway }, want: rejected, after: defaultGiveUp + maxBackoff},
+		{name: "hanging", attempt: nil, want: rejected, after: defaultGiveUp + defaultTimeout + maxBackoff},
 		{name: "abandoned", attempt: func(int) error { return errAway }, abandon: time.Minute, want: abandoned, after: time.Minute},
 	}
 	for _, tt := range tests {
@@ -43,14 +41,17 @@ func TestDeliver(t *testing.T) {
 				if tt.abandon > 0 {
 					time.AfterFunc(tt.abandon, cancel)
 				}
-				d := delivery{ctx, newWarning(slog.New(slog.DiscardHandler), "failing")}
+				d := delivery{ctx, newWarning(slog.New(slog.DiscardHandler), "failing"), defaultTimeout, defaultGiveUp}
 				started, last, attempts := time.Now(), time.Now(), 0
-				got := d.deliver(func(context.Context) error {
+				got := d.deliver(func(ctx context.Context) error {
 					if wait := time.Since(last); wait > maxBackoff {
 						t.Errorf("waited %s before attempt %d", wait, attempts)
 					}
-					last = time.Now()
+					defer func() { last = time.Now() }()
 					attempts++
+					if tt.attempt == nil {
+						return hang(ctx)
+					}
 					return tt.attempt(attempts)
 				})
 				if got != tt.want || tt.attempts > 0 && attempts != tt.attempts {
@@ -61,25 +62,6 @@ func TestDeliver(t *testing.T) {
 				}
 			})
 		})
-	}
-}
-
-func TestRefusedByGRPC(t *testing.T) {
-	for _, tt := range []struct {
-		err  error
-		want bool
-	}{
-		{nil, false},
-		{context.DeadlineExceeded, false},
-		{status.Error(codes.Unavailable, "away"), false},
-		{fmt.Errorf("export: %w", status.Error(codes.ResourceExhausted, "full")), false},
-		{status.Error(codes.InvalidArgument, "bad"), true},
-		{status.Error(codes.Unimplemented, "not here"), true},
-		{errors.New("partly rejected"), true},
-	} {
-		if got := refusedByGRPC(tt.err); errors.Is(got, errRefused) != tt.want || tt.err != nil && !errors.Is(got, tt.err) {
-			t.Errorf("refusedByGRPC(%v) = %v, want refused %t", tt.err, got, tt.want)
-		}
 	}
 }
 

@@ -12,43 +12,90 @@
 //	http.Handle("/metrics", tel.MetricsHandler())
 //
 // [Start] sets nothing globally. What needs telemetry is given it: [Telemetry.TracerProvider], [Telemetry.Registry],
-// [Telemetry.Logger].
+// [Telemetry.Logger]. Spans and log records are exported by OTLP, and metrics are scraped by Prometheus. Log records go
+// elsewhere by [WithLogExporter], for example to Loki by the exporter of instrument/loki.
 //
 // # Backends may be away
 //
 // Start never fails because a backend is away, and nothing here makes a caller wait for one. Spans and log records wait
-// in bounded queues (2048 spans; 8192 records or 16 MiB) while a backend is dead, slow or hanging; what does not fit is
+// in bounded queues (2048 spans; 8192 records or 16 MiB) while a backend is dead, slow or hanging. What does not fit is
 // dropped, and for log records counted:
 //
-//   - instrument_log_records_total{result="sent"}: the server answered the push that held the record with 2xx (for OTLP: OK).
-//   - instrument_log_records_total{result="failed"}: the server refused the push for good, or kept failing for ten minutes.
-//   - instrument_log_records_total{result="dropped"}: no room in the queue, logged after Shutdown, or not delivered by the
+//   - sockscope_log_records_total{result="sent"}: the backend took the export that held the record.
+//   - sockscope_log_records_total{result="failed"}: the backend refused the export for good, or kept failing for ten
+//     minutes.
+//   - sockscope_log_records_total{result="dropped"}: no room in the queue, logged after Shutdown, or not delivered by the
 //     time that Shutdown had.
-//   - instrument_log_queue_records: accepted, and none of these three yet.
+//   - sockscope_log_queue_records: accepted, and none of these three yet.
 //
 // A delivery that fails is repeated every two seconds at the latest, so a backend that returns is used within seconds.
-// That makes it at least once: a server that took a push and could not answer in time gets it again. Failing deliveries
-// are told on the service's own log output, once a minute.
+// That makes it at least once: a backend that took an export and could not answer in time gets it again. Failing
+// deliveries are reported on the service's own log output, once a minute.
 //
 // # Environment
 //
-// Settings are OpenTelemetry's standard variables, and one of our own for what the standard has no name for:
+// Who runs the service has the last word, by OpenTelemetry's standard variables. As their specification says, a variable
+// that is empty is not set, and one whose value is not understood is taken as not set, with a warning in the log: Start
+// does not fail for it. A variable is read only where it applies: those of traces are not looked at where
+// OTEL_TRACES_EXPORTER is none, and certificates not where the endpoint is plain http.
 //
-//   - OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES: who this is. They win over [WithServiceName].
-//   - OTEL_TRACES_EXPORTER: otlp (default) or none.
-//   - OTEL_LOGS_EXPORTER: loki (default; pushed by Loki's protocol), otlp, or none.
-//   - OTEL_EXPORTER_OTLP_ENDPOINT and the other OTEL_EXPORTER_OTLP_* (also per signal): the Collector, by default
-//     http://127.0.0.1:4317. The protocol is grpc.
-//   - SOCKSCOPE_LOKI_URL: where log records are pushed to, by default http://127.0.0.1:3500/loki/api/v1/push.
-//   - OTEL_BSP_*, OTEL_TRACES_SAMPLER: as the OpenTelemetry SDK reads them.
-//   - OTEL_SDK_DISABLED: with true nothing is exported. Metrics can be scraped and logs are written all the same.
+//	OTEL_SDK_DISABLED                  true, in any case: nothing is exported. Logs are written and metrics
+//	                                   served all the same
+//	OTEL_SERVICE_NAME                  wins over WithServiceName
+//	OTEL_RESOURCE_ATTRIBUTES           wins over options
+//	OTEL_TRACES_EXPORTER               otlp (default), console (stderr), both with a comma, or none
+//	OTEL_LOGS_EXPORTER                 otlp (default), console (the log output, so nothing is exported), or none;
+//	                                   wins over WithLogExporter
+//	OTEL_TRACES_SAMPLER, _ARG          always_on, always_off, traceidratio, parentbased_always_on (default),
+//	                                   parentbased_always_off, parentbased_traceidratio
+//	OTEL_SPAN_*, OTEL_EVENT_*,         limits of spans
+//	OTEL_LINK_*, OTEL_ATTRIBUTE_*
+//	OTEL_LOGRECORD_*                   limits of exported log records
+//	OTEL_BSP_MAX_QUEUE_SIZE            2048 spans
+//	OTEL_BSP_MAX_EXPORT_BATCH_SIZE     512 spans
+//	OTEL_BSP_SCHEDULE_DELAY            1000 milliseconds
+//	OTEL_BSP_EXPORT_TIMEOUT            600000 milliseconds, until a batch that fails is given up
+//	OTEL_BLRP_MAX_QUEUE_SIZE           8192 log records, and 16 MiB in any case
+//	OTEL_BLRP_MAX_EXPORT_BATCH_SIZE    512 log records, and about 512 KiB in any case
+//	OTEL_BLRP_SCHEDULE_DELAY           1000 milliseconds
+//	OTEL_BLRP_EXPORT_TIMEOUT           600000 milliseconds, until a batch that fails is given up
+//
+// Those of the export by OTLP have a form for one signal, which wins: OTEL_EXPORTER_OTLP_TRACES_* and
+// OTEL_EXPORTER_OTLP_LOGS_*.
+//
+//	OTEL_EXPORTER_OTLP_PROTOCOL        grpc (default) or http/protobuf; http/json is sent as http/protobuf
+//	OTEL_EXPORTER_OTLP_ENDPOINT        http://127.0.0.1:4317, or http://127.0.0.1:4318 for http/protobuf;
+//	                                   for grpc also an address without a scheme
+//	OTEL_EXPORTER_OTLP_INSECURE        for grpc, and an address without a scheme: true is without TLS
+//	OTEL_EXPORTER_OTLP_HEADERS         none
+//	OTEL_EXPORTER_OTLP_TIMEOUT         10000 milliseconds, for each attempt
+//	OTEL_EXPORTER_OTLP_COMPRESSION     none (default) or gzip
+//	OTEL_EXPORTER_OTLP_CERTIFICATE     the system's
+//	OTEL_EXPORTER_OTLP_CLIENT_*        CERTIFICATE and KEY: none
+//
+// Not supported, and not looked at:
+//
+//	OTEL_METRICS_*, OTEL_METRIC_*,     metrics are scraped
+//	OTEL_EXPORTER_OTLP_METRICS_*,
+//	OTEL_EXPORTER_PROMETHEUS_*
+//	OTEL_PROPAGATORS                   what reads contexts has an option, as instrument.WithPropagator
+//	OTEL_ATTRIBUTE_*                   for log records, for which there are OTEL_LOGRECORD_*
+//	OTEL_EXPORTER_ZIPKIN_*             Zipkin takes OTLP by way of a Collector
+//	OTEL_LOG_LEVEL                     see WithLogLevel
+//	OTEL_CONFIG_FILE                   and its older name, OTEL_EXPERIMENTAL_CONFIG_FILE
+//
+// The SDK itself reads the headers, the sampler and the limits, and says on stderr what it does not understand of them.
 //
 // # Log records
 //
-// A record is one JSON object per line, with its fields flat: time, level, msg, service, trace_id, span_id, session_id,
-// namespace, then what was logged. Loki gets the same line. Its labels are service_name, service_namespace,
-// deployment_environment_name and level; every other field is structured metadata.
+// A record is one JSON object per line, with its fields flat: time, level, msg, service, trace_id, span_id,
+// connection_id, namespace, then what was logged.
 //
 // A record is bounded whatever was logged: 64 fields, 4 KiB for one value, 32 KiB in all. Values are cut, and fields
 // beyond the bounds left out and counted in the field fields_omitted.
+//
+// # Dependencies
+//
+// A program that imports this package has 36 modules built in, this one included. A test keeps them to 60 at
+// most, and Prometheus' server and clients of Loki out of the module graph.
 package telemetry

@@ -1,83 +1,259 @@
 package telemetry
 
 import (
+	"cmp"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"os"
-	"slices"
+	"strconv"
 	"strings"
-)
+	"time"
 
-const (
-	defaultOTLPEndpoint = "http://127.0.0.1:4317"
-	defaultLokiURL      = "http://127.0.0.1:3500/loki/api/v1/push"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 )
 
 // Values of OTEL_TRACES_EXPORTER and OTEL_LOGS_EXPORTER.
 const (
-	exporterOTLP = "otlp"
-	exporterLoki = "loki"
-	exporterNone = "none"
+	exporterOTLP    = "otlp"
+	exporterConsole = "console"
+	exporterNone    = "none"
 )
 
-// environment holds the variables that this package decides by. The OpenTelemetry exporters read more of the standard
-// ones themselves.
+// Values of OTEL_EXPORTER_OTLP_PROTOCOL.
+const (
+	protocolGRPC = "grpc"
+	protocolHTTP = "http/protobuf"
+)
+
+// Signals, as they stand in the names of variables.
+const (
+	signalTraces = "TRACES"
+	signalLogs   = "LOGS"
+)
+
+// Defaults and bounds of batches.
+const (
+	maxBatch  = 512         // spans or log records in one export
+	batchWait = time.Second // for others to travel with
+	maxCount  = 1 << 20     // of what a variable may have wait: more would be memory that a program may not have
+)
+
+// environment reads OpenTelemetry's variables. As its specification says, a variable whose value is not understood is
+// taken as one that is not set, with a warning. A variable is read only where it applies.
 type environment struct {
-	tracesExporter string
-	logsExporter   string
-	tracesEndpoint string // empty where the exporter finds it in the environment
-	logsEndpoint   string // likewise
-	lokiURL        *url.URL
+	warnings []error
 }
 
-// readEnvironment checks all variables before anything is set up and reports every mistake at once: the exporters
-// would report a malformed one on stderr and go on with a default.
-func readEnvironment() (environment, error) {
-	var env environment
-	var errs []error
-	choose := func(name string, allowed ...string) string {
-		value := strings.ToLower(strings.TrimSpace(os.Getenv(name)))
+// lookup returns the value of the first variable that is set to something that parse understands, or else fallback.
+func lookup[T any](env *environment, fallback T, parse func(value string) (T, error), names ...string) T {
+	for _, name := range names {
+		value := strings.TrimSpace(os.Getenv(name))
 		if value == "" {
-			return allowed[0]
+			continue
 		}
-		if !slices.Contains(allowed, value) {
-			errs = append(errs, fmt.Errorf("%s is %q: it may be %s", name, os.Getenv(name), strings.Join(allowed, ", ")))
+		v, err := parse(value)
+		if err == nil {
+			return v
 		}
-		return value
+		env.warnings = append(env.warnings, fmt.Errorf("%s %w", name, err))
 	}
-	address := func(name, fallback string) *url.URL {
-		value := os.Getenv(name)
-		if value == "" {
-			value = fallback
-		}
-		u, err := url.Parse(value)
-		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			errs = append(errs, fmt.Errorf("%s is not a URL such as %s", name, fallback)) // its value may hold a password
-			return nil
-		}
-		return u
-	}
+	return fallback
+}
 
-	env.tracesExporter = choose("OTEL_TRACES_EXPORTER", exporterOTLP, exporterNone)
-	env.logsExporter = choose("OTEL_LOGS_EXPORTER", exporterLoki, exporterOTLP, exporterNone)
-	if choose("OTEL_SDK_DISABLED", "false", "true") == "true" {
-		env.tracesExporter, env.logsExporter = exporterNone, exporterNone
-	}
-	for _, name := range []string{"OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL"} {
-		choose(name, "grpc")
-	}
-	for _, name := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"} {
-		address(name, defaultOTLPEndpoint)
-	}
-	if os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == "" {
-		if os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "" {
-			env.tracesEndpoint = defaultOTLPEndpoint
-		}
-		if os.Getenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT") == "" {
-			env.logsEndpoint = defaultOTLPEndpoint
+// boolean returns whether the first variable that is set is true. Every other value is false, as the specification says.
+func (env *environment) boolean(names ...string) bool {
+	for _, name := range names {
+		switch value := strings.TrimSpace(os.Getenv(name)); strings.ToLower(value) {
+		case "":
+		case "true":
+			return true
+		case "false":
+			return false
+		default:
+			env.warnings = append(env.warnings, fmt.Errorf("%s is %q, which is taken as false: it may be true or false", name, value))
+			return false
 		}
 	}
-	env.lokiURL = address("SOCKSCOPE_LOKI_URL", defaultLokiURL)
-	return env, errors.Join(errs...)
+	return false
+}
+
+// exporters returns what a signal is exported to: nothing, or one or both of OTLP and the console.
+func (env *environment) exporters(signal, fallback string) []string {
+	return lookup(env, []string{fallback}, parseExporters, "OTEL_"+signal+"_EXPORTER")
+}
+
+// otlp returns how a signal is exported by OTLP.
+func (env *environment) otlp(signal string) otlp {
+	names := func(setting string) []string {
+		return []string{"OTEL_EXPORTER_OTLP_" + signal + "_" + setting, "OTEL_EXPORTER_OTLP_" + setting}
+	}
+	o := otlp{
+		protocol: lookup(env, protocolGRPC, parseProtocol, names("PROTOCOL")...),
+		gzip:     lookup(env, false, parseCompression, names("COMPRESSION")...),
+		timeout:  lookup(env, defaultTimeout, parseTimeout, names("TIMEOUT")...),
+	}
+	if o.protocol == protocolHTTP {
+		endpoint := lookup(env, nil, parseURL, names("ENDPOINT")[0])
+		if endpoint == nil { // the general one is where the paths of signals begin
+			base := lookup(env, &url.URL{Scheme: "http", Host: "127.0.0.1:4318"}, parseURL, names("ENDPOINT")[1])
+			endpoint = base.JoinPath("v1", strings.ToLower(signal))
+		}
+		o.endpoint, o.insecure = endpoint.String(), endpoint.Scheme == "http"
+	} else {
+		target := lookup(env, grpcTarget{"127.0.0.1:4317", "http"}, parseTarget, names("ENDPOINT")...)
+		o.endpoint, o.insecure = target.address, target.scheme == "http"
+		if target.scheme == "" {
+			o.insecure = strings.HasPrefix(target.address, "unix:") || env.boolean(names("INSECURE")...)
+		}
+	}
+	if !o.insecure {
+		o.tls = &tls.Config{
+			RootCAs:      lookup(env, nil, parseCertificates, names("CERTIFICATE")...),
+			Certificates: lookup(env, nil, parseKeyPair(names("CLIENT_KEY")[0]), names("CLIENT_CERTIFICATE")[0]),
+		}
+		if o.tls.Certificates == nil {
+			o.tls.Certificates = lookup(env, nil, parseKeyPair(names("CLIENT_KEY")[1]), names("CLIENT_CERTIFICATE")[1])
+		}
+	}
+	return o
+}
+
+// batching is how spans or log records are put together.
+type batching struct {
+	queue, batch int           // how many wait, and how many travel together, at most
+	wait         time.Duration // how long they wait for others to travel with
+	giveUp       time.Duration // how long a batch is tried
+}
+
+// batching returns the settings of a batch processor: BSP for spans, BLRP for log records.
+func (env *environment) batching(processor string, queue int) batching {
+	prefix := "OTEL_" + processor + "_"
+	b := batching{
+		queue:  lookup(env, queue, parseCount, prefix+"MAX_QUEUE_SIZE"),
+		batch:  lookup(env, maxBatch, parseCount, prefix+"MAX_EXPORT_BATCH_SIZE"),
+		wait:   lookup(env, batchWait, parseDuration, prefix+"SCHEDULE_DELAY"),
+		giveUp: lookup(env, defaultGiveUp, parseTimeout, prefix+"EXPORT_TIMEOUT"),
+	}
+	b.batch = min(b.batch, b.queue)
+	b.wait = max(b.wait, time.Millisecond) // without any wait, the SDK's processor would never rest
+	return b
+}
+
+func parseExporters(value string) (exporters []string, err error) {
+	for item := range strings.SplitSeq(strings.ToLower(value), ",") {
+		switch item = strings.TrimSpace(item); item {
+		case exporterOTLP, exporterConsole:
+			exporters = append(exporters, item)
+		case exporterNone:
+		default:
+			return nil, fmt.Errorf("is %q: it may be otlp, console, both with a comma, or none", value)
+		}
+	}
+	return exporters, nil
+}
+
+func parseProtocol(value string) (string, error) {
+	switch strings.ToLower(value) {
+	case protocolGRPC:
+		return protocolGRPC, nil
+	case protocolHTTP, "http/json": // who takes JSON takes protobuf, too
+		return protocolHTTP, nil
+	default:
+		return "", fmt.Errorf("is %q: it may be grpc or http/protobuf", value)
+	}
+}
+
+func parseCompression(value string) (gzip bool, err error) {
+	switch strings.ToLower(value) {
+	case "gzip":
+		return true, nil
+	case "none":
+		return false, nil
+	default:
+		return false, fmt.Errorf("is %q: it may be gzip or none", value)
+	}
+}
+
+// parseTimeout understands milliseconds. Without a limit, which 0 stands for, is the longest time there is.
+func parseTimeout(value string) (time.Duration, error) {
+	d, err := parseDuration(value)
+	if d == 0 {
+		d = math.MaxInt32 * time.Millisecond
+	}
+	return d, err
+}
+
+func parseDuration(value string) (time.Duration, error) {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 0 || n > math.MaxInt32 {
+		return 0, fmt.Errorf("is %q: it may be a number of milliseconds", value)
+	}
+	return time.Duration(n) * time.Millisecond, nil
+}
+
+func parseCount(value string) (int, error) {
+	n, err := strconv.Atoi(value)
+	if err != nil || n <= 0 || n > maxCount {
+		return 0, fmt.Errorf("is %q: it may be 1 to %d", value, maxCount)
+	}
+	return n, nil
+}
+
+// parseURL understands an endpoint for HTTP. Its error does not repeat the value, which may hold a password.
+func parseURL(value string) (*url.URL, error) {
+	u, err := url.Parse(value)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, errors.New("is not a URL such as http://127.0.0.1:4318")
+	}
+	u.Path = cmp.Or(u.Path, "/")
+	return u, nil
+}
+
+// grpcTarget is an endpoint for gRPC. Its scheme is empty unless it is http or https.
+type grpcTarget struct{ address, scheme string }
+
+// parseTarget understands an endpoint for gRPC: a URL, or anything else that gRPC can connect to.
+func parseTarget(value string) (grpcTarget, error) {
+	if u, err := url.Parse(value); err == nil && (u.Scheme == "http" || u.Scheme == "https") {
+		if u.Host == "" {
+			return grpcTarget{}, errors.New("is not a URL such as http://127.0.0.1:4317")
+		}
+		return grpcTarget{u.Host, u.Scheme}, nil
+	}
+	conn, err := grpc.NewClient(value, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return grpcTarget{}, errors.New("is not a URL such as http://127.0.0.1:4317, nor an address such as 127.0.0.1:4317")
+	}
+	return grpcTarget{address: value}, conn.Close()
+}
+
+func parseCertificates(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("names a file that can't be read: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("names the file %s: there is no PEM certificate in it", file)
+	}
+	return pool, nil
+}
+
+func parseKeyPair(keyName string) func(file string) ([]tls.Certificate, error) {
+	return func(file string) ([]tls.Certificate, error) {
+		key := strings.TrimSpace(os.Getenv(keyName))
+		if key == "" {
+			return nil, fmt.Errorf("needs %s beside it", keyName)
+		}
+		pair, err := tls.LoadX509KeyPair(file, key)
+		if err != nil {
+			return nil, fmt.Errorf("and %s name no key pair: %w", keyName, err)
+		}
+		return []tls.Certificate{pair}, nil
+	}
 }

@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of one record. Loki takes up to 128 entries and 64 KiB of metadata, and a line of 256 KiB, which 32 KiB can't
-// reach even where JSON writes six bytes for one.
+// Bounds of one record. Backends have bounds of their own: Loki takes up to 128 entries and 64 KiB of metadata, and a
+// line of 256 KiB, which 32 KiB can't reach even where JSON writes six bytes for one.
 const (
 	maxFields      = 64
 	maxKeyBytes    = 128
@@ -21,7 +21,7 @@ const (
 
 // correlation holds the fields that lead from a record to its trace, connection and endpoint, in the order in which they
 // are written. They are kept whatever else a record holds.
-var correlation = [...]string{"trace_id", "span_id", "session_id", "namespace"}
+var correlation = [...]string{"trace_id", "span_id", "connection_id", "namespace"}
 
 // fields are the attributes of a record, flat: a group's name is put before its attributes' keys, with a dot. Values are
 // numbers, booleans or strings.
@@ -92,30 +92,15 @@ func groupPrefix(prefix, group string) string {
 // attribute of such a name gets an underscore behind it.
 func fieldKey(prefix, key string) string {
 	key = cut(prefix+key, maxKeyBytes)
-	switch metadataName(key) {
-	case "time", "level", "msg", "service", "fields_omitted",
-		"service_name", "service_namespace", "deployment_environment_name", "service_instance_id":
+	switch key {
+	case "time", "level", "msg", "service", "fields_omitted":
 		return key + "_"
 	}
 	return key
 }
 
-// metadataName makes a field's key a name that a LogQL query can use as it is.
-func metadataName(key string) string {
-	name := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '_'
-	}, key)
-	if name[0] >= '0' && name[0] <= '9' {
-		return "_" + name
-	}
-	return name
-}
-
-// scalar returns v as a string unless JSON and metadata have a plain form of it anyway. Times and durations are written
-// as people read them, and as LogQL compares them ("1.5s").
+// scalar returns v as a string unless JSON has a plain form of it anyway. Times and durations are written as people read
+// them, and as LogQL compares them ("1.5s").
 func scalar(v slog.Value) slog.Value {
 	switch v.Kind() {
 	case slog.KindBool, slog.KindInt64, slog.KindUint64, slog.KindFloat64:

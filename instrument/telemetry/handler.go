@@ -16,7 +16,6 @@ type record struct {
 	level   slog.Level
 	message string
 	fields  []slog.Attr
-	line    string // all of it as JSON, without the line feed
 }
 
 // exporter takes records without waiting.
@@ -74,7 +73,6 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	if err != nil {
 		return fmt.Errorf("encode a log record: %w", err)
 	}
-	rec.line = string(bytes.TrimSuffix(line, []byte("\n")))
 	if !h.local && h.out.exporter != nil {
 		h.out.exporter.export(ctx, rec)
 	}
@@ -106,10 +104,8 @@ func (o *output) write(line []byte) error {
 	return nil
 }
 
-// levelNames are few, because a level is a label in Loki, and slog's levels are any number.
-var levelNames = [...]string{"debug", "info", "warn", "error"}
-
-// levelName is the name of the level, or of the next one below that has a name.
+// levelName is the name of the level, or of the next one below that has a name. The names are few, because backends
+// index records by them, and slog's levels are any number.
 func levelName(l slog.Level) string {
 	switch {
 	case l >= slog.LevelError:

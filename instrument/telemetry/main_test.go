@@ -10,7 +10,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain finds goroutines that outlive the tests, those of loki-client-go, gRPC and the OpenTelemetry SDK included.
+// TestMain finds goroutines that outlive the tests, those of gRPC and the OpenTelemetry SDK included.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // limit is how long anything may take before a test calls it hung. Nothing is expected to take nearly as long.
@@ -67,11 +67,11 @@ func gatherLogMetrics(t *testing.T, g prometheus.Gatherer) (m logMetrics) {
 	}
 	for _, family := range families {
 		switch family.GetName() {
-		case "instrument_log_records_total":
+		case "sockscope_log_records_total":
 			for _, metric := range family.GetMetric() {
 				*map[string]*float64{"sent": &m.sent, "dropped": &m.dropped, "failed": &m.failed}[result(metric)] = metric.GetCounter().GetValue()
 			}
-		case "instrument_log_queue_records":
+		case "sockscope_log_queue_records":
 			m.queued = family.GetMetric()[0].GetGauge().GetValue()
 		}
 	}

@@ -50,7 +50,7 @@ type logCounts struct {
 
 func newLogCounts(r *prometheus.Registry) (*logCounts, error) {
 	records := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "instrument_log_records_total",
+		Name: "sockscope_log_records_total",
 		Help: "Log records to be exported, by what became of them.",
 	}, []string{"result"})
 	c := &logCounts{
@@ -59,7 +59,7 @@ func newLogCounts(r *prometheus.Registry) (*logCounts, error) {
 		failed:  records.WithLabelValues("failed"),
 	}
 	queued := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "instrument_log_queue_records",
+		Name: "sockscope_log_queue_records",
 		Help: "Log records accepted for export and not yet delivered.",
 	}, func() float64 { return float64(c.undelivered.Load()) })
 	if err := errors.Join(r.Register(records), r.Register(queued)); err != nil {
@@ -73,7 +73,7 @@ func (c *logCounts) settle(n int, o outcome) {
 	switch o {
 	case delivered:
 		c.sent.Add(float64(n))
-	case refused:
+	case rejected:
 		c.failed.Add(float64(n))
 	case abandoned:
 		c.dropped.Add(float64(n))

@@ -101,11 +101,8 @@ func TestMetricsOfItsOwn(t *testing.T) {
 	names := map[string]bool{}
 	for _, f := range families {
 		names[f.GetName()] = true
-		if strings.HasPrefix(f.GetName(), "promtail_") {
-			t.Errorf("%s is loki-client-go's", f.GetName())
-		}
 	}
-	for _, name := range []string{"go_goroutines", "process_resident_memory_bytes", "instrument_log_records_total", "instrument_log_queue_records"} {
+	for _, name := range []string{"go_goroutines", "process_resident_memory_bytes", "sockscope_log_records_total", "sockscope_log_queue_records"} {
 		if !names[name] {
 			t.Errorf("no %s", name)
 		}
@@ -115,7 +112,7 @@ func TestMetricsOfItsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, problem := range own {
-		if strings.HasPrefix(problem.Metric, "instrument_") {
+		if strings.HasPrefix(problem.Metric, "sockscope_") {
 			t.Errorf("%s: %s", problem.Metric, problem.Text)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
 )
 
 // Option changes what [Start] sets up.
@@ -17,12 +18,15 @@ type config struct {
 	registry       *prometheus.Registry
 	logWriter      io.Writer
 	logLevel       slog.Leveler
+	logExporter    sdklog.Exporter
 }
 
 func newConfig(opts []Option) config {
 	c := config{logWriter: os.Stdout, logLevel: slog.LevelInfo}
 	for _, opt := range opts {
-		opt(&c)
+		if opt != nil {
+			opt(&c)
+		}
 	}
 	if c.registry == nil {
 		c.registry = prometheus.NewRegistry()
@@ -48,13 +52,33 @@ func WithRegistry(r *prometheus.Registry) Option {
 }
 
 // WithLogWriter has log records written to w, one in each call, and one call at a time. Whoever logs waits for w: unlike
-// the export, it has no queue, so that a record is out before the program can crash. The default is os.Stdout.
+// the export, it has no queue, so that a record is out before the program can crash. The default, also for nil, is
+// os.Stdout.
 func WithLogWriter(w io.Writer) Option {
-	return func(c *config) { c.logWriter = w }
+	return func(c *config) {
+		if w != nil {
+			c.logWriter = w
+		}
+	}
 }
 
-// WithLogLevel leaves out records below the level; a *slog.LevelVar can be changed while the service runs. The default
-// is slog.LevelInfo.
+// WithLogLevel leaves out records below the level; a *slog.LevelVar can be changed while the service runs. The default,
+// also for nil, is slog.LevelInfo.
 func WithLogLevel(level slog.Leveler) Option {
-	return func(c *config) { c.logLevel = level }
+	return func(c *config) {
+		if level != nil {
+			c.logLevel = level
+		}
+	}
+}
+
+// WithLogExporter has log records exported by e instead of by OTLP, as with the exporter of instrument/loki. Whoever runs
+// the service has the last word: e is not used where OTEL_LOGS_EXPORTER is set.
+//
+// Start takes e over, also if it fails, and Shutdown shuts it down. One goroutine calls Export, with batches of 512
+// records or about 512 KiB at most, and each call has ten seconds: it must return when its context ends. An export that
+// fails is repeated with the whole batch, as long as with OTLP, unless its error has, or wraps one that has, the method
+// Refused() bool which returns true.
+func WithLogExporter(e sdklog.Exporter) Option {
+	return func(c *config) { c.logExporter = e }
 }

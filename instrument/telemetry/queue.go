@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// Bounds of the queue: whichever is reached first.
+// Bounds of the queue: whichever is reached first. OTEL_BLRP_MAX_QUEUE_SIZE changes the first.
 const (
 	maxQueueRecords = 8192
 	maxQueueBytes   = 16 << 20
@@ -27,8 +27,8 @@ type item[T any] struct {
 	bytes int64
 }
 
-func newQueue[T any](counts *logCounts) *queue[T] {
-	return &queue[T]{counts: counts, items: make(chan item[T], maxQueueRecords)}
+func newQueue[T any](counts *logCounts, records int) *queue[T] {
+	return &queue[T]{counts: counts, items: make(chan item[T], records)}
 }
 
 // put adds v, which holds about that many bytes.

@@ -14,7 +14,7 @@ func newTestQueue(t *testing.T) (*queue[int], func() logMetrics) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newQueue[int](counts), func() logMetrics { return gatherLogMetrics(t, registry) }
+	return newQueue[int](counts, maxQueueRecords), func() logMetrics { return gatherLogMetrics(t, registry) }
 }
 
 func TestQueueIsBounded(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 )
 
 // newResource tells who this service is. Later sources win, so the environment has the last word.
-func newResource(ctx context.Context, c config) (*resource.Resource, error) {
+func newResource(ctx context.Context, c config, env *environment) *resource.Resource {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "localhost" // an instance is told apart by its process id then
@@ -29,9 +29,9 @@ func newResource(ctx context.Context, c config) (*resource.Resource, error) {
 	}
 	res, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithAttributes(attrs...), resource.WithFromEnv())
 	if err != nil {
-		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES must be key=value,key=value: %w", err)
+		env.warnings = append(env.warnings, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES has parts that are not key=value: %w", err))
 	}
-	return res, nil
+	return res
 }
 
 // value is the attribute's value as text, empty where r has none.

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -31,70 +33,89 @@ type Telemetry struct {
 	spans        *sdktrace.TracerProvider // nil where spans are not exported
 	abandonSpans context.CancelFunc
 
+	logs     *logExporter    // nil where log records are not exported
+	unused   sdklog.Exporter // of WithLogExporter, nil where it is used
+	logsHint string          // what to look at when log records can't be delivered
+
 	shutdown    sync.Once
 	shutdownErr error
 }
 
 // Start sets up traces, metrics and logs as the environment says; the package comment lists the variables. It fails if
-// one of them is malformed, or if the registry serves another Start already. It does not fail because a backend is away.
+// the registry serves another Start already. It does not fail because a backend is away, or because of the environment:
+// a variable whose value is not understood is ignored, with a warning in the log.
 func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
-	c := newConfig(opts)
-	env, err := readEnvironment()
-	if err != nil {
-		return nil, fmt.Errorf("telemetry: %w", err)
-	}
-	res, err := newResource(ctx, c)
-	if err != nil {
-		return nil, fmt.Errorf("telemetry: %w", err)
-	}
+	c, env := newConfig(opts), &environment{}
+	res := newResource(ctx, c, env)
 	t := &Telemetry{
 		registry:     c.registry,
 		output:       &output{service: value(res, "service.name"), writer: c.logWriter},
 		abandonSpans: func() {},
+		unused:       c.logExporter,
 	}
 	t.logger = slog.New(instrument.NewLogHandler(&handler{level: c.logLevel, out: t.output}))
 	t.metrics = newMetricsHandler(c.registry, t.output.errorLog())
-	if err := registerRuntime(c.registry); err != nil {
-		return nil, fmt.Errorf("telemetry: %w", err)
-	}
-	// Logs come last: their exporter has a goroutine that an error after it would have to stop.
-	if err := errors.Join(t.startTraces(ctx, env, res), t.startLogs(ctx, env, res)); err != nil {
+	if err := t.start(ctx, c, env, res); err != nil {
 		return nil, errors.Join(fmt.Errorf("telemetry: %w", err), t.Shutdown(ctx))
+	}
+	for _, err := range env.warnings {
+		t.output.errorLog().WarnContext(ctx, "environment variable ignored", "error", err)
 	}
 	return t, nil
 }
 
-func (t *Telemetry) startTraces(ctx context.Context, env environment, res *resource.Resource) (err error) {
-	if env.tracesExporter == exporterNone {
+func (t *Telemetry) start(ctx context.Context, c config, env *environment, res *resource.Resource) error {
+	if err := registerRuntime(c.registry); err != nil {
+		return err
+	}
+	counts, err := newLogCounts(t.registry)
+	if err != nil || env.boolean("OTEL_SDK_DISABLED") {
+		return err
+	}
+	if err := t.startTraces(ctx, env, res); err != nil {
+		return err
+	}
+	return t.startLogs(ctx, env, res, counts)
+}
+
+func (t *Telemetry) startTraces(ctx context.Context, env *environment, res *resource.Resource) (err error) {
+	exporters := env.exporters(signalTraces, exporterOTLP)
+	if len(exporters) == 0 {
 		return nil
 	}
 	var d delivery
 	d.failing = newWarning(t.output.errorLog(), "span export failed")
 	d.ctx, t.abandonSpans = context.WithCancel(context.Background())
-	t.spans, err = newTracerProvider(ctx, env.tracesEndpoint, res, d)
+	t.spans, err = newTracerProvider(ctx, exporters, env, res, d)
 	return err
 }
 
-func (t *Telemetry) startLogs(ctx context.Context, env environment, res *resource.Resource) error {
-	counts, err := newLogCounts(t.registry)
-	if err != nil {
-		return err
+// startLogs starts the export of log records. The console needs none: the logger writes there anyway.
+func (t *Telemetry) startLogs(ctx context.Context, env *environment, res *resource.Resource, counts *logCounts) error {
+	const given = "given" // by WithLogExporter
+	fallback := exporterOTLP
+	if t.unused != nil {
+		fallback = given
 	}
-	failing := newWarning(t.output.errorLog(), "log export failed")
-	switch env.logsExporter {
-	case exporterLoki:
-		e, err := newLokiExporter(env.lokiURL, res, counts, failing)
-		if err != nil {
+	var exporter sdklog.Exporter
+	d := delivery{failing: newWarning(t.output.errorLog(), "log export failed"), timeout: defaultTimeout}
+	switch exporters := env.exporters(signalLogs, fallback); {
+	case slices.Contains(exporters, given):
+		exporter, t.unused = t.unused, nil
+	case slices.Contains(exporters, exporterOTLP):
+		o := env.otlp(signalLogs)
+		var err error
+		if exporter, err = o.newLogExporter(ctx); err != nil {
 			return err
 		}
-		t.output.exporter = e
-	case exporterOTLP:
-		e, err := newOTLPLogExporter(ctx, env.logsEndpoint, res, counts, failing)
-		if err != nil {
-			return err
-		}
-		t.output.exporter = e
+		d.timeout, t.logsHint = o.timeout, " (OTEL_EXPORTER_OTLP_ENDPOINT)"
+	default:
+		return nil
 	}
+	b := env.batching("BLRP", maxQueueRecords)
+	d.giveUp = b.giveUp
+	t.logs = newLogExporter(exporter, b, d, res, counts)
+	t.output.exporter = t.logs
 	return nil
 }
 
@@ -123,6 +144,9 @@ func (t *Telemetry) MetricsHandler() http.Handler { return t.metrics }
 // It returns when ctx ends even if a backend hangs, or after ten seconds if ctx has no deadline; spans get half of the
 // time at most. What could not be delivered is dropped, and the error says so. Later calls return the first one's result.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
+	if t == nil {
+		return nil
+	}
 	t.shutdown.Do(func() {
 		ctx, cancel := context.WithTimeout(ctx, shutdownLimit)
 		defer cancel()
@@ -146,11 +170,16 @@ func (t *Telemetry) shutdownTraces(ctx context.Context) error {
 }
 
 func (t *Telemetry) shutdownLogs(ctx context.Context) error {
-	if t.output.exporter == nil {
+	if t.unused != nil {
+		if err := t.unused.Shutdown(ctx); err != nil {
+			return fmt.Errorf("telemetry: the exporter of log records: %w", err)
+		}
+	}
+	if t.logs == nil {
 		return nil
 	}
-	if err := t.output.exporter.shutdown(ctx); err != nil {
-		return fmt.Errorf("telemetry: is the receiver of logs reachable (SOCKSCOPE_LOKI_URL, or OTEL_EXPORTER_OTLP_ENDPOINT)? %w", err)
+	if err := t.logs.shutdown(ctx); err != nil {
+		return fmt.Errorf("telemetry: is the receiver of log records reachable%s? %w", t.logsHint, err)
 	}
 	return nil
 }

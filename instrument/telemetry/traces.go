@@ -4,49 +4,45 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"time"
+	"slices"
 
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
+	"go.opentelemetry.io/otel/exporters/stdout/stdouttrace"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
 )
 
-// connectTimeout is for one attempt to connect.
-const connectTimeout = 5 * time.Second
+// maxQueueSpans is how many spans wait at most.
+const maxQueueSpans = 2048
 
-// batchWait is how long spans and log records wait for others to travel with.
-const batchWait = time.Second
-
-// connectParams has a connection that was lost tried again within seconds; gRPC's own default goes up to two minutes.
-var connectParams = grpc.ConnectParams{
-	Backoff:           backoff.Config{BaseDelay: firstBackoff, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxBackoff},
-	MinConnectTimeout: connectTimeout,
-}
-
-// newTracerProvider makes a provider that exports by OTLP over gRPC. The SDK's batch processor drops spans when its queue
-// is full (OTEL_BSP_MAX_QUEUE_SIZE), so ending a span never waits.
-func newTracerProvider(ctx context.Context, endpoint string, res *resource.Resource, d delivery) (*sdktrace.TracerProvider, error) {
-	opts := []otlptracegrpc.Option{
-		otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{Enabled: false}),
-		otlptracegrpc.WithDialOption(grpc.WithConnectParams(connectParams)),
+// newTracerProvider makes a provider that exports to the exporters that are named. The SDK's batch processor drops spans
+// when its queue is full, so ending a span never waits.
+func newTracerProvider(ctx context.Context, exporters []string, env *environment, res *resource.Resource, d delivery) (*sdktrace.TracerProvider, error) {
+	b := env.batching("BSP", maxQueueSpans)
+	batcher := func(e sdktrace.SpanExporter) sdktrace.TracerProviderOption {
+		return sdktrace.WithBatcher(e,
+			sdktrace.WithMaxQueueSize(b.queue),
+			sdktrace.WithMaxExportBatchSize(b.batch),
+			sdktrace.WithBatchTimeout(b.wait),
+			sdktrace.WithExportTimeout(0)) // the delivery has its own
 	}
-	if endpoint != "" {
-		opts = append(opts, otlptracegrpc.WithEndpointURL(endpoint))
+	opts := []sdktrace.TracerProviderOption{sdktrace.WithResource(res)}
+	if slices.Contains(exporters, exporterOTLP) {
+		o := env.otlp(signalTraces)
+		exporter, err := o.newSpanExporter(ctx)
+		if err != nil {
+			return nil, err
+		}
+		d.timeout, d.giveUp = o.timeout, b.giveUp
+		opts = append(opts, batcher(spanExporter{exporter, d}))
 	}
-	exporter, err := otlptracegrpc.New(ctx, opts...)
-	if err != nil {
-		return nil, fmt.Errorf("exporter of spans: %w", err)
+	if slices.Contains(exporters, exporterConsole) {
+		console, err := stdouttrace.New(stdouttrace.WithWriter(os.Stderr))
+		if err != nil {
+			return nil, fmt.Errorf("exporter of spans to the console: %w", err)
+		}
+		opts = append(opts, batcher(console))
 	}
-	batching := []sdktrace.BatchSpanProcessorOption{sdktrace.WithExportTimeout(0)} // the delivery has its own
-	if os.Getenv("OTEL_BSP_SCHEDULE_DELAY") == "" {
-		batching = append(batching, sdktrace.WithBatchTimeout(batchWait))
-	}
-	return sdktrace.NewTracerProvider(
-		sdktrace.WithResource(res),
-		sdktrace.WithBatcher(spanExporter{exporter, d}, batching...),
-	), nil
+	return sdktrace.NewTracerProvider(opts...), nil
 }
 
 // spanExporter repeats and reports failed exports itself. The batch processor would hand the errors to OpenTelemetry's
@@ -57,8 +53,6 @@ type spanExporter struct {
 }
 
 func (e spanExporter) ExportSpans(_ context.Context, spans []sdktrace.ReadOnlySpan) error {
-	e.delivery.deliver(func(ctx context.Context) error {
-		return refusedByGRPC(e.SpanExporter.ExportSpans(ctx, spans))
-	})
+	e.delivery.deliver(func(ctx context.Context) error { return e.SpanExporter.ExportSpans(ctx, spans) })
 	return nil
 }

@@ -14,7 +14,6 @@ import (
 	"go.opentelemetry.io/otel/sdk"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 )
 
 func endSpan(tel *Telemetry, name string, attrs ...attribute.KeyValue) {
@@ -57,7 +56,7 @@ func TestSpansCarryTheResource(t *testing.T) {
 			for name, value := range tt.env {
 				t.Setenv(name, value)
 			}
-			c := newCollector(t)
+			c := newCollector(t, protocolGRPC)
 			c.serve(nil)
 			tel := start(t, append(tt.opts, WithLogWriter(io.Discard))...)
 			endSpan(tel, "websocket.handshake", attribute.String("websocket.namespace", "rooms"))
@@ -91,72 +90,74 @@ func instance(t *testing.T) string {
 }
 
 func TestSpansOutliveAnOutage(t *testing.T) {
-	for name, begin := range map[string]func(*collector){
-		"dead":    func(*collector) {},
-		"hanging": func(c *collector) { c.serve(hang) },
-		"unavailable": func(c *collector) {
-			c.serve(func(context.Context) error { return status.Error(codes.Unavailable, "full") })
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			c := newCollector(t)
-			begin(c)
-			written := newLines()
-			tel := start(t, WithLogWriter(written))
-			endSpan(tel, "first")
-			if name != "hanging" { // where the attempt has not failed yet
-				written.find(t, `"level":"warn"`, `"msg":"span export failed"`, "Unavailable")
-			}
-			within(t, "ending more spans than a queue holds", func() {
-				for range 10_000 {
-					endSpan(tel, "more")
+	for _, protocol := range protocols() {
+		for name, begin := range outages() {
+			t.Run(protocol+"/"+name, func(t *testing.T) {
+				c := newCollector(t, protocol)
+				begin(c)
+				written := newLines()
+				tel := start(t, WithLogWriter(written))
+				endSpan(tel, "first")
+				if name != "hanging" { // where the attempt has not failed yet
+					written.find(t, `"level":"warn"`, `"msg":"span export failed"`)
 				}
+				within(t, "ending more spans than a queue holds", func() {
+					for range 10_000 {
+						endSpan(tel, "more")
+					}
+				})
+				c.serve(nil)
+				eventually(t, "the first span arrives", func() bool {
+					names := c.spanNames()
+					return len(names) > 0 && names[0] == "first"
+				})
 			})
-			c.serve(nil)
-			eventually(t, "the first span arrives", func() bool {
-				names := c.spanNames()
-				return len(names) > 0 && names[0] == "first"
-			})
-		})
+		}
 	}
 }
 
 func TestHangingCollectorLeavesTimeForLogs(t *testing.T) {
-	server := newLokiServer(t)
-	server.serve(server.accept)
-	c := newCollector(t)
-	c.serve(hang)
-	t.Setenv("OTEL_TRACES_EXPORTER", "otlp")
-	t.Setenv("OTEL_LOGS_EXPORTER", "loki")
-	tel := start(t, WithLogWriter(io.Discard))
-	endSpan(tel, "stuck")
-	tel.Logger().Info("last words")
+	for _, protocol := range protocols() {
+		t.Run(protocol, func(t *testing.T) {
+			c := newCollector(t, protocol)
+			c.serve(hang)
+			t.Setenv("OTEL_LOGS_EXPORTER", "")
+			logs := newGiven()
+			tel := start(t, WithLogWriter(io.Discard), WithLogExporter(logs))
+			endSpan(tel, "stuck")
+			tel.Logger().Info("last words")
 
-	ctx, cancel := context.WithTimeout(context.Background(), 4*shortly)
-	defer cancel()
-	var err error
-	within(t, "Shutdown", func() { err = tel.Shutdown(ctx) })
-	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "OTEL_EXPORTER_OTLP_ENDPOINT") || strings.Contains(err.Error(), "log records") {
-		t.Errorf("Shutdown: %v: want it to be about the spans, and only about them", err)
-	}
-	if lines := server.lines(); len(lines) != 1 || !strings.Contains(lines[0], "last words") {
-		t.Errorf("Loki has %q, want the last words", lines)
+			ctx, cancel := context.WithTimeout(context.Background(), 4*shortly)
+			defer cancel()
+			var err error
+			within(t, "Shutdown", func() { err = tel.Shutdown(ctx) })
+			if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "OTEL_EXPORTER_OTLP_ENDPOINT") || strings.Contains(err.Error(), "log records") {
+				t.Errorf("Shutdown: %v: want it to be about the spans, and only about them", err)
+			}
+			if len(logs.records) != 1 || <-logs.records != "last words" {
+				t.Error("the last words are lost")
+			}
+		})
 	}
 }
 
 func TestRefusedSpansAreGivenUp(t *testing.T) {
-	c := newCollector(t)
-	c.serve(func(context.Context) error { return status.Error(codes.InvalidArgument, "no thanks") })
-	written := newLines()
-	tel := start(t, WithLogWriter(written))
-	endSpan(tel, "refused")
-	written.find(t, `"msg":"span export failed"`, "no thanks")
-	c.serve(nil)
-	endSpan(tel, "accepted")
-	if err := tel.Shutdown(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{"accepted"}, c.spanNames()); diff != "" {
-		t.Errorf("spans (-want +got):\n%s", diff)
+	for _, protocol := range protocols() {
+		t.Run(protocol, func(t *testing.T) {
+			c := newCollector(t, protocol)
+			c.serve(refuse(codes.InvalidArgument, "no thanks"))
+			written := newLines()
+			tel := start(t, WithLogWriter(written))
+			endSpan(tel, "refused")
+			written.find(t, `"msg":"span export failed"`, "no thanks")
+			c.serve(nil)
+			endSpan(tel, "accepted")
+			if err := tel.Shutdown(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]string{"accepted"}, c.spanNames()); diff != "" {
+				t.Errorf("spans (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

@@ -1,7 +1,6 @@
-package telemetry
+package loki
 
 import (
-	"context"
 	"io"
 	"net"
 	"net/http"
@@ -10,69 +9,70 @@ import (
 	"testing"
 
 	"github.com/golang/snappy"
-	"github.com/grafana/loki/pkg/push"
+	lokipush "github.com/grafana/loki/pkg/push"
 )
 
-// lokiServer is a push endpoint that can be away, hang or fail, at one address.
-type lokiServer struct {
+// server is a push endpoint that can be away, hang or fail, at one address.
+type server struct {
 	t       *testing.T
 	address string
 
 	mu      sync.Mutex
-	server  *httptest.Server
-	pushes  []push.PushRequest // accepted ones
-	headers http.Header        // of the newest request
+	running *httptest.Server
+	pushes  []lokipush.PushRequest // accepted ones
+	headers http.Header            // of the newest request
 }
 
-// newLokiServer returns a server that does not listen yet.
-func newLokiServer(t *testing.T) *lokiServer {
+// newServer returns a server that does not listen yet.
+func newServer(t *testing.T) *server {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &lokiServer{t: t, address: listener.Addr().String()}
+	s := &server{t: t, address: listener.Addr().String()}
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("SOCKSCOPE_LOKI_URL", "http://"+s.address+"/loki/api/v1/push")
-	t.Setenv("OTEL_TRACES_EXPORTER", "none")
 	t.Cleanup(s.stop)
 	return s
 }
 
+// url is the address of its push endpoint.
+func (s *server) url() string { return "http://" + s.address + "/loki/api/v1/push" }
+
 // serve listens with a handler, instead of the one before.
-func (s *lokiServer) serve(h http.HandlerFunc) {
+func (s *server) serve(h http.HandlerFunc) {
 	s.t.Helper()
 	s.stop()
 	listener, err := net.Listen("tcp", s.address)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	server := httptest.NewUnstartedServer(h)
-	if err := server.Listener.Close(); err != nil {
+	running := httptest.NewUnstartedServer(h)
+	if err := running.Listener.Close(); err != nil {
 		s.t.Fatal(err)
 	}
-	server.Listener = listener
-	server.Start()
+	running.Listener = listener
+	running.Start()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.server = server
+	s.running = running
 }
 
-func (s *lokiServer) stop() {
+func (s *server) stop() {
 	s.mu.Lock()
-	server := s.server
-	s.server = nil
+	running := s.running
+	s.running = nil
 	s.mu.Unlock()
-	if server != nil {
-		server.CloseClientConnections()
-		server.Close()
+	if running != nil {
+		running.CloseClientConnections()
+		running.Close()
 	}
 }
 
 // accept takes pushes as Loki does.
-func (s *lokiServer) accept(w http.ResponseWriter, r *http.Request) {
+func (s *server) accept(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		s.t.Errorf("read a push: %v", err)
@@ -81,7 +81,7 @@ func (s *lokiServer) accept(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		s.t.Errorf("decode a push: %v", err)
 	}
-	var request push.PushRequest
+	var request lokipush.PushRequest
 	if err := request.Unmarshal(raw); err != nil {
 		s.t.Errorf("decode a push: %v", err)
 	}
@@ -93,7 +93,7 @@ func (s *lokiServer) accept(w http.ResponseWriter, r *http.Request) {
 }
 
 // hang takes a push and never answers.
-func (s *lokiServer) hang(_ http.ResponseWriter, r *http.Request) {
+func (s *server) hang(_ http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client has left
 	<-r.Context().Done()
 }
@@ -107,7 +107,7 @@ func answer(status int) http.HandlerFunc {
 }
 
 // streams returns the streams that were accepted, in order.
-func (s *lokiServer) streams() (streams []push.Stream) {
+func (s *server) streams() (streams []lokipush.Stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.pushes {
@@ -117,19 +117,11 @@ func (s *lokiServer) streams() (streams []push.Stream) {
 }
 
 // lines returns the lines that were accepted, in order within a stream.
-func (s *lokiServer) lines() (lines []string) {
+func (s *server) lines() (lines []string) {
 	for _, stream := range s.streams() {
 		for _, e := range stream.Entries {
 			lines = append(lines, e.Line)
 		}
 	}
 	return lines
-}
-
-// quick is a context that ends soon.
-func quick(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), shortly)
-	t.Cleanup(cancel)
-	return ctx
 }
