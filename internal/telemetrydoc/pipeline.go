@@ -48,13 +48,14 @@ func drivePipeline() (*exports, error) {
 	}
 	tel.MetricsHandler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	return e, errors.Join(
+		e.records.await(ctx, "environment variable ignored"),
 		e.records.await(ctx, "metrics gathering failed"),
 		e.records.await(ctx, "log export failed"),
 		e.records.await(ctx, "span export failed"),
 	)
 }
 
-// exportTo has telemetry export to a URL, whatever the environment said.
+// exportTo has telemetry export to a URL, whatever the environment said, and adds a mistake.
 func exportTo(url string) error {
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "OTEL_") {
@@ -63,7 +64,7 @@ func exportTo(url string) error {
 			}
 		}
 	}
-	return errors.Join(os.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url), os.Setenv("SOCKSCOPE_LOKI_URL", url))
+	return errors.Join(os.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url), os.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", "many"))
 }
 
 // broken is a collector that has nothing but an error.
