@@ -31,15 +31,9 @@ func Example() {
 		}
 	}()
 
-	observer, err := instrument.New(
-		instrument.WithNamespace("rooms"),
-		instrument.WithTracerProvider(tel.TracerProvider()),
-		instrument.WithLogger(tel.Logger()),
-	)
-	if err != nil {
+	if _, err := tel.NewObserver(instrument.WithNamespace("rooms")); err != nil {
 		panic(err)
 	}
-	tel.Registry().MustRegister(observer)
 
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", tel.MetricsHandler())

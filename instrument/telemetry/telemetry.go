@@ -119,6 +119,21 @@ func (t *Telemetry) startLogs(ctx context.Context, env *environment, res *resour
 	return nil
 }
 
+// NewObserver returns an Observer whose spans and log records go where t's go, and whose metrics are served with t's. The
+// options may say otherwise. It fails if an option is wrong, or if t serves an observer of the same namespace and protocol
+// already.
+func (t *Telemetry) NewObserver(opts ...instrument.Option) (*instrument.Observer, error) {
+	own := []instrument.Option{instrument.WithTracerProvider(t.TracerProvider()), instrument.WithLogger(t.Logger())}
+	o, err := instrument.New(append(own, opts...)...)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.registry.Register(o); err != nil {
+		return nil, fmt.Errorf("telemetry: register the observer: %w", err)
+	}
+	return o, nil
+}
+
 // TracerProvider returns the provider of tracers whose spans are exported. Where they are not, its spans cost next to
 // nothing and have no trace id.
 func (t *Telemetry) TracerProvider() trace.TracerProvider {
