@@ -138,6 +138,7 @@ func TestNotLiveWithoutRoom(t *testing.T) {
 		compare(t, "what the application sees", []string{"book = 1", "book = 10"}, d.noted())
 		compare(t, "metrics", map[string]float64{
 			"reconciliations_total aborted connect": 1, "reconciliations_total ok slow": 1, "reconciliation_duration_seconds_count": 1,
+			"superseded_total book": 9,
 		}, counts(t, d.client))
 	})
 }
@@ -164,6 +165,7 @@ func TestNotLiveAnyMore(t *testing.T) {
 			counts: map[string]float64{
 				"reconciliations_total aborted connect": 1, "reconciliations_total ok gap": 1,
 				"reconciliation_duration_seconds_count": 1, "sequence_gaps_total book": 1, "missing_messages_total book": 98,
+				"superseded_total book": 1,
 			},
 		},
 		"handler failed": {
@@ -172,6 +174,7 @@ func TestNotLiveAnyMore(t *testing.T) {
 			counts: map[string]float64{
 				"reconciliations_total error connect": 1, "reconciliations_total ok connect": 1,
 				"reconciliation_duration_seconds_count": 1, "errors_total handler": 1,
+				"superseded_total book": 97,
 			},
 		},
 	}

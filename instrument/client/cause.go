@@ -38,14 +38,14 @@ func isNetworkError(err error) bool {
 }
 
 // explained is the cause with the reason that a ping or a write knows for a connection that has just broken.
-func (s *session) explained(cause instrument.Cause) instrument.Cause {
+func (conn *connection) explained(cause instrument.Cause) instrument.Cause {
 	if cause.Reason != instrument.ReasonAbnormal {
 		return cause
 	}
-	if s.pingTimeout.Load() {
+	if conn.pingTimeout.Load() {
 		return network(instrument.ReasonPingTimeout, errPingTimeout)
 	}
-	if err := s.writeError.Load(); err != nil {
+	if err := conn.writeError.Load(); err != nil {
 		return network(instrument.ReasonWriteError, *err)
 	}
 	return cause

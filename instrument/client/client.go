@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/sockscope/sockscope/instrument"
 )
 
@@ -29,29 +31,30 @@ type Client struct {
 	config  *config
 	metrics *metrics
 	records *records
+	tracing *tracing
 
 	streams map[string]*stream
 	other   *stream   // stands for every stream that is not registered
 	all     []*stream // other comes last
 
-	running atomic.Bool
-	session atomic.Pointer[session] // nil while there is no connection
-	queue   chan item
-	wake    chan struct{} // something waits for the session's attention
-	starved atomic.Bool   // a stream waits for the handler to catch up
-	stalls  atomic.Int64  // odd while the session waits for room in the queue
-	state   atomic.Uint32 // State
-	inState [Live + 1]int // streams by state
+	running    atomic.Bool
+	connection atomic.Pointer[connection] // nil while there is no connection
+	queue      chan item
+	wake       chan struct{} // something waits for the connection's loop
+	starved    atomic.Bool   // a stream waits for the handler to catch up
+	stalls     atomic.Int64  // odd while the connection waits for room in the queue
+	state      atomic.Uint32 // State
+	inState    [Live + 1]int // streams by state
 }
 
-// New makes a Client for the feed at a ws, wss, http or https URL. It starts nothing: Run does. The error names what is
-// wrong.
+// New makes a Client for the feed at a ws, wss, http or https URL, which may be empty if WithEndpoint tells one. It
+// starts nothing: Run does. The error names what is wrong.
 func New(address string, feed Feed, opts ...Option) (*Client, error) {
 	cfg, err := newConfig(opts)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkURL(address); err != nil {
+	if err := checkURL(address); err != nil && (address != "" || cfg.endpoint == nil) {
 		return nil, err
 	}
 	if feed.Decode == nil || feed.Handle == nil {
@@ -63,6 +66,7 @@ func New(address string, feed Feed, opts ...Option) (*Client, error) {
 		config:  cfg,
 		metrics: newMetrics(cfg.name),
 		records: newRecords(cfg.logger, cfg.name),
+		tracing: newTracing(cfg),
 		streams: make(map[string]*stream, len(feed.Streams)),
 		wake:    make(chan struct{}, 1),
 	}
@@ -100,8 +104,12 @@ func (c *Client) register(s Stream) error {
 		return errors.New("is registered twice")
 	case s.Expect < 0:
 		return fmt.Errorf("expects something every %v: must be positive, or 0 if it may be silent", s.Expect)
-	case (s.Snapshot == nil) != (s.Restore == nil):
-		return errors.New("Snapshot and Restore are needed both, or none of them")
+	case s.Restore == nil && (s.Snapshot != nil || s.Resubscribe != nil):
+		return errors.New("needs Restore for what Snapshot fetches or Resubscribe asks for")
+	case s.Snapshot != nil && s.Resubscribe != nil:
+		return errors.New("cannot have both Snapshot and Resubscribe: leave out one of them")
+	case s.Resume && s.Restore != nil:
+		return errors.New("cannot have both Resume and Restore: a snapshot tells what was missed")
 	}
 	st := newStream(s, c.config, c.metrics)
 	c.streams[s.Name] = st
@@ -130,6 +138,9 @@ func (c *Client) Run(ctx context.Context) (err error) {
 	c.queue = make(chan item, c.config.queueSize)
 	var handling sync.WaitGroup
 	handling.Go(func() { (&handler{Client: c}).run(ctx) })
+	for _, st := range c.all {
+		st.reset() // what was in the queue of an earlier call is gone
+	}
 	c.metrics.outage.begin()
 	defer func() {
 		cancel()
@@ -150,12 +161,12 @@ func (c *Client) stayConnected(ctx context.Context) error {
 	for {
 		c.enterAll(Connecting, nil)
 		var cause instrument.Cause
-		s, err := c.connect(ctx)
+		conn, err := c.connect(ctx)
 		if err == nil {
-			cause = s.run(ctx, trigger)
+			cause = conn.run(ctx, trigger)
 			err = cause.Err
 			trigger = triggerReconnect
-			if s.worked(cause) >= stableAfter {
+			if conn.worked(cause) >= stableAfter {
 				wait.reset()
 				attempts = 0
 			}
@@ -207,16 +218,34 @@ func (c *Client) pause(ctx context.Context, d time.Duration, why error) error {
 // Send sends a message on the present connection. It returns ErrNotConnected while there is none. When ctx ends before
 // the message is written, the connection is ended, because part of the message may have been sent.
 func (c *Client) Send(ctx context.Context, typ MessageType, payload []byte) error {
-	s := c.session.Load()
-	if s == nil {
+	conn := c.connection.Load()
+	if conn == nil {
 		return ErrNotConnected
 	}
-	return s.Send(ctx, typ, payload)
+	return conn.Send(ctx, typ, payload)
+}
+
+// Reconnect replaces the present connection by another one, as servers and applications ask for. The wait before that is
+// the usual one. It does nothing while there is no connection, and waits for nothing.
+func (c *Client) Reconnect() {
+	if conn := c.connection.Load(); conn != nil {
+		conn.end(local(instrument.ReasonNormal, websocket.StatusNormalClosure, errReconnect))
+	}
+}
+
+// LastNumber returns the highest sequence number that was received on a stream, 0 before the first: what Feed.Subscribe
+// resumes after, and what some servers want to be told from time to time. It may still wait for the handler.
+func (c *Client) LastNumber(stream string) uint64 {
+	if st := c.streams[stream]; st != nil {
+		return st.last.Load()
+	}
+	return 0
 }
 
 // Reconcile makes a live stream fetch a snapshot and start from it, as it does after a gap, in order to find out
 // whether the state that is held is right. It does not wait for that. While the stream is not live it changes nothing,
-// because then it is going to be reconciled anyway.
+// because then it is going to be reconciled anyway. A snapshot with a lower number than was received is taken for an old
+// one and fetched again, unless it says Restart.
 func (c *Client) Reconcile(name string) error {
 	st := c.streams[name]
 	if st == nil || !st.reconciles() {
@@ -230,7 +259,7 @@ func (c *Client) Reconcile(name string) error {
 // caughtUp says whether the handler has emptied half of its queue.
 func (c *Client) caughtUp() bool { return len(c.queue) <= cap(c.queue)/2 }
 
-// signal wakes the session.
+// signal wakes the loop of the connection.
 func (c *Client) signal() {
 	select {
 	case c.wake <- struct{}{}:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"time"
@@ -15,52 +16,65 @@ import (
 )
 
 // connect makes one attempt to connect.
-func (c *Client) connect(ctx context.Context) (*session, error) {
+func (c *Client) connect(ctx context.Context) (*connection, error) {
 	dialing, cancel := context.WithTimeout(ctx, c.config.connectTimeout)
 	defer cancel()
-	header, err := c.header(dialing)
+	endpoint, err := c.endpoint(dialing)
 	if err != nil {
-		err = fmt.Errorf("header: %w", err)
+		err = fmt.Errorf("endpoint: %w", err)
 		c.notConnected(ctx, instrument.StatusError, err)
 		return nil, err
 	}
-	start := time.Now()
+	start, h := time.Now(), newHeard()
+	dialing, span := c.tracing.handshake(dialing, endpoint.URL, endpoint.Header)
 	options := c.config.dial
-	options.HTTPHeader = header
-	ws, response, err := websocket.Dial(dialing, c.url, &options) //nolint:bodyclose // Dial closes the body
+	options.HTTPHeader = endpoint.Header
+	h.listen(&options)
+	ws, response, err := websocket.Dial(dialing, endpoint.URL, &options) //nolint:bodyclose // Dial closes the body
+	code := 0
+	if response != nil {
+		code = response.StatusCode
+	}
 	if err != nil {
 		status, err := refusal(response, err)
+		answered(span, code, status, err)
 		c.notConnected(ctx, status, err)
 		return nil, err
 	}
 	took := time.Since(start)
+	answered(span, code, instrument.StatusConnected, nil)
 	ws.SetReadLimit(c.config.readLimit)
 	c.metrics.attempts.WithLabelValues(instrument.StatusConnected.String()).Inc()
 	c.metrics.connectDuration.Observe(took.Seconds())
 	c.records.write(recordConnected, slog.Float64("duration_seconds", took.Seconds()))
-	return newSession(c, ws), nil
+	return newConnection(c, ws, h, span.SpanContext()), nil
 }
 
-// header returns the headers for one attempt.
-func (c *Client) header(ctx context.Context) (http.Header, error) {
-	header := c.config.dial.HTTPHeader.Clone()
-	if header == nil {
-		header = http.Header{}
+// endpoint returns where to connect and with which headers, for one attempt. The headers are the caller's to change.
+func (c *Client) endpoint(ctx context.Context) (Endpoint, error) {
+	e := Endpoint{URL: c.url, Header: c.config.dial.HTTPHeader.Clone()}
+	if e.Header == nil {
+		e.Header = http.Header{}
 	}
-	if c.config.header == nil {
-		return header, nil
+	if c.config.endpoint == nil {
+		return e, nil
 	}
-	err := guarded(func() error {
-		more, err := c.config.header(ctx)
-		for name, values := range more {
-			header[name] = values
-		}
+	var now Endpoint
+	err := guarded(func() (err error) {
+		now, err = c.config.endpoint(ctx)
 		return err
 	})
-	if err != nil && c.countPanic(err) == nil {
-		c.countError(instrument.ErrorAuth)
+	if err != nil {
+		if c.countPanic(err) == nil {
+			c.countError(instrument.ErrorAuth)
+		}
+		return e, err
 	}
-	return header, err
+	maps.Copy(e.Header, now.Header)
+	if now.URL != "" {
+		e.URL = now.URL
+	}
+	return e, checkURL(e.URL)
 }
 
 // notConnected counts and logs an attempt that failed, unless the client has given up itself.

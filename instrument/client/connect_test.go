@@ -159,19 +159,19 @@ func TestEndings(t *testing.T) {
 	}
 }
 
-func TestHeaderIsMadeForEachAttempt(t *testing.T) {
+func TestEndpointIsAskedForEachAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, a := newExchange(t), new(consumer)
 		x.refuse(status(401))
 		calls := 0
-		header := func(context.Context) (http.Header, error) {
+		endpoint := func(context.Context) (client.Endpoint, error) {
 			calls++
 			if calls == 2 {
-				return nil, errors.New("no token")
+				return client.Endpoint{}, errors.New("no token")
 			}
-			return http.Header{"Authorization": {fmt.Sprint("token ", calls)}}, nil
+			return client.Endpoint{Header: http.Header{"Authorization": {fmt.Sprint("token ", calls)}}}, nil
 		}
-		c := run(t, x, a, client.Feed{}, client.WithHeader(header), client.WithBackoff(time.Second, 8*time.Second))
+		c := run(t, x, a, client.Feed{}, client.WithEndpoint(endpoint), client.WithBackoff(time.Second, 8*time.Second))
 		<-x.conns
 		synctest.Wait()
 		compare(t, "requests", []request{{0, "token 1"}, {7 * time.Second, "token 3"}}, x.asked())
@@ -194,21 +194,21 @@ func TestRunEnds(t *testing.T) {
 			opts: []client.Option{client.WithMaxAttempts(3)},
 			want: []error{client.ErrGaveUp},
 			text: "client test: client: no stable connection after the allowed number of attempts (3): " +
-				"server refused the connection with 401 Unauthorized: check the credentials that WithHeader returns",
+				"server refused the connection with 401 Unauthorized: check the credentials that WithEndpoint returns",
 		},
-		"permanent, from the header": {
-			opts: []client.Option{client.WithHeader(func(context.Context) (http.Header, error) {
-				return nil, client.Permanent(revoked)
+		"permanent, from the endpoint": {
+			opts: []client.Option{client.WithEndpoint(func(context.Context) (client.Endpoint, error) {
+				return client.Endpoint{}, client.Permanent(revoked)
 			})},
 			want: []error{revoked},
-			text: "client test: header: key was revoked",
+			text: "client test: endpoint: key was revoked",
 		},
-		"panic in the header": {
-			opts: []client.Option{client.WithMaxAttempts(1), client.WithHeader(func(context.Context) (http.Header, error) {
-				panic("header")
+		"panic in the endpoint": {
+			opts: []client.Option{client.WithMaxAttempts(1), client.WithEndpoint(func(context.Context) (client.Endpoint, error) {
+				panic("endpoint")
 			})},
 			want: []error{client.ErrGaveUp},
-			text: "client test: client: no stable connection after the allowed number of attempts (1): header: panic: header",
+			text: "client test: client: no stable connection after the allowed number of attempts (1): endpoint: panic: endpoint",
 		},
 	}
 	for name, test := range tests {

@@ -17,8 +17,8 @@ var (
 	ErrRunning = errors.New("client: Run is running already, and one call serves the whole client")
 	// ErrGaveUp is wrapped by the error that Run returns when it has tried as often as WithMaxAttempts allows.
 	ErrGaveUp = errors.New("client: no stable connection after the allowed number of attempts")
-	// ErrUnknownStream is wrapped by the error of Reconcile for a stream that is not registered or has no snapshot.
-	ErrUnknownStream = errors.New("client: no such stream with a Snapshot in Feed.Streams")
+	// ErrUnknownStream is wrapped by the error of Reconcile for a stream that is not registered or has no Restore.
+	ErrUnknownStream = errors.New("client: no such stream with Restore in Feed.Streams")
 )
 
 var (
@@ -28,6 +28,15 @@ var (
 	errOverflow    = errors.New("more events than the buffer holds came before the snapshot")
 	errSlow        = errors.New("handler is too slow: no room in its queue")
 	errGap         = errors.New("gap in the sequence")
+	errRestart     = errors.New("the server has begun anew: other numbers, or a snapshot by itself")
+	errTooOld      = errors.New("nothing but old numbers: they may have begun anew; Decode can tell by Event.Restart")
+	errInvalid     = errors.New("sequence numbers are invalid: Decode must make others of them, see Sequence.Observe")
+
+	errNotUnderstood = errors.New("no message is understood: check what Decode returns errors for")
+	errNoSnapshot    = errors.New("no snapshot has come among the events in time")
+	errReplaced      = errors.New("needs a snapshot, which only another connection brings because Stream.Resubscribe is nil")
+	errReconnect     = errors.New("the application asked for another connection")
+	errSilent        = errors.New("nothing at all was received for too long")
 )
 
 // A RefusedError is a server's answer that refuses the connection.
@@ -43,7 +52,7 @@ func (e *RefusedError) Error() string {
 	text := fmt.Sprintf("server refused the connection with %d %s", e.StatusCode, http.StatusText(e.StatusCode))
 	switch e.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		text += ": check the credentials that WithHeader returns"
+		text += ": check the credentials that WithEndpoint returns"
 	case http.StatusNotFound:
 		text += ": check the URL"
 	}
@@ -54,7 +63,7 @@ func (e *RefusedError) Error() string {
 }
 
 // Permanent wraps an error that trying again cannot cure, such as credentials that were revoked. When the function
-// given to WithHeader, or Feed.Subscribe, returns one, Run ends with it. Permanent(nil) is nil.
+// given to WithEndpoint, or Feed.Subscribe, returns one, Run ends with it. Permanent(nil) is nil.
 func Permanent(err error) error {
 	if err == nil {
 		return nil

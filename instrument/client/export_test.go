@@ -15,3 +15,6 @@ func WithJitter(part float64) Option {
 
 // RetryAfter is retryAfter.
 func RetryAfter(h http.Header, now time.Time) time.Duration { return retryAfter(h, now) }
+
+// ErrorText is errorText.
+func ErrorText(err error) string { return errorText(err) }

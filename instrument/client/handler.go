@@ -13,6 +13,7 @@ type item struct {
 	stream  *stream
 	epoch   uint64
 	event   Event
+	span    *messageSpan // nil unless the message is sampled
 	restore *restore
 }
 
@@ -78,7 +79,11 @@ func (h *handler) catchUp() {
 
 func (h *handler) handle(ctx context.Context, it item) {
 	st := it.stream
-	if it.epoch < st.skip.Load() || ctx.Err() != nil {
+	if it.epoch < st.skip.Load() {
+		st.metrics.superseded.Add(float64(it.events()))
+		return
+	}
+	if ctx.Err() != nil {
 		return
 	}
 	told := &handled{epoch: it.epoch}
@@ -87,7 +92,7 @@ func (h *handler) handle(ctx context.Context, it item) {
 		told.drifted, told.err = h.restore(ctx, st, it.restore)
 		told.replayed = len(it.restore.rest)
 	} else {
-		told.err = h.handleEvent(ctx, it.event)
+		told.err = h.handleItem(ctx, it)
 	}
 	switch {
 	case told.err == nil && it.restore != nil:
@@ -103,9 +108,32 @@ func (h *handler) handle(ctx context.Context, it item) {
 	}
 }
 
+// events returns how many events there are in the item.
+func (it item) events() int {
+	if it.restore != nil {
+		return len(it.restore.rest)
+	}
+	return 1
+}
+
+// restore replaces the state by the snapshot, and handles what comes after it.
 func (h *handler) restore(ctx context.Context, st *stream, r *restore) (drifted bool, err error) {
+	if drifted, err = h.replaceState(ctx, st, r.snapshot); err != nil {
+		st.metrics.superseded.Add(float64(len(r.rest)))
+		return false, err
+	}
+	for i, e := range r.rest {
+		if err := h.handleEvent(ctx, e); err != nil {
+			st.metrics.superseded.Add(float64(len(r.rest) - i - 1))
+			return drifted, err
+		}
+	}
+	return drifted, nil
+}
+
+func (h *handler) replaceState(ctx context.Context, st *stream, s Snapshot) (drifted bool, err error) {
 	err = guarded(func() (err error) {
-		drifted, err = st.Restore(ctx, st.Name, r.snapshot)
+		drifted, err = st.Restore(ctx, st.Name, s)
 		return err
 	})
 	if err != nil {
@@ -114,12 +142,24 @@ func (h *handler) restore(ctx context.Context, st *stream, r *restore) (drifted 
 	if drifted {
 		st.metrics.drift.Inc()
 	}
-	for _, e := range r.rest {
-		if err := h.handleEvent(ctx, e); err != nil {
-			return drifted, err
-		}
-	}
 	return drifted, nil
+}
+
+func (h *handler) handleItem(ctx context.Context, it item) error {
+	ctx, end := h.tracing.begin(ctx, it)
+	err := h.apply(ctx, it.stream, it.event)
+	end(err)
+	return err
+}
+
+// apply handles an event in its turn, which may be a snapshot that confirms what is held.
+func (h *handler) apply(ctx context.Context, st *stream, e Event) error {
+	if e.Snapshot && st.reconciles() {
+		number, _ := snapshotNumber(&e) // it has been observed
+		_, err := h.replaceState(ctx, st, Snapshot{Last: number, Value: e.Value})
+		return err
+	}
+	return h.handleEvent(ctx, e)
 }
 
 func (h *handler) handleEvent(ctx context.Context, e Event) error {

@@ -84,6 +84,7 @@ func TestSkip(t *testing.T) {
 				compare(t, "what the application sees", []string{"book = 0", "book 1 0", "book = 6", "book 7 0"}, a.noted())
 				compare(t, "metrics", map[string]float64{
 					"reconciliations_total ok connect": 1, "reconciliations_total ok slow": 1, "reconciliation_duration_seconds_count": 2,
+					"superseded_total book": 5,
 				}, counts(t, c))
 				compare(t, "state", client.Live, c.State())
 				compare(t, "records", 1, len(a.logged("handler too slow")))

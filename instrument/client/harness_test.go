@@ -72,6 +72,8 @@ type exchange struct {
 	mu       sync.Mutex
 	answers  []http.HandlerFunc // to the next requests, instead of accepting them
 	requests []request
+	header   []http.Header // of the requests
+	urls     []string      // of the requests
 	received []string
 }
 
@@ -104,6 +106,7 @@ func newExchange(t *testing.T) *exchange {
 
 func (x *exchange) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.mu.Lock()
+	x.header, x.urls = append(x.header, r.Header), append(x.urls, r.Host+r.RequestURI)
 	x.requests = append(x.requests, request{At: time.Since(x.started), Token: r.Header.Get("Authorization")})
 	var answer http.HandlerFunc
 	if len(x.answers) > 0 {
@@ -155,7 +158,8 @@ func send(t *testing.T, ws *websocket.Conn, messages ...string) {
 	}
 }
 
-// decode understands "stream first last" and events that are separated by semicolons.
+// decode understands "stream first last", with "snapshot" or "restart" after it, and events that are separated by
+// semicolons.
 func decode(events []client.Event, _ client.MessageType, payload []byte) ([]client.Event, error) {
 	switch string(payload) {
 	case "ack":
@@ -168,6 +172,7 @@ func decode(events []client.Event, _ client.MessageType, payload []byte) ([]clie
 		if _, err := fmt.Sscanf(text, "%s %d %d", &e.Stream, &e.First, &e.Last); err != nil {
 			return nil, errors.New("neither stream nor numbers")
 		}
+		e.Snapshot, e.Restart = strings.HasSuffix(text, " snapshot"), strings.HasSuffix(text, " restart")
 		events = append(events, e)
 	}
 	return events, nil

@@ -7,6 +7,7 @@ const (
 	triggerConnect   trigger = "connect"   // the first connection of Run
 	triggerReconnect trigger = "reconnect" // every other
 	triggerGap       trigger = "gap"       // in the sequence
+	triggerRestart   trigger = "restart"   // the numbers begin anew, or the server sends a snapshot by itself
 	triggerStale     trigger = "stale"     // a stale stream resumes on the same connection
 	triggerSlow      trigger = "slow"      // the handler had no room
 	triggerHandler   trigger = "handler"   // the handler failed
@@ -15,7 +16,8 @@ const (
 
 func triggers() []trigger {
 	return []trigger{
-		triggerConnect, triggerReconnect, triggerGap, triggerStale, triggerSlow, triggerHandler, triggerManual,
+		triggerConnect, triggerReconnect, triggerGap, triggerRestart, triggerStale, triggerSlow, triggerHandler,
+		triggerManual,
 	}
 }
 
@@ -24,7 +26,7 @@ type result string
 
 const (
 	resultOK       result = "ok"
-	resultError    result = "error"    // fetching or restoring the snapshot failed
+	resultError    result = "error"    // fetching or restoring the snapshot failed, or it did not come
 	resultBehind   result = "behind"   // the snapshot does not reach the events that were held back
 	resultOverflow result = "overflow" // too many events to be held back
 	resultAborted  result = "aborted"  // overtaken by the end of the connection, another gap or a slow handler

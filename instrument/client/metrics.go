@@ -27,8 +27,8 @@ type metrics struct {
 	errors          *prometheus.CounterVec
 	overflow        prometheus.Counter
 
-	lag                                    *prometheus.HistogramVec
-	gaps, missing, duplicates, late, drift *prometheus.CounterVec
+	lag                                                *prometheus.HistogramVec
+	gaps, missing, duplicates, late, superseded, drift *prometheus.CounterVec
 
 	reconciliations        *prometheus.CounterVec
 	reconciliationDuration prometheus.Observer
@@ -95,9 +95,11 @@ func (m *metrics) ofStreams(f factory) {
 		"handler left no room.", "stream")
 	m.duplicates = f.counter("duplicates_total", "Events that had been received before.", "stream")
 	m.late = f.counter("out_of_order_total", "Events that came after later ones.", "stream")
+	m.superseded = f.counter("superseded_total", "Events that were left out because a snapshot tells of them.", "stream")
 	m.drift = f.counter("drift_total", "Reconciliations that found other state than was held.", "stream")
 	m.lastMessage = f.desc("last_message_timestamp_seconds", "Time of the newest event.", "stream")
-	m.stale = f.desc("stale", "1 while the stream has had nothing new to say for longer than expected.", "stream")
+	m.stale = f.desc("stale", "1 while the stream has nothing new to say: for longer than expected, or because "+
+		"nothing of what comes is of use.", "stream")
 	m.connected = f.desc("connected", "1 while there is a connection.")
 	m.disconnectedSeconds = f.desc("disconnected_seconds_total", "Time that the client has run without a connection.")
 }
@@ -197,13 +199,13 @@ func (c *Client) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(desc *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v, labels...)
 	}
-	gauge(m.connected, oneIf(c.session.Load() != nil))
+	gauge(m.connected, oneIf(c.connection.Load() != nil))
 	ch <- prometheus.MustNewConstMetric(m.disconnectedSeconds, prometheus.CounterValue, m.outage.duration().Seconds())
 	for _, st := range c.all {
 		if nanos := st.newest.Load(); nanos != 0 {
 			gauge(m.lastMessage, float64(nanos)/1e9, st.Name)
 		}
-		if st.Expect > 0 {
+		if st != c.other {
 			gauge(m.stale, oneIf(st.stale.Load()), st.Name)
 		}
 	}

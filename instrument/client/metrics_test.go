@@ -163,9 +163,9 @@ func TestStopInEveryState(t *testing.T) {
 		"waiting":    {answer: status(503), state: client.Waiting},
 		"connecting": {answer: hangs, state: client.Connecting},
 		"fetching a token": {
-			opts: []client.Option{client.WithHeader(func(ctx context.Context) (http.Header, error) {
+			opts: []client.Option{client.WithEndpoint(func(ctx context.Context) (client.Endpoint, error) {
 				<-ctx.Done()
-				return nil, ctx.Err()
+				return client.Endpoint{}, ctx.Err()
 			})}, state: client.Connecting,
 		},
 		"subscribing": {

@@ -11,6 +11,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // An Option configures a Client.
@@ -20,7 +23,7 @@ type config struct {
 	name            string
 	logger          *slog.Logger
 	dial            websocket.DialOptions
-	header          func(context.Context) (http.Header, error)
+	endpoint        func(context.Context) (Endpoint, error)
 	connectTimeout  time.Duration
 	snapshotTimeout time.Duration
 	readLimit       int64
@@ -33,6 +36,9 @@ type config struct {
 	queueWait       time.Duration
 	bufferSize      int
 	stateChange     func(Change)
+	tracerProvider  trace.TracerProvider
+	propagator      propagation.TextMapPropagator
+	sampleRatio     float64
 	random          func() float64
 }
 
@@ -52,6 +58,9 @@ func newConfig(opts []Option) (*config, error) {
 		queueSize:       1024,
 		queueWait:       time.Second,
 		bufferSize:      4096,
+		tracerProvider:  otel.GetTracerProvider(),
+		propagator:      propagation.TraceContext{},
+		sampleRatio:     0.01,
 		random:          rand.Float64,
 	}
 	for _, opt := range opts {
@@ -77,8 +86,8 @@ func WithName(name string) Option {
 	}
 }
 
-// WithLogger sets where log records go. Neither payloads nor the URL's query, where some feeds want a token, are ever
-// logged. By default nothing is.
+// WithLogger sets where log records go. Payloads are never logged, and of a URL only the host is, because some feeds want
+// a token in the rest. By default nothing is logged.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) error {
 		if l == nil {
@@ -98,20 +107,29 @@ func WithDialOptions(o websocket.DialOptions) Option {
 	}
 }
 
-// WithHeader sets a function that returns the headers of the handshake request, and is called for each attempt, because
-// tokens expire. They are added to those of WithDialOptions. An error makes the attempt fail; see Permanent for one
-// that ends Run. Its ctx expires with the connect timeout.
-func WithHeader(header func(context.Context) (http.Header, error)) Option {
+// An Endpoint is where to connect.
+type Endpoint struct {
+	// URL replaces the one that New was given, unless it is empty. It may have a token in its query: the client tells
+	// nobody more of it than the host.
+	URL string
+	// Header is added to the headers of WithDialOptions.
+	Header http.Header
+}
+
+// WithEndpoint sets a function that returns where to connect and with which headers. It is called before each attempt,
+// because tokens expire, and some servers hand out an address for each connection or for resuming. An error makes the
+// attempt fail; see Permanent for one that ends Run. Its ctx expires with the connect timeout.
+func WithEndpoint(endpoint func(context.Context) (Endpoint, error)) Option {
 	return func(c *config) error {
-		if header == nil {
-			return errors.New("header function is nil: leave the option out in order to send no headers")
+		if endpoint == nil {
+			return errors.New("endpoint function is nil: leave the option out in order to connect to the URL of New")
 		}
-		c.header = header
+		c.endpoint = endpoint
 		return nil
 	}
 }
 
-// WithTimeouts sets how long connecting, with the headers before it and the subscribing after it, may take each, and
+// WithTimeouts sets how long connecting, with asking for the endpoint before it and the subscribing after it, may take each, and
 // how long the fetching of a snapshot. Both are 10 seconds by default.
 func WithTimeouts(connect, snapshot time.Duration) Option {
 	return func(c *config) error {
@@ -163,10 +181,14 @@ func WithMaxAttempts(n int) Option {
 
 // WithHeartbeat sets how often the server is pinged and how long its pong may take before the connection is given up.
 // The default is every 10 seconds, for 5 seconds.
+//
+// An interval of 0 sends no pings, for servers that do not answer them. Then the connection is given up when nothing at
+// all was received for the timeout: no message, no ping, no pong. If the timeout is 0, too, only Stream.Expect and the
+// operating system notice that a connection is dead.
 func WithHeartbeat(interval, timeout time.Duration) Option {
 	return func(c *config) error {
-		if interval <= 0 || timeout <= 0 {
-			return fmt.Errorf("heartbeat every %v for %v: must be positive", interval, timeout)
+		if interval < 0 || timeout < 0 || interval > 0 && timeout == 0 {
+			return fmt.Errorf("heartbeat every %v for %v: must be positive, or every 0 to send no pings", interval, timeout)
 		}
 		c.pingInterval, c.pingTimeout = interval, timeout
 		return nil
@@ -208,6 +230,46 @@ func WithStateChange(changed func(Change)) Option {
 			return errors.New("state change function is nil: leave the option out in order to be told nothing")
 		}
 		c.stateChange = changed
+		return nil
+	}
+}
+
+// WithTracerProvider sets where spans go. The default is otel.GetTracerProvider(), which drops them until the program
+// sets another one.
+//
+// Each attempt to connect has a span websocket.handshake, whose trace context goes to the server as a header. Sampled
+// messages have a span websocket.message, from the receipt until one of their events is handled, with the number of the
+// message on its connection. Sending adds the number of the message to the span that is in the context, if any.
+func WithTracerProvider(tp trace.TracerProvider) Option {
+	return func(c *config) error {
+		if tp == nil {
+			return errors.New("tracer provider is nil: leave the option out for the global one")
+		}
+		c.tracerProvider = tp
+		return nil
+	}
+}
+
+// WithPropagator sets how the trace context of a handshake is put into the headers of its request. The default is
+// propagation.TraceContext.
+func WithPropagator(p propagation.TextMapPropagator) Option {
+	return func(c *config) error {
+		if p == nil {
+			return errors.New("propagator is nil: leave the option out for the W3C one")
+		}
+		c.propagator = p
+		return nil
+	}
+}
+
+// WithSampleRatio sets the share of received messages, from 0 to 1, that get a span. The default is 0.01. There are at
+// most 100 of these spans per second.
+func WithSampleRatio(ratio float64) Option {
+	return func(c *config) error {
+		if !(ratio >= 0 && ratio <= 1) {
+			return fmt.Errorf("sample ratio %v: must be from 0 to 1", ratio)
+		}
+		c.sampleRatio = ratio
 		return nil
 	}
 }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -8,114 +9,232 @@ import (
 )
 
 // begin is called once the streams are subscribed to: only then a snapshot can meet their events.
-func (s *session) begin() {
+func (conn *connection) begin() {
 	now := time.Now()
-	for _, st := range s.c.all {
+	for _, st := range conn.c.all {
 		st.quiet = true
-		s.progressed(st, now)
+		conn.progressed(st, now)
 		if st.reconciles() {
 			st.settle()
-			s.reconcile(st, s.trigger, nil)
+			conn.reconcile(st, conn.trigger, nil)
 		} else {
-			s.c.enter(st, Live, nil)
+			conn.c.enter(st, Live, nil)
 		}
 	}
 }
 
 // receive takes the events of a message.
-func (s *session) receive(m message) {
-	events := s.events[:0]
+func (conn *connection) receive(m message) {
+	events := conn.events[:0]
 	err := guarded(func() (err error) {
-		events, err = s.c.feed.Decode(events, m.typ, m.payload)
+		events, err = conn.c.feed.Decode(events, m.typ, m.payload)
 		return err
 	})
-	s.events = events
+	conn.events = events
 	if err != nil {
-		s.c.failed(instrument.ErrorDecode, recordNotDecoded, err, slog.Int("bytes", len(m.payload)))
+		conn.c.failed(instrument.ErrorDecode, recordNotDecoded, err, slog.Int("bytes", len(m.payload)))
+		if conn.unread.add(m.at) && !conn.distrusting {
+			conn.distrust()
+		}
 		return
 	}
-	if len(events) > 0 && !s.heardFrom {
-		s.heardFrom = true
-		s.c.metrics.firstMessage.Observe(m.at.Sub(s.began).Seconds())
+	if len(events) == 0 {
+		return
+	}
+	conn.unread.end()
+	if conn.distrusting {
+		conn.trust()
+	}
+	if !conn.heardFrom {
+		conn.heardFrom = true
+		conn.c.metrics.firstMessage.Observe(m.at.Sub(conn.began).Seconds())
 	}
 	for _, e := range events {
-		s.event(s.c.stream(e.Stream), e, m.at)
+		conn.event(conn.c.stream(e.Stream), e, &m)
+	}
+}
+
+// distrust is called when message after message is not understood: there may have been events of any stream among them.
+func (conn *connection) distrust() {
+	conn.distrusting = true
+	for _, st := range conn.c.all {
+		if State(st.state.Load()) == Live {
+			st.unread = true
+			conn.distrusted(st, errNotUnderstood)
+		}
+	}
+}
+
+// trust is called when messages are understood again. What was missed meanwhile a snapshot tells, if there is one.
+func (conn *connection) trust() {
+	conn.distrusting = false
+	for _, st := range conn.c.all {
+		if !st.unread {
+			continue
+		}
+		st.unread = false
+		switch {
+		case st.phase != live, st.Expect > 0 && st.quiet: // something else has happened
+		case st.reconciles():
+			conn.reconcile(st, triggerStale, nil)
+		default:
+			st.stale.Store(false)
+			conn.c.enter(st, Live, nil)
+		}
+	}
+}
+
+// distrusted has a stream that is live wait for something new.
+func (conn *connection) distrusted(st *stream, why error) {
+	st.stale.Store(true)
+	if State(st.state.Load()) == Live {
+		conn.c.records.write(recordStale, slog.String("stream", st.Name), errorAttr(why))
+		conn.c.enter(st, Stale, why)
 	}
 }
 
 // event counts an event and then holds it back, hands it to the handler, or leaves it out.
-func (s *session) event(st *stream, e Event, at time.Time) {
-	e.Received = at
+func (conn *connection) event(st *stream, e Event, m *message) {
+	e.Received, e.MessageNumber, e.HandshakeTraceID = m.at, m.number, conn.handshake.TraceID()
 	numbered := e
-	if st == s.c.other {
-		numbered.First, numbered.Last = 0, 0 // of many streams, so there is no sequence to follow
+	if st == conn.c.other { // of many streams, so there is no sequence to follow
+		numbered.First, numbered.Last, numbered.Restart, numbered.Snapshot = 0, 0, false, false
 	}
-	verdict := st.received(&numbered, at)
+	before := st.sequence.Last()
+	verdict, tooOld := st.observe(&numbered, m.at)
+	if verdict == Invalid {
+		conn.c.failed(instrument.ErrorDecode, recordNotDecoded, fmt.Errorf("%w: %d to %d", errInvalid, e.First, e.Last),
+			slog.String("stream", st.Name), slog.Int("bytes", len(m.payload)))
+	}
 	news := verdict == InOrder || verdict == Gap
-	stale := State(st.state.Load()) == Stale
 	if news {
-		s.newsAt = at
-		st.stale.Store(false)
-		s.progressed(st, at)
+		conn.newsAt = m.at
+		conn.progressed(st, m.at)
 	}
-	switch {
-	case st.phase == skipping || st.overflow:
-		// The snapshot that is fetched later will contain it.
-	case st.phase != live && st.phase != restoring:
+	idle := st.phase == skipping && st.arrived == nil || st.overflow // there will be a snapshot
+	switch stale := State(st.state.Load()) == Stale; {
+	case numbered.Snapshot && news && st.reconciles():
+		conn.arrive(st, e, m, before != 0 && st.sequence.Last()-before <= 1 && !stale)
+	case numbered.Restart && news && st.reconciles():
+		conn.restart(st, e, errRestart)
+	case tooOld && st.reconciles() && !idle && st.phase != away:
+		conn.restart(st, e, errTooOld)
+	case tooOld && st.phase == live:
+		conn.distrusted(st, errTooOld)
+	case verdict == Invalid:
+		// It is refused.
+	case idle, st.phase < restoring && st.awaits():
+		if news { // others are counted as what they are
+			st.metrics.superseded.Inc()
+		}
+	case st.phase < restoring:
 		if news || verdict == OutOfOrder { // a late event may be what the snapshot lacks
-			s.hold(st, e)
+			conn.hold(st, e)
 		}
 	case !news:
 		// It has been handled, or comes too late to be.
 	case verdict == Gap && st.reconciles():
-		s.reconcile(st, triggerGap, errGap)
-		s.hold(st, e)
+		conn.reconcile(st, triggerGap, errGap)
+		conn.hold(st, e)
 	case stale && st.reconciles():
-		s.reconcile(st, triggerStale, nil)
-		s.hold(st, e)
+		conn.reconcile(st, triggerStale, nil)
+		conn.hold(st, e)
 	default:
-		if stale {
-			s.c.enter(st, Live, nil)
-		}
-		s.handOver(st, e)
+		conn.handOver(st, e, m)
+	}
+}
+
+// arrive takes a snapshot that has come among the events. One that continues a live stream is handled in its turn;
+// another one makes good whatever has happened.
+func (conn *connection) arrive(st *stream, e Event, m *message, continues bool) {
+	if continues && st.phase == live {
+		conn.handOver(st, e, m)
+		return
+	}
+	st.fresh(m.at)
+	number, _ := snapshotNumber(&e) // it has been observed
+	st.release()
+	st.arrived, st.overflow, st.asked = &Snapshot{Last: number, Restart: e.Restart, Value: e.Value}, false, true
+	switch st.phase {
+	case away, skipping:
+	case live, restoring:
+		conn.overtake(st, triggerRestart, resting, errRestart)
+		conn.start(st)
+	default:
+		conn.start(st)
+	}
+}
+
+// restart reconciles a stream whose numbers begin anew with an event.
+func (conn *connection) restart(st *stream, e Event, why error) {
+	st.release()
+	if st.phase != away && st.phase != skipping {
+		conn.reconcile(st, triggerRestart, why)
+	}
+	switch {
+	case !e.Restart: // it was only found out now, and the event is counted as old: the snapshot must contain it
+		st.reset()
+		_, _ = st.follow(&e)
+	case st.awaits(), st.phase == skipping:
+		st.metrics.superseded.Inc()
+	default:
+		conn.hold(st, e)
 	}
 }
 
 // progressed notes that a stream had something new to say, or that it can be expected to from now on.
-func (s *session) progressed(st *stream, at time.Time) {
+func (conn *connection) progressed(st *stream, at time.Time) {
 	if at.After(st.progress) { // a message may have waited longer than the time in which nobody has read
 		st.progress = at
 	}
 	if st.Expect > 0 && st.quiet {
 		st.quiet = false
-		s.wakeAt(at.Add(st.Expect))
+		conn.wakeAt(at.Add(st.Expect))
 	}
+}
+
+// fresh notes that something of use was received.
+func (st *stream) fresh(at time.Time) {
+	st.newest.Store(at.UnixNano())
+	st.stale.Store(false)
 }
 
 // hold keeps an event for the time after the snapshot.
-func (s *session) hold(st *stream, e Event) {
-	if st.hold(e, s.c.config.bufferSize) || st.phase == away {
-		return // an overflow while there is no subscription yet is made good by the snapshot that follows
+func (conn *connection) hold(st *stream, e Event) {
+	switch {
+	case st.hold(e, conn.c.config.bufferSize):
+		st.fresh(e.Received)
+	case st.phase == away || st.phase == skipping:
+		// The snapshot that follows makes good an overflow that happens before it is fetched.
+	default:
+		conn.retry(st, resultOverflow, errOverflow)
 	}
-	s.retry(st, resultOverflow, errOverflow)
 }
 
 // handOver gives an event to the handler, or skips it if the handler is too slow.
-func (s *session) handOver(st *stream, e Event) {
-	if s.push(item{stream: st, epoch: st.epoch, event: e}) {
-		st.dropping = false
+func (conn *connection) handOver(st *stream, e Event, m *message) {
+	if conn.push(item{stream: st, epoch: st.epoch, event: e, span: m.span}) {
+		m.span = nil // one span stands for the message
+		st.lost.end()
+		st.fresh(m.at)
+		if State(st.state.Load()) == Stale {
+			conn.c.enter(st, Live, nil)
+		}
 		return
 	}
 	if st.reconciles() {
-		s.skip(st)
+		st.metrics.superseded.Inc()
+		conn.skip(st)
 		return
 	}
-	if !st.dropping {
-		st.dropping = true
+	if st.lost.n == 0 {
 		st.metrics.gaps.Inc()
 	}
 	st.metrics.missing.Add(float64(width(e)))
-	s.c.records.write(recordSkipped, slog.String("stream", st.Name))
+	conn.c.records.write(recordSkipped, slog.String("stream", st.Name))
+	if st.lost.add(m.at) {
+		conn.distrusted(st, errSlow)
+	}
 }
 
 // width is how many sequence numbers an event stands for.
@@ -127,45 +246,45 @@ func width(e Event) uint64 {
 }
 
 // skip throws away what the handler has not come to, and lets the stream go on from a snapshot when it has caught up.
-func (s *session) skip(st *stream) {
-	s.overtake(st, triggerSlow, skipping, errSlow)
+func (conn *connection) skip(st *stream) {
+	conn.overtake(st, triggerSlow, skipping, errSlow)
 	st.skipBefore(st.epoch)
-	s.c.records.write(recordSkipped, slog.String("stream", st.Name))
-	s.c.starved.Store(true)
-	if s.c.caughtUp() {
-		s.c.signal() // before the handler could know that it was waited for
+	conn.c.records.write(recordSkipped, slog.String("stream", st.Name))
+	conn.c.starved.Store(true)
+	if conn.c.caughtUp() {
+		conn.c.signal() // before the handler could know that it was waited for
 	}
 }
 
 // push puts an item into the handler's queue and says whether there was room in time. While it waits nobody reads.
-func (s *session) push(it item) bool {
+func (conn *connection) push(it item) bool {
 	select {
-	case s.c.queue <- it:
+	case conn.c.queue <- it:
 		return true
 	default:
 	}
-	if s.c.config.queueWait == 0 {
+	if conn.c.config.queueWait == 0 {
 		return false
 	}
-	s.c.stalls.Add(1)
-	defer s.resume()
-	timer := time.NewTimer(s.c.config.queueWait)
+	conn.c.stalls.Add(1)
+	defer conn.resume()
+	timer := time.NewTimer(conn.c.config.queueWait)
 	defer timer.Stop()
 	select {
-	case s.c.queue <- it:
+	case conn.c.queue <- it:
 		return true
 	case <-timer.C:
 		return false
-	case <-s.ctx.Done():
+	case <-conn.ctx.Done():
 		return true // the connection ends, and nothing that was received on it matters any more
 	}
 }
 
 // resume is called after a time in which nobody has read: no stream can be blamed for its silence then.
-func (s *session) resume() {
-	s.c.stalls.Add(1)
+func (conn *connection) resume() {
+	conn.c.stalls.Add(1)
 	now := time.Now()
-	for _, st := range s.c.all {
+	for _, st := range conn.c.all {
 		st.progress = now
 	}
 }

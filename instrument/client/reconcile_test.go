@@ -51,13 +51,13 @@ func TestReconcile(t *testing.T) {
 		"older events are left out, the rest is replayed": {
 			steps:  []step{{send: []string{"book 10 10", "book 11 11", "book 12 12"}}, {snapshot: at(10)}, {send: []string{"book 13 13"}}},
 			notes:  []string{"book = 10", "book 11 11", "book 12 12", "book 13 13"},
-			counts: map[string]float64{"reconciliations_total ok connect": 1, "reconciliation_duration_seconds_count": 1},
+			counts: map[string]float64{"reconciliations_total ok connect": 1, "reconciliation_duration_seconds_count": 1, "superseded_total book": 1},
 			state:  client.Live,
 		},
 		"snapshot ahead of the stream": {
 			steps:  []step{{send: []string{"book 9 9"}}, {snapshot: at(11)}, {send: []string{"book 10 10", "book 11 11", "book 12 12"}}},
 			notes:  []string{"book = 11", "book 12 12"},
-			counts: map[string]float64{"reconciliations_total ok connect": 1, "reconciliation_duration_seconds_count": 1},
+			counts: map[string]float64{"reconciliations_total ok connect": 1, "reconciliation_duration_seconds_count": 1, "superseded_total book": 3},
 			state:  client.Live,
 		},
 		"snapshot behind the stream": {
@@ -87,6 +87,7 @@ func TestReconcile(t *testing.T) {
 			notes: []string{"book = 10", "book 9 12", "book 12 14", "book 15 15"},
 			counts: map[string]float64{
 				"duplicates_total book":            1,
+				"superseded_total book":            1,
 				"reconciliations_total ok connect": 1, "reconciliation_duration_seconds_count": 1,
 			},
 			state: client.Live,
@@ -99,6 +100,7 @@ func TestReconcile(t *testing.T) {
 			notes: []string{"book = 1", "book 2 2", "book = 5", "book 6 6", "book 7 7"},
 			counts: map[string]float64{
 				"sequence_gaps_total book": 1, "missing_messages_total book": 2, "drift_total book": 1,
+				"superseded_total book":            1,
 				"reconciliations_total ok connect": 1, "reconciliations_total ok gap": 1, "reconciliation_duration_seconds_count": 2,
 			},
 			state: client.Live,
@@ -131,6 +133,7 @@ func TestReconcile(t *testing.T) {
 			notes: []string{"book = 5", "book 6 6"},
 			counts: map[string]float64{
 				"reconciliations_total overflow connect": 1,
+				"superseded_total book":                  5,
 				"reconciliations_total ok connect":       1, "reconciliation_duration_seconds_count": 1,
 			},
 			state: client.Live,
@@ -232,6 +235,7 @@ func TestGapWhileRestoring(t *testing.T) {
 		compare(t, "what the application sees", []string{"book = 5", "book 6 6", "book = 9"}, a.noted())
 		compare(t, "metrics", map[string]float64{
 			"sequence_gaps_total book": 1, "missing_messages_total book": 2,
+			"superseded_total book":                 1,
 			"reconciliations_total aborted connect": 1, "reconciliations_total ok gap": 1, "reconciliation_duration_seconds_count": 1,
 		}, counts(t, c))
 	})

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 )
@@ -111,9 +112,58 @@ func errorAttr(err error) slog.Attr {
 	if err == nil {
 		return slog.Attr{}
 	}
-	text := err.Error()
+	return slog.String("error", errorText(err))
+}
+
+// errorText returns the text of an error for records and spans, bounded and without secrets in URLs.
+func errorText(err error) string {
+	text := withoutPaths(err.Error())
 	if len(text) > maxErrorBytes {
-		text = text[:maxErrorBytes] + "…"
+		text = strings.ToValidUTF8(text[:maxErrorBytes], "") + "…"
 	}
-	return slog.String("error", text)
+	return text
+}
+
+// withoutPaths leaves of the URLs in a text the scheme and the host only: there are tokens in paths, queries and user
+// names, and net/http puts the whole URL into its errors.
+func withoutPaths(text string) string {
+	const schemes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-."
+	var b strings.Builder
+	for {
+		i := strings.Index(text, "://")
+		if i < 0 {
+			b.WriteString(text)
+			return b.String()
+		}
+		quoted := strings.HasSuffix(strings.TrimRight(text[:i], schemes), `"`)
+		i += len("://")
+		b.WriteString(text[:i])
+		end := i + lengthOfURL(text[i:], quoted)
+		host := text[i:end]
+		if j := strings.IndexAny(host, `/?#\`); j >= 0 {
+			host = host[:j]
+		}
+		b.WriteString(host[strings.LastIndexByte(host, '@')+1:])
+		text = text[end:]
+	}
+}
+
+// lengthOfURL returns how long the rest of a URL is that begins a text: up to the quote if it was quoted by %q, up to
+// white space or any quote otherwise.
+func lengthOfURL(text string, quoted bool) int {
+	if !quoted {
+		if end := strings.IndexAny(text, " \t\r\n\"'"); end >= 0 {
+			return end
+		}
+		return len(text)
+	}
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			return i
+		case '\\':
+			i++ // what follows belongs to it
+		}
+	}
+	return len(text)
 }

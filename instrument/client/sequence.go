@@ -1,6 +1,9 @@
 package client
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // A Verdict says how an event's sequence numbers stand to those before it.
 type Verdict uint8
@@ -8,7 +11,7 @@ type Verdict uint8
 // The verdicts of a Sequence.
 const (
 	// InOrder is an event that continues the sequence. A range that begins before the end of the sequence and ends
-	// after it does, too, and so does an event without a number.
+	// after it does, too, and so do an event without a number and an empty range at the end of the sequence.
 	InOrder Verdict = iota
 	// Gap is an event that continues the sequence after missing numbers.
 	Gap
@@ -18,11 +21,13 @@ const (
 	OutOfOrder
 	// Superseded is an event that the snapshot already contains, see Sequence.Reset.
 	Superseded
+	// Invalid is an event whose numbers make no sense, see Sequence.Observe. It changes nothing.
+	Invalid
 )
 
 // String returns the verdict in words.
 func (v Verdict) String() string {
-	names := []string{"in order", "gap", "duplicate", "out of order", "superseded"}
+	names := []string{"in order", "gap", "duplicate", "out of order", "superseded", "invalid"}
 	if int(v) >= len(names) {
 		return fmt.Sprintf("Verdict(%d)", uint8(v))
 	}
@@ -31,6 +36,10 @@ func (v Verdict) String() string {
 
 // rememberedGaps is how many gaps a Sequence keeps apart in order to tell late events from repeated ones.
 const rememberedGaps = 16
+
+// maxNumber is the highest valid number. A higher one is a negative number that was converted. It would make every event
+// after it a duplicate.
+const maxNumber = math.MaxInt64
 
 // A Sequence follows the numbers of one stream and tells gaps, duplicates and late events. Events carry one number each
 // or a range of them, as an exchange's aggregated updates do. The zero value takes the first event as the beginning. It
@@ -49,6 +58,16 @@ type span struct{ first, last uint64 }
 
 func (s span) width() uint64 { return s.last - s.first + 1 }
 
+func (s span) empty() bool { return s.first > s.last }
+
+// numbers returns the span of an event that has a number, and whether it is valid.
+func numbers(first, last uint64) (s span, ok bool) {
+	if last == 0 {
+		last = first
+	}
+	return span{first, last}, 1 <= first && first-1 <= last && last <= maxNumber
+}
+
 // Reset makes last the end of the sequence because a snapshot contains everything up to it. What is observed up to
 // there afterwards is Superseded, for a snapshot may be ahead of the stream. A snapshot without a number, 0, makes the
 // sequence begin with the next event.
@@ -60,24 +79,31 @@ func (s *Sequence) Reset(last uint64) {
 func (s *Sequence) Last() uint64 { return s.last }
 
 // Observe takes the numbers from first to last of one event and returns the verdict and, for a Gap, how many numbers
-// are missing. An event with one number has it in first, and the same or 0 in last. An event without a number, first
-// and last 0, is always InOrder.
+// are missing. Numbers begin with 1 and end with the highest int64.
+//
+//   - An event with one number has it in first, and the same or 0 in last.
+//   - An event without a number has 0 in both. It is always InOrder.
+//   - An empty range, where first is last+1, says that nothing has happened since last. It is InOrder at the end of the
+//     sequence, and a Gap beyond it.
+//   - Everything else is Invalid: a range from 0, one that ends before it begins, a number that is too high.
 func (s *Sequence) Observe(first, last uint64) (v Verdict, missing uint64) {
-	event := span{first, max(first, last)}
-	if event.first == 0 {
-		if event.last == 0 {
-			return InOrder, 0
-		}
-		event.first = 1 // numbers begin with 1, because 0 is none
+	if first == 0 && last == 0 {
+		return InOrder, 0
+	}
+	event, ok := numbers(first, last)
+	if !ok {
+		return Invalid, 0
 	}
 	switch {
 	case !s.begun:
 		s.begun, s.last = true, event.last
 		return InOrder, 0
+	case event.empty() && event.last == s.last:
+		return InOrder, 0
 	case event.last <= s.floor:
 		return Superseded, 0
 	case event.last <= s.last:
-		if s.fill(event) {
+		if !event.empty() && s.fill(event) {
 			return OutOfOrder, 0
 		}
 		return Duplicate, 0
@@ -95,8 +121,12 @@ func (s *Sequence) Observe(first, last uint64) (v Verdict, missing uint64) {
 	}
 }
 
-// remember keeps a gap; when there are too many, the oldest is forgotten.
+// remember keeps a gap; when there are too many, the oldest is forgotten. An empty range leaves a gap that grows.
 func (s *Sequence) remember(gap span) {
+	if s.missing > 0 && s.gaps[s.missing-1].last+1 == gap.first {
+		s.gaps[s.missing-1].last = gap.last
+		return
+	}
 	if s.missing == rememberedGaps {
 		copy(s.gaps[:], s.gaps[1:])
 		s.missing--

@@ -237,7 +237,7 @@ func TestSubscribe(t *testing.T) {
 		compare(t, "received", []string{"subscribe book", "subscribe book", "subscribe book"}, x.received)
 		compare(t, "metrics", map[string]float64{
 			"disconnections_total network abnormal": 1, "disconnections_total local internal": 1,
-			"reconciliations_total ok connect": 1, "reconciliation_duration_seconds_count": 1,
+			"reconciliations_total ok connect": 1, "reconciliation_duration_seconds_count": 1, "superseded_total book": 1,
 		}, counts(t, c))
 	})
 }

@@ -15,7 +15,7 @@ const (
 	away      phase = iota // there is no connection, or no subscription yet: events are held back
 	skipping               // waits for the handler to catch up; events are thrown away
 	resting                // waits before fetching a snapshot; events are held back unless there were too many
-	fetching               // a snapshot is being fetched; events are held back
+	fetching               // a snapshot is being fetched, or expected among the events; events are held back
 	restoring              // the snapshot, or what came until it was restored, is in the handler's queue; events go after it
 	live
 )
@@ -25,7 +25,8 @@ type stream struct {
 	Stream
 	metrics streamMetrics
 	state   atomic.Uint32 // State
-	newest  atomic.Int64  // Unix time in ns of the newest event
+	newest  atomic.Int64  // Unix time in ns of the newest event that was of use
+	last    atomic.Uint64 // the end of the sequence
 	manual  atomic.Bool   // the application asks for a reconciliation
 	result  atomic.Pointer[handled]
 	stale   atomic.Bool   // there has been nothing new for too long, maybe over several connections
@@ -34,11 +35,15 @@ type stream struct {
 	phase    phase
 	epoch    uint64 // counts attempts to reconcile, and connections
 	sequence Sequence
+	highest  uint64 // number received since the sequence began: a snapshot may be ahead of that
 	held     []Event
+	arrived  *Snapshot // came among the events, and waits for the subscription or the handler; held comes after it
 	overflow bool      // too many events for held: nothing is held back until the next fetch
 	progress time.Time // when there was something new
 	quiet    bool      // check need not look at it: it waits for the subscription, or is known to be stale
-	dropping bool      // the last event found no room
+	repeats  drops     // events that were old
+	lost     drops     // events that found no room
+	unread   bool      // it is stale because no message was understood
 
 	trigger  trigger
 	began    time.Time // when reconciling became necessary
@@ -46,12 +51,14 @@ type stream struct {
 	settled  bool // there is no reason to wait before the next attempt
 	retryAt  time.Time
 	liveAt   time.Time
-	inFlight bool // a snapshot is being fetched, maybe for an epoch that has passed
+	inFlight bool      // a snapshot is being fetched, maybe for an epoch that has passed
+	asked    bool      // for a snapshot among the events, on this connection
+	expected time.Time // when that must have arrived
 }
 
 type streamMetrics struct {
-	gaps, missing, duplicates, late, drift prometheus.Counter
-	lag                                    prometheus.Observer
+	gaps, missing, duplicates, late, superseded, drift prometheus.Counter
+	lag                                                prometheus.Observer
 }
 
 // handled is what the handler tells about a stream: that it has restored a snapshot and handled the events held back and
@@ -72,31 +79,53 @@ func newStream(s Stream, c *config, m *metrics) *stream {
 			missing:    m.missing.WithLabelValues(s.Name),
 			duplicates: m.duplicates.WithLabelValues(s.Name),
 			late:       m.late.WithLabelValues(s.Name),
+			superseded: m.superseded.WithLabelValues(s.Name),
 			drift:      m.drift.WithLabelValues(s.Name),
 			lag:        m.lag.WithLabelValues(s.Name),
 		},
 	}
 }
 
-// reconciles says whether there is a snapshot to reconcile the stream with.
-func (st *stream) reconciles() bool { return st.Snapshot != nil }
+// reconciles says whether there are snapshots to reconcile the stream with.
+func (st *stream) reconciles() bool { return st.Restore != nil }
 
-// open prepares the stream for a new connection. Its sequence begins anew: many feeds number each connection's events.
+// awaits says whether a snapshot must come among the events before any of them is of use.
+func (st *stream) awaits() bool { return st.reconciles() && st.Snapshot == nil && st.arrived == nil }
+
+// open prepares the stream for a new connection. Unless it resumes, its sequence begins anew: many feeds number each
+// connection's events.
 func (st *stream) open() {
 	st.close()
-	st.sequence = Sequence{}
-	st.dropping = false
+	if !st.Resume {
+		st.reset()
+	}
+	st.repeats.end()
+	st.lost.end()
+	st.asked, st.unread = false, false
 	st.manual.Store(false)
 	if !st.reconciles() {
 		st.phase = live
 	}
 }
 
+// reset begins the sequence anew.
+func (st *stream) reset() {
+	st.sequence, st.highest = Sequence{}, 0
+	st.last.Store(0)
+}
+
 // close leaves nothing of a connection that has ended.
 func (st *stream) close() {
 	st.epoch++
 	st.phase = away
-	st.held, st.overflow, st.inFlight = nil, false, false
+	st.release()
+	st.overflow, st.inFlight = false, false
+}
+
+// release gives up what was held back: a snapshot tells of it.
+func (st *stream) release() {
+	st.metrics.superseded.Add(float64(len(st.held)))
+	st.held, st.arrived = nil, nil
 }
 
 // settle lets the next reconciliation begin at once.
@@ -118,13 +147,13 @@ func (st *stream) skipBefore(epoch uint64) {
 	}
 }
 
-// received counts an event, and returns how its numbers stand to those before.
-func (st *stream) received(e *Event, at time.Time) Verdict {
-	st.newest.Store(at.UnixNano())
+// observe counts an event, and returns how its numbers stand to those before and whether it has come too often that they
+// are of no use.
+func (st *stream) observe(e *Event, at time.Time) (verdict Verdict, tooOld bool) {
 	if !e.Time.IsZero() {
 		st.metrics.lag.Observe(max(at.Sub(e.Time), 0).Seconds())
 	}
-	verdict, missing := st.sequence.Observe(e.First, e.Last)
+	verdict, missing := st.follow(e)
 	switch verdict {
 	case Gap:
 		st.metrics.gaps.Inc()
@@ -133,15 +162,72 @@ func (st *stream) received(e *Event, at time.Time) Verdict {
 		st.metrics.duplicates.Inc()
 	case OutOfOrder:
 		st.metrics.late.Inc()
-	case InOrder, Superseded:
+	case Superseded:
+		st.metrics.superseded.Inc()
+	case InOrder, Invalid:
 	}
-	return verdict
+	return verdict, st.repeated(e, verdict, at)
+}
+
+// follow moves the sequence on.
+func (st *stream) follow(e *Event) (verdict Verdict, missing uint64) {
+	switch {
+	case e.Snapshot:
+		number, ok := snapshotNumber(e)
+		if !ok {
+			return Invalid, 0
+		}
+		st.reset()
+		st.sequence.Reset(number)
+	case e.Restart:
+		var anew Sequence
+		if verdict, _ = anew.Observe(e.First, e.Last); verdict == Invalid {
+			return Invalid, 0
+		}
+		st.reset()
+		st.sequence = anew
+	default:
+		verdict, missing = st.sequence.Observe(e.First, e.Last)
+	}
+	st.last.Store(st.sequence.Last())
+	return verdict, missing
+}
+
+// snapshotNumber returns the number of a snapshot that is an event, 0 if it has none.
+func snapshotNumber(e *Event) (number uint64, ok bool) {
+	if e.First == 0 && e.Last <= maxNumber {
+		return e.Last, true
+	}
+	s, ok := numbers(e.First, e.Last)
+	return s.last, ok
+}
+
+// repeated says whether nothing but old events has come for too long. An event at the end of the sequence ends that: a
+// replay gets there, numbers that have begun anew do not. So does one that only the snapshot was ahead of.
+func (st *stream) repeated(e *Event, verdict Verdict, at time.Time) (tooOld bool) {
+	last := e.Last
+	if last == 0 {
+		last = e.First
+	}
+	ahead := last > st.highest
+	if verdict != Invalid {
+		st.highest = max(st.highest, last)
+	}
+	switch {
+	case verdict == Invalid, verdict == Duplicate && last < st.sequence.Last(), verdict == OutOfOrder && st.phase >= restoring,
+		verdict == Superseded && !ahead && last < st.sequence.Last():
+		return st.repeats.add(at)
+	}
+	st.repeats.end()
+	return false
 }
 
 // hold keeps an event back and says whether there was room.
 func (st *stream) hold(e Event, limit int) bool {
 	if len(st.held) >= limit {
-		st.held, st.overflow = nil, true
+		st.release()
+		st.metrics.superseded.Inc()
+		st.overflow = true
 		return false
 	}
 	st.held = append(st.held, e)
@@ -170,13 +256,13 @@ func (st *stream) after(s Snapshot) ([]Event, Sequence, error) {
 			rest = append(rest, e)
 		case Gap:
 			return nil, sequence, errBehind
-		case Duplicate, OutOfOrder, Superseded:
+		case Duplicate, OutOfOrder, Superseded, Invalid:
 		}
 	}
 	if s.Last == 0 && sequence.Last() == 0 {
 		sequence = st.sequence
 	}
-	if sequence.Last() < st.sequence.Last() {
+	if sequence.Last() < st.sequence.Last() && !s.Restart {
 		return nil, sequence, errBehind
 	}
 	return rest, sequence, nil

@@ -75,6 +75,9 @@ func New(cfg Config) (*Bot, error) {
 		return nil, fmt.Errorf("to expect something every %v and to compare every %v: give more than 0",
 			cfg.Expect, cfg.Audit)
 	}
+	if cfg.Server.Host() == "" {
+		return nil, errors.New("no server: give the one that upstream.Parse returns")
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -90,7 +93,7 @@ func New(cfg Config) (*Bot, error) {
 	b.Client, err = client.New(cfg.Server.Socket(), b.feed(),
 		client.WithName(wire.StreamMarket),
 		client.WithLogger(cfg.Logger),
-		client.WithHeader(b.header),
+		client.WithEndpoint(b.endpoint),
 		client.WithDialOptions(websocket.DialOptions{HTTPClient: b.http}),
 		client.WithStateChange(b.changed))
 	if err != nil {

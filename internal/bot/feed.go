@@ -41,13 +41,13 @@ func (b *Bot) feed() client.Feed {
 	}
 }
 
-// header returns what the handshake needs.
-func (b *Bot) header(ctx context.Context) (http.Header, error) {
+// endpoint returns what the next handshake needs.
+func (b *Bot) endpoint(ctx context.Context) (client.Endpoint, error) {
 	token, err := b.cfg.Tokens(ctx, b.cfg.Server, user)
 	if err != nil {
-		return nil, err
+		return client.Endpoint{}, err
 	}
-	return http.Header{"Authorization": {"Bearer " + token}}, nil
+	return client.Endpoint{Header: http.Header{"Authorization": {"Bearer " + token}}}, nil
 }
 
 // subscribe asks for the market, and waits until the server has agreed.
