@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -10,19 +11,22 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/prometheus/client_golang/prometheus"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/sockscope/sockscope/instrument/client"
 )
 
 // driveClient has a client consume a feed in which everything goes wrong that it can tell of.
 func driveClient() (*exports, error) {
+	spans := tracetest.NewSpanRecorder()
 	e := &exports{records: newRecords()}
 	f := feed{e.records}
 	server := httptest.NewServer(f)
 	defer server.Close()
 	c, err := client.New(server.URL, client.Feed{
 		Streams: []client.Stream{{
-			Name: "{stream}", Expect: time.Nanosecond, Tolerate: true, Snapshot: f.snapshot, Restore: f.restore,
+			Name: "{stream}", Expect: 20 * time.Millisecond, Tolerate: true, Snapshot: f.snapshot, Restore: f.restore,
 		}},
 		Decode: f.decode,
 		Handle: f.handle,
@@ -32,6 +36,8 @@ func driveClient() (*exports, error) {
 		client.WithQueue(1, 0),
 		client.WithStateChange(f.changed),
 		client.WithLogger(slog.New(slog.NewJSONHandler(e.records, nil))),
+		client.WithSampleRatio(1),
+		client.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))),
 	)
 	if err != nil {
 		return nil, err
@@ -46,6 +52,7 @@ func driveClient() (*exports, error) {
 	} {
 		err = errors.Join(err, e.records.await(ctx, message))
 	}
+	err = errors.Join(err, awaitMessages(ctx, spans))
 	cancel()
 	if ran := <-ended; !errors.Is(ran, context.Canceled) {
 		err = errors.Join(err, ran)
@@ -58,7 +65,25 @@ func driveClient() (*exports, error) {
 		return nil, err
 	}
 	e.families, err = registry.Gather()
+	e.spans = spans.Ended()
 	return e, err
+}
+
+// awaitMessages waits for the spans of messages of both streams.
+func awaitMessages(ctx context.Context, spans *tracetest.SpanRecorder) error {
+	for seen := map[string]bool{}; ; {
+		for _, s := range spans.Ended() {
+			seen[s.Name()] = true
+		}
+		if seen["websocket.message {stream}"] && seen["websocket.message other"] {
+			return nil
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("no spans of messages: %w", ctx.Err())
+		}
+	}
 }
 
 // feed is a server and its consumer. Both do everything wrong until there is a record of it, and right from then on.
@@ -76,6 +101,9 @@ func (f feed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer ws.CloseNow() //nolint:errcheck // whether the client has closed it before does not matter
 	ctx := ws.CloseRead(r.Context())
+	if f.records.has("connection lost") && f.records.await(ctx, "stream stale") != nil {
+		return
+	}
 	for f.records.has("connection lost") {
 		if err := ws.Write(ctx, websocket.MessageText, []byte("something has happened")); err != nil {
 			return
