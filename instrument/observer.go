@@ -112,6 +112,15 @@ func New(opts ...Option) (*Observer, error) {
 	return o, nil
 }
 
+// Protocol returns the name given to WithProtocol, for adapters that check whether they got the right observer. It is
+// empty for a nil or zero Observer.
+func (o *Observer) Protocol() string {
+	if !o.live() {
+		return ""
+	}
+	return o.protocol
+}
+
 // MessageType returns the registered message type of that name, to be resolved once where the name is a constant. For
 // any other name it returns the type "other" and counts it in sockscope_label_overflow_total.
 func (o *Observer) MessageType(name string) MessageType {

@@ -10,34 +10,42 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// leftWithin is how long the RPCs of a connection that has ended may take to end, too, before it is taken for granted that
-// it has ended under them.
+// leftWithin is how long the RPCs of a connection that has ended may take to end, too, before they count as cut.
 const leftWithin = time.Second
 
 // A connection is an HTTP/2 connection. Its zero value is one that is not observed.
 type connection struct {
 	observer  *instrument.Observer
 	handshake *instrument.Handshake
-	session   *instrument.Conn
+	observed  *instrument.Conn
+	wire      *wire // nil below net/http, and with other credentials than ours
 
 	mu       sync.Mutex
-	underWay int  // RPCs
-	broken   bool // it has ended under one
+	underWay int // RPCs
+	cut      bool
 	ended    bool
+	lost     []lostRPC // until the connection has ended
 	timeout  *time.Timer
 }
 
-// newConnection begins to observe a connection whose HTTP/2 handshake has succeeded.
-func newConnection(ctx context.Context, o *instrument.Observer, info *stats.ConnTagInfo) *connection {
-	address := ""
-	if info.LocalAddr != nil {
-		address = hostname(info.LocalAddr.String())
-	}
-	_, h := o.BeginHandshake(ctx, instrument.Request{Host: address})
-	return &connection{observer: o, handshake: h}
+// lostRPC is an RPC that ended with its connection.
+type lostRPC struct {
+	ctx    context.Context //nolint:containedctx // the RPC's
+	rpc    *rpc
+	ending ending
 }
 
-func (c *connection) open() { c.session = c.handshake.Opened(0) }
+// newConnection begins to observe a connection whose HTTP/2 handshake has succeeded.
+func newConnection(ctx context.Context, o *instrument.Observer, info *stats.ConnTagInfo, w *wire) *connection {
+	address := ""
+	if info.LocalAddr != nil {
+		address = info.LocalAddr.String()
+	}
+	_, h := o.BeginHandshake(ctx, instrument.Request{Host: address})
+	return &connection{observer: o, handshake: h, wire: w}
+}
+
+func (c *connection) open() { c.observed = c.handshake.Opened(0) }
 
 func (c *connection) messageType(method string) instrument.MessageType {
 	return c.observer.MessageType(typeName(method))
@@ -50,14 +58,23 @@ func (c *connection) enter() {
 	c.underWay++
 }
 
-// leave is called when an RPC has ended.
-func (c *connection) leave(e ending) {
+// leave is called when an RPC has ended. An RPC that was lost waits until it is known why the connection has ended.
+func (c *connection) leave(ctx context.Context, r *rpc, e ending) {
+	c.mu.Lock()
+	if e.how == lost && c.wire != nil && !c.ended {
+		c.lost = append(c.lost, lostRPC{ctx, r, e})
+		c.mu.Unlock()
+		return
+	}
+	c.mu.Unlock()
+
+	r.end(ctx, e)
+
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.underWay--
-	c.broken = c.broken || e.how == lost
+	c.cut = c.cut || e.how == lost
 	if c.ended && c.underWay == 0 {
-		c.timeout.Stop()
 		c.close()
 	}
 }
@@ -66,28 +83,44 @@ func (c *connection) leave(e ending) {
 // status and closed the connection before gRPC got around to telling it here. So they have the last word.
 func (c *connection) end() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.ended = true
+	lost := c.lost
+	c.lost = nil
 	if c.underWay == 0 {
 		c.close()
-		return
+	} else {
+		c.timeout = time.AfterFunc(leftWithin, func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.cut = true
+			c.close()
+		})
 	}
-	c.ended = true
-	c.timeout = time.AfterFunc(leftWithin, func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.broken = true
-		c.close()
-	})
+	c.mu.Unlock()
+	for _, l := range lost {
+		c.leave(l.ctx, l.rpc, l.ending)
+	}
 }
 
-// close ends the observation. gRPC does not tell who has ended the connection, so what is known of its RPCs must do.
+// close ends the observation.
 func (c *connection) close() {
-	cause := instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonGoingAway}
-	switch {
-	case c.observer.Draining():
-		cause = instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: instrument.ReasonShutdown}
-	case c.broken:
-		cause = instrument.Cause{Initiator: instrument.InitiatorNetwork, Reason: instrument.ReasonAbnormal}
+	if c.timeout != nil {
+		c.timeout.Stop()
 	}
-	c.session.Closed(cause)
+	c.observed.Closed(c.cause(c.cut, c.observer.Draining()))
+}
+
+// cause returns why the connection has ended, for itself or for an RPC that it has cut. Without a wire, what is known of
+// the RPCs must do.
+func (c *connection) cause(cut, draining bool) instrument.Cause {
+	switch {
+	case c.wire != nil:
+		return c.wire.cause(cut)
+	case draining:
+		return instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: instrument.ReasonShutdown}
+	case cut:
+		return instrument.Cause{Initiator: instrument.InitiatorNetwork, Reason: instrument.ReasonAbnormal}
+	default:
+		return instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonGoingAway}
+	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 
 	"github.com/sockscope/sockscope/instrument"
@@ -19,6 +20,7 @@ type ending struct {
 	how  how
 	code codes.Code
 	err  error
+	at   time.Time
 }
 
 type how uint8
@@ -28,25 +30,31 @@ const (
 	left                // the client has cancelled it, or its deadline has passed
 	lost                // its connection has ended
 	panicked
-	oversized // by the server's status, because the client has sent a message that is larger than it takes
+	oversized   // by the server's status, because the client has sent a message that is larger than it takes
+	undecodable // by the server's status, because the client has sent a message that can't be understood
 )
 
 // errPanic stands for the handler's panic, whose value nobody gets to see but the runtime.
 var errPanic = errors.New("panic in the handler of an RPC")
 
 // endingOf finds out how an RPC has ended from whether its status was sent and the error of stats.End.
-func endingOf(ctx context.Context, sent bool, err error) ending {
-	e := ending{how: answered, code: status.Code(err), err: err}
+func endingOf(ctx context.Context, sent bool, end *stats.End) ending {
+	err := end.Error
+	e := ending{how: answered, code: status.Code(err), err: err, at: end.EndTime}
 	interrupted := !sent && ctx.Err() != nil
 	switch {
 	case !sent && !interrupted && err == nil: // nothing kept the status from being sent, and yet it was not
 		e.how, e.err = panicked, errPanic
+	case !sent && !interrupted && !belowHTTP(ctx): // gRPC writes nothing more, and is about to close the connection
+		e.how = lost
 	case interrupted && connectionEnded(ctx):
 		e.how = lost
 	case interrupted, e.code == codes.Canceled, e.code == codes.DeadlineExceeded && deadlinePassed(ctx):
 		e.how = left
 	case e.code == codes.ResourceExhausted && tooBig(err):
 		e.how = oversized
+	case e.code == codes.Internal && unreadable(err):
+		e.how = undecodable
 	}
 	return e
 }
@@ -58,6 +66,23 @@ func tooBig(err error) bool {
 		strings.Contains(text, "message after decompression larger than max")
 }
 
+// unreadable tells a message that gRPC could not decode from failures of the handler. Here, too, there is but the text.
+func unreadable(err error) bool {
+	text := err.Error()
+	for _, said := range []string{
+		"grpc: failed to unmarshal the received message", "grpc: error unmarshalling request",
+		"grpc: failed to decompress the", "grpc: failed to read decompressed data",
+	} {
+		if strings.Contains(text, said) {
+			return true
+		}
+	}
+	return false
+}
+
+// belowHTTP tells RPCs that net/http serves.
+func belowHTTP(ctx context.Context) bool { return ctx.Value(http.ServerContextKey) != nil }
+
 // connectionEnded tells an RPC that was interrupted by the end of its connection from one that was by its client. Its
 // context is cancelled in either case, and the end of a connection is told only afterwards; but a stream whose client has
 // left refuses a header for that reason, and any other for another. None of them sends one.
@@ -65,7 +90,7 @@ func connectionEnded(ctx context.Context) bool {
 	if grpc.ServerTransportStreamFromContext(ctx) == nil { // interrupted before the handler was called
 		return false
 	}
-	if ctx.Value(http.ServerContextKey) != nil { // below net/http the two are the same
+	if belowHTTP(ctx) { // below net/http the two are the same
 		return false
 	}
 	switch status.Code(grpc.SendHeader(ctx, nil)) {
@@ -89,6 +114,8 @@ func (e ending) errorKind() (instrument.ErrorKind, bool) {
 		return instrument.ErrorPanic, true
 	case oversized:
 		return instrument.ErrorRead, true
+	case undecodable:
+		return instrument.ErrorDecode, true
 	case left, lost:
 		return 0, false
 	}
@@ -108,7 +135,7 @@ func (e ending) errorKind() (instrument.ErrorKind, bool) {
 func (e ending) refusal(draining bool) (instrument.Status, bool) {
 	switch e.how {
 	case answered:
-	case oversized:
+	case oversized, undecodable:
 		return instrument.StatusBadHandshake, true
 	case left, lost, panicked:
 		return 0, false
@@ -133,7 +160,7 @@ func (e ending) refusal(draining bool) (instrument.Status, bool) {
 	return instrument.StatusError, true
 }
 
-// cause returns why a stream that has been open has ended.
+// cause returns why a stream that has been open has ended, unless it was lost.
 func (e ending) cause(draining bool) instrument.Cause {
 	c := instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: instrument.ReasonInternal, Code: int(e.code), Err: e.err}
 	switch e.how {
@@ -141,13 +168,11 @@ func (e ending) cause(draining bool) instrument.Cause {
 		c.Reason = e.reason(draining)
 	case left:
 		c.Initiator, c.Reason = instrument.InitiatorRemote, instrument.ReasonGoingAway
-	case lost:
-		if c.Reason = instrument.ReasonShutdown; !draining {
-			c.Initiator, c.Reason = instrument.InitiatorNetwork, instrument.ReasonAbnormal
-		}
 	case oversized:
 		c.Reason = instrument.ReasonMessageTooBig
-	case panicked:
+	case undecodable:
+		c.Reason = instrument.ReasonProtocolError
+	case panicked, lost:
 	}
 	return c
 }

@@ -33,7 +33,12 @@ func Example() {
 	}
 	prometheus.NewRegistry().MustRegister(streams, connections)
 
-	server := grpc.NewServer(grpc.StatsHandler(grpcstream.NewServerHandler(streams, connections)))
+	observed, err := grpcstream.New(grpcstream.Config{Streams: streams, Connections: connections})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	server := grpc.NewServer(observed.ServerOptions()...)
 	healthpb.RegisterHealthServer(server, health.NewServer())
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -72,7 +77,7 @@ grpc_stream_messages_total{direction="transmit",namespace="health",type="other"}
 `), "grpc_stream_active_connections", "grpc_stream_messages_total"))
 
 	_ = conn.Close()
-	server.Stop()
+	fmt.Println(observed.Shutdown(ctx, server))
 	fmt.Println(<-served)
 	// Output:
 	// SERVING <nil>

@@ -3,34 +3,105 @@ package grpcstream
 import (
 	"context"
 	"fmt"
-	"net"
+	"slices"
 	"sync/atomic"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/stats"
 
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// The names to give to instrument.WithProtocol for the two observers, so that metrics are called
-// grpc_stream_connections_total and grpc_connections_total and so on.
+// The protocols of the two observers, for instrument.WithProtocol.
 const (
-	Protocol           = "grpc_stream"
+	// Protocol is that of streams, whose metrics are called grpc_stream_connections_total and so on.
+	Protocol = "grpc_stream"
+	// ConnectionProtocol is that of HTTP/2 connections, whose metrics are called grpc_connections_total and so on.
 	ConnectionProtocol = "grpc"
 )
 
-type handler struct{ streams, connections *instrument.Observer }
-
-// NewServerHandler returns the option's value for grpc.StatsHandler. It observes streaming RPCs by streams, HTTP/2
-// connections and unary RPCs by connections. Either may be nil, and what it would observe is then not observed. An RPC
-// that is observed costs a few allocations, a message none but those of gRPC itself.
-func NewServerHandler(streams, connections *instrument.Observer) stats.Handler {
-	return &handler{streams: streams, connections: connections}
+// Config says what observes a gRPC server.
+type Config struct {
+	// Streams observes streaming RPCs. Its protocol is Protocol. If it is nil, they are not observed.
+	Streams *instrument.Observer
+	// Connections observes HTTP/2 connections and counts unary RPCs as their messages. Its protocol is
+	// ConnectionProtocol. If it is nil, they are not observed.
+	Connections *instrument.Observer
+	// Credentials are the server's, as for grpc.Creds. The default is none.
+	Credentials credentials.TransportCredentials
 }
 
-// Session returns the handle of the streaming RPC that ctx belongs to, for what only the application knows: what its
-// queues drop, the ids for log records. It is for handlers, not for interceptors that may still refuse: to ask for it
-// opens the stream. It is nil, and does nothing, in a unary RPC and in one that is not observed.
+// A Handler observes one gRPC server. A nil Handler observes nothing.
+type Handler struct {
+	config  Config
+	options []grpc.ServerOption
+}
+
+// New returns a Handler, or an error if an observer is not for what it is to observe.
+func New(c Config) (*Handler, error) {
+	for _, o := range []struct {
+		field, protocol, constant string
+		observer                  *instrument.Observer
+	}{
+		{"Streams", Protocol, "Protocol", c.Streams},
+		{"Connections", ConnectionProtocol, "ConnectionProtocol", c.Connections},
+	} {
+		if protocol := o.observer.Protocol(); protocol != "" && protocol != o.protocol {
+			return nil, fmt.Errorf("grpcstream: the protocol of Config.%s is %q: make that observer with instrument.WithProtocol(grpcstream.%s)",
+				o.field, protocol, o.constant)
+		}
+	}
+	h := &handler{streams: c.Streams, connections: c.Connections}
+	return &Handler{
+		config:  c,
+		options: []grpc.ServerOption{grpc.StatsHandler(h), grpc.Creds(newFollowing(c.Credentials, &h.wires))},
+	}, nil
+}
+
+// ServerOptions returns the options for grpc.NewServer. They include Config.Credentials, so do not use grpc.Creds beside
+// them. An RPC that is observed costs a few allocations, a message none but those of gRPC itself.
+func (h *Handler) ServerOptions() []grpc.ServerOption {
+	if h == nil {
+		return nil
+	}
+	return slices.Clone(h.options)
+}
+
+// Shutdown stops the server gracefully. It sets both observers draining, has the server refuse new RPCs, asks the
+// handlers of streams to return by what they have given to Conn.OnDrain, and waits for all RPCs to end. If ctx ends
+// first, Shutdown cuts those that are left by Server.Stop and returns an error that wraps that of ctx.
+func (h *Handler) Shutdown(ctx context.Context, server *grpc.Server) error {
+	var c Config
+	if h != nil {
+		c = h.config
+	}
+	c.Streams.SetDraining(true)
+	c.Connections.SetDraining(true)
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		server.GracefulStop()
+	}()
+	err := c.Streams.Drain(ctx)
+	if err == nil {
+		select {
+		case <-stopped:
+			return nil
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
+	}
+	server.Stop()
+	<-stopped
+	return fmt.Errorf("grpcstream: shutdown: RPCs were still under way: %w", err)
+}
+
+// Observed returns the handle of the streaming RPC that ctx belongs to, for what only the application knows: what its
+// queues drop, the ids for log records, what to do when the server drains. It is for handlers, not for interceptors that
+// may still refuse, because it opens the stream. In a unary RPC and in one that is not observed it returns nil, which
+// does nothing.
 func Observed(ctx context.Context) *instrument.Conn {
 	r, _ := ctx.Value(rpcKey{}).(*rpc)
 	if r == nil {
@@ -40,6 +111,11 @@ func Observed(ctx context.Context) *instrument.Conn {
 		return s.open()
 	}
 	return nil
+}
+
+type handler struct {
+	streams, connections *instrument.Observer
+	wires                wires
 }
 
 type (
@@ -58,15 +134,17 @@ type rpc struct {
 
 // observed is an RPC that is under way.
 type observed interface {
-	received(ctx context.Context, size int)
+	received(p *stats.InPayload)
 	sent(size int)
 	headerSent()
 	end(ctx context.Context, e ending)
 }
 
+func (r *rpc) end(ctx context.Context, e ending) { r.observed.end(ctx, e) }
+
 // TagConn implements stats.Handler.
 func (h *handler) TagConn(ctx context.Context, info *stats.ConnTagInfo) context.Context {
-	return context.WithValue(ctx, connectionKey{}, newConnection(ctx, h.connections, info))
+	return context.WithValue(ctx, connectionKey{}, newConnection(ctx, h.connections, info, h.wires.take(info.RemoteAddr)))
 }
 
 // HandleConn implements stats.Handler.
@@ -117,15 +195,13 @@ func (h *handler) HandleRPC(ctx context.Context, s stats.RPCStats) {
 	}
 	switch s := s.(type) {
 	case *stats.InPayload:
-		r.observed.received(ctx, s.Length)
+		r.observed.received(s)
 	case *stats.OutHeader:
 		r.observed.headerSent()
 	case *stats.OutPayload:
 		r.observed.sent(s.Length)
 	case *stats.End:
-		e := endingOf(ctx, r.answered.Load(), s.Error)
-		r.observed.end(ctx, e)
-		r.connection.leave(e)
+		r.connection.leave(ctx, r, endingOf(ctx, r.answered.Load(), s))
 	}
 }
 
@@ -135,7 +211,7 @@ func (h *handler) begin(ctx context.Context, r *rpc, s *stats.Begin) {
 	if s.IsClientStream || s.IsServerStream {
 		r.observed = newStream(ctx, h.streams, r, s.IsClientStream)
 	} else {
-		r.observed = &unary{session: r.connection.session, typ: r.connection.messageType(r.method), header: r.header}
+		r.observed = &unary{conn: r.connection.observed, typ: r.connection.messageType(r.method)}
 	}
 }
 
@@ -169,11 +245,4 @@ func (c carrier) Keys() []string {
 }
 
 // authority is the host that the client wanted.
-func (c carrier) authority() string { return hostname(c.Get(":authority")) }
-
-func hostname(hostport string) string {
-	if host, _, err := net.SplitHostPort(hostport); err == nil {
-		return host
-	}
-	return hostport
-}
+func (c carrier) authority() string { return c.Get(":authority") }

@@ -22,7 +22,7 @@ func FuzzEvents(f *testing.F) {
 	f.Add([]byte{0, 1, 5, 4, 3}, "", ":authority", "[::1]:80:80", uint32(7))
 	f.Add([]byte{3, 3, 3}, "/", "", "\xff\x00", uint32(math.MaxUint32))
 	streams, connections := observer(f, Protocol), observer(f, ConnectionProtocol)
-	h := NewServerHandler(streams, connections)
+	h := &handler{streams: streams, connections: connections}
 	f.Fuzz(func(t *testing.T, events []byte, method, key, value string, code uint32) {
 		ctx := h.TagConn(context.Background(), new(stats.ConnTagInfo))
 		h.HandleConn(ctx, new(stats.ConnBegin))
@@ -87,12 +87,12 @@ func numbers(t *testing.T, o *instrument.Observer) (open, opened, closed float64
 // them on.
 func TestUntagged(t *testing.T) {
 	streams := observer(t, Protocol)
-	h, ctx := NewServerHandler(streams, observer(t, ConnectionProtocol)), context.Background()
+	h, ctx := &handler{streams: streams, connections: observer(t, ConnectionProtocol)}, context.Background()
 	h.HandleConn(ctx, new(stats.ConnBegin))
 	h.HandleRPC(ctx, new(stats.Begin))
 	h.HandleConn(ctx, new(stats.ConnEnd))
-	if session := Observed(ctx); session != nil {
-		t.Errorf("a context that belongs to no RPC has the session %v", session)
+	if conn := Observed(ctx); conn != nil {
+		t.Errorf("a context that belongs to no RPC has the handle %v", conn)
 	}
 	rpc := h.TagRPC(ctx, &stats.RPCTagInfo{FullMethodName: "/a.B/C"})
 	h.HandleRPC(rpc, &stats.Begin{IsServerStream: true})
@@ -106,7 +106,7 @@ func TestUntagged(t *testing.T) {
 // TestClientEvents gives the handler the events of a client, which are not its own.
 func TestClientEvents(t *testing.T) {
 	streams, connections := observer(t, Protocol), observer(t, ConnectionProtocol)
-	h := NewServerHandler(streams, connections)
+	h := &handler{streams: streams, connections: connections}
 	ctx := h.TagConn(context.Background(), new(stats.ConnTagInfo))
 	h.HandleConn(ctx, &stats.ConnBegin{Client: true})
 	rpc := h.TagRPC(ctx, &stats.RPCTagInfo{FullMethodName: "/a.B/C"})

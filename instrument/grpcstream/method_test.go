@@ -57,7 +57,7 @@ func TestLongMethod(t *testing.T) {
 	methods := []string{"/example." + rest, "/elsewhere." + rest}
 	streams := realtimetest.New(t, instrument.WithProtocol(Protocol), WithMethods(methods...))
 	connections := realtimetest.New(t, instrument.WithProtocol(ConnectionProtocol), WithMethods(methods...))
-	h := NewServerHandler(streams.Observer, connections.Observer)
+	h := &handler{streams: streams.Observer, connections: connections.Observer}
 	conn := h.TagConn(t.Context(), new(stats.ConnTagInfo))
 	h.HandleConn(conn, new(stats.ConnBegin))
 	for _, method := range methods {

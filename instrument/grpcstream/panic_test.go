@@ -72,6 +72,8 @@ func panicIn(t *testing.T, method string) {
 	s.start(t, &service{
 		unary:  func(context.Context, *message) (*message, error) { panic("oops") },
 		stream: func(grpc.ServerStream) error { panic("oops") },
-	}, grpc.StatsHandler(grpcstream.NewServerHandler(observers[grpcstream.Protocol], observers[grpcstream.ConnectionProtocol])))
+	}, observedBy(t, grpcstream.Config{
+		Streams: observers[grpcstream.Protocol], Connections: observers[grpcstream.ConnectionProtocol],
+	})...)
 	t.Fatalf("the call of a handler that panics returned: %v", call(t, dial(t, s), method, 0))
 }

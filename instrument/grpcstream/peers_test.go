@@ -33,8 +33,21 @@ type server struct {
 func serve(t testing.TB, srv *service, opts ...grpc.ServerOption) *server {
 	t.Helper()
 	s := &server{streams: record(t, grpcstream.Protocol), connections: record(t, grpcstream.ConnectionProtocol)}
-	s.start(t, srv, append(opts, grpc.StatsHandler(grpcstream.NewServerHandler(s.streams.Observer, s.connections.Observer)))...)
+	s.start(t, srv, append(opts, observedBy(t, s.config())...)...)
 	return s
+}
+
+func (s *server) config() grpcstream.Config {
+	return grpcstream.Config{Streams: s.streams.Observer, Connections: s.connections.Observer}
+}
+
+func observedBy(t testing.TB, c grpcstream.Config) []grpc.ServerOption {
+	t.Helper()
+	h, err := grpcstream.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h.ServerOptions()
 }
 
 // recorded is what one of the two observers exports.

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/grpc/stats"
+
 	"github.com/sockscope/sockscope/instrument"
 )
 
@@ -17,12 +19,12 @@ const acceptedAfter = time.Second
 type stream struct {
 	observer      *instrument.Observer
 	typ           instrument.MessageType
-	carrying      *instrument.Conn // the session of its connection, which counts messages, too
+	connection    *connection // which counts messages, too
 	carryingType  instrument.MessageType
 	clientStreams bool
 	timeout       *time.Timer
 
-	session atomic.Pointer[instrument.Conn] // nil until it is open
+	conn atomic.Pointer[instrument.Conn] // nil until it is open
 
 	opening   sync.Mutex
 	handshake *instrument.Handshake
@@ -36,7 +38,7 @@ func newStream(ctx context.Context, o *instrument.Observer, r *rpc, clientStream
 	s := &stream{
 		observer:      o,
 		typ:           o.MessageType(typeName(r.method)),
-		carrying:      r.connection.session,
+		connection:    r.connection,
 		carryingType:  r.connection.messageType(r.method),
 		clientStreams: clientStreams,
 	}
@@ -49,29 +51,30 @@ func newStream(ctx context.Context, o *instrument.Observer, r *rpc, clientStream
 	return s
 }
 
-// open ends the handshake of a stream that is accepted, and returns its session, or nil if it has been refused.
+// open ends the handshake of a stream that is accepted, and returns its handle, or nil if it has been refused.
 func (s *stream) open() *instrument.Conn {
-	if session := s.session.Load(); session != nil || s.handshake == nil {
-		return session
+	if conn := s.conn.Load(); conn != nil || s.handshake == nil {
+		return conn
 	}
 	s.opening.Lock()
 	defer s.opening.Unlock()
-	if s.refused || s.session.Load() != nil {
-		return s.session.Load()
+	if s.refused || s.conn.Load() != nil {
+		return s.conn.Load()
 	}
 	s.timeout.Stop()
-	session := s.handshake.Opened(0)
+	conn := s.handshake.Opened(0)
 	if s.requested {
-		session.Received(s.typ, s.request)
+		conn.Received(s.typ, s.request)
 	}
-	s.session.Store(session)
-	return session
+	s.conn.Store(conn)
+	return conn
 }
 
 // received counts a message of the client's. The one request that a method without a streaming client has is part of the
 // handshake, as an HTTP request is: gRPC reads it before the handler can refuse.
-func (s *stream) received(_ context.Context, size int) {
-	s.carrying.Received(s.carryingType, size)
+func (s *stream) received(p *stats.InPayload) {
+	size := p.Length
+	s.connection.observed.Received(s.carryingType, size)
 	if s.clientStreams || !s.keepRequest(size) {
 		s.open().Received(s.typ, size)
 	}
@@ -81,7 +84,7 @@ func (s *stream) received(_ context.Context, size int) {
 func (s *stream) keepRequest(size int) bool {
 	s.opening.Lock()
 	defer s.opening.Unlock()
-	if s.handshake == nil || s.session.Load() != nil {
+	if s.handshake == nil || s.conn.Load() != nil {
 		return false
 	}
 	s.requested, s.request = true, size
@@ -89,7 +92,7 @@ func (s *stream) keepRequest(size int) bool {
 }
 
 func (s *stream) sent(size int) {
-	s.carrying.Sent(s.carryingType, size)
+	s.connection.observed.Sent(s.carryingType, size)
 	s.open().Sent(s.typ, size)
 }
 
@@ -100,11 +103,18 @@ func (s *stream) end(ctx context.Context, e ending) {
 	if s.handshake == nil || s.refuse(e) {
 		return
 	}
-	session := s.open()
+	conn := s.open()
 	if kind, ok := e.errorKind(); ok {
-		session.Failed(ctx, kind, e.err)
+		conn.Failed(ctx, kind, e.err)
 	}
-	session.Closed(e.cause(s.observer.Draining()))
+	draining := s.observer.Draining()
+	if e.how != lost {
+		conn.Closed(e.cause(draining))
+		return
+	}
+	cause := s.connection.cause(true, draining)
+	cause.Code = int(e.code)
+	conn.Closed(cause)
 }
 
 // refuse says whether the RPC has ended by being refused.
@@ -112,7 +122,7 @@ func (s *stream) refuse(e ending) bool {
 	status, ok := e.refusal(s.observer.Draining())
 	s.opening.Lock()
 	defer s.opening.Unlock()
-	if !ok || s.session.Load() != nil {
+	if !ok || s.conn.Load() != nil {
 		return false
 	}
 	s.timeout.Stop()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -25,11 +26,9 @@ const (
 	remoteParent = "b7ad6b7169203331"
 )
 
-// tracing is a stats.Handler that traces RPCs as otelgrpc does: by a span in the context from the tag on.
-type tracing struct {
-	stats.Handler
-	tracer trace.Tracer
-}
+// tracing is a stats.Handler that traces RPCs as otelgrpc does: by a span in the context from the tag on. Without a tracer
+// it only puts the client's trace context there.
+type tracing struct{ tracer trace.Tracer }
 
 func (h tracing) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
 	md, _ := metadata.FromIncomingContext(ctx)
@@ -38,6 +37,9 @@ func (h tracing) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Con
 		carrier.Set("traceparent", v)
 	}
 	ctx = propagation.TraceContext{}.Extract(ctx, carrier)
+	if h.tracer == nil {
+		return ctx
+	}
 	ctx, _ = h.tracer.Start(ctx, "rpc "+info.FullMethodName)
 	return ctx
 }
@@ -56,30 +58,34 @@ func (tracing) HandleConn(context.Context, stats.ConnStats) {}
 // another handler that traces beside this one, in either order.
 func TestTraces(t *testing.T) {
 	type span struct{ Name, Trace, Parent, Link string }
+	type options = []grpc.ServerOption
+	alone := func(ours, _ options) options { return ours }
+	before := func(ours, theirs options) options { return slices.Concat(ours, theirs) }
+	after := func(ours, theirs options) options { return slices.Concat(theirs, ours) }
 	// Traces and parents of our own making are told by the names of their spans.
 	tests := map[string]struct {
-		options  []instrument.Option
-		handlers func(ours, theirs stats.Handler) []stats.Handler
+		observer []instrument.Option
+		order    func(ours, theirs options) options
+		extracts bool   // the other does not trace
 		context  string // the handler's span
 		want     []span
 	}{
 		"alone": {
-			nil, func(ours, _ stats.Handler) []stats.Handler { return []stats.Handler{ours} }, "",
+			nil, alone, false, "",
 			[]span{
 				{"grpc_stream.handshake", "grpc_stream.handshake", "", remoteParent},
 				{"grpc_stream.close", "grpc_stream.close", "", "grpc_stream.handshake"},
 			},
 		},
 		"trusted": {
-			[]instrument.Option{instrument.WithTrustedPeers()},
-			func(ours, _ stats.Handler) []stats.Handler { return []stats.Handler{ours} }, "",
+			[]instrument.Option{instrument.WithTrustedPeers()}, alone, false, "",
 			[]span{
 				{"grpc_stream.handshake", remoteTrace, remoteParent, ""},
 				{"grpc_stream.close", "grpc_stream.close", "", "grpc_stream.handshake"},
 			},
 		},
 		"before another": {
-			nil, func(ours, theirs stats.Handler) []stats.Handler { return []stats.Handler{ours, theirs} }, "rpc " + bidiMethod,
+			nil, before, false, "rpc " + bidiMethod,
 			[]span{
 				{"grpc_stream.handshake", remoteTrace, "rpc " + bidiMethod, ""},
 				{"grpc_stream.close", "grpc_stream.close", "", "grpc_stream.handshake"},
@@ -87,10 +93,24 @@ func TestTraces(t *testing.T) {
 			},
 		},
 		"after another": {
-			nil, func(ours, theirs stats.Handler) []stats.Handler { return []stats.Handler{theirs, ours} }, "rpc " + bidiMethod,
+			nil, after, false, "rpc " + bidiMethod,
 			[]span{
 				{"grpc_stream.handshake", remoteTrace, "rpc " + bidiMethod, ""},
 				{"rpc " + bidiMethod, remoteTrace, remoteParent, ""},
+				{"grpc_stream.close", "grpc_stream.close", "", "grpc_stream.handshake"},
+			},
+		},
+		"after one that only extracts the client's context": {
+			nil, after, true, remoteParent,
+			[]span{
+				{"grpc_stream.handshake", "grpc_stream.handshake", "", remoteParent},
+				{"grpc_stream.close", "grpc_stream.close", "", "grpc_stream.handshake"},
+			},
+		},
+		"after one that only extracts, trusted": {
+			[]instrument.Option{instrument.WithTrustedPeers()}, after, true, remoteParent,
+			[]span{
+				{"grpc_stream.handshake", remoteTrace, remoteParent, ""},
 				{"grpc_stream.close", "grpc_stream.close", "", "grpc_stream.handshake"},
 			},
 		},
@@ -99,16 +119,17 @@ func TestTraces(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			recorder := tracetest.NewSpanRecorder()
 			provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder))
-			streams, err := instrument.New(append(tt.options, instrument.WithProtocol(grpcstream.Protocol),
+			streams, err := instrument.New(append(tt.observer, instrument.WithProtocol(grpcstream.Protocol),
 				instrument.WithTracerProvider(provider))...)
 			if err != nil {
 				t.Fatal(err)
 			}
-			handlers := tt.handlers(grpcstream.NewServerHandler(streams, nil), tracing{tracer: provider.Tracer("theirs")})
-			var opts []grpc.ServerOption
-			for _, h := range handlers {
-				opts = append(opts, grpc.StatsHandler(h))
+			var theirs tracing
+			if !tt.extracts {
+				theirs.tracer = provider.Tracer("theirs")
 			}
+			ours := observedBy(t, grpcstream.Config{Streams: streams})
+			opts := tt.order(ours, options{grpc.StatsHandler(theirs)})
 			var inHandler trace.SpanContext
 			s := new(server)
 			s.start(t, &service{stream: func(s grpc.ServerStream) error {

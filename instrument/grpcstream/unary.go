@@ -2,28 +2,27 @@ package grpcstream
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/stats"
 
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// unary is a unary RPC: a message of its connection, whose handling ends with the RPC.
+// unary is a unary RPC: a message of its connection, whose handling ends with the RPC. Its span is the business of
+// whoever traces RPCs.
 type unary struct {
-	session *instrument.Conn
-	typ     instrument.MessageType
-	header  carrier
-	message instrument.Message
-	begun   bool
+	conn  *instrument.Conn
+	typ   instrument.MessageType
+	size  int
+	begun time.Time // zero until the request has been read
 }
 
-func (u *unary) received(ctx context.Context, size int) {
-	// The context with the message's span cannot be handed on to the handler from here.
-	_, u.message = u.session.BeginMessage(ctx, u.typ, size, u.header)
-	u.begun = true
-}
+func (u *unary) received(p *stats.InPayload) { u.size, u.begun = p.Length, p.RecvTime }
 
-func (u *unary) sent(size int) { u.session.Sent(u.typ, size) }
+func (u *unary) sent(size int) { u.conn.Sent(u.typ, size) }
 
 func (u *unary) headerSent() {}
 
@@ -32,17 +31,17 @@ func (u *unary) end(ctx context.Context, e ending) {
 	if e.how == answered && (e.code == codes.Unavailable || e.code == codes.Unimplemented) {
 		kind, failed = instrument.ErrorHandler, true
 	}
+	var handling error
 	switch {
 	case !failed:
-		u.message.End(nil)
-	case !u.begun && e.how == oversized:
-		u.session.Failed(ctx, kind, e.err)
-	case !u.begun: // the request could not be understood
-		u.session.Failed(ctx, instrument.ErrorDecode, e.err)
-	case kind == instrument.ErrorAuth || kind == instrument.ErrorPanic:
-		u.message.End(nil)
-		u.session.Failed(ctx, kind, e.err)
+	case u.begun.IsZero(), kind == instrument.ErrorAuth, kind == instrument.ErrorPanic:
+		u.conn.Failed(ctx, kind, e.err)
+	case kind == instrument.ErrorTimeout:
+		handling = fmt.Errorf("%w: %w", context.DeadlineExceeded, e.err)
 	default:
-		u.message.End(e.err)
+		handling = e.err
+	}
+	if !u.begun.IsZero() {
+		u.conn.Handled(ctx, u.typ, u.size, e.at.Sub(u.begun), handling)
 	}
 }

@@ -47,16 +47,16 @@ func TestUnobserved(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var s server
-			var streams, connections *instrument.Observer
+			var config grpcstream.Config
 			if with.streams {
 				s.streams = record(t, grpcstream.Protocol)
-				streams = s.streams.Observer
+				config.Streams = s.streams.Observer
 			}
 			if with.connections {
 				s.connections = record(t, grpcstream.ConnectionProtocol)
-				connections = s.connections.Observer
+				config.Connections = s.connections.Observer
 			}
-			s.start(t, srv, grpc.StatsHandler(grpcstream.NewServerHandler(streams, connections)))
+			s.start(t, srv, observedBy(t, config)...)
 			c := dial(t, &s)
 			for _, method := range []string{serverStreamMethod, unaryMethod} {
 				if err := call(t, c, method, 0); err != nil {

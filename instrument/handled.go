@@ -1,0 +1,39 @@
+package instrument
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Handled notes a received message that has been handled in the given time, for adapters that learn of a message only
+// then and whose messages are traced by others, as those of gRPC. It counts the message as Received does, its time and an
+// error as Message.End does, and makes no span: exemplars and log records point at the span that ctx carries.
+func (c *Conn) Handled(ctx context.Context, t MessageType, size int, took time.Duration, err error) {
+	if !c.live() {
+		return
+	}
+	o := c.observer
+	took = max(took, 0)
+	m := Message{conn: c, typ: o.resolve(t), ctx: ctx, size: size}
+	if !c.counted.Load() {
+		c.count(receive, m.typ, size)
+	}
+	m.typ.duration.observe(c.shard, int64(took))
+	kind, failed := m.classify(err)
+	slow := took >= o.slowThreshold
+	theirs := trace.SpanContextFromContext(ctx)
+	if !slow && !failed && !theirs.IsSampled() {
+		return
+	}
+	now := o.now()
+	if theirs.IsSampled() {
+		m.typ.duration.exemplify(now, int64(took), theirs, slow || failed)
+	}
+	if slow || failed {
+		// Of their span only the ids: it is theirs to set attributes on and to end.
+		m.span = trace.SpanFromContext(trace.ContextWithSpanContext(o.root, theirs))
+		m.report(now, took, kind, failed, err)
+	}
+}
