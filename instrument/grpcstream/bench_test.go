@@ -43,7 +43,7 @@ func observe(tb testing.TB) []grpc.ServerOption {
 	tb.Helper()
 	unsampled := instrument.WithSampleRatio(0)
 	streams, connections := record(tb, grpcstream.Protocol, unsampled), record(tb, grpcstream.ConnectionProtocol, unsampled)
-	return observedBy(tb, grpcstream.Config{Streams: streams.Observer, Connections: connections.Observer})
+	return observedBy(tb, grpcstream.Config{Streams: streams.Observer, Connections: connections.Observer}).ServerOptions()
 }
 
 func echo(b *testing.B, opts []grpc.ServerOption) {

@@ -49,7 +49,9 @@ func endingOf(ctx context.Context, sent bool, end *stats.End) ending {
 		e.how = lost
 	case interrupted && connectionEnded(ctx):
 		e.how = lost
-	case interrupted, e.code == codes.Canceled, e.code == codes.DeadlineExceeded && deadlinePassed(ctx):
+	case interrupted,
+		errors.Is(ctx.Err(), context.DeadlineExceeded), // gRPC cancels ctx, too, but when it sends the status
+		e.code == codes.Canceled && belowHTTP(ctx):     // where the status is sent to nobody
 		e.how = left
 	case e.code == codes.ResourceExhausted && tooBig(err):
 		e.how = oversized
@@ -101,11 +103,6 @@ func connectionEnded(ctx context.Context) bool {
 	}
 }
 
-func deadlinePassed(ctx context.Context) bool {
-	deadline, ok := ctx.Deadline()
-	return ok && !time.Now().Before(deadline)
-}
-
 // errorKind returns which error the ending is, if it is one.
 func (e ending) errorKind() (instrument.ErrorKind, bool) {
 	switch e.how {
@@ -141,7 +138,7 @@ func (e ending) refusal(draining bool) (instrument.Status, bool) {
 		return 0, false
 	}
 	switch e.code {
-	case codes.OK:
+	case codes.OK, codes.Canceled:
 		return 0, false
 	case codes.Unauthenticated:
 		return instrument.StatusUnauthorized, true
@@ -191,6 +188,11 @@ func (e ending) reason(draining bool) instrument.CloseReason {
 		return instrument.ReasonTokenExpired
 	case codes.Unimplemented:
 		return instrument.ReasonProtocolError
+	case codes.Canceled: // not by the client, who would not get a status
+		if draining {
+			return instrument.ReasonShutdown
+		}
+		return instrument.ReasonGoingAway
 	case codes.Unavailable:
 		if draining {
 			return instrument.ReasonShutdown

@@ -64,10 +64,13 @@ func Example() {
 	}
 	state, err := watch.Recv()
 	fmt.Println(state.GetStatus(), err)
+	_ = conn.Close()
+	fmt.Println(observed.Shutdown(ctx, server))
+	fmt.Println(<-served)
 	fmt.Println(testutil.CollectAndCompare(streams, strings.NewReader(`
 # HELP grpc_stream_active_connections Connections open now.
 # TYPE grpc_stream_active_connections gauge
-grpc_stream_active_connections{namespace="health"} 1
+grpc_stream_active_connections{namespace="health"} 0
 # HELP grpc_stream_messages_total Whole messages.
 # TYPE grpc_stream_messages_total counter
 grpc_stream_messages_total{direction="receive",namespace="health",type="/grpc.health.v1.Health/Watch"} 1
@@ -75,12 +78,9 @@ grpc_stream_messages_total{direction="receive",namespace="health",type="other"} 
 grpc_stream_messages_total{direction="transmit",namespace="health",type="/grpc.health.v1.Health/Watch"} 1
 grpc_stream_messages_total{direction="transmit",namespace="health",type="other"} 0
 `), "grpc_stream_active_connections", "grpc_stream_messages_total"))
-
-	_ = conn.Close()
-	fmt.Println(observed.Shutdown(ctx, server))
-	fmt.Println(<-served)
 	// Output:
 	// SERVING <nil>
+	// <nil>
 	// <nil>
 	// <nil>
 }

@@ -3,6 +3,7 @@ package grpcstream
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/stats"
@@ -64,8 +65,8 @@ func TestLongMethod(t *testing.T) {
 		for _, begin := range []*stats.Begin{{IsClientStream: true}, {}} {
 			rpc := h.TagRPC(conn, &stats.RPCTagInfo{FullMethodName: method})
 			h.HandleRPC(rpc, begin)
-			h.HandleRPC(rpc, &stats.InPayload{Length: 10})
-			h.HandleRPC(rpc, new(stats.End))
+			h.HandleRPC(rpc, &stats.InPayload{Length: 10, RecvTime: time.Now()})
+			h.HandleRPC(rpc, &stats.End{EndTime: time.Now()})
 		}
 	}
 	streams.Expect(map[string]float64{

@@ -5,11 +5,20 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"slices"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/grpcstream"
 )
 
 // TestModes makes one RPC of each mode and compares everything that both observers have counted.
@@ -109,7 +118,7 @@ func TestUnary(t *testing.T) {
 	tests := map[codes.Code]string{
 		codes.OK: "", codes.Canceled: "", codes.InvalidArgument: "", codes.NotFound: "", codes.AlreadyExists: "",
 		codes.ResourceExhausted: "", codes.FailedPrecondition: "", codes.Aborted: "", codes.OutOfRange: "",
-		codes.Unknown: "handler", codes.DeadlineExceeded: "handler", codes.Unimplemented: "handler", codes.Internal: "handler",
+		codes.Unknown: "handler", codes.DeadlineExceeded: "timeout", codes.Unimplemented: "handler", codes.Internal: "handler",
 		codes.Unavailable: "handler", codes.DataLoss: "handler",
 		codes.Unauthenticated: "auth", codes.PermissionDenied: "auth",
 	}
@@ -143,5 +152,51 @@ func TestUnary(t *testing.T) {
 			s.connections.counted(want)
 			s.streams.counted(map[string]float64{})
 		})
+	}
+}
+
+// TestFieldCase18UnarySpans has otelgrpc's place taken by a handler that traces, and unary RPCs that are sampled, slow and
+// failed: there is no other span of them, and the log records point at that one.
+func TestFieldCase18UnarySpans(t *testing.T) {
+	spans := tracetest.NewSpanRecorder()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
+	connections := record(t, grpcstream.ConnectionProtocol, instrument.WithSampleRatio(1),
+		instrument.WithSlowThreshold(time.Nanosecond), instrument.WithTracerProvider(provider))
+	h := observedBy(t, grpcstream.Config{Connections: connections.Observer})
+	s := new(server)
+	s.start(t, &service{unary: func(context.Context, *message) (*message, error) {
+		return nil, status.Error(codes.Internal, "as told")
+	}}, append(h.ServerOptions(), grpc.StatsHandler(tracing{tracer: provider.Tracer("theirs")}))...)
+	c := dial(t, s)
+	if err := call(t, c, unaryMethod, 1); status.Code(err) != codes.Internal {
+		t.Fatalf("call: %v, want Internal", err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := ended("remote", "going_away")
+	maps.Copy(want, map[string]float64{
+		`message_duration_seconds_count{type="` + unaryMethod + `"}`:     1,
+		`messages_total{direction="receive",type="` + unaryMethod + `"}`: 1,
+		`message_size_bytes_count{direction="receive"}`:                  1,
+		`message_size_bytes_sum{direction="receive"}`:                    12,
+		`errors_total{kind="handler"}`:                                   1,
+	})
+	connections.counted(want)
+
+	var names []string
+	var theirs trace.SpanContext
+	for _, span := range spans.Ended() {
+		names = append(names, span.Name())
+		if span.Name() == "rpc "+unaryMethod {
+			theirs = span.SpanContext()
+		}
+	}
+	slices.Sort(names)
+	if diff := cmp.Diff([]string{"grpc.close", "grpc.handshake", "rpc " + unaryMethod}, names); diff != "" {
+		t.Errorf("spans, -want +got:\n%s", diff)
+	}
+	if failed := connections.Record("message failed"); failed["span_id"] != theirs.SpanID().String() {
+		t.Errorf("record `message failed` has the span %v, want %v", failed["span_id"], theirs.SpanID())
 	}
 }

@@ -3,6 +3,7 @@ package grpcstream_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"strings"
@@ -148,10 +149,10 @@ func TestOpens(t *testing.T) {
 		"by reading":                    {bidiMethod, func(s grpc.ServerStream) error { return s.RecvMsg(new(message)) }, received(bidiMethod)},
 		"by lasting":                    {bidiMethod, func(grpc.ServerStream) error { return nil }, nil},
 		"by lasting, after the request": {serverStreamMethod, func(grpc.ServerStream) error { return nil }, received(serverStreamMethod)},
-		"by Session": {
+		"by Observed": {
 			bidiMethod, func(s grpc.ServerStream) error {
 				if first := grpcstream.Observed(s.Context()); first == nil || first != grpcstream.Observed(s.Context()) {
-					return errors.New("no session, or another one each time")
+					return errors.New("no handle, or another one each time")
 				}
 				return nil
 			}, nil,
@@ -229,8 +230,8 @@ func TestInterruptedUnary(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			called := make(chan struct{}, 1)
 			s := serve(t, &service{unary: func(ctx context.Context, _ *message) (*message, error) {
-				if session := grpcstream.Observed(ctx); session != nil {
-					t.Errorf("a unary RPC has the session %v of a stream", session)
+				if conn := grpcstream.Observed(ctx); conn != nil {
+					t.Errorf("a unary RPC has the handle %v of a stream", conn)
 				}
 				called <- struct{}{}
 				<-ctx.Done()
@@ -260,19 +261,43 @@ func TestInterruptedUnary(t *testing.T) {
 	}
 }
 
-// TestUnreadableRequest has a unary request that cannot be decoded.
-func TestUnreadableRequest(t *testing.T) {
-	s := serve(t, &service{})
-	c := dial(t, s)
-	err := c.Invoke(t.Context(), unaryMethod, "\xff\xff", new(message), grpc.ForceCodec(raw{}))
-	if status.Code(err) != codes.Internal {
-		t.Fatalf("call: %v, want Internal", err)
+// TestFieldCase18Undecodable has the first request of each mode be one that can't be decoded, which is no failure of the
+// server's.
+func TestFieldCase18Undecodable(t *testing.T) {
+	for _, method := range []string{clientStreamMethod, serverStreamMethod, bidiMethod} {
+		t.Run(method, func(t *testing.T) {
+			s := serve(t, &service{stream: func(s grpc.ServerStream) error {
+				if err := s.RecvMsg(new(message)); err != nil {
+					return fmt.Errorf("first message: %w", err)
+				}
+				return nil
+			}})
+			stream, err := dial(t, s).NewStream(t.Context(), streamDescription(method), method, grpc.ForceCodec(raw{}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := stream.SendMsg("\xff\xff"); err != nil {
+				t.Fatal(err)
+			}
+			_ = stream.CloseSend()
+			if err := receiveToEnd(stream); status.Code(err) != codes.Internal {
+				t.Fatalf("stream ended with %v, want Internal", err)
+			}
+			s.streams.counted(refused("bad_handshake", "handshake"))
+		})
 	}
-	s.connections.counted(map[string]float64{
-		`connections_total{status="connected"}`:                1,
-		`handshake_duration_seconds_count{status="connected"}`: 1,
-		`active_connections{}`:                                 1,
-		`errors_total{kind="decode"}`:                          1,
+	t.Run(unaryMethod, func(t *testing.T) {
+		s := serve(t, &service{})
+		err := dial(t, s).Invoke(t.Context(), unaryMethod, "\xff\xff", new(message), grpc.ForceCodec(raw{}))
+		if status.Code(err) != codes.Internal {
+			t.Fatalf("call: %v, want Internal", err)
+		}
+		s.connections.counted(map[string]float64{
+			`connections_total{status="connected"}`:                1,
+			`handshake_duration_seconds_count{status="connected"}`: 1,
+			`active_connections{}`:                                 1,
+			`errors_total{kind="decode"}`:                          1,
+		})
 	})
 }
 

@@ -74,6 +74,6 @@ func panicIn(t *testing.T, method string) {
 		stream: func(grpc.ServerStream) error { panic("oops") },
 	}, observedBy(t, grpcstream.Config{
 		Streams: observers[grpcstream.Protocol], Connections: observers[grpcstream.ConnectionProtocol],
-	})...)
+	}).ServerOptions()...)
 	t.Fatalf("the call of a handler that panics returned: %v", call(t, dial(t, s), method, 0))
 }

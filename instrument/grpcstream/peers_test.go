@@ -28,26 +28,24 @@ type server struct {
 	*grpc.Server
 	address              string
 	streams, connections *recorded
+	observed             *grpcstream.Handler
 }
 
 func serve(t testing.TB, srv *service, opts ...grpc.ServerOption) *server {
 	t.Helper()
 	s := &server{streams: record(t, grpcstream.Protocol), connections: record(t, grpcstream.ConnectionProtocol)}
-	s.start(t, srv, append(opts, observedBy(t, s.config())...)...)
+	s.observed = observedBy(t, grpcstream.Config{Streams: s.streams.Observer, Connections: s.connections.Observer})
+	s.start(t, srv, append(opts, s.observed.ServerOptions()...)...)
 	return s
 }
 
-func (s *server) config() grpcstream.Config {
-	return grpcstream.Config{Streams: s.streams.Observer, Connections: s.connections.Observer}
-}
-
-func observedBy(t testing.TB, c grpcstream.Config) []grpc.ServerOption {
+func observedBy(t testing.TB, c grpcstream.Config) *grpcstream.Handler {
 	t.Helper()
 	h, err := grpcstream.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return h.ServerOptions()
+	return h
 }
 
 // recorded is what one of the two observers exports.
@@ -163,9 +161,9 @@ func (c *client) connect(t testing.TB) {
 }
 
 // open opens a stream; the request of a method without a streaming client is sent.
-func (c *client) open(ctx context.Context, t testing.TB, method string) grpc.ClientStream {
+func (c *client) open(ctx context.Context, t testing.TB, method string, opts ...grpc.CallOption) grpc.ClientStream {
 	t.Helper()
-	stream, err := c.NewStream(ctx, streamDescription(method), method)
+	stream, err := c.NewStream(ctx, streamDescription(method), method, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func TestServeHTTP(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := &server{streams: record(t, grpcstream.Protocol)}
-			handler := grpc.NewServer(observedBy(t, grpcstream.Config{Streams: s.streams.Observer})...)
+			handler := grpc.NewServer(observedBy(t, grpcstream.Config{Streams: s.streams.Observer}).ServerOptions()...)
 			opened := make(chan struct{})
 			handler.RegisterService(description(), &service{stream: func(s grpc.ServerStream) error {
 				if err := s.SendHeader(nil); err != nil {

@@ -128,7 +128,7 @@ func TestTraces(t *testing.T) {
 			if !tt.extracts {
 				theirs.tracer = provider.Tracer("theirs")
 			}
-			ours := observedBy(t, grpcstream.Config{Streams: streams})
+			ours := observedBy(t, grpcstream.Config{Streams: streams}).ServerOptions()
 			opts := tt.order(ours, options{grpc.StatsHandler(theirs)})
 			var inHandler trace.SpanContext
 			s := new(server)

@@ -56,7 +56,7 @@ func TestUnobserved(t *testing.T) {
 				s.connections = record(t, grpcstream.ConnectionProtocol)
 				config.Connections = s.connections.Observer
 			}
-			s.start(t, srv, observedBy(t, config)...)
+			s.start(t, srv, observedBy(t, config).ServerOptions()...)
 			c := dial(t, &s)
 			for _, method := range []string{serverStreamMethod, unaryMethod} {
 				if err := call(t, c, method, 0); err != nil {
