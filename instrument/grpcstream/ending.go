@@ -37,9 +37,12 @@ const (
 // errPanic stands for the handler's panic, whose value nobody gets to see but the runtime.
 var errPanic = errors.New("panic in the handler of an RPC")
 
-// endingOf finds out how an RPC has ended from whether its status was sent and the error of stats.End.
-func endingOf(ctx context.Context, sent bool, end *stats.End) ending {
-	err := end.Error
+// endingOf finds out how an RPC has ended.
+func endingOf(ctx context.Context, r *rpc, end *stats.End) ending {
+	sent, err := r.answered.Load(), end.Error
+	if failed := r.guard.failure(); failed != nil && sent {
+		err = failed
+	}
 	e := ending{how: answered, code: status.Code(err), err: err, at: end.EndTime}
 	interrupted := !sent && ctx.Err() != nil
 	switch {
@@ -49,9 +52,7 @@ func endingOf(ctx context.Context, sent bool, end *stats.End) ending {
 		e.how = lost
 	case interrupted && connectionEnded(ctx):
 		e.how = lost
-	case interrupted,
-		errors.Is(ctx.Err(), context.DeadlineExceeded), // gRPC cancels ctx, too, but when it sends the status
-		e.code == codes.Canceled && belowHTTP(ctx):     // where the status is sent to nobody
+	case interrupted, r.guard.left(), errors.Is(ctx.Err(), context.DeadlineExceeded):
 		e.how = left
 	case e.code == codes.ResourceExhausted && tooBig(err):
 		e.how = oversized

@@ -55,8 +55,11 @@ func New(c Config) (*Handler, error) {
 	}
 	h := &handler{streams: c.Streams, connections: c.Connections}
 	return &Handler{
-		config:  c,
-		options: []grpc.ServerOption{grpc.StatsHandler(h), grpc.Creds(newFollowing(c.Credentials, &h.wires))},
+		config: c,
+		options: []grpc.ServerOption{
+			grpc.StatsHandler(h), grpc.Creds(newFollowing(c.Credentials, &h.wires)),
+			grpc.ChainStreamInterceptor(interceptStream), grpc.ChainUnaryInterceptor(interceptUnary),
+		},
 	}, nil
 }
 
@@ -130,6 +133,7 @@ type rpc struct {
 	header     carrier
 	observed   observed    // nil before Begin, and where nobody observes it
 	answered   atomic.Bool // the status was sent
+	guard      guard
 }
 
 // observed is an RPC that is under way.
@@ -167,7 +171,7 @@ func (h *handler) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Co
 	if c == nil { // below another handler that does not pass the context on
 		c = new(connection)
 	}
-	return context.WithValue(ctx, rpcKey{}, &rpc{method: info.FullMethodName, connection: c})
+	return context.WithValue(ctx, rpcKey{}, &rpc{method: info.FullMethodName, connection: c, guard: guard{ctx: ctx}})
 }
 
 // HandleRPC implements stats.Handler.
@@ -201,7 +205,7 @@ func (h *handler) HandleRPC(ctx context.Context, s stats.RPCStats) {
 	case *stats.OutPayload:
 		r.observed.sent(s.Length)
 	case *stats.End:
-		r.connection.leave(ctx, r, endingOf(ctx, r.answered.Load(), s))
+		r.connection.leave(ctx, r, endingOf(ctx, r, s))
 	}
 }
 
