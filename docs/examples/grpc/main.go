@@ -31,17 +31,18 @@ func main() {
 	}
 }
 
-// service is healthy until it stops. It stands for what protoc would have you write.
+// service is always healthy. It stands for a service of your own.
 type service struct {
 	healthpb.UnimplementedHealthServer
-	stopping chan struct{}
 }
 
-func (*service) Check(context.Context, *healthpb.HealthCheckRequest) (*healthpb.HealthCheckResponse, error) {
+func (service) Check(context.Context, *healthpb.HealthCheckRequest) (*healthpb.HealthCheckResponse, error) {
 	return &healthpb.HealthCheckResponse{Status: healthpb.HealthCheckResponse_SERVING}, nil
 }
 
-func (s *service) Watch(_ *healthpb.HealthCheckRequest, stream healthpb.Health_WatchServer) error {
+func (service) Watch(_ *healthpb.HealthCheckRequest, stream healthpb.Health_WatchServer) error {
+	draining := make(chan struct{})
+	grpcstream.Observed(stream.Context()).OnDrain(func() { close(draining) })
 	serving := &healthpb.HealthCheckResponse{Status: healthpb.HealthCheckResponse_SERVING}
 	if err := stream.Send(serving); err != nil {
 		return err // counted and logged with its cause
@@ -49,12 +50,12 @@ func (s *service) Watch(_ *healthpb.HealthCheckRequest, stream healthpb.Health_W
 	select {
 	case <-stream.Context().Done():
 		return stream.Context().Err() // the peer has left
-	case <-s.stopping:
+	case <-draining:
 		return status.Error(codes.Unavailable, "restarting")
 	}
 }
 
-// run serves until it is told to stop, and then ends the streams before it stops.
+// run serves until it is told to stop.
 func run(address, metricsAddress string) (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
@@ -83,9 +84,12 @@ func run(address, metricsAddress string) (err error) {
 	}
 	tel.Registry().MustRegister(streams, connections)
 
-	stopping := make(chan struct{})
-	server := grpc.NewServer(grpc.StatsHandler(grpcstream.NewServerHandler(streams, connections)))
-	healthpb.RegisterHealthServer(server, &service{stopping: stopping})
+	observed, err := grpcstream.New(grpcstream.Config{Streams: streams, Connections: connections})
+	if err != nil {
+		return err
+	}
+	server := grpc.NewServer(observed.ServerOptions()...)
+	healthpb.RegisterHealthServer(server, service{})
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", tel.MetricsHandler())
 	metrics := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
@@ -109,11 +113,7 @@ func run(address, metricsAddress string) (err error) {
 		return err
 	case <-ctx.Done():
 	}
-	streams.SetDraining(true)
-	connections.SetDraining(true)
-	close(stopping) // only now: what ends while draining ends for the shutdown
-	cut := time.AfterFunc(10*time.Second, server.Stop)
-	defer cut.Stop()
-	server.GracefulStop() // waits for the streams
-	return nil
+	final, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return observed.Shutdown(final, server) // ends the streams by OnDrain
 }
