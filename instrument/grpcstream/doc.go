@@ -86,6 +86,7 @@
 //	MaxConnectionAge, the RPC ends in the grace       local, normal           local, going_away
 //	MaxConnectionAge, no RPC                          -                       local, going_away
 //	MaxConnectionAgeGrace is over                     local, going_away       local, going_away
+//	that, and the handler still sends                 local, going_away       local, going_away
 //	MaxConnectionIdle                                 -                       local, idle_timeout
 //	Shutdown, the handler returns Unavailable         local, shutdown         local, shutdown
 //	Shutdown, the handler stays                       local, shutdown         local, shutdown
@@ -128,10 +129,10 @@
 //
 // # Unary RPCs
 //
-// A unary RPC whose status says that the server is at fault is a failed message: Unknown, Internal, DataLoss, Unavailable,
-// Unimplemented, and DeadlineExceeded before the RPC's own deadline, which is of the kind timeout. Unauthenticated and PermissionDenied are errors of
-// the kind auth, a request above grpc.MaxRecvMsgSize is one of the kind read, and one that can't be decoded is one of
-// the kind decode. No other status is an error.
+// A unary RPC whose status says that the server is at fault is a failed message: Unknown, Internal, DataLoss, Unavailable
+// and Unimplemented. DeadlineExceeded before the RPC's own deadline is an error of the kind timeout, Unauthenticated and
+// PermissionDenied are of the kind auth, a request above grpc.MaxRecvMsgSize is of the kind read, and one that can't be
+// decoded of the kind decode. No other status is an error.
 //
 // # Traces
 //

@@ -69,6 +69,13 @@ func returns(err error) func(grpc.ServerStream, <-chan struct{}) error {
 
 func reads(s grpc.ServerStream, _ <-chan struct{}) error { return s.RecvMsg(new(message)) }
 
+// sendsOn finds nothing wrong when it can't send anymore.
+func sendsOn(s grpc.ServerStream, _ <-chan struct{}) error {
+	for s.SendMsg(messageOf(0)) == nil {
+	}
+	return nil
+}
+
 func stays(p *peers) { _ = receiveToEnd(p.stream) }
 
 // isLeft waits until the client has noticed that its connection has ended.
@@ -152,12 +159,8 @@ func ends() []end {
 			stream: goingAway, code: codes.Canceled,
 		},
 		{
-			event: "the client cancels, the handler returns nil",
-			handler: func(s grpc.ServerStream, _ <-chan struct{}) error {
-				for s.SendMsg(messageOf(0)) == nil {
-				}
-				return nil
-			},
+			event:   "the client cancels, the handler returns nil",
+			handler: sendsOn,
 			happens: func(p *peers) { p.cancel(); stays(p) }, stream: goingAway,
 		},
 		{
@@ -210,6 +213,12 @@ func ends() []end {
 		{
 			event: "MaxConnectionAgeGrace is over", handler: untilDone, happens: stays, options: aged,
 			stream: why{"local", "going_away"}, connection: why{"local", "going_away"}, code: codes.Canceled,
+		},
+		{
+			event:   "that, and the handler still sends",
+			handler: sendsOn,
+			happens: stays, options: aged,
+			stream: why{"local", "going_away"}, connection: why{"local", "going_away"}, code: codes.Unavailable,
 		},
 		{
 			event: "MaxConnectionIdle", happens: isLeft,

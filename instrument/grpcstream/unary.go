@@ -2,7 +2,6 @@ package grpcstream
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -34,10 +33,8 @@ func (u *unary) end(ctx context.Context, e ending) {
 	var handling error
 	switch {
 	case !failed:
-	case u.begun.IsZero(), kind == instrument.ErrorAuth, kind == instrument.ErrorPanic:
+	case u.begun.IsZero(), kind != instrument.ErrorHandler:
 		u.conn.Failed(ctx, kind, e.err)
-	case kind == instrument.ErrorTimeout:
-		handling = fmt.Errorf("%w: %w", context.DeadlineExceeded, e.err)
 	default:
 		handling = e.err
 	}
