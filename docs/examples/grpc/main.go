@@ -69,21 +69,16 @@ func run(address, metricsAddress string) (err error) {
 		err = errors.Join(err, tel.Shutdown(ctx))
 	}()
 
-	streams, err := instrument.New(instrument.WithProtocol(grpcstream.Protocol),
-		instrument.WithNamespace("health"), grpcstream.WithMethods(healthpb.Health_Watch_FullMethodName),
-		instrument.WithTracerProvider(tel.TracerProvider()), instrument.WithLogger(tel.Logger()))
+	streams, err := tel.NewObserver(instrument.WithNamespace("health"), instrument.WithProtocol(grpcstream.Protocol),
+		grpcstream.WithMethods(healthpb.Health_Watch_FullMethodName))
 	if err != nil {
 		return err
 	}
-	connections, err := instrument.New(instrument.WithProtocol(grpcstream.ConnectionProtocol),
-		instrument.WithNamespace("health"),
-		grpcstream.WithMethods(healthpb.Health_Watch_FullMethodName, healthpb.Health_Check_FullMethodName),
-		instrument.WithTracerProvider(tel.TracerProvider()), instrument.WithLogger(tel.Logger()))
+	connections, err := tel.NewObserver(instrument.WithNamespace("health"), instrument.WithProtocol(grpcstream.ConnectionProtocol),
+		grpcstream.WithMethods(healthpb.Health_Watch_FullMethodName, healthpb.Health_Check_FullMethodName))
 	if err != nil {
 		return err
 	}
-	tel.Registry().MustRegister(streams, connections)
-
 	observed, err := grpcstream.New(grpcstream.Config{Streams: streams, Connections: connections})
 	if err != nil {
 		return err
