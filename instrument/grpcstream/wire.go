@@ -8,12 +8,16 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/sockscope/sockscope/instrument"
 )
+
+// taggedWithin is how long a connection that is closed before it is tagged is kept.
+const taggedWithin = time.Second
 
 // wires are the connections that are set up and not yet tagged, by their remote address. An address is a pointer, so it
 // names one connection even where two have equal ones, as on a Unix socket.
@@ -42,6 +46,14 @@ func (ws *wires) take(remote net.Addr) *wire {
 	w, _ := ws.untagged.LoadAndDelete(remote)
 	found, _ := w.(*wire)
 	return found
+}
+
+// forget lets go of a connection that is closed. It may still be tagged: Server.Stop closes connections that are new. Those
+// whose HTTP/2 handshake failed never are.
+func (ws *wires) forget(w *wire) {
+	if _, untagged := ws.untagged.Load(w.remote); untagged {
+		time.AfterFunc(taggedWithin, func() { ws.untagged.CompareAndDelete(w.remote, w) })
+	}
 }
 
 func isPointer(a net.Addr) bool { return reflect.TypeOf(a).Kind() == reflect.Pointer }
@@ -150,7 +162,7 @@ func (w *wire) Write(p []byte) (int, error) {
 
 // Close implements net.Conn.
 func (w *wire) Close() error {
-	w.wires.untagged.CompareAndDelete(w.remote, w)
+	w.wires.forget(w)
 	w.mu.Lock()
 	w.closed = w.closed || w.stopped == nil
 	w.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -86,35 +87,43 @@ func TestFrames(t *testing.T) {
 	}
 }
 
-// TestWires looks at which connections are known by their remote address, and that none stays when it is closed.
+// TestWires looks at which connections are known by their remote address, also when they are closed already, and that none
+// stays for long.
 func TestWires(t *testing.T) {
 	tests := map[string]struct {
-		remote net.Addr
+		remote func() net.Addr
 		want   bool
 	}{
-		"TCP":                 {&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}, true},
-		"not a pointer":       {network("pipe"), true},
-		"not even comparable": {parts{"pipe"}, true},
-		"none":                {nil, false},
+		"TCP":                 {func() net.Addr { return new(net.TCPAddr) }, true},
+		"not a pointer":       {func() net.Addr { return network("pipe") }, true},
+		"not even comparable": {func() net.Addr { return parts{"pipe"} }, true},
+		"none":                {func() net.Addr { return nil }, false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			var ws wires
-			conns := [2]net.Conn{ws.follow(&addressed{remote: tt.remote}), ws.follow(&addressed{remote: tt.remote})}
-			if got := ws.take(tt.remote); name != "TCP" && got != nil {
-				t.Errorf("an address that names nobody names %v", got)
-			}
-			if w, ok := conns[1].(*wire); ok != tt.want || ok && name != "TCP" && ws.take(conns[1].RemoteAddr()) != w {
-				t.Errorf("followed: %t, want %t, known by its own address", ok, tt.want)
-			}
-			for _, conn := range conns {
-				if err := conn.Close(); err != nil {
-					t.Error(err)
+			synctest.Test(t, func(t *testing.T) {
+				var ws wires
+				open, closed, failed := ws.follow(&addressed{remote: tt.remote()}), ws.follow(&addressed{remote: tt.remote()}),
+					ws.follow(&addressed{remote: tt.remote()})
+				for _, conn := range []net.Conn{closed, failed} {
+					if err := conn.Close(); err != nil {
+						t.Error(err)
+					}
 				}
-			}
-			ws.untagged.Range(func(key, _ any) bool {
-				t.Errorf("%v is still there", key)
-				return true
+				if w := ws.take(tt.remote()); w != nil {
+					t.Errorf("the address of none names %v", w)
+				}
+				for name, conn := range map[string]net.Conn{"open": open, "closed": closed} {
+					if w := ws.take(conn.RemoteAddr()); (w != nil) != tt.want || tt.want && w != conn {
+						t.Errorf("the address of the %s connection names %v", name, w)
+					}
+				}
+				time.Sleep(taggedWithin)
+				synctest.Wait()
+				ws.untagged.Range(func(key, _ any) bool {
+					t.Errorf("%v is still there", key)
+					return true
+				})
 			})
 		})
 	}
