@@ -120,8 +120,8 @@ const (
 	noError         = 0x0
 	enhanceYourCalm = 0xb
 
-	maxIdle      = "max_idle"
-	gracefulStop = "graceful_stop"
+	maxAge  = "max_age"
+	maxIdle = "max_idle"
 )
 
 // RemoteAddr implements net.Conn.
@@ -210,10 +210,10 @@ func (w *wire) cause(cut bool) instrument.Cause {
 		return network(instrument.ReasonAbnormal)
 	case w.sent.text == maxIdle:
 		return cause(instrument.InitiatorLocal, instrument.ReasonIdleTimeout)
-	case w.sent.text == gracefulStop, w.closed && !w.sent.seen: // Server.Stop says nothing
-		return cause(instrument.InitiatorLocal, instrument.ReasonShutdown)
-	case w.sent.seen: // for the connection's age
+	case w.sent.text == maxAge:
 		return cause(instrument.InitiatorLocal, instrument.ReasonGoingAway)
+	case w.sent.seen, w.closed: // by Server.GracefulStop, and by Server.Stop, which says nothing
+		return cause(instrument.InitiatorLocal, instrument.ReasonShutdown)
 	default:
 		return cause(instrument.InitiatorRemote, instrument.ReasonGoingAway)
 	}

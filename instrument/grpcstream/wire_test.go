@@ -9,7 +9,9 @@ import (
 	"io"
 	"net"
 	"net/http/httptest"
+	"os"
 	"slices"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -82,6 +84,45 @@ func TestFrames(t *testing.T) {
 			}
 			if got := tt.frame.isKeepalive(); got != tt.keepalive {
 				t.Errorf("keepalive is %t, want %t", got, tt.keepalive)
+			}
+		})
+	}
+}
+
+// TestCause looks at ends that take too long, or too much luck, to happen between real peers.
+func TestCause(t *testing.T) {
+	timedOut := &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ETIMEDOUT)}
+	reset := &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
+	tests := map[string]struct {
+		wire      *wire
+		pinged    bool
+		initiator instrument.Initiator
+		reason    instrument.CloseReason
+	}{
+		"the kernel gives up, after a ping": {
+			&wire{stopped: timedOut}, true, instrument.InitiatorNetwork, instrument.ReasonPingTimeout,
+		},
+		"the kernel gives up": {
+			&wire{stopped: timedOut}, false, instrument.InitiatorNetwork, instrument.ReasonAbnormal,
+		},
+		"reset in the grace": {
+			&wire{stopped: reset, sent: goAway{seen: true, text: maxAge}}, false,
+			instrument.InitiatorNetwork, instrument.ReasonAbnormal,
+		},
+		"set up during GracefulStop": {
+			&wire{stopped: net.ErrClosed, closed: true, sent: goAway{seen: true}}, false,
+			instrument.InitiatorLocal, instrument.ReasonShutdown,
+		},
+		"a violation of HTTP/2 that gRPC tells": {
+			&wire{stopped: io.EOF, sent: goAway{seen: true, code: 1}}, false,
+			instrument.InitiatorLocal, instrument.ReasonProtocolError,
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			tt.wire.pinged.Store(tt.pinged)
+			if got := tt.wire.cause(true); got.Initiator != tt.initiator || got.Reason != tt.reason {
+				t.Errorf("%v, %v, want %v, %v", got.Initiator, got.Reason, tt.initiator, tt.reason)
 			}
 		})
 	}
