@@ -26,13 +26,16 @@ type Backplane struct {
 	echoes   *echoes
 	check    chan struct{} // asks for a ping at once
 
+	heartbeat string // the channel of this node's heartbeats
+	beats     uint64 // published; belongs to the goroutine that pings
+
 	running  atomic.Bool
 	down     atomic.Pointer[error] // why Redis is known to be unreachable, nil otherwise
 	restored chan Gap              // holds what Run has yet to tell
 	dropped  chan struct{}         // holds that messages were dropped
 
 	mu       sync.Mutex
-	channels map[string]struct{} // that the application wants
+	channels map[string]*command // that the application wants, and what subscribes to them on conn
 	conn     *connection         // that they are subscribed on, nil while there is none
 	ready    chan struct{}       // closed while it is connected
 }
@@ -54,9 +57,12 @@ func New(client redis.UniversalClient, o *instrument.Observer, name string, opts
 		observed: o.Backplane(name),
 		echoes:   newEchoes(),
 		check:    make(chan struct{}, 1),
+
+		heartbeat: newHeartbeat(),
+
 		restored: make(chan Gap, 1),
 		dropped:  make(chan struct{}, 1),
-		channels: map[string]struct{}{},
+		channels: map[string]*command{},
 		ready:    make(chan struct{}),
 	}
 	for _, opt := range opts {

@@ -21,6 +21,8 @@ type connection struct {
 	pubsub      *redis.PubSub
 	missedSince time.Time // messages may be missing from then on, zero for the first connection
 	subscribed  *command  // to the channels that it began with
+	heard       *command  // to the channel of heartbeats
+	unheard     bool      // Redis has refused heartbeats
 
 	up     bool      // it has been connected
 	proven time.Time // everything that Redis had passed on by then has been received
@@ -161,6 +163,19 @@ func (c *connection) over() bool {
 func (cmd *command) answer(err error) {
 	cmd.err = err
 	close(cmd.answered)
+}
+
+// confirmed says whether Redis has done as told.
+func (cmd *command) confirmed() bool {
+	if cmd == nil {
+		return false
+	}
+	select {
+	case <-cmd.answered:
+		return cmd.err == nil
+	default:
+		return false
+	}
 }
 
 // wait waits for the answer. Nobody waits long: an unanswered ping ends the connection, and that answers all.

@@ -41,7 +41,7 @@ func TestEchoes(t *testing.T) {
 	e := newEchoes()
 	message := func(i int) []byte { return []byte{byte(i), byte(i >> 8)} }
 	for i := range maxEchoes + 10 {
-		e.expect("room", message(i))
+		e.expect("room", message(i), false)
 	}
 	if e.take("other room", message(100)) {
 		t.Error("a message on another channel is taken for the expected one")
@@ -54,8 +54,8 @@ func TestEchoes(t *testing.T) {
 	if e.take("room", message(100)) {
 		t.Error("a message is taken twice that was expected once")
 	}
-	e.expect("room", message(1))
-	e.expect("room", message(1))
+	e.expect("room", message(1), false)
+	e.expect("room", message(1), false)
 	for i, want := range []bool{true, true, false} {
 		if got := e.take("room", message(1)); got != want {
 			t.Errorf("number %d of two that are the same: taken %t, want %t", i+1, got, want)
@@ -63,5 +63,44 @@ func TestEchoes(t *testing.T) {
 	}
 	if len(e.expected) != 0 {
 		t.Errorf("%d are left", len(e.expected))
+	}
+}
+
+// TestFieldCase15NeedNotComeBack expects a message that has to come back, until it need not for some reason.
+func TestFieldCase15NeedNotComeBack(t *testing.T) {
+	for name, end := range map[string]func(e *echoes, watch uint64){
+		"come back":                   func(e *echoes, _ uint64) { e.take("room", []byte("hello")) },
+		"not taken by Redis":          func(e *echoes, watch uint64) { e.sent(watch, false) },
+		"unsubscribed":                func(e *echoes, _ uint64) { e.left([]string{"other", "room"}) },
+		"on another connection":       func(e *echoes, _ uint64) { e.begin() },
+		"come back before the answer": func(e *echoes, watch uint64) { e.take("room", []byte("hello")); e.sent(watch, true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEchoes()
+			watch := e.expect("room", []byte("hello"), true)
+			if other := e.expect("room", []byte("later"), true); watch == 0 || other != 0 {
+				t.Errorf("watches %d and %d, want the first alone", watch, other)
+			}
+			_, watched := e.proof()
+			if watched.number != watch || !watched.taken.IsZero() {
+				t.Errorf("watched is %+v, want number %d, not taken", watched, watch)
+			}
+			end(e, watch)
+			select {
+			case <-watched.settled:
+			default:
+				t.Error("not settled")
+			}
+			proven, after := e.proof()
+			if after.number != 0 {
+				t.Errorf("%+v is watched", after)
+			}
+			if back := !proven.IsZero(); back != strings.HasPrefix(name, "come back") {
+				t.Errorf("proven is %v", proven)
+			}
+			if again, _ := e.proof(); !again.IsZero() {
+				t.Errorf("proven again: %v", again)
+			}
+		})
 	}
 }

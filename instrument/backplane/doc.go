@@ -29,13 +29,27 @@
 // # What up means
 //
 // websocket_backplane_up is measured, not assumed. It becomes 1 when Redis has answered a ping behind the confirmation
-// of every subscription, and each further ping (see [WithPing]) confirms it. It becomes 0 when the connection breaks,
-// when a ping is not answered in time, as by a Redis that hangs, and when Redis cannot be reached to publish; that
-// failure also asks for a ping at once, which tells whether the subscription suffers, too. In a node that only
-// publishes and does not call Run, the last Publish alone decides.
+// of every subscription, and a message of this node has come back. Each further ping (see [WithPing]) confirms it,
+// together with a message that has come back since the one before. It becomes 0
+//
+//   - when the connection breaks,
+//   - when a ping is not answered in time, as by a Redis that hangs,
+//   - when a message of this node does not come back in time, as from a Redis that goes on answering after a failover
+//     has made another one the master,
+//   - when Redis cannot be reached to publish; that failure also asks for a ping at once, which tells whether the
+//     subscription suffers, too.
+//
+// Whenever the application has published nothing since the last ping to a channel that it is subscribed to, the
+// Backplane publishes a heartbeat: a few bytes to a channel sockscope:heartbeat:ID that only it is subscribed to. Allow
+// these channels in Redis' access control list, as by &sockscope:heartbeat:*. Where Redis refuses them, a record says
+// so, and only the application's messages prove that Redis delivers. Heartbeats are not counted as messages.
+//
+// Each failure is a log record `backplane error`; when up is 1 again, there is a record `backplane restored`. In a node
+// that only publishes and does not call Run, the last Publish alone decides.
 //
 // After a loss Run tries to reconnect within 50 ms, then more and more rarely, but every 2 s, and subscribes to every
-// channel anew. While Redis is known to be unreachable, Publish fails at once with [ErrDown].
+// channel anew. While Redis is known to be unreachable, Publish fails at once with [ErrDown]; it does not where Redis
+// answers but does not deliver to this node, because others may get the messages.
 //
 // # What is lost
 //

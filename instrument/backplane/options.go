@@ -30,9 +30,10 @@ func defaults() config {
 	}
 }
 
-// WithPing sets how often the subscription's connection is checked by a ping, and how long the answer may take. A Redis
-// that hangs, or a network that swallows everything, is found within the sum of both. The defaults are 1 s and 2 s; a
-// ping costs Redis next to nothing.
+// WithPing sets how often the subscription's connection is checked by a ping, and a heartbeat where nothing else is
+// published. Timeout is how long the answer may take, and how long a message that this node has published may take to
+// come back. A Redis that hangs or does not deliver, or a network that swallows everything, is found within the sum of
+// both. The defaults are 1 s and 2 s; a ping and a heartbeat cost Redis next to nothing.
 func WithPing(interval, timeout time.Duration) Option {
 	return func(c *config) error {
 		if interval <= 0 || timeout <= 0 {

@@ -3,6 +3,7 @@ package backplane_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"regexp"
 	"slices"
@@ -206,18 +207,29 @@ func TestPublishGivenUp(t *testing.T) {
 	})
 }
 
-// TestFailedPublishAsks has a running node fail to publish while its subscription is well: up is 1 again with the next
-// ping, which is not waited for.
-func TestFailedPublishAsks(t *testing.T) {
-	s := ownServer(t)
-	n := newNodeWith(t, &redis.Options{Addr: s.addr, PoolSize: 1, MaxRetries: -1, PoolTimeout: time.Millisecond},
-		backplane.WithPing(time.Hour, deadline))
-	n.start(t, "room")
-	busy := n.client.(*redis.Client).Conn() // the only one of the pool
-	defer busy.Close()
-	if err := busy.Ping(t.Context()).Err(); err != nil {
-		t.Fatal(err)
+// failing has a client fail to publish to a channel.
+type failing struct{ channel string }
+
+func (failing) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (failing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+func (f failing) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if args := cmd.Args(); args[0] == "publish" && args[1] == f.channel {
+			cmd.SetErr(io.ErrUnexpectedEOF)
+			return cmd.Err()
+		}
+		return next(ctx, cmd)
 	}
+}
+
+// TestFailedPublishAsks has a running node fail to publish once: up is 1 again with the next ping, which is not waited
+// for.
+func TestFailedPublishAsks(t *testing.T) {
+	n := newNode(t, shared, backplane.WithPing(time.Hour, deadline))
+	n.start(t, "room")
+	n.client.AddHook(failing{"room"})
 	if err := n.Publish(t.Context(), "room", nil); err == nil {
 		t.Error("published without a connection")
 	}

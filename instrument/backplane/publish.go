@@ -31,14 +31,31 @@ func (b *Backplane) publish(ctx context.Context, channel string, payload []byte)
 	if len(message) > b.limit {
 		return fmt.Errorf("%w: %d bytes with its envelope, limit %d", ErrTooBig, len(message), b.limit)
 	}
-	b.echoes.expect(channel, message)
 	bounded, cancel := context.WithTimeout(ctx, b.publishTimeout)
 	defer cancel()
-	err := b.client.Publish(bounded, channel, message).Err()
+	err := b.send(bounded, channel, message, b.expect(channel, message))
 	if ctx.Err() == nil { // else the caller has given up, which tells nothing about Redis
 		b.reached(err)
 	}
 	return err
+}
+
+// send publishes a message that is expected to come back.
+func (b *Backplane) send(ctx context.Context, channel string, message []byte, watch uint64) error {
+	err := b.client.Publish(ctx, channel, message).Err()
+	b.echoes.sent(watch, err == nil)
+	return err
+}
+
+// expect is to be called before the message is published. If Redis has confirmed the channel, the message has to come
+// back. A Subscribe that is sending is not waited for, as to a Redis that hangs it takes long; then it does not have to.
+func (b *Backplane) expect(channel string, message []byte) (watch uint64) {
+	hasTo := false
+	if b.mu.TryLock() {
+		defer b.mu.Unlock()
+		hasTo = b.conn != nil && b.channels[channel].confirmed()
+	}
+	return b.echoes.expect(channel, message, hasTo)
 }
 
 // reached tells what an attempt to publish says about Redis. A refusal is an answer, too.

@@ -95,7 +95,7 @@ func TestManyRooms(t *testing.T) {
 		want[fmt.Sprintf("room %d/19", g)] = 1
 	}
 	eventually(t, func() string {
-		channels, err := n.client.PubSubChannels(ctx, "*").Result()
+		channels, err := n.client.PubSubChannels(ctx, "room *").Result()
 		if err != nil {
 			return err.Error()
 		}

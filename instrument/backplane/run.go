@@ -105,7 +105,9 @@ func (b *Backplane) receive(ctx context.Context, queue chan<- Message) error {
 		if c.up {
 			pause, proven = shortestPause, c.proven
 		}
-		if !c.up || errors.Is(err, errUnanswered) { // else the first attempt to reconnect will show
+		switch {
+		case errors.Is(err, errUndelivered): // others may get what is published
+		case !c.up, errors.Is(err, errUnanswered): // else the first attempt to reconnect will show
 			b.down.Store(&err)
 		}
 		select {
@@ -124,7 +126,12 @@ func (b *Backplane) connect(ctx context.Context, missedSince time.Time) *connect
 	defer b.mu.Unlock()
 	if channels := slices.Collect(maps.Keys(b.channels)); len(channels) > 0 {
 		c.subscribed = c.send(subscribe, channels...)
+		for _, ch := range channels {
+			b.channels[ch] = c.subscribed
+		}
 	}
+	c.heard = c.send(subscribe, b.heartbeat)
+	b.echoes.begin()
 	b.conn = c
 	return c
 }
@@ -145,7 +152,8 @@ func (b *Backplane) serve(c *connection, queue chan<- Message) error {
 }
 
 // watch pings until the connection ends, and closes it. The first answer to come means that all channels have been
-// subscribed to, because Redis answers in order.
+// subscribed to, because Redis answers in order. That messages arrive is to be proven besides: after a failover a Redis
+// may answer that nobody publishes to.
 func (b *Backplane) watch(c *connection) {
 	defer c.pubsub.Close()
 	for {
@@ -160,7 +168,15 @@ func (b *Backplane) watch(c *connection) {
 			c.end(err)
 			return
 		}
-		b.connected(c, sent)
+		b.down.Store(nil)
+		proven, err := b.prove(c, sent)
+		if err != nil {
+			c.end(err)
+			return
+		}
+		if !proven.IsZero() {
+			b.connected(c, proven)
+		}
 		select {
 		case <-c.ended:
 			return
@@ -173,11 +189,10 @@ func (b *Backplane) watch(c *connection) {
 	}
 }
 
-// connected notes that a ping sent at that time has been answered.
-func (b *Backplane) connected(c *connection, sent time.Time) {
-	b.down.Store(nil)
+// connected notes that everything until that time has arrived.
+func (b *Backplane) connected(c *connection, proven time.Time) {
 	b.observed.SetUp(true)
-	c.proven = sent
+	c.proven = proven
 	if c.up {
 		return
 	}
@@ -200,8 +215,12 @@ func (b *Backplane) tell(gap Gap) {
 	b.restored <- gap
 }
 
-// enqueue leaves a message for Run to handle.
+// enqueue leaves a message for Run to handle, unless it is a heartbeat.
 func (b *Backplane) enqueue(ctx context.Context, r *redis.Message, queue chan<- Message) {
+	if r.Channel == b.heartbeat {
+		b.echoes.take(r.Channel, []byte(r.Payload))
+		return
+	}
 	m, err := b.decode(r)
 	if err != nil {
 		b.observed.Received(instrument.BackplaneError)

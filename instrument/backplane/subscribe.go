@@ -19,13 +19,13 @@ func (b *Backplane) Subscribe(ctx context.Context, channels ...string) error {
 	}
 	b.mu.Lock()
 	var added []string
+	subscribed := b.conn.send(subscribe, channels...)
 	for _, ch := range channels {
 		if _, ok := b.channels[ch]; !ok {
-			b.channels[ch] = struct{}{}
+			b.channels[ch] = subscribed
 			added = append(added, ch)
 		}
 	}
-	subscribed := b.conn.send(subscribe, channels...)
 	b.mu.Unlock()
 
 	err := subscribed.wait(ctx)
@@ -63,6 +63,7 @@ func (b *Backplane) forget(channels []string) {
 	for _, ch := range channels {
 		delete(b.channels, ch)
 	}
+	b.echoes.left(channels)
 }
 
 // refused tells an answer of Redis from a failure to get one.
