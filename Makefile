@@ -12,7 +12,8 @@ SOCKSCOPE := .cache/sockscope
 
 # The tests of deploy run these.
 export-tools = AMTOOL=$$($(SOCKSCOPE) build amtool); PROMTOOL=$$($(SOCKSCOPE) build promtool); \
-	ALERTMANAGER=$$($(SOCKSCOPE) build alertmanager); export AMTOOL PROMTOOL ALERTMANAGER
+	ALERTMANAGER=$$($(SOCKSCOPE) build alertmanager); PROMETHEUS=$$($(SOCKSCOPE) build prometheus); \
+	OTELCOL=$$($(SOCKSCOPE) build otelcol); export AMTOOL PROMTOOL ALERTMANAGER PROMETHEUS OTELCOL
 
 .PHONY: help
 help:
@@ -67,6 +68,7 @@ check-settings: $(SOCKSCOPE)
 	@amtool=$$($(SOCKSCOPE) build amtool); \
 	$$amtool check-config deploy/alertmanager/alertmanager.yml deploy/alertmanager/alertmanager.paging.yml
 	@$(export-tools); go test ./deploy/... # routes, runbooks, metric names
+	@cd deploy/kubernetes/operator && GOWORK=off go test ./... # is what prometheus-operator takes
 	$$($(SOCKSCOPE) build otelcol) validate --config deploy/otel-collector/config.yaml
 	@compose=$$($(SOCKSCOPE) build docker-compose); \
 	$$compose -f docker-compose.yml --profile='*' config -q; \
