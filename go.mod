@@ -2,6 +2,9 @@ module github.com/sockscope/sockscope
 
 go 1.26.8
 
+// What the Collector is built from has requirements of its own, in deploy/native/otelcol.mod.
+ignore ./deploy/native/otelcol
+
 require (
 	github.com/HdrHistogram/hdrhistogram-go v1.2.0
 	github.com/cenkalti/backoff/v5 v5.0.3

@@ -40,7 +40,7 @@ func runBuild(cmd *cobra.Command, f storeFlags, names []string) error {
 	if err != nil {
 		return err
 	}
-	_, store, err := f.open()
+	store, err := f.open()
 	if err != nil {
 		return err
 	}

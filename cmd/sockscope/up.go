@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/sockscope/sockscope/deploy"
 	"github.com/sockscope/sockscope/internal/check"
 	"github.com/sockscope/sockscope/internal/component"
 	"github.com/sockscope/sockscope/internal/endpoint"
@@ -38,7 +39,10 @@ followed through the whole path, as "sockscope check" does.
 
 The components are built from Go modules with pinned versions. The first start
 does that, into the cache directory; every further start takes seconds. What the
-components store survives a restart. Ctrl-C stops everything.`,
+components store survives a restart. Ctrl-C stops everything.
+
+To have a service of your own scraped, put a file for it beside targets/demo.yaml
+in the data directory. It is read within ten seconds, and kept.`,
 		Example: `  sockscope up
   sockscope up --port-offset 10000     # a second stack beside the first
   sockscope up --secrets ~/sockscope   # pagerduty_routing_key, slack_api_url, …`,
@@ -56,7 +60,7 @@ components store survives a restart. Ctrl-C stops everything.`,
 }
 
 func runUp(cmd *cobra.Command, f upFlags) error {
-	deploy, store, err := f.store.open()
+	store, err := f.store.open()
 	if err != nil {
 		return err
 	}
@@ -85,7 +89,7 @@ func runUp(cmd *cobra.Command, f upFlags) error {
 	}
 	at := endpoint.Local(f.portOffset)
 	return stack.Up(cmd.Context(), stack.Options{
-		Deploy:     deploy,
+		Deploy:     store.Deploy,
 		Data:       data,
 		Secrets:    f.secrets,
 		Self:       self,
@@ -127,29 +131,24 @@ type storeFlags struct {
 }
 
 func (f *storeFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.deploy, "deploy", "", "take the settings and modules of the components from `DIR` (default the checkout's deploy folder)")
+	flags.StringVar(&f.deploy, "deploy", "", "take the settings and modules of the components from `DIR` (default those that this program has in itself; see sockscope settings)")
 	flags.StringVar(&f.cache, "cache", "", "keep built components in `DIR` (default the user's cache directory)")
 	flags.StringSliceVar(&f.search, "bin-dir", nil, "look in `DIR` for binaries of the right versions first")
 }
 
-func (f *storeFlags) open() (deploy string, store *component.Store, err error) {
-	deploy = f.deploy
-	if deploy == "" {
-		if deploy, err = stack.FindDeploy(); err != nil {
-			return "", nil, err
+func (f *storeFlags) open() (*component.Store, error) {
+	store := &component.Store{Deploy: deploy.Files(), Dir: f.cache, Search: f.search}
+	if f.deploy != "" {
+		store.Deploy = os.DirFS(f.deploy)
+	}
+	var err error
+	if store.Dir == "" {
+		if store.Dir, err = component.DefaultDir(); err != nil {
+			return nil, err
 		}
 	}
-	if deploy, err = filepath.Abs(deploy); err != nil {
-		return "", nil, err
+	if store.Dir, err = filepath.Abs(store.Dir); err != nil {
+		return nil, err
 	}
-	cache := f.cache
-	if cache == "" {
-		if cache, err = component.DefaultDir(); err != nil {
-			return "", nil, err
-		}
-	}
-	if cache, err = filepath.Abs(cache); err != nil {
-		return "", nil, err
-	}
-	return deploy, &component.Store{Native: filepath.Join(deploy, "native"), Dir: cache, Search: f.search}, nil
+	return store, nil
 }

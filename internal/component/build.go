@@ -3,6 +3,7 @@ package component
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -77,6 +78,7 @@ func (s *Store) Build(ctx context.Context, list []Component, report func(Compone
 	group, ctx := errgroup.WithContext(ctx)
 	type job struct {
 		Component
+		dir      string // its module
 		packages int
 	}
 	downloaded := make(chan job, len(list))
@@ -84,11 +86,15 @@ func (s *Store) Build(ctx context.Context, list []Component, report func(Compone
 		defer close(downloaded)
 		for _, c := range list {
 			report(c, Progress{Stage: StageDownloading})
-			packages, err := s.countPackages(ctx, c)
+			dir, err := s.writeModule(c)
 			if err != nil {
 				return err
 			}
-			downloaded <- job{c, packages}
+			packages, err := s.countPackages(ctx, c, dir)
+			if err != nil {
+				return err
+			}
+			downloaded <- job{c, dir, packages}
 		}
 		return nil
 	})
@@ -103,7 +109,7 @@ func (s *Store) Build(ctx context.Context, list []Component, report func(Compone
 			release := sync.OnceFunc(func() { <-compiler })
 			group.Go(func() error {
 				defer release()
-				path, err := s.build(ctx, next.Component, next.packages, func(p Progress) {
+				path, err := s.build(ctx, next.Component, next.dir, next.packages, func(p Progress) {
 					if p.Stage == StageLinking {
 						release()
 					}
@@ -121,7 +127,7 @@ func (s *Store) Build(ctx context.Context, list []Component, report func(Compone
 }
 
 // build compiles and links one component whose modules are there.
-func (s *Store) build(ctx context.Context, c Component, packages int, report func(Progress)) (string, error) {
+func (s *Store) build(ctx context.Context, c Component, dir string, packages int, report func(Progress)) (string, error) {
 	path, err := s.path(c)
 	if err != nil {
 		return "", err
@@ -136,7 +142,7 @@ func (s *Store) build(ctx context.Context, c Component, packages int, report fun
 	}
 	partial := path + ".partial"
 	defer os.Remove(partial)
-	if err := s.compile(ctx, c, partial, packages, report); err != nil {
+	if err := s.compile(ctx, c, dir, partial, packages, report); err != nil {
 		return "", err
 	}
 	if err := os.Rename(partial, path); err != nil {
@@ -148,12 +154,12 @@ func (s *Store) build(ctx context.Context, c Component, packages int, report fun
 
 // countPackages lists what the build consists of. It downloads the modules on
 // the way, which is most of its time when they are not there yet.
-func (s *Store) countPackages(ctx context.Context, c Component) (int, error) {
+func (s *Store) countPackages(ctx context.Context, c Component, dir string) (int, error) {
 	args := []string{"list", "-deps", "-f", "{{.ImportPath}}"}
 	if c.Tags != "" {
 		args = append(args, "-tags="+c.Tags)
 	}
-	cmd := s.goCommand(ctx, c, append(args, c.Package)...)
+	cmd := s.goCommand(ctx, dir, append(args, c.Package)...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -163,8 +169,8 @@ func (s *Store) countPackages(ctx context.Context, c Component) (int, error) {
 	return strings.Count(string(out), "\n"), nil
 }
 
-func (s *Store) compile(ctx context.Context, c Component, out string, total int, report func(Progress)) error {
-	cmd := s.goCommand(ctx, c, buildArgs(c, out)...)
+func (s *Store) compile(ctx context.Context, c Component, dir, out string, total int, report func(Progress)) error {
+	cmd := s.goCommand(ctx, dir, buildArgs(c, out)...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return fmt.Errorf("build %s: %w", c.Name, err)
@@ -194,7 +200,7 @@ func watch(r io.Reader, c Component, total int, report func(Progress)) (tail str
 			last = last[1:]
 		}
 		done++
-		if isMain(line, c) {
+		if line == c.Package { // after which only linking is left
 			report(Progress{Stage: StageLinking, Done: total, Total: total})
 		} else {
 			report(Progress{Stage: StageCompiling, Done: min(done, total), Total: total})
@@ -204,21 +210,12 @@ func watch(r io.Reader, c Component, total int, report func(Progress)) (tail str
 	return strings.Join(last, "\n")
 }
 
-// isMain says whether the go command has come to the main package itself, after
-// which only linking is left.
-func isMain(line string, c Component) bool {
-	if c.Package == "." {
-		return strings.HasSuffix(line, "/deploy/native/"+c.Module)
-	}
-	return line == c.Package
-}
-
-// goCommand runs the go command in the component's module, with settings of its
+// goCommand runs the go command in the folder of a module, with settings of its
 // own, so that the user's flags and workspaces don't reach into the build. It
 // has a build cache apart, which DropBuildCache removes.
-func (s *Store) goCommand(ctx context.Context, c Component, args ...string) *exec.Cmd {
+func (s *Store) goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = filepath.Join(s.Native, c.Module)
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(),
 		"CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off",
 		"GOCACHE="+s.buildCache())
@@ -242,9 +239,9 @@ func (s *Store) buildCacheLock() *flock.Flock {
 
 func (s *Store) locks() string { return filepath.Join(s.Dir, "locks") }
 
-// DropBuildCache removes what the compiler kept between the builds of several
-// components, several GB, unless another program is building. After an
-// interrupted build it's worth keeping.
+// DropBuildCache removes what was kept between the builds of several components,
+// several GB, unless another program is building. After an interrupted build
+// it's worth keeping.
 func (s *Store) DropBuildCache() error {
 	inUse := s.buildCacheLock()
 	free, err := inUse.TryLock()
@@ -252,5 +249,5 @@ func (s *Store) DropBuildCache() error {
 		return err
 	}
 	defer func() { _ = inUse.Unlock() }()
-	return os.RemoveAll(s.buildCache())
+	return errors.Join(os.RemoveAll(s.buildCache()), os.RemoveAll(s.sources()))
 }

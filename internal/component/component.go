@@ -9,7 +9,7 @@ type Component struct {
 	Name string
 	// Version is what the module pins, without a leading v.
 	Version string
-	// Module is the folder under deploy/native with the go.mod that pins it.
+	// Module is the name of the module in deploy/native that pins it.
 	Module string
 	// Package is the import path of its main package.
 	Package string
@@ -49,7 +49,7 @@ func Services() []Component {
 		},
 		{
 			Name: "otelcol", Version: "0.155.0", Module: "otelcol",
-			Package:     ".",
+			Package:     "github.com/sockscope/sockscope/deploy/native/otelcol",
 			Tags:        "remove_all_sd",
 			VersionArgs: []string{"--version"},
 			AlsoNamed:   []string{"otelcol-contrib"},

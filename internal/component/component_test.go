@@ -3,14 +3,18 @@ package component
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"go.uber.org/goleak"
+
+	"github.com/sockscope/sockscope/deploy"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -19,33 +23,27 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // dependencies, each printing its name and version.
 func newStore(t *testing.T, names ...string) (*Store, []Component) {
 	t.Helper()
-	root := t.TempDir()
-	store := &Store{Native: filepath.Join(root, "deploy", "native"), Dir: filepath.Join(root, "cache")}
+	store := &Store{Deploy: fstest.MapFS{}, Dir: filepath.Join(t.TempDir(), "cache")}
 	var list []Component
 	for _, name := range names {
-		writeFile(t, filepath.Join(store.Native, name, "go.mod"), "module example.com/deploy/native/"+name+"\n\ngo 1.26\n")
-		writeMain(t, store, name, `println("`+name+` version " + version)`)
+		writeFile(store, name+".mod", "module example.com\n\ngo 1.26\n")
+		writeFile(store, name+".sum", "")
+		writeFile(store, name+"/main_test.go", "is not built")
+		writeMain(store, name, `println("`+name+` version " + version)`)
 		list = append(list, Component{
-			Name: name, Version: "1.2.3", Module: name, Package: ".",
+			Name: name, Version: "1.2.3", Module: name, Package: "example.com/deploy/native/" + name,
 			LinkFlags: "-X main.version=1.2.3", VersionArgs: []string{"--version"},
 		})
 	}
 	return store, list
 }
 
-func writeMain(t *testing.T, s *Store, name, body string) {
-	t.Helper()
-	writeFile(t, filepath.Join(s.Native, name, "main.go"), "package main\n\nvar version string\n\nfunc main() { "+body+" }\n")
+func writeMain(s *Store, name, body string) {
+	writeFile(s, name+"/main.go", "package main\n\nvar version string\n\nfunc main() { "+body+" }\n")
 }
 
-func writeFile(t *testing.T, path, content string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
+func writeFile(s *Store, path, content string) {
+	s.Deploy.(fstest.MapFS)["native/"+path] = &fstest.MapFile{Data: []byte(content)}
 }
 
 func build(t *testing.T, s *Store, list []Component) (built, stages []string) {
@@ -95,11 +93,13 @@ func TestBuildsOnce(t *testing.T) {
 	if err := store.DropBuildCache(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(store.buildCache()); !os.IsNotExist(err) {
-		t.Errorf("the compiler's cache is still there: %v", err)
+	for _, dir := range []string{store.buildCache(), store.sources()} {
+		if _, err := os.Stat(dir); !os.IsNotExist(err) {
+			t.Errorf("%s is still there: %v", dir, err)
+		}
 	}
 
-	writeMain(t, store, "first", `println("changed")`)
+	writeMain(store, "first", `println("changed")`)
 	if _, ok, _ := store.Find(t.Context(), list[0]); ok {
 		t.Error("a changed module was not missed")
 	}
@@ -144,7 +144,7 @@ func TestFindTakesOnlyTheRightVersion(t *testing.T) {
 
 func TestBuildErrorNamesTheCause(t *testing.T) {
 	store, list := newStore(t, "broken")
-	writeMain(t, store, "broken", "this is not Go")
+	writeMain(store, "broken", "this is not Go")
 	err := store.Build(t.Context(), list, func(Component, Progress) {}, func(Component, string) {})
 	if err == nil || !strings.Contains(err.Error(), "broken") || !strings.Contains(err.Error(), "main.go") {
 		t.Errorf("error is %v", err)
@@ -171,6 +171,19 @@ func TestBuildStopsWithItsContext(t *testing.T) {
 	}
 }
 
+// A change of one module must not build the others anew.
+func TestModulesHaveKeysOfTheirOwn(t *testing.T) {
+	store, list := newStore(t, "first", "second")
+	before, err := store.path(list[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeMain(store, "second", "")
+	if after, err := store.path(list[0]); err != nil || after != before {
+		t.Errorf("%s became %s, %v", before, after, err)
+	}
+}
+
 // TestCatalog makes sure that the versions in the catalogue are those that the
 // modules pin.
 func TestCatalog(t *testing.T) {
@@ -182,7 +195,7 @@ func TestCatalog(t *testing.T) {
 		"loki":       "github.com/grafana/loki/v3 v3.7.8",
 	}
 	for _, c := range slices.Concat(Services(), Tools()) {
-		content, err := os.ReadFile(filepath.Join("..", "..", "deploy", "native", c.Module, "go.mod"))
+		content, err := fs.ReadFile(deploy.Files(), "native/"+c.Module+".mod")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +204,7 @@ func TestCatalog(t *testing.T) {
 			want = " v" + c.Version
 		}
 		if !strings.Contains(string(content), want) {
-			t.Errorf("%s %s: its go.mod has no %q", c.Name, c.Version, want)
+			t.Errorf("%s %s: its module has no %q", c.Name, c.Version, want)
 		}
 	}
 }

@@ -4,24 +4,24 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"strings"
 	"time"
 )
 
 // Store keeps built components in a directory of the user's.
 type Store struct {
-	// Native is the folder with one Go module per component: deploy/native of
-	// the repository.
-	Native string
+	// Deploy is the deploy folder. In native/ it has the Go module of each
+	// component: NAME.mod and NAME.sum are its go.mod and go.sum, and NAME/ has
+	// its sources, if it has any. The names differ from the go command's because
+	// a folder with a go.mod of its own could be neither embedded nor part of
+	// the repository's module.
+	Deploy fs.FS
 	// Dir is where binaries are kept. Its parent must be writable.
 	Dir string
 	// Search are directories looked through, before the store and PATH, for a
@@ -93,45 +93,18 @@ func reportsVersion(ctx context.Context, path string, c Component) bool {
 // that the binary depends on, so that a change builds anew and an unchanged one
 // never does.
 func (s *Store) path(c Component) (string, error) {
+	files, err := s.module(c)
+	if err != nil {
+		return "", err
+	}
 	h := sha256.New()
 	fmt.Fprintln(h, runtime.Version(), runtime.GOOS, runtime.GOARCH, buildArgs(c, ""))
-	module := filepath.Join(s.Native, c.Module)
-	files := 0
-	err := filepath.WalkDir(module, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		switch filepath.Ext(path) {
-		case ".go", ".mod", ".sum":
-		default:
-			return nil
-		}
-		rel, err := filepath.Rel(module, path)
-		if err != nil {
-			return err
-		}
-		files++
-		fmt.Fprintln(h, rel)
-		return copyFile(h, path)
-	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("read the module of %s: %w", c.Name, err)
-	}
-	if files == 0 {
-		return "", fmt.Errorf("no Go module for %s in %s: run this from a checkout of the repository, or name one by --deploy", c.Name, module)
+	for _, f := range files {
+		fmt.Fprintln(h, f.path)
+		h.Write(f.content)
 	}
 	key := hex.EncodeToString(h.Sum(nil))[:12]
 	return filepath.Join(s.Dir, "bin", fmt.Sprintf("%s-%s-%s", c.Name, c.Version, key)), nil
-}
-
-func copyFile(w io.Writer, path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = io.Copy(w, f)
-	return err
 }
 
 // removeOlder deletes binaries of the same component that a later build has

@@ -21,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sockscope/sockscope/deploy"
 	"github.com/sockscope/sockscope/internal/check"
 	"github.com/sockscope/sockscope/internal/component"
 )
@@ -45,7 +46,7 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	store, err := flags(root)
+	store, err := flags()
 	if err != nil {
 		return err
 	}
@@ -80,12 +81,12 @@ func run(ctx context.Context) (err error) {
 	return test(ctx, c)
 }
 
-func flags(root string) (*component.Store, error) {
+func flags() (*component.Store, error) {
 	dir, err := component.DefaultDir()
 	if err != nil {
 		return nil, err
 	}
-	store := &component.Store{Native: filepath.Join(root, "deploy", "native")}
+	store := &component.Store{Deploy: deploy.Files()}
 	flag.StringVar(&store.Dir, "cache", dir, "where built components are kept")
 	search := flag.String("components", "", "directory that is searched first for components of the right version")
 	flag.Parse()

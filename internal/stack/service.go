@@ -38,10 +38,13 @@ type service struct {
 
 // places are the directories that the services use.
 type places struct {
-	deploy   string // settings that need no rendering, as they are in the repository
-	settings string // those that do, rendered
-	data     string
+	settings string // written anew at each start
+	data     string // kept
 }
+
+// targets is where the Collector finds what to scrape. Files of the user's that
+// are put there stay.
+func (p places) targets() string { return filepath.Join(p.data, "targets") }
 
 // self stands for this program where a component is named.
 const self = ""
@@ -131,7 +134,7 @@ func services(at endpoint.Set, in places, alertSpeed int) []service {
 			address:   url(at.CollectorMetrics) + "/metrics", ready: url(at.CollectorHealth),
 			listens: []string{at.CollectorOTLPGRPC, at.CollectorOTLPHTTP, at.CollectorLoki, at.CollectorHealth, at.CollectorMetrics},
 			sendsTo: []string{"prometheus", "jaeger", "loki"},
-			args:    []string{"--config=" + filepath.Join(in.deploy, "otel-collector", "config.yaml")},
+			args:    []string{"--config=" + filepath.Join(in.settings, "otel-collector", "config.yaml")},
 			env: []string{
 				"OTELCOL_HOST=127.0.0.1",
 				"OTELCOL_OTLP_GRPC_PORT=" + port(at.CollectorOTLPGRPC),
@@ -141,7 +144,7 @@ func services(at endpoint.Set, in places, alertSpeed int) []service {
 				"OTELCOL_METRICS_PORT=" + port(at.CollectorMetrics),
 				"OTELCOL_SCRAPE_INTERVAL=" + milliseconds(max(time.Second, 5*time.Second/time.Duration(alertSpeed))),
 				"OTELCOL_QUEUE_DIR=" + filepath.Join(in.data, "otel-collector"),
-				"OTELCOL_TARGETS=" + filepath.Join(in.settings, "otel-collector", "targets"),
+				"OTELCOL_TARGETS=" + in.targets(),
 				"PROMETHEUS_URL=" + url(at.Prometheus),
 				"JAEGER_OTLP=" + at.JaegerOTLP,
 				"LOKI_URL=" + url(at.Loki),
@@ -152,7 +155,7 @@ func services(at endpoint.Set, in places, alertSpeed int) []service {
 			component: "jaeger",
 			address:   url(at.JaegerQuery), ready: url(at.JaegerHealth) + "/status",
 			listens: []string{at.JaegerQuery, at.JaegerQueryGRPC, at.JaegerOTLP, at.JaegerHealth, at.JaegerMetrics},
-			args:    []string{"--config=" + filepath.Join(in.deploy, "jaeger", "config.yaml")},
+			args:    []string{"--config=" + filepath.Join(in.settings, "jaeger", "config.yaml")},
 			env: []string{
 				"JAEGER_HOST=127.0.0.1",
 				"JAEGER_QUERY_PORT=" + port(at.JaegerQuery),
@@ -168,7 +171,7 @@ func services(at endpoint.Set, in places, alertSpeed int) []service {
 			component: "loki",
 			address:   url(at.Loki), ready: url(at.Loki) + "/ready", listens: []string{at.Loki, at.LokiGRPC},
 			args: []string{
-				"-config.file=" + filepath.Join(in.deploy, "loki", "config.yaml"),
+				"-config.file=" + filepath.Join(in.settings, "loki", "config.yaml"),
 				"-config.expand-env=true",
 			},
 			env: []string{

@@ -2,7 +2,6 @@ package stack
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -37,18 +36,17 @@ func addressReplacer(at endpoint.Set, alertmanagerDir string, hasGrafana bool) *
 	)
 }
 
-// renderSettings writes the settings that differ from the repository's into
-// in.settings, which it empties first.
+// renderSettings writes the settings into in.settings, which it empties first,
+// and the targets beside those that the user has put there.
 func renderSettings(o Options, in places) error {
 	if err := os.RemoveAll(in.settings); err != nil {
 		return fmt.Errorf("remove the settings of the last start: %w", err)
 	}
-	alertmanager := filepath.Join(in.settings, "alertmanager")
-	addresses := addressReplacer(o.At, alertmanager, o.Grafana != "").Replace
-	faster := func(content string) string { return shortenDurations(addresses(content), o.AlertSpeed) }
-
-	from := func(elem ...string) string { return filepath.Join(append([]string{in.deploy}, elem...)...) }
 	to := func(elem ...string) string { return filepath.Join(append([]string{in.settings}, elem...)...) }
+	addresses := addressReplacer(o.At, to("alertmanager"), o.Grafana != "").Replace
+	faster := func(content string) string { return shortenDurations(addresses(content), o.AlertSpeed) }
+	unchanged := func(content string) string { return content }
+
 	paging := "alertmanager.yml"
 	if _, err := os.Stat(filepath.Join(o.Secrets, "pagerduty_routing_key")); o.Secrets != "" && err == nil {
 		// With a key of one's own, PagerDuty is meant, not the desk.
@@ -58,25 +56,29 @@ func renderSettings(o Options, in places) error {
 		from, to string
 		change   func(string) string
 	}{
-		{from("prometheus", "prometheus.yml"), to("prometheus", "prometheus.yml"), func(content string) string {
+		{"prometheus/prometheus.yml", to("prometheus", "prometheus.yml"), func(content string) string {
 			return shortenEvaluation(addresses(content), o.AlertSpeed)
 		}},
-		{from("prometheus", "rules"), to("prometheus", "rules"), faster},
-		{from("prometheus", "targets"), to("prometheus", "targets"), addresses},
-		{from("alertmanager", paging), to("alertmanager", "alertmanager.yml"), faster},
-		{from("alertmanager", "templates"), to("alertmanager", "templates"), addresses},
-		{from("alertmanager", "secrets", "desk"), to("alertmanager", "secrets"), addresses},
-		{from("otel-collector", "targets"), to("otel-collector", "targets"), addresses},
+		{"prometheus/rules", to("prometheus", "rules"), faster},
+		{"prometheus/targets", to("prometheus", "targets"), addresses},
+		{"alertmanager/" + paging, to("alertmanager", "alertmanager.yml"), faster},
+		{"alertmanager/templates", to("alertmanager", "templates"), addresses},
+		{"alertmanager/secrets/desk", to("alertmanager", "secrets"), addresses},
+		{"otel-collector/targets", in.targets(), addresses},
+		// These take from the environment what differs.
+		{"otel-collector/config.yaml", to("otel-collector", "config.yaml"), unchanged},
+		{"jaeger", to("jaeger"), unchanged},
+		{"loki", to("loki"), unchanged},
+		{"grafana", to("grafana"), unchanged},
 	} {
-		if err := render(file.from, file.to, file.change); err != nil {
+		if err := render(o.Deploy, file.from, file.to, file.change); err != nil {
 			return fmt.Errorf("render the settings: %w", err)
 		}
 	}
 	if o.Secrets == "" {
 		return nil
 	}
-	unchanged := func(content string) string { return content }
-	if err := render(o.Secrets, to("alertmanager", "secrets"), unchanged); err != nil {
+	if err := render(os.DirFS(o.Secrets), ".", to("alertmanager", "secrets"), unchanged); err != nil {
 		return fmt.Errorf("take the secrets: %w", err)
 	}
 	return nil
@@ -84,12 +86,12 @@ func renderSettings(o Options, in places) error {
 
 // render copies a file, or the files of a folder, changing their content. Only
 // the user can read the copies: there are secrets among them.
-func render(from, to string, change func(string) string) error {
-	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+func render(files fs.FS, from, to string, change func(string) string) error {
+	return fs.WalkDir(files, from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		rel, err := filepath.Rel(from, path)
+		rel, err := filepath.Rel(filepath.FromSlash(from), filepath.FromSlash(path))
 		if err != nil {
 			return err
 		}
@@ -97,7 +99,7 @@ func render(from, to string, change func(string) string) error {
 		if d.IsDir() {
 			return os.MkdirAll(target, 0o700)
 		}
-		content, err := os.ReadFile(path)
+		content, err := fs.ReadFile(files, path)
 		if err != nil {
 			return err
 		}
@@ -156,24 +158,4 @@ func writeComponents(path string, services []service, versions map[string]string
 		return err
 	}
 	return os.WriteFile(path, content, 0o600)
-}
-
-// FindDeploy looks for the deploy folder in the working directory and its
-// parents.
-func FindDeploy() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		deploy := filepath.Join(dir, "deploy")
-		if _, err := os.Stat(filepath.Join(deploy, "native")); err == nil {
-			return deploy, nil
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", errors.New("no deploy folder here: run this in a checkout of the repository, or name the folder by --deploy")
-		}
-		dir = parent
-	}
 }

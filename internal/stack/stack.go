@@ -1,11 +1,12 @@
 // Package stack runs the whole observability stack on this machine: the
-// components as processes of their own, with the settings in deploy.
+// components as processes of their own, with the settings of package deploy.
 package stack
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -22,8 +23,9 @@ import (
 
 // Options say what to run and where.
 type Options struct {
-	// Deploy is the folder with the components' settings.
-	Deploy string
+	// Deploy is the folder with the components' settings, as package deploy has
+	// it.
+	Deploy fs.FS
 	// Data is where the components keep what they store, from one start to the
 	// next. Two stacks can't share it.
 	Data string
@@ -60,7 +62,7 @@ const (
 // Up starts the stack and keeps it running until ctx ends, then stops it. It
 // returns an error if the stack can't be brought up.
 func Up(ctx context.Context, o Options) error {
-	in := places{deploy: o.Deploy, settings: filepath.Join(o.Data, "settings"), data: o.Data}
+	in := places{settings: filepath.Join(o.Data, "settings"), data: o.Data}
 	list := services(o.At, in, o.AlertSpeed)
 	if o.Grafana != "" {
 		list = append(list, grafana(o.At, in, o.Grafana))

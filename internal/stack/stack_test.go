@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/sockscope/sockscope/deploy"
 	"github.com/sockscope/sockscope/internal/component"
 	"github.com/sockscope/sockscope/internal/endpoint"
 )
@@ -28,7 +29,7 @@ func names(list []service) []string {
 
 func TestServicesAreComplete(t *testing.T) {
 	at := endpoint.Local(0)
-	list := append(services(at, places{deploy: "d", settings: "s", data: "x"}, 1), grafana(at, places{}, "/opt/grafana/bin/grafana"))
+	list := append(services(at, places{settings: "s", data: "x"}, 1), grafana(at, places{}, "/opt/grafana/bin/grafana"))
 	known := map[string]bool{self: true, "/opt/grafana/bin/grafana": true}
 	for _, c := range component.Services() {
 		known[c.Name] = true
@@ -127,17 +128,16 @@ func TestDurationsOfFlagsHaveNoFractions(t *testing.T) {
 
 var fraction = regexp.MustCompile(`=[0-9]*\.[0-9]+m?s$`)
 
-// TestRenderedSettings renders the settings in the repository and makes sure
-// that no address of the compose file is left in what runs on loopback.
+// TestRenderedSettings makes sure that no address of the compose file is left in
+// what runs on loopback, but as a default of what the environment says.
 func TestRenderedSettings(t *testing.T) {
 	at := endpoint.Local(20000)
 	dir := t.TempDir()
-	in := places{deploy: filepath.Join("..", "..", "deploy"), settings: filepath.Join(dir, "settings"), data: dir}
-	if err := renderSettings(Options{At: at, Grafana: "/opt/grafana/bin/grafana", AlertSpeed: 1}, in); err != nil {
+	in := places{settings: filepath.Join(dir, "settings"), data: dir}
+	if err := renderSettings(Options{Deploy: deploy.Files(), At: at, Grafana: "/opt/grafana/bin/grafana", AlertSpeed: 1}, in); err != nil {
 		t.Fatal(err)
 	}
-	rendered := readAll(t, in.settings)
-	all := strings.Join(rendered, "\n")
+	all := environmentDefault.ReplaceAllString(strings.Join(readAll(t, dir), "\n"), "")
 	for _, host := range []string{"demo", "probe", "desk", "prometheus", "alertmanager", "otel-collector", "jaeger", "loki"} {
 		for _, port := range []string{":8080", ":8091", ":8090", ":9090", ":9093", ":8888", ":8887", ":3100"} {
 			if strings.Contains(all, "//"+host+port) || strings.Contains(all, `"`+host+port) {
@@ -155,10 +155,67 @@ func TestRenderedSettings(t *testing.T) {
 	}
 }
 
+var environmentDefault = regexp.MustCompile(`:-[^}]*`)
+
+// TestArgumentsNameRenderedFiles makes sure that what the services are told to
+// read is there.
+func TestArgumentsNameRenderedFiles(t *testing.T) {
+	at := endpoint.Local(0)
+	dir := t.TempDir()
+	in := places{settings: filepath.Join(dir, "settings"), data: dir}
+	list := append(services(at, in, 1), grafana(at, in, "/opt/grafana/bin/grafana"))
+	if err := renderSettings(Options{Deploy: deploy.Files(), At: at, AlertSpeed: 1}, in); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeComponents(filepath.Join(in.settings, "components.json"), list, nil); err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for _, s := range list {
+		for _, setting := range slices.Concat(s.args, s.env) {
+			_, path, _ := strings.Cut(setting, "=")
+			if !strings.HasPrefix(path, in.settings) && path != in.targets() {
+				continue
+			}
+			named++
+			if _, err := os.Stat(path); err != nil {
+				t.Errorf("%s is given %s: %v", s.name, setting, err)
+			}
+		}
+	}
+	if named < 8 {
+		t.Errorf("the services read only %d of the settings", named)
+	}
+}
+
+func TestTargetsOfTheUserStay(t *testing.T) {
+	dir := t.TempDir()
+	in := places{settings: filepath.Join(dir, "settings"), data: dir}
+	options := Options{Deploy: deploy.Files(), At: endpoint.Local(0), AlertSpeed: 1}
+	if err := renderSettings(options, in); err != nil {
+		t.Fatal(err)
+	}
+	own, demo := filepath.Join(in.targets(), "own.yaml"), filepath.Join(in.targets(), "demo.yaml")
+	const content = "- targets: [127.0.0.1:9999]\n"
+	if err := os.WriteFile(own, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	options.At = endpoint.Local(100)
+	if err := renderSettings(options, in); err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := os.ReadFile(own); err != nil || string(kept) != content {
+		t.Errorf("the user's targets are %q, %v", kept, err)
+	}
+	if written, err := os.ReadFile(demo); err != nil || !strings.Contains(string(written), options.At.Demo) {
+		t.Errorf("the demo's targets are %q, %v", written, err)
+	}
+}
+
 func TestDashboardLinksWithoutGrafana(t *testing.T) {
 	at := endpoint.Local(100)
-	in := places{deploy: filepath.Join("..", "..", "deploy"), settings: t.TempDir()}
-	if err := renderSettings(Options{At: at, AlertSpeed: 1}, in); err != nil {
+	in := places{settings: t.TempDir(), data: t.TempDir()}
+	if err := renderSettings(Options{Deploy: deploy.Files(), At: at, AlertSpeed: 1}, in); err != nil {
 		t.Fatal(err)
 	}
 	config, err := os.ReadFile(filepath.Join(in.settings, "prometheus", "prometheus.yml"))
@@ -174,8 +231,8 @@ func TestOwnSecretsPageForReal(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	in := places{deploy: filepath.Join("..", "..", "deploy"), settings: dir, data: dir}
-	if err := renderSettings(Options{At: endpoint.Local(0), Secrets: secrets, AlertSpeed: 1}, in); err != nil {
+	in := places{settings: dir, data: dir}
+	if err := renderSettings(Options{Deploy: deploy.Files(), At: endpoint.Local(0), Secrets: secrets, AlertSpeed: 1}, in); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(filepath.Join(dir, "alertmanager", "secrets", "pagerduty_routing_key"))

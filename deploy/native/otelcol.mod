@@ -1,4 +1,4 @@
-module github.com/sockscope/sockscope/deploy/native/otelcol
+module github.com/sockscope/sockscope
 
 go 1.26.8
 

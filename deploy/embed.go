@@ -1,0 +1,21 @@
+// Package deploy has the settings of the stack's components and the modules
+// that they are built from, so that the program runs the stack without a
+// checkout of the repository.
+package deploy
+
+import (
+	"embed"
+	"io/fs"
+)
+
+// What only docker-compose.yml mounts is left out.
+//
+//go:embed alertmanager/*.yml alertmanager/secrets alertmanager/templates
+//go:embed grafana/dashboards grafana/provisioning
+//go:embed jaeger loki native
+//go:embed otel-collector/config.yaml otel-collector/targets/*.yaml
+//go:embed prometheus/prometheus.yml prometheus/rules prometheus/targets
+var files embed.FS
+
+// Files returns this folder as it was when the program was compiled.
+func Files() fs.FS { return files }
