@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 
@@ -25,16 +26,11 @@ func run() int {
 	return 0
 }
 
-// version is that of the release or commit that this program was built from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
-		return "development"
-	}
-	return info.Main.Version
-}
-
 func newRootCommand() *cobra.Command {
+	info, ok := debug.ReadBuildInfo()
+	if !ok { // only what the go command built has it
+		info = &debug.BuildInfo{GoVersion: runtime.Version()}
+	}
 	root := &cobra.Command{
 		Use:   "sockscope",
 		Short: "See your sockets: observability for realtime services",
@@ -42,10 +38,11 @@ func newRootCommand() *cobra.Command {
 machine, together with a demo service to observe.
 
 Start with "sockscope up", then open the address that it prints.`,
-		Version:       version(),
+		Version:       version(info),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newUpCommand(), newBotCommand(), newBuildCommand(), newCheckCommand(), newDeskCommand(), newDemoCommand(), newFaultCommand(), newLoadCommand(), newProbeCommand(), newReadyCommand())
+	root.SetVersionTemplate("sockscope {{.Version}} (" + builtFrom(info) + ")\n")
+	root.AddCommand(newUpCommand(), newBotCommand(), newBuildCommand(), newCheckCommand(), newDeskCommand(), newDemoCommand(), newFaultCommand(), newLoadCommand(), newProbeCommand(), newReadyCommand(), newSettingsCommand())
 	return root
 }
