@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -137,6 +139,9 @@ func (f *storeFlags) register(flags *pflag.FlagSet) {
 }
 
 func (f *storeFlags) open() (*component.Store, error) {
+	if runtime.GOOS == "windows" {
+		return nil, errors.New("the components of the stack run on Linux and macOS: on Windows use WSL, or docker compose")
+	}
 	store := &component.Store{Deploy: deploy.Files(), Dir: f.cache, Search: f.search}
 	if f.deploy != "" {
 		store.Deploy = os.DirFS(f.deploy)

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -219,56 +217,6 @@ func TestFileThatIsCutOffInUse(t *testing.T) {
 	if err := f.Close(); err == nil || !strings.Contains(err.Error(), "the file is damaged") {
 		t.Errorf("close: %v", err)
 	}
-}
-
-// TestFullDisk lets the file grow no further, and then again.
-//
-// The limit is the process's, and go test writes files of its own from this one, so the test has another to itself.
-func TestFullDisk(t *testing.T) {
-	const alone = "SOCKSCOPE_TEST_FULL_DISK"
-	if os.Getenv(alone) == "" {
-		test := exec.Command(os.Args[0], "-test.run=^TestFullDisk$")
-		test.Env = append(os.Environ(), alone+"=yes")
-		if out, err := test.CombinedOutput(); err != nil {
-			t.Errorf("%v\n%s", err, out)
-		}
-		return
-	}
-	path := filepath.Join(t.TempDir(), "chat.db")
-	f := openFile(t, path, history.Limits{})
-	said := say(t, f, "lobby", "1")
-	info, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var before syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
-		t.Fatal(err)
-	}
-	limit := func(l syscall.Rlimit) {
-		t.Helper()
-		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &l); err != nil {
-			t.Fatal(err)
-		}
-	}
-	limit(syscall.Rlimit{Cur: uint64(info.Size()), Max: before.Max})
-	defer limit(before)
-	i := 2
-	for ; err == nil; i++ {
-		var m history.Message
-		if m, _, err = f.Append(t.Context(), message("lobby", fmt.Sprint(i), strings.Repeat("x", 1000))); err == nil {
-			said = append(said, m)
-		}
-	}
-	if !errors.Is(err, history.ErrFull) || !strings.Contains(err.Error(), "free some space on the disk") {
-		t.Errorf("append: %v", err)
-	}
-	equal(t, "what is kept", said, after(t, f, "lobby", 0, 10000))
-
-	limit(before)
-	equal(t, "ping", nil, f.Ping(t.Context()))
-	said = append(said, say(t, f, "lobby", "after")...)
-	equal(t, "what is kept", said, after(t, f, "lobby", 0, 10000))
 }
 
 // TestDeadlineWhileTheDiskIsBusy waits for a disk that hangs.

@@ -183,39 +183,6 @@ func TestRedisDown(t *testing.T) {
 	}
 }
 
-func TestDeadlineWhileRedisHangs(t *testing.T) {
-	for name, retries := range map[string]int{"client tries again": 3, "client tries once": -1} {
-		t.Run(name, func(t *testing.T) {
-			s := ownServer(t)
-			client := redis.NewClient(&redis.Options{Addr: s.addr, ContextTimeoutEnabled: true, MaxRetries: retries})
-			defer client.Close()
-			store := newRedis(t, client, history.Limits{})
-			say(t, store, "lobby", "1")
-			if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-			defer cancel()
-			_, _, err1 := store.Append(ctx, message("lobby", "2", "2"))
-			_, err2 := store.After(ctx, "lobby", 0, 1)
-			for _, err := range []error{err1, err2, store.Ping(ctx)} {
-				if !errors.Is(err, context.DeadlineExceeded) {
-					t.Errorf("%v", err)
-				}
-			}
-			if err := s.cmd.Process.Signal(syscall.SIGCONT); err != nil {
-				t.Fatal(err)
-			}
-			say(t, store, "lobby", "3")
-			// What timed out may have been saved nevertheless. Trying again settles it.
-			if _, _, err := store.Append(t.Context(), message("lobby", "2", "2")); err != nil {
-				t.Error(err)
-			}
-			equal(t, "how many are kept", 3, len(after(t, store, "lobby", 0, 10)))
-		})
-	}
-}
-
 // TestRedisOutOfMemory wants a refusal that leaves nothing behind, as scripts are not undone.
 func TestRedisOutOfMemory(t *testing.T) {
 	s := ownServer(t)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/sockscope/sockscope/internal/supervise"
 )
 
 // engine is the Docker engine that the test uses.
@@ -50,7 +52,7 @@ func startEngine(ctx context.Context) (*engine, error) {
 		"--exec-root="+filepath.Join(dir, "exec"), "--pidfile="+filepath.Join(dir, "pid"))
 	e.daemon.Stdout, e.daemon.Stderr = log, log
 	// A Ctrl-C ends the test, which then stops the containers and the engine.
-	e.daemon.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	e.daemon.SysProcAttr = supervise.OwnGroup()
 	if err := e.daemon.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("no Docker engine runs, and none can be started: %w (on Debian: apt-get install docker.io, as root)", err), os.RemoveAll(dir))
 	}
@@ -102,7 +104,7 @@ func (e *engine) close() error {
 	case <-e.exited:
 	case <-time.After(time.Minute):
 		// Its containerd is in the same process group.
-		_ = syscall.Kill(-e.daemon.Process.Pid, syscall.SIGKILL)
+		_ = supervise.KillGroup(e.daemon.Process)
 		<-e.exited
 	}
 	if err := os.RemoveAll(e.dir); err != nil {
@@ -119,7 +121,7 @@ func (e *engine) command(ctx context.Context, name string, args ...string) *exec
 	if e.host != "" {
 		cmd.Env = append(cmd.Env, "DOCKER_HOST="+e.host)
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = supervise.OwnGroup()
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 20 * time.Second
 	return cmd

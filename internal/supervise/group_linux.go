@@ -2,8 +2,8 @@ package supervise
 
 import "syscall"
 
-// ownGroup keeps a Ctrl-C at the terminal from the program, which is stopped in
+// OwnGroup keeps a Ctrl-C at the terminal from the program, which is stopped in
 // its turn, and has the system stop it if this process is killed.
-func ownGroup() *syscall.SysProcAttr {
+func OwnGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 }

@@ -4,6 +4,6 @@ package supervise
 
 import "syscall"
 
-// ownGroup keeps a Ctrl-C at the terminal from the program, which is stopped in
+// OwnGroup keeps a Ctrl-C at the terminal from the program, which is stopped in
 // its turn.
-func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+func OwnGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

@@ -7,5 +7,5 @@ import (
 	"syscall"
 )
 
-// killGroup kills the process and what it has started.
-func killGroup(p *os.Process) error { return syscall.Kill(-p.Pid, syscall.SIGKILL) }
+// KillGroup kills the process and what it has started.
+func KillGroup(p *os.Process) error { return syscall.Kill(-p.Pid, syscall.SIGKILL) }

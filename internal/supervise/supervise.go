@@ -171,7 +171,7 @@ func (p *Process) runOnce() error {
 	cmd.Env = append(os.Environ(), p.program.Env...)
 	output := io.MultiWriter(p.log, p.tail)
 	cmd.Stdout, cmd.Stderr = output, output
-	cmd.SysProcAttr = ownGroup()
+	cmd.SysProcAttr = OwnGroup()
 	cmd.WaitDelay = time.Second // a grandchild that holds the pipe must not hold us
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
@@ -208,7 +208,7 @@ func (p *Process) runOnce() error {
 	select {
 	case <-exited:
 	case <-time.After(p.program.StopTimeout):
-		_ = killGroup(cmd.Process)
+		_ = KillGroup(cmd.Process)
 		<-exited
 	}
 	return nil
