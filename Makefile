@@ -5,8 +5,15 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
-# Where there is code of our own. The modules under deploy/native otherwise only pin programs.
-MODULES := . deploy/native/otelcol/lokireceiver $(patsubst %/go.mod,%,$(shell git ls-files 'instrument/go.mod' 'instrument/*/go.mod' docs/examples/go.mod))
+# Those of go.work, as "." and paths below it.
+MODULES := $(patsubst $(CURDIR)/%,%,$(patsubst $(CURDIR),.,$(shell go list -m -f '{{.Dir}}')))
+
+# The Collector's packages are of the root module but have requirements of their own, which are too many for everybody else.
+COLLECTOR := $(patsubst %/,./%,$(sort $(dir $(shell git ls-files 'deploy/native/otelcol/*.go'))))
+as-collector := GOWORK=off GOFLAGS='-modfile=$(CURDIR)/deploy/native/otelcol.mod -tags=remove_all_sd'
+
+TOOLS := $(CURDIR)/.cache/tools
+lint := $(TOOLS)/golangci-lint run --config $(CURDIR)/.golangci.yml
 
 SOCKSCOPE := .cache/sockscope
 
@@ -33,6 +40,8 @@ test-unit: $(SOCKSCOPE) ## unit tests of every module, with the race detector
 		echo "== test $$module"; \
 		(cd $$module && go test -race -timeout 15m ./...); \
 	done
+	@echo "== test the Collector"
+	@$(as-collector) go test -race -timeout 15m $(COLLECTOR)
 
 .PHONY: test-e2e
 test-e2e: ## bring the stack up on free ports, and prove and break it
@@ -47,16 +56,24 @@ soak: ## half an hour of mixed load and faults on three instances; nothing ackno
 	go test -tags soak -count 1 -timeout 3h -v ./internal/soak
 
 .PHONY: check
-check: check-go check-settings ## formatting, linters, rules, routes and settings
+check: check-go check-settings release-check ## formatting, linters, rules, routes, settings, and what a release would be
+
+.PHONY: tools
+tools:
+	@cd tools && GOWORK=off GOBIN=$(TOOLS) go install tool
 
 .PHONY: check-go
-check-go:
+check-go: tools
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 	if [ -n "$$unformatted" ]; then echo "run gofmt on:"; echo "$$unformatted"; exit 1; fi
 	@for module in $(MODULES); do \
 		echo "== vet and lint $$module"; \
-		(cd $$module && go vet -tags e2e,soak ./... && go tool -modfile=$(CURDIR)/tools/go.mod golangci-lint run --config $(CURDIR)/.golangci.yml ./...); \
+		(cd $$module && go vet -tags e2e,soak ./... && $(lint) ./...); \
+		for os in windows darwin; do (cd $$module && GOOS=$$os go vet -tags e2e,soak ./...); done; \
 	done
+	@echo "== vet and lint the Collector"
+	@$(as-collector) go vet $(COLLECTOR)
+	@$(as-collector) $(lint) $(COLLECTOR)
 
 .PHONY: check-settings
 check-settings: $(SOCKSCOPE)
@@ -73,6 +90,18 @@ check-settings: $(SOCKSCOPE)
 	@compose=$$($(SOCKSCOPE) build docker-compose); \
 	$$compose -f docker-compose.yml --profile='*' config -q; \
 	SOCKSCOPE_SECRETS=deploy/alertmanager/secrets/desk $$compose -f docker-compose.yml -f docker-compose.paging.yml config -q
+
+.PHONY: release-check
+release-check: ## make what would be released, and get, build, install and run it as strangers
+	go run ./internal/releasecheck
+
+.PHONY: tidy
+tidy: ## what `go mod tidy` would do if our modules' versions existed
+	go run ./internal/releasecheck -tidy
+
+.PHONY: api-diff
+api-diff: ## what has changed in the API of each library module since its last release
+	go run ./internal/releasecheck -api
 
 # In rounds, so that what is compared is measured at about the same time: -count would run each by itself.
 .PHONY: bench

@@ -6,7 +6,9 @@
 //
 // It also makes sure that each go.mod and go.sum is tidy, which `go mod tidy`
 // can't tell in the repository: its modules require each other in versions that
-// don't exist before their release. With -tidy it tidies them instead.
+// don't exist before their release. With -tidy it tidies them instead, and with
+// -api it lists what has changed in the API of the library modules since their
+// last releases.
 package main
 
 import (
@@ -22,10 +24,12 @@ import (
 )
 
 func main() {
-	tidy := flag.Bool("tidy", false, "only tidy go.mod and go.sum of each module")
+	var do instead
+	flag.BoolVar(&do.tidy, "tidy", false, "only tidy go.mod and go.sum of each module")
+	flag.BoolVar(&do.compare, "api", false, "only compare the API of each library module with its last release")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *tidy)
+	err := run(ctx, do)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "releasecheck:", err)
@@ -33,12 +37,15 @@ func main() {
 	}
 }
 
+// instead is what is done in place of the check.
+type instead struct{ tidy, compare bool }
+
 // step prints what is done now.
 func step(format string, args ...any) {
 	fmt.Printf("%s  %s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...))
 }
 
-func run(ctx context.Context, onlyTidy bool) (err error) {
+func run(ctx context.Context, do instead) (err error) {
 	work, err := goEnv(ctx, "GOWORK")
 	if err != nil {
 		return err
@@ -67,8 +74,8 @@ func run(ctx context.Context, onlyTidy bool) (err error) {
 			return err
 		}
 		switch changes := tidied.changes(m); {
-		case len(changes) == 0:
-		case onlyTidy:
+		case changes == "" || do.compare:
+		case do.tidy:
 			step("tidying %s", m.path)
 			if err := tidied.write(filepath.Join(root, m.dir)); err != nil {
 				return err
@@ -80,7 +87,10 @@ func run(ctx context.Context, onlyTidy bool) (err error) {
 			faults = append(faults, m.installable())
 		}
 	}
-	if onlyTidy {
+	switch {
+	case do.compare:
+		return r.compareAll(ctx, root)
+	case do.tidy:
 		return nil
 	}
 	faults = append(faults, r.tryAll(ctx))

@@ -215,7 +215,8 @@ func (t tidied) write(dir string) error {
 	return errors.Join(writeFile(filepath.Join(dir, "go.mod"), t.mod), writeFile(filepath.Join(dir, "go.sum"), t.sum))
 }
 
-// publish puts the staged module into the folder that stands for the proxy.
+// publish puts the staged module into the folder that stands for the proxy. It is
+// in no list of versions: nobody is to get it who doesn't ask for it.
 func (r *release) publish(m localModule, dir string) error {
 	version := module.Version{Path: m.path, Version: r.version}
 	escaped, err := module.EscapePath(m.path)
@@ -240,7 +241,6 @@ func (r *release) publish(m localModule, dir string) error {
 	step("  %s: %d KB", m.path, content.Len()/1024)
 	at := filepath.Join(r.proxy, filepath.FromSlash(escaped), "@v")
 	return errors.Join(
-		writeFile(filepath.Join(at, "list"), []byte(r.version+"\n")),
 		writeFile(filepath.Join(at, r.version+".info"), info),
 		writeFile(filepath.Join(at, r.version+".mod"), mod),
 		writeFile(filepath.Join(at, r.version+".zip"), content.Bytes()),
@@ -281,6 +281,7 @@ func (r *release) run(ctx context.Context, dir, program string, args ...string) 
 	return err
 }
 
+// output runs a program like run, and returns what it prints on standard output.
 func (r *release) output(ctx context.Context, dir, program string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir, cmd.Env = dir, r.env
@@ -288,9 +289,9 @@ func (r *release) output(ctx context.Context, dir, program string, args ...strin
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("%s %s: %w\n%s", filepath.Base(program), strings.Join(args, " "), err, stderr.String())
+		err = fmt.Errorf("%s %s: %w\n%s", filepath.Base(program), strings.Join(args, " "), err, stderr.String())
 	}
-	return string(out), nil
+	return string(out), err
 }
 
 func goEnv(ctx context.Context, name string) (string, error) {
