@@ -206,26 +206,21 @@ func strangersChat(t *testing.T, dir string) int {
 // buildChat builds the server in a module of its own, with the versions that this module has, and returns the program.
 func buildChat(t *testing.T, dir string) string {
 	t.Helper()
-	here, err := filepath.Abs(".")
+	module, err := filepath.Abs(filepath.Join("..", ".."))
 	if err != nil {
 		t.Fatal(err)
 	}
-	mod, err := os.ReadFile("go.mod")
-	if err != nil {
-		t.Fatal(err)
-	}
-	const core = "github.com/sockscope/sockscope/instrument"
-	const adapter = core + "/ws/gorilla"
-	corePath := strings.TrimSpace(run(t, ".", "list", "-m", "-f", "{{.Dir}}", core))
-	chat := regexp.MustCompile(`(?m)^replace .*$`).ReplaceAllString(string(mod), "")
-	chat = strings.Replace(chat, "module "+adapter, "module chat", 1)
-	chat += fmt.Sprintf("require %s v0.0.0\nreplace %s => %s\nreplace %s => %s\n", adapter, adapter, here, core, corePath)
-	sum, err := os.ReadFile("go.sum")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, content := range map[string]string{"go.mod": chat, "go.sum": string(sum)} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+	const path = "github.com/sockscope/sockscope/instrument"
+	for _, name := range []string{"go.mod", "go.sum"} {
+		content, err := os.ReadFile(filepath.Join(module, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		chat := strings.Replace(string(content), "module "+path, "module chat", 1)
+		if name == "go.mod" {
+			chat += fmt.Sprintf("require %s v0.0.0\nreplace %s => %s\n", path, path, module)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(chat), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
