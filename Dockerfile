@@ -6,11 +6,19 @@ WORKDIR /src
 COPY go.mod go.sum ./
 COPY instrument/go.mod instrument/go.sum instrument/
 COPY instrument/backplane/go.mod instrument/backplane/go.sum instrument/backplane/
-COPY instrument/client/go.mod instrument/client/go.sum instrument/client/
 COPY instrument/telemetry/go.mod instrument/telemetry/go.sum instrument/telemetry/
-COPY instrument/ws/gorilla/go.mod instrument/ws/gorilla/go.sum instrument/ws/gorilla/
-RUN go mod download
-COPY . .
+# In place of go.work, with which Go would download what any of our modules could need.
+RUN go mod edit \
+    -replace=github.com/sockscope/sockscope/instrument=./instrument \
+    -replace=github.com/sockscope/sockscope/instrument/backplane=./instrument/backplane \
+    -replace=github.com/sockscope/sockscope/instrument/telemetry=./instrument/telemetry && \
+    go mod download
+# One by one, so that go.mod stays as it is now.
+COPY cmd cmd
+COPY demo demo
+COPY deploy deploy
+COPY instrument instrument
+COPY internal internal
 RUN go build -trimpath -ldflags="-s -w" -o /out/sockscope ./cmd/sockscope && mkdir /out/data
 
 FROM scratch

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/mod/modfile"
 	"gopkg.in/yaml.v3"
 
 	"github.com/sockscope/sockscope/internal/component"
@@ -205,6 +206,30 @@ func TestEveryImageButGrafanasCanBeMade(t *testing.T) {
 	for _, reference := range references {
 		if _, ok := imageFor(reference); !ok {
 			t.Errorf("no image can be made in place of %s", reference)
+		}
+	}
+}
+
+// The Dockerfile can't use go.work, and names our modules instead.
+func TestDockerfileNamesOurModules(t *testing.T) {
+	mod, err := modfile.Parse("go.mod", []byte(read(t, "go.mod")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dockerfile := read(t, "Dockerfile")
+	for _, required := range mod.Require {
+		path := required.Mod.Path
+		dir, ours := strings.CutPrefix(path, mod.Module.Mod.Path+"/")
+		if !ours {
+			continue
+		}
+		for _, want := range []string{
+			"COPY " + dir + "/go.mod " + dir + "/go.sum " + dir + "/\n",
+			"-replace=" + path + "=./" + dir + " ",
+		} {
+			if !strings.Contains(dockerfile, want) {
+				t.Errorf("go.mod requires %s, the Dockerfile lacks %q", path, want)
+			}
 		}
 	}
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/mod/module"
 	"golang.org/x/mod/semver"
 )
 
@@ -35,6 +37,14 @@ func (r *release) compare(ctx context.Context, root string, m localModule) error
 		return nil
 	}
 	step("%s since %s", m.path, base)
+	escaped, err := module.EscapePath(m.path)
+	if err != nil {
+		return err
+	}
+	// gorelease compares with the newest version only, which is not to be ours.
+	if err := os.Remove(filepath.Join(r.proxy, filepath.FromSlash(escaped), "@v", "list")); err != nil {
+		return err
+	}
 	report, err := r.output(ctx, filepath.Join(r.staging, m.dir), "go", "run", gorelease, "-base="+base)
 	fmt.Print(report)
 	return err

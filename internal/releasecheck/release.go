@@ -215,8 +215,7 @@ func (t tidied) write(dir string) error {
 	return errors.Join(writeFile(filepath.Join(dir, "go.mod"), t.mod), writeFile(filepath.Join(dir, "go.sum"), t.sum))
 }
 
-// publish puts the staged module into the folder that stands for the proxy. It is
-// in no list of versions: nobody is to get it who doesn't ask for it.
+// publish puts the staged module into the folder that stands for the proxy.
 func (r *release) publish(m localModule, dir string) error {
 	version := module.Version{Path: m.path, Version: r.version}
 	escaped, err := module.EscapePath(m.path)
@@ -241,6 +240,7 @@ func (r *release) publish(m localModule, dir string) error {
 	step("  %s: %d KB", m.path, content.Len()/1024)
 	at := filepath.Join(r.proxy, filepath.FromSlash(escaped), "@v")
 	return errors.Join(
+		writeFile(filepath.Join(at, "list"), []byte(r.version+"\n")),
 		writeFile(filepath.Join(at, r.version+".info"), info),
 		writeFile(filepath.Join(at, r.version+".mod"), mod),
 		writeFile(filepath.Join(at, r.version+".zip"), content.Bytes()),
@@ -258,8 +258,11 @@ func (r *release) forget() error {
 		path := filepath.FromSlash(escaped)
 		files, err := filepath.Glob(filepath.Join(r.cache, "cache", "download", path, "@v", r.version+".*"))
 		failed = errors.Join(failed, err)
-		for _, file := range files {
-			failed = errors.Join(failed, os.Remove(file))
+		// The go command makes the list anew from the versions that are there.
+		for _, file := range append(files, filepath.Join(r.cache, "cache", "download", path, "@v", "list")) {
+			if err := os.Remove(file); !errors.Is(err, fs.ErrNotExist) {
+				failed = errors.Join(failed, err)
+			}
 		}
 		sources := filepath.Join(r.cache, path+"@"+r.version)
 		failed = errors.Join(failed, filepath.WalkDir(sources, func(path string, d fs.DirEntry, err error) error {
