@@ -18,6 +18,7 @@ require (
 	go.opentelemetry.io/otel/sdk/log/logtest v0.23.0
 	go.opentelemetry.io/otel/trace v1.47.0
 	go.uber.org/goleak v1.3.0
+	google.golang.org/genproto v0.0.0-20261019180522-ce908d29299b
 )
 
 require (
@@ -71,7 +72,3 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 	gopkg.in/yaml.v2 v2.4.0 // indirect
 )
-
-// Nothing here imports it. loki-client-go's module graph has the one of before it was split, whose packages are
-// in two modules then, and programs that use this module would not build.
-require google.golang.org/genproto v0.0.0-20261019180522-ce908d29299b // indirect
