@@ -28,7 +28,7 @@ func (s *Store) module(c Component) ([]file, error) {
 		return err
 	}
 	sources := path.Join(native, c.Module)
-	err := fs.WalkDir(s.Deploy, sources, func(from string, d fs.DirEntry, err error) error {
+	err := fs.WalkDir(s.Deploy, sources, func(from string, _ fs.DirEntry, err error) error {
 		switch {
 		case from == sources && errors.Is(err, fs.ErrNotExist):
 			return nil // it only pins a program
