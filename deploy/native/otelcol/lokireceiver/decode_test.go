@@ -47,7 +47,7 @@ const sampleJSON = `{"streams": [
 ]}`
 
 var sampleRecords = []string{
-	`1700000000123456789 "connection opened" map[level:info service_name:chat connection_id:s1 trace_id:0af7651916cd43dd8448eb211c80319c]`,
+	`1700000000123456789 "connection opened" map[connection_id:s1 level:info service_name:chat trace_id:0af7651916cd43dd8448eb211c80319c]`,
 	`1700000001123456789 "" map[level:info service_name:chat]`,
 	"1700000000123456789 \"not UTF-8: \uFFFD\" map[service_name:feed]",
 }
