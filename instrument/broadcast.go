@@ -26,7 +26,7 @@ type Broadcast struct {
 	ended    atomic.Bool
 }
 
-// Broadcast begins to observe the publishing of one message to the connections of this process: one span
+// BeginBroadcast begins to observe the publishing of one message to the connections of this process: one span
 // `websocket.broadcast` and one observation, however many recipients there are. The span is a child of the one in ctx
 // if that is sampled. Without one in ctx it is sampled as a message is, by ratio and cap; a remote one only becomes a
 // link unless peers are trusted. The returned context carries the span, to be injected into what is published elsewhere.

@@ -64,7 +64,7 @@ func sentinels() map[error]string {
 func errorType(err error) string {
 	names := sentinels()
 	for {
-		if named, ok := err.(interface{ ErrorType() string }); ok { //nolint:errorlint // the chain is walked here
+		if named, ok := err.(interface{ ErrorType() string }); ok {
 			return bounded(named.ErrorType())
 		}
 		t := reflect.TypeOf(err)

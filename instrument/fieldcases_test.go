@@ -171,7 +171,7 @@ func TestFieldCase03Panic(t *testing.T) {
 			out.Reset()
 			func() {
 				defer func() {
-					if got := recover(); got != tt.value { //nolint:errorlint // the very value
+					if got := recover(); got != tt.value {
 						t.Errorf("recovered %v, want %v", got, tt.value)
 					}
 					// An adapter sees the same panic, which counts once.
