@@ -134,7 +134,7 @@ func (b *Backplane) startSpan(ctx context.Context, sender trace.SpanContext, now
 		return ctx, nil
 	}
 	if v := o.decide(now, sender); v != sampled {
-		o.suppressed(v)
+		o.suppressed(0, v)
 		return ctx, nil
 	}
 	return o.tracer.Start(trace.ContextWithRemoteSpanContext(ctx, sender), o.protocol+".deliver",

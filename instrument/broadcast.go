@@ -44,7 +44,7 @@ func (o *Observer) BeginBroadcast(ctx context.Context) (context.Context, *Broadc
 		parent = trace.SpanContext{}
 	}
 	if v := o.decide(b.start, parent); v != sampled {
-		o.suppressed(v)
+		o.suppressed(0, v)
 		return ctx, b
 	}
 	ctx, b.span = o.tracer.Start(ctx, o.protocol+".broadcast", opts...)

@@ -130,7 +130,7 @@ func (c *Conn) count(d direction, t *messageType, size int) int64 {
 		o.misused(misuseNegativeSize)
 		size = 0
 	}
-	t.messages.inc(c.shard, d)
+	t.messages.inc(c.shard, int(d))
 	o.metrics.messageSize[d].observe(c.shard, int64(size))
 	return c.totals[d].add(size, o.last[d].mark(o.epoch))
 }
@@ -233,7 +233,7 @@ func (c *Conn) closeSpan(cause Cause, now time.Duration) trace.Span {
 		return trace.SpanFromContext(o.root)
 	}
 	if made := c.traced && o.closeSpans.allow(now) || cause.IsFailure() && o.failureSpans.allow(now); !made {
-		o.suppressed(suppressedByCap)
+		o.suppressed(c.shard, suppressedByCap)
 		return trace.SpanFromContext(o.root)
 	}
 	attributes := []attribute.KeyValue{

@@ -7,17 +7,29 @@ import (
 // cacheLine is the size of what processors take from each other when one of them writes.
 const cacheLine = 64
 
-// messageCounts counts the messages of one type. Each shard is on a cache line of its own.
-type messageCounts []struct {
-	n [2]atomic.Int64 // by direction
+// counters are two counters that connections of different shards move without waiting for each other. What a shard
+// needs, a cache line, exists from its first event on.
+type counters []atomic.Pointer[counterShard]
+
+type counterShard struct {
+	n [2]atomic.Int64
 	_ [cacheLine - 16]byte
 }
 
-func (m messageCounts) inc(shard uint32, d direction) { m[shard].n[d].Add(1) }
+func (c counters) inc(shard uint32, which int) {
+	s := c[shard].Load()
+	if s == nil {
+		c[shard].CompareAndSwap(nil, new(counterShard))
+		s = c[shard].Load()
+	}
+	s.n[which].Add(1)
+}
 
-func (m messageCounts) total(d direction) (n int64) {
-	for i := range m {
-		n += m[i].n[d].Load()
+func (c counters) total(which int) (n int64) {
+	for i := range c {
+		if s := c[i].Load(); s != nil {
+			n += s.n[which].Load()
+		}
 	}
 	return n
 }

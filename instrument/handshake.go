@@ -132,7 +132,7 @@ func (h *Handshake) keep(now time.Duration) {
 	switch {
 	case !o.tracing:
 	case !o.failureSpans.allow(now):
-		o.suppressed(suppressedByCap)
+		o.suppressed(0, suppressedByCap)
 	default:
 		h.startSpan(trace.WithTimestamp(time.Now().Add(h.start - now)))
 	}
@@ -161,7 +161,7 @@ func (h *Handshake) Opened(httpStatus int) *Conn {
 	o := h.observer
 	now := o.now()
 	if !h.traced && o.tracing {
-		o.suppressed(suppressedByCap)
+		o.suppressed(0, suppressedByCap)
 	}
 	h.answered(httpStatus)
 	h.span.End()

@@ -18,49 +18,96 @@ import (
 const maxNativeBuckets = 160
 
 // histogram is a prometheus.Metric like client_golang's histogram with classic and native buckets, for the path of a
-// message: an observation is two additions to memory that connections of other shards do not touch, and there is nothing
-// that it could wait for. Everything else happens at scrape.
+// message: an observation is one addition to memory that connections of other shards do not touch. Everything else
+// happens at scrape.
+//
+// What a shard needs, some 2 KiB, exists from its first observation on. Before any, the histogram exports nothing.
 type histogram struct {
 	desc    *prometheus.Desc
 	labels  []*dto.LabelPair
 	layout  *layout
 	created *timestamppb.Timestamp
-	shards  []histogramShard
+	shards  []atomic.Pointer[[]tally] // by cell
 
 	throttle, keptThrottle throttle // of exemplars
 	exemplars              []atomic.Pointer[dto.Exemplar]
 
-	mu  sync.Mutex
-	sum float64 // of what was taken out of the shards, in steps
-}
-
-type histogramShard struct {
-	sum   *atomic.Int64 // in steps, since the last scrape, so that it can't overflow
-	cells []atomic.Int64
+	mu     sync.Mutex
+	counts []uint64 // by cell: what was taken out of the shards
+	sum    float64  // in steps
 }
 
 func newHistogram(desc *prometheus.Desc, l *layout, shards int, created time.Time, labelValues ...string) *histogram {
-	h := &histogram{
+	return &histogram{
 		desc:      desc,
 		labels:    prometheus.MakeLabelPairs(desc, labelValues),
 		layout:    l,
 		created:   timestamppb.New(created),
-		shards:    make([]histogramShard, shards),
+		shards:    make([]atomic.Pointer[[]tally], shards),
 		exemplars: make([]atomic.Pointer[dto.Exemplar], len(l.classic)+1),
 	}
-	for i := range h.shards {
-		// The sum lies in front of its cells, with a cache line on either side that nobody writes to.
-		block := make([]atomic.Int64, cacheLine/8+1+len(l.cells)+cacheLine/8)
-		h.shards[i] = histogramShard{sum: &block[cacheLine/8], cells: block[cacheLine/8+1 : len(block)-cacheLine/8]}
-	}
-	return h
 }
+
+// tally is how many values a cell of one shard has got and their sum, in one word, so that one addition does for both:
+// the count is in the low bits, and the sum, which is of what exceeds the cell's lower bound, in those above. It is taken
+// out long before either of them is full.
+type tally struct{ atomic.Uint64 }
+
+const (
+	countBits = 24
+	// tallyFull are the bits that say that the count or the sum is half full. Until the tally is taken out, some hundred
+	// more observations at the same moment have room in it.
+	tallyFull = 1<<63 | 1<<(countBits-1)
+	maxOffset = 1 << 32
+)
 
 // observe adds a value in steps: nanoseconds or bytes.
 func (h *histogram) observe(shard uint32, v int64) {
-	s := &h.shards[shard]
-	s.cells[h.layout.cell(v)].Add(1)
-	s.sum.Add(max(v, 0))
+	tallies := h.shards[shard].Load()
+	if tallies == nil {
+		tallies = h.open(shard)
+	}
+	i, offset := h.layout.cell(v)
+	if offset >= maxOffset { // durations above half a minute, sizes above 32 GiB
+		h.take(i, 1, offset)
+		return
+	}
+	t := &(*tallies)[i]
+	if t.Add(offset<<countBits|1)&tallyFull != 0 {
+		h.empty(i, t)
+	}
+}
+
+// open makes the tallies of a shard, with a cache line on either side that nobody writes to.
+func (h *histogram) open(shard uint32) *[]tally {
+	const margin = cacheLine / 8
+	block := make([]tally, margin+len(h.layout.cells)+margin)
+	tallies := block[margin : len(block)-margin]
+	if h.shards[shard].CompareAndSwap(nil, &tallies) {
+		return &tallies
+	}
+	return h.shards[shard].Load()
+}
+
+// empty takes out what is in a tally of cell i.
+func (h *histogram) empty(i int, t *tally) {
+	word := t.Swap(0)
+	h.take(i, word&(1<<countBits-1), word>>countBits)
+}
+
+// take adds n values of cell i, which exceed its lower bound by offset together.
+func (h *histogram) take(i int, n, offset uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.add(i, n, offset)
+}
+
+func (h *histogram) add(i int, n, offset uint64) {
+	if h.counts == nil {
+		h.counts = make([]uint64, len(h.layout.cells))
+	}
+	h.counts[i] += n
+	h.sum += float64(n)*float64(h.layout.lower(i)) + float64(offset)
 }
 
 // exemplify remembers the span of an observation, if it is sampled and the last exemplar is old enough. Exemplars of
@@ -76,7 +123,8 @@ func (h *histogram) exemplify(now time.Duration, v int64, span trace.SpanContext
 	if !t.allow(now) {
 		return
 	}
-	h.exemplars[h.layout.cells[h.layout.cell(v)].classic].Store(&dto.Exemplar{
+	i, _ := h.layout.cell(v)
+	h.exemplars[h.layout.cells[i].classic].Store(&dto.Exemplar{
 		Label: []*dto.LabelPair{
 			{Name: proto.String("span_id"), Value: proto.String(span.SpanID().String())},
 			{Name: proto.String("trace_id"), Value: proto.String(span.TraceID().String())},
@@ -89,71 +137,88 @@ func (h *histogram) exemplify(now time.Duration, v int64, span trace.SpanContext
 // Desc implements prometheus.Metric.
 func (h *histogram) Desc() *prometheus.Desc { return h.desc }
 
+// used reports whether there was an observation.
+func (h *histogram) used() bool {
+	for i := range h.shards {
+		if h.shards[i].Load() != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // Write implements prometheus.Metric.
 func (h *histogram) Write(out *dto.Metric) error {
-	counts, sum := h.snapshot()
-	classic := make([]uint64, len(h.layout.classic)+1)
-	native := make([]bucket, 0, len(counts))
-	var total uint64
-	for i, n := range counts {
-		if n == 0 {
-			continue
-		}
-		total += n
-		c := h.layout.cells[i]
-		classic[c.classic] += n
-		if i > 0 {
-			native = addBucket(native, c.key, n)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.collect()
+	native := make([]bucket, 0, maxNativeBuckets)
+	for i, n := range h.counts {
+		if i > 0 && n > 0 {
+			native = addBucket(native, h.layout.cells[i].key, n)
 		}
 	}
 	d := &dto.Histogram{
-		SampleCount:      proto.Uint64(total),
-		SampleSum:        proto.Float64(sum),
+		SampleSum:        proto.Float64(h.sum / h.layout.stepsPerUnit),
 		CreatedTimestamp: h.created,
-		ZeroThreshold:    proto.Float64(h.layout.zeroThreshold()),
-		ZeroCount:        proto.Uint64(counts[0]),
+		ZeroThreshold:    &h.layout.zeroThreshold,
+		ZeroCount:        proto.Uint64(h.counts[0]),
 	}
-	h.writeClassic(d, classic)
+	h.writeClassic(d)
 	writeNative(d, native)
 	out.Label, out.Histogram = h.labels, d
 	return nil
 }
 
-// snapshot reads the cells, all shards together, and the sum in units.
-func (h *histogram) snapshot() (counts []uint64, sum float64) {
-	counts = make([]uint64, len(h.layout.cells))
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for i := range h.shards {
-		for j := range counts {
-			counts[j] += uint64(h.shards[i].cells[j].Load())
-		}
-		h.sum += float64(h.shards[i].sum.Swap(0))
+// collect takes out what is in the shards.
+func (h *histogram) collect() {
+	if h.counts == nil {
+		h.counts = make([]uint64, len(h.layout.cells))
 	}
-	return counts, h.sum / h.layout.stepsPerUnit
+	for s := range h.shards {
+		tallies := h.shards[s].Load()
+		if tallies == nil {
+			continue
+		}
+		for i := range *tallies {
+			if t := &(*tallies)[i]; t.Load() != 0 {
+				word := t.Swap(0)
+				h.add(i, word&(1<<countBits-1), word>>countBits)
+			}
+		}
+	}
 }
 
-func (h *histogram) writeClassic(d *dto.Histogram, counts []uint64) {
-	d.Bucket = make([]*dto.Bucket, 0, len(counts))
-	var cumulative uint64
-	for i, bound := range h.layout.classic {
-		cumulative += counts[i]
-		d.Bucket = append(d.Bucket, &dto.Bucket{
-			UpperBound:      proto.Float64(float64(bound) / h.layout.stepsPerUnit),
-			CumulativeCount: proto.Uint64(cumulative),
-			Exemplar:        h.exemplars[i].Load(),
-		})
+// writeClassic allocates all buckets at once: there are many of them, and each has a count to point to.
+func (h *histogram) writeClassic(d *dto.Histogram) {
+	type bucket struct {
+		dto.Bucket
+
+		count uint64
 	}
-	if e := h.exemplars[len(h.layout.classic)].Load(); e != nil {
-		d.Bucket = append(d.Bucket, &dto.Bucket{
-			UpperBound:      proto.Float64(math.Inf(+1)),
-			CumulativeCount: d.SampleCount,
-			Exemplar:        e,
-		})
+	last := len(h.layout.classic) // +Inf
+	buckets := make([]bucket, last+1)
+	for i, n := range h.counts {
+		buckets[h.layout.cells[i].classic].count += n
 	}
-	for _, b := range d.Bucket { // who scrapes native buckets gets the same
-		if b.Exemplar != nil {
+	d.Bucket = make([]*dto.Bucket, 0, len(buckets))
+	var total uint64
+	for i := range buckets {
+		b := &buckets[i]
+		total += b.count
+		b.count = total
+		b.CumulativeCount, b.Exemplar = &b.count, h.exemplars[i].Load()
+		if b.Exemplar != nil { // who scrapes native buckets gets the same
 			d.Exemplars = append(d.Exemplars, b.Exemplar)
 		}
+		if i < last {
+			b.UpperBound = &h.layout.bounds[i]
+		} else {
+			b.UpperBound = proto.Float64(math.Inf(+1))
+		}
+		if i < last || b.Exemplar != nil { // +Inf is implied otherwise
+			d.Bucket = append(d.Bucket, &b.Bucket)
+		}
 	}
+	d.SampleCount = &buckets[last].count
 }

@@ -3,33 +3,32 @@ package instrument
 import (
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // schema is the resolution of the native buckets: 2^3 of them for each doubling, a factor of 1.09 from one to the next.
 // It is what client_golang chooses for NativeHistogramBucketFactor 1.1.
 const (
-	schema     = 3
-	perOctave  = 1 << schema
-	slotBits   = 5 // of the mantissa; fine enough that no slot holds two bounds
-	slotShift  = 52 - slotBits
-	mantissa   = 1<<52 - 1
-	noBoundary = math.MaxInt64
+	schema    = 3
+	perOctave = 1 << schema
 )
+
+// slotBits is how many bits after the first one of a value lead to its cell. They make slots narrower than a native
+// bucket, so that only the next few cells have to be compared.
+const slotBits = 4
 
 // layout divides the non-negative integers that a histogram observes, nanoseconds or bytes, into cells: the native
 // buckets, each of which is cut in two where a classic bound falls into it. One cell tells both the native bucket and
 // the classic one, so an observation is one addition, and a scrape that reads the cells once gets both views of the very
 // same observations.
 type layout struct {
-	stepsPerUnit float64 // 1e9 for durations, 1 for sizes
-	classic      []int64 // upper bounds, in steps
-	lowest       int     // key of the first native bucket; what is below is the zero bucket, cell 0
-	cells        []cell
-	first        []uint16 // by native bucket: its first cell
-	boundary     []int64  // by native bucket: the classic bound within it, or noBoundary
-
-	slots  [1 << slotBits]uint8  // by the mantissa's first bits: the first bound that is not below them
-	bounds [perOctave + 1]uint64 // the mantissas of the bounds within an octave
+	stepsPerUnit  float64   // 1e9 for durations, 1 for sizes
+	zeroThreshold float64   // upper bound of the zero bucket, cell 0, in units
+	bounds        []float64 // of the classic buckets, in units
+	classic       []int64   // the same in steps
+	cells         []cell
+	upper         []int64                // by cell: the largest value in it
+	first         [63 << slotBits]uint16 // by the first bit of a value and those after it: the cell of the smallest one
 }
 
 // cell says which buckets it belongs to.
@@ -41,34 +40,59 @@ type cell struct {
 // newLayout makes the layout of values from 2^minExp to 2^maxExp units. What is smaller is the zero bucket, what is
 // larger counts in the last one. The classic bounds are in units and lie between.
 func newLayout(stepsPerUnit float64, minExp, maxExp int, classic []float64) *layout {
-	l := &layout{stepsPerUnit: stepsPerUnit, lowest: minExp*perOctave + 1}
+	l := &layout{stepsPerUnit: stepsPerUnit, zeroThreshold: math.Ldexp(1, minExp)}
 	for _, b := range classic {
-		l.classic = append(l.classic, int64(math.Round(b*stepsPerUnit)))
+		steps := math.Round(b * stepsPerUnit)
+		l.classic, l.bounds = append(l.classic, int64(steps)), append(l.bounds, steps/stepsPerUnit)
 	}
-	for i, b := range octave() {
-		l.bounds[i] = math.Float64bits(b) & mantissa
-	}
-	l.bounds[perOctave] = math.MaxUint64
-	for slot := range l.slots {
-		for l.bounds[l.slots[slot]] < uint64(slot)<<slotShift {
-			l.slots[slot]++
-		}
-	}
-	l.cells = []cell{{}}
+	l.add(l.largest(minExp*perOctave), cell{})
 	next := 0 // classic bucket
-	for key := l.lowest; key <= maxExp*perOctave; key++ {
-		upper := math.Exp2(float64(key)/perOctave) * stepsPerUnit
-		l.first = append(l.first, uint16(len(l.cells)))
-		boundary := int64(noBoundary)
-		l.cells = append(l.cells, cell{key, next})
-		if next < len(l.classic) && float64(l.classic[next]) <= upper {
-			boundary = l.classic[next]
+	for key := minExp*perOctave + 1; key <= maxExp*perOctave; key++ {
+		upper := l.largest(key)
+		if next < len(l.classic) && l.classic[next] <= upper {
+			l.add(l.classic[next], cell{key, next})
 			next++
-			l.cells = append(l.cells, cell{key, next})
 		}
-		l.boundary = append(l.boundary, boundary)
+		l.add(upper, cell{key, next})
+	}
+	l.upper[len(l.upper)-1] = math.MaxInt64
+	c := 0
+	for i := range l.first {
+		exponent, slot := i>>slotBits, i&(1<<slotBits-1)
+		for math.Ldexp(1+float64(slot)/(1<<slotBits), exponent) > float64(l.upper[c]) {
+			c++
+		}
+		l.first[i] = uint16(c)
 	}
 	return l
+}
+
+// add appends a cell up to a value, unless no value is left for it: there are more buckets than small integers.
+func (l *layout) add(upper int64, c cell) {
+	if n := len(l.upper); n == 0 || upper > l.upper[n-1] {
+		l.cells, l.upper = append(l.cells, c), append(l.upper, upper)
+	}
+}
+
+// largest returns the largest value that is not above the native bucket of key.
+func (l *layout) largest(key int) int64 {
+	v := int64(math.Exp2(float64(key)/perOctave) * l.stepsPerUnit)
+	for l.key(v+1) <= key {
+		v++
+	}
+	for v > 0 && l.key(v) > key {
+		v--
+	}
+	return v
+}
+
+// key returns the key of the native bucket of v, which is positive: the bucket above 2^((key-1)/8) units, up to and
+// including 2^(key/8).
+func (l *layout) key(v int64) int {
+	fraction, exponent := math.Frexp(float64(v) / l.stepsPerUnit)
+	bounds := octave()
+	i, _ := slices.BinarySearch(bounds[:], fraction)
+	return (exponent-1)*perOctave + i
 }
 
 // octave returns the bounds of the native buckets from 1/2 to 1. They are Prometheus' to the last bit, which computing
@@ -80,39 +104,27 @@ func octave() [perOctave]float64 {
 	}
 }
 
-// cell returns the index of the cell that v belongs to.
-func (l *layout) cell(v int64) int {
+// cell returns the index of the cell that v belongs to, and how far into the cell v is.
+func (l *layout) cell(v int64) (i int, offset uint64) {
 	if v <= 0 {
-		return 0
+		return 0, 0
 	}
-	i := l.key(v) - l.lowest
-	if i < 0 {
-		return 0
-	}
-	if i >= len(l.first) {
-		return len(l.cells) - 1
-	}
-	c := int(l.first[i])
-	if v > l.boundary[i] {
-		c++
-	}
-	return c
-}
-
-// key returns the key of the native bucket of v, which is positive: the bucket above 2^((key-1)/8) units, up to and
-// including 2^(key/8).
-func (l *layout) key(v int64) int {
-	b := math.Float64bits(float64(v) / l.stepsPerUnit)
-	m := b & mantissa
-	i := l.slots[m>>slotShift]
-	if m > l.bounds[i] {
+	zeros := bits.LeadingZeros64(uint64(v))
+	slot := uint64(v) << zeros >> (63 - slotBits) & (1<<slotBits - 1)
+	i = int(l.first[(63-zeros)<<slotBits|int(slot)])
+	for v > l.upper[i] {
 		i++
 	}
-	return (int(b>>52)-1023)*perOctave + int(i)
+	return i, uint64(v - l.lower(i))
 }
 
-// zeroThreshold is the upper bound of the zero bucket, in units.
-func (l *layout) zeroThreshold() float64 { return math.Exp2(float64(l.lowest-1) / perOctave) }
+// lower returns the smallest value of a cell.
+func (l *layout) lower(i int) int64 {
+	if i == 0 {
+		return 0
+	}
+	return l.upper[i-1] + 1
+}
 
 // coarser returns the key of the bucket of half the resolution that contains the bucket of key.
 func coarser(key int) int { return (key + 1) >> 1 }

@@ -30,7 +30,7 @@ type messageType struct {
 	name      string
 	spanName  string
 	attribute attribute.KeyValue
-	messages  messageCounts
+	messages  counters // by direction
 	duration  *histogram
 }
 
@@ -40,7 +40,7 @@ func newMessageType(o *Observer, name string) *messageType {
 		name:      name,
 		spanName:  o.protocol + ".message " + name,
 		attribute: o.keys.messageType.String(name),
-		messages:  make(messageCounts, o.shards),
+		messages:  make(counters, o.shards),
 		duration:  o.metrics.newMessageDuration(name),
 	}
 }
@@ -116,11 +116,15 @@ func (c *Conn) BeginMessage(
 	} else {
 		m.number = c.count(receive, m.typ, size)
 	}
-	var parent trace.SpanContext
-	if c.trusted {
-		parent = o.senderContext(carrier)
+	switch {
+	case !o.tracing:
+		m.verdict = untraced
+	case c.trusted:
+		m.verdict = o.decide(m.start, o.senderContext(carrier))
+	default:
+		m.verdict = o.sampler.draw(m.start)
 	}
-	if m.verdict = o.decide(m.start, parent); m.verdict == sampled {
+	if m.verdict == sampled {
 		m.ctx, m.span = m.startSpan(ctx)
 	}
 	return m.ctx, m
@@ -156,9 +160,9 @@ func (m *Message) end(kind ErrorKind, failed bool, err error) {
 	m.typ.duration.observe(m.conn.shard, int64(elapsed))
 	switch {
 	case m.span == nil:
-		o.suppressed(m.verdict)
+		o.suppressed(m.conn.shard, m.verdict)
 	case !m.span.SpanContext().IsSampled(): // so says the tracer provider
-		o.suppressed(suppressedByRatio)
+		o.suppressed(m.conn.shard, suppressedByRatio)
 	default:
 		m.typ.duration.exemplify(now, int64(elapsed), m.span.SpanContext(), slow || failed)
 	}

@@ -27,10 +27,9 @@ type metrics struct {
 	backplaneLag        *prometheus.HistogramVec
 	backplaneMessages   *prometheus.CounterVec
 
-	overflow          *prometheus.CounterVec
-	typeOverflow      prometheus.Counter
-	suppressedByRatio prometheus.Counter
-	suppressedByCap   prometheus.Counter
+	overflow     *prometheus.CounterVec
+	typeOverflow prometheus.Counter
+	suppressed   counters // spans, by cause
 
 	messageSize        [2]*histogram // by direction
 	delivery           *histogram
@@ -48,9 +47,7 @@ func newMetrics(c *config, shards int, created time.Time) *metrics {
 		"Values outside of a label's closed set, exported as other.", "label")
 	overflow := m.overflow.WithLabelValues
 	m.typeOverflow = overflow("type")
-	suppressed := own.counter("_spans_suppressed_total", "Spans that were not made.", "cause")
-	m.suppressedByRatio = suppressed.WithLabelValues("ratio")
-	m.suppressedByCap = suppressed.WithLabelValues("rate_cap")
+	m.suppressed = make(counters, shards)
 
 	m.connections = newClosedCounter[Status](f.counter("_connections_total",
 		"Handshakes, by how they ended.", "status"), overflow("status"), statusNames())

@@ -33,37 +33,49 @@ func (s *sampler) init(ratio float64, perSecond int) {
 	s.cap.init(perSecond)
 }
 
-// decide asks the sampler, unless there are no spans at all.
+// decide says whether what begins now gets a span: as the parent was sampled, if there is one that is trusted, and by
+// the ratio otherwise.
 func (o *Observer) decide(now time.Duration, parent trace.SpanContext) verdict {
-	if !o.tracing {
-		return untraced
-	}
-	return o.sampler.decide(now, parent)
-}
-
-// suppressed counts a span that was not made, by what kept it from being made.
-func (o *Observer) suppressed(v verdict) {
-	switch v {
-	case suppressedByRatio:
-		o.metrics.suppressedByRatio.Inc()
-	case suppressedByCap:
-		o.metrics.suppressedByCap.Inc()
-	case sampled, untraced, unsampledParent:
-	}
-}
-
-// decide takes the sender's context if the sender is trusted, the ratio otherwise, and the cap in any case.
-func (s *sampler) decide(now time.Duration, parent trace.SpanContext) verdict {
 	switch {
-	case parent.IsValid():
-		if !parent.IsSampled() {
-			return unsampledParent
-		}
-	case !s.all && rand.Uint64() >= s.threshold:
+	case !o.tracing:
+		return untraced
+	case !parent.IsValid():
+		return o.sampler.draw(now)
+	case !parent.IsSampled():
+		return unsampledParent
+	default:
+		return o.sampler.limit(now)
+	}
+}
+
+// draw takes the ratio, within the cap.
+func (s *sampler) draw(now time.Duration) verdict {
+	if !s.all && (s.threshold == 0 || rand.Uint64() >= s.threshold) {
 		return suppressedByRatio
 	}
+	return s.limit(now)
+}
+
+func (s *sampler) limit(now time.Duration) verdict {
 	if !s.cap.allow(now) {
 		return suppressedByCap
 	}
 	return sampled
 }
+
+// suppressed counts a span that was not made, by what kept it from being made.
+func (o *Observer) suppressed(shard uint32, v verdict) {
+	switch v {
+	case suppressedByRatio:
+		o.metrics.suppressed.inc(shard, byRatio)
+	case suppressedByCap:
+		o.metrics.suppressed.inc(shard, byCap)
+	case sampled, untraced, unsampledParent:
+	}
+}
+
+// The causes of suppression, as metrics.suppressed counts them.
+const (
+	byRatio = iota
+	byCap
+)
