@@ -36,18 +36,18 @@ type Backplane struct {
 	observer    *Observer
 	name        string
 	up          atomic.Bool
+	exported    *series                           // whether it is up
 	broken      atomic.Bool                       // and not restored yet
 	messages    [2]closedCounter[BackplaneResult] // by direction
-	lag         prometheus.Observer
 	lagThrottle throttle
 }
 
 func newBackplane(o *Observer, name string) *Backplane {
-	b := &Backplane{observer: o, name: name, lag: o.metrics.backplaneLag.WithLabelValues(name)}
+	b := &Backplane{observer: o, name: name, exported: newSeries(o.computed.backplane, name)}
 	for _, d := range []direction{receive, transmit} {
 		b.messages[d] = newClosedCounter[BackplaneResult](
 			o.metrics.backplaneMessages.MustCurryWith(prometheus.Labels{"backplane": name, "direction": d.String()}),
-			o.metrics.overflow.WithLabelValues("result"), backplaneNames())
+			o.metrics.overflow, "result", backplaneNames(), nil)
 	}
 	return b
 }
@@ -122,7 +122,8 @@ func (b *Backplane) BeginDelivery(ctx context.Context, carrier propagation.TextM
 	fan := b.observer.newBroadcast()
 	ctx, fan.span = b.startSpan(ctx, b.observer.senderContext(carrier), fan.start)
 	if !published.IsZero() {
-		observe(b.lag, &b.lagThrottle, fan.start, max(time.Since(published), 0), fan.spanContext())
+		lag := b.observer.metrics.backplaneLag.WithLabelValues(b.name)
+		observe(lag, &b.lagThrottle, fan.start, max(time.Since(published), 0), fan.spanContext())
 	}
 	return ctx, fan
 }

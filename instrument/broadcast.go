@@ -90,8 +90,8 @@ func (b *Broadcast) End(err error) {
 	o := b.observer
 	recipients := b.enqueued.Load()
 	now := o.now()
-	observe(o.metrics.broadcastDuration, &o.metrics.broadcastThrottle, now, now-b.start, b.spanContext())
-	o.metrics.broadcastRecipients.Observe(float64(recipients))
+	observe(o.metrics.broadcastDuration.WithLabelValues(), &o.metrics.broadcastThrottle, now, now-b.start, b.spanContext())
+	o.metrics.broadcastRecipients.WithLabelValues().Observe(float64(recipients))
 	if b.span == nil {
 		return
 	}

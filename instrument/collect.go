@@ -1,36 +1,50 @@
 package instrument
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// descs describes what is computed at scrape.
-type descs struct {
-	active, limit, draining, idle, last, messages     *prometheus.Desc
-	queued, fullest, queuedFor, unanswered, backplane *prometheus.Desc
+// computed is what is computed at scrape.
+type computed struct {
+	active, limit, draining                *series
+	queued, fullest, queuedFor, unanswered *series
+	idle                                   []*series // by idleAfter
+	last                                   []*series // by direction
+	suppressed                             []*series // by cause
+
+	messages, backplane *prometheus.Desc
 }
 
-func newDescs(prefix, namespace string) descs {
-	f := factory{prefix: prefix, labels: prometheus.Labels{"namespace": namespace}}
-	return descs{
-		active:     f.desc("_active_connections", "Connections open now."),
-		limit:      f.desc("_connection_limit", "Connections that the endpoint is made for."),
-		draining:   f.desc("_draining", "1 while the endpoint is shutting down gracefully."),
-		idle:       f.desc("_idle_connections", "Connections without a message or pong for longer than that.", "idle"),
-		last:       f.desc("_last_message_timestamp_seconds", "Time of the newest message of any connection.", "direction"),
-		messages:   f.desc("_messages_total", "Whole messages.", "direction", "type"),
-		queued:     f.desc("_send_queue_messages", "Messages in the send queues of all connections together."),
-		fullest:    f.desc("_send_queue_max_ratio", "Length of the fullest send queue by its capacity."),
-		queuedFor:  f.desc("_send_queue_oldest_seconds", "Age of the oldest message in a send queue."),
-		unanswered: f.desc("_ping_unanswered_seconds", "Age of the oldest ping without an answer."),
-		backplane:  f.desc("_backplane_up", "1 while the backplane is connected.", "backplane"),
+func newComputed(c *config, epoch time.Time) computed {
+	f, own := newFactories(c)
+	gauges := func(name, help, label string, values ...string) (all []*series) {
+		desc := f.desc(name, help, label)
+		for _, v := range values {
+			all = append(all, newSeries(desc, v))
+		}
+		return all
 	}
-}
-
-func (d *descs) all() []*prometheus.Desc {
-	return []*prometheus.Desc{
-		d.active, d.limit, d.draining, d.idle, d.last, d.messages,
-		d.queued, d.fullest, d.queuedFor, d.unanswered, d.backplane,
+	gauge := func(name, help string) *series { return newSeries(f.desc(name, help)) }
+	return computed{
+		active:     gauge("_active_connections", "Connections open now."),
+		limit:      gauge("_connection_limit", "Connections that the endpoint is made for."),
+		draining:   gauge("_draining", "1 while the endpoint is shutting down gracefully."),
+		queued:     gauge("_send_queue_messages", "Messages in the send queues of all connections together."),
+		fullest:    gauge("_send_queue_max_ratio", "Length of the fullest send queue by its capacity."),
+		queuedFor:  gauge("_send_queue_oldest_seconds", "Age of the oldest message in a send queue."),
+		unanswered: gauge("_ping_unanswered_seconds", "Age of the oldest ping without an answer."),
+		idle: gauges("_idle_connections", "Connections without a message or pong for longer than that.",
+			"idle", idleNames()...),
+		last: gauges("_last_message_timestamp_seconds", "Time of the newest message of any connection.",
+			"direction", receive.String(), transmit.String()),
+		suppressed: newCounterSeries(own.desc("_spans_suppressed_total", "Spans that were not made.", "cause"),
+			epoch, []string{"ratio"}, []string{"rate_cap"}),
+		messages:  f.desc("_messages_total", "Whole messages.", "direction", "type"),
+		backplane: f.desc("_backplane_up", "1 while the backplane is connected.", "backplane"),
 	}
 }
 
@@ -42,9 +56,14 @@ func (o *Observer) Describe(ch chan<- *prometheus.Desc) {
 	for _, c := range o.metrics.collectors {
 		c.Describe(ch)
 	}
-	for _, d := range o.descs.all() {
-		ch <- d
+	c := &o.computed
+	for _, s := range []*series{
+		c.active, c.limit, c.draining, c.queued, c.fullest, c.queuedFor, c.unanswered, c.idle[0], c.last[0], c.suppressed[0],
+	} {
+		ch <- s.desc
 	}
+	ch <- c.messages
+	ch <- c.backplane
 	ch <- o.metrics.messageSize[receive].desc
 	ch <- o.metrics.delivery.desc
 	ch <- o.other.duration.desc
@@ -52,6 +71,11 @@ func (o *Observer) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector. It visits every live connection for some ten nanoseconds and exports
 // aggregates, so that the number of series does not depend on the number of connections.
+//
+// What never happened is exported where an alert has to see its first time, because a counter that appears with a value
+// above zero has no increase for Prometheus: a zero for each status of a handshake, each kind of error, each reason for
+// which messages are dropped, each result of a ping, and each way in which a connection can break. A message type, a
+// histogram and every other counter is exported once there is something in it.
 func (o *Observer) Collect(ch chan<- prometheus.Metric) {
 	if !o.live() {
 		return
@@ -67,45 +91,55 @@ func (o *Observer) Collect(ch chan<- prometheus.Metric) {
 func (o *Observer) collectMessages(ch chan<- prometheus.Metric) {
 	for _, t := range o.types {
 		for _, d := range []direction{receive, transmit} {
-			ch <- prometheus.MustNewConstMetricWithCreatedTimestamp(o.descs.messages, prometheus.CounterValue,
-				float64(t.messages.total(d)), o.epoch, d.String(), t.name)
+			// The type "other" is there from the start, so that the sum of all types is.
+			if n := t.messages.total(int(d)); n > 0 || t == o.other {
+				ch <- t.exported()[d].at(float64(n))
+			}
 		}
-		ch <- t.duration
+		collectHistogram(ch, t.duration)
 	}
-	ch <- o.metrics.messageSize[receive]
-	ch <- o.metrics.messageSize[transmit]
-	ch <- o.metrics.delivery
+	for _, h := range o.metrics.messageSize {
+		collectHistogram(ch, h)
+	}
+	collectHistogram(ch, o.metrics.delivery)
+	if o.tracing {
+		for cause, s := range o.computed.suppressed {
+			ch <- s.at(float64(o.metrics.suppressed.total(cause)))
+		}
+	}
+}
+
+func collectHistogram(ch chan<- prometheus.Metric, h *histogram) {
+	if h.used() {
+		ch <- h
+	}
 }
 
 func (o *Observer) collectGauges(ch chan<- prometheus.Metric) {
-	gauge(ch, o.descs.active, float64(o.active.Load()))
-	gauge(ch, o.descs.draining, zeroOrOne(o.draining.Load()))
+	ch <- o.computed.active.at(float64(o.active.Load()))
+	ch <- o.computed.draining.at(zeroOrOne(o.draining.Load()))
 	if o.limit > 0 {
-		gauge(ch, o.descs.limit, float64(o.limit))
+		ch <- o.computed.limit.at(float64(o.limit))
 	}
 	for d := range o.last {
 		if t, ok := o.last[d].seconds(); ok {
-			gauge(ch, o.descs.last, t, direction(d).String())
+			ch <- o.computed.last[d].at(t)
 		}
 	}
-	for name, b := range o.backplanes {
-		gauge(ch, o.descs.backplane, zeroOrOne(b.up.Load()), name)
+	for _, b := range o.backplanes {
+		ch <- b.exported.at(zeroOrOne(b.up.Load()))
 	}
 }
 
 func (o *Observer) collectLiveness(ch chan<- prometheus.Metric) {
 	l := o.liveness()
-	for i, name := range idleNames() {
-		gauge(ch, o.descs.idle, float64(l.idle[i]), name)
+	for i, s := range o.computed.idle {
+		ch <- s.at(float64(l.idle[i]))
 	}
-	gauge(ch, o.descs.queued, float64(l.queued))
-	gauge(ch, o.descs.fullest, l.fullest)
-	gauge(ch, o.descs.queuedFor, l.queuedFor.Seconds())
-	gauge(ch, o.descs.unanswered, l.unanswered.Seconds())
-}
-
-func gauge(ch chan<- prometheus.Metric, desc *prometheus.Desc, v float64, labelValues ...string) {
-	ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v, labelValues...)
+	ch <- o.computed.queued.at(float64(l.queued))
+	ch <- o.computed.fullest.at(l.fullest)
+	ch <- o.computed.queuedFor.at(l.queuedFor.Seconds())
+	ch <- o.computed.unanswered.at(l.unanswered.Seconds())
 }
 
 func zeroOrOne(b bool) float64 {
@@ -113,4 +147,48 @@ func zeroOrOne(b bool) float64 {
 		return 1
 	}
 	return 0
+}
+
+// series is a counter or gauge that is computed at scrape. Its labels are made once.
+type series struct {
+	desc    *prometheus.Desc
+	labels  []*dto.LabelPair
+	created *timestamppb.Timestamp // of a counter, nil for a gauge
+}
+
+func newSeries(desc *prometheus.Desc, labelValues ...string) *series {
+	return &series{desc: desc, labels: prometheus.MakeLabelPairs(desc, labelValues)}
+}
+
+// newCounterSeries makes a counter for each set of label values.
+func newCounterSeries(desc *prometheus.Desc, created time.Time, labelValues ...[]string) (all []*series) {
+	timestamp := timestamppb.New(created)
+	for _, values := range labelValues {
+		s := newSeries(desc, values...)
+		s.created = timestamp
+		all = append(all, s)
+	}
+	return all
+}
+
+func (s *series) at(v float64) prometheus.Metric { return &sample{s, v} }
+
+// sample is the value of a series at one moment.
+type sample struct {
+	series *series
+	value  float64
+}
+
+// Desc implements prometheus.Metric.
+func (s *sample) Desc() *prometheus.Desc { return s.series.desc }
+
+// Write implements prometheus.Metric.
+func (s *sample) Write(out *dto.Metric) error {
+	out.Label = s.series.labels
+	if s.series.created != nil {
+		out.Counter = &dto.Counter{Value: &s.value, CreatedTimestamp: s.series.created}
+	} else {
+		out.Gauge = &dto.Gauge{Value: &s.value}
+	}
+	return nil
 }

@@ -7,8 +7,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"go.opentelemetry.io/otel/trace"
 )
 
 func TestLimiter(t *testing.T) {
@@ -88,7 +86,7 @@ func TestSamplerRatio(t *testing.T) {
 		s.init(ratio, math.MaxInt)
 		got := 0
 		for range n {
-			if s.decide(0, trace.SpanContext{}) == sampled {
+			if s.draw(0) == sampled {
 				got++
 			}
 		}

@@ -3,6 +3,7 @@ package instrument
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -30,7 +31,8 @@ type messageType struct {
 	name      string
 	spanName  string
 	attribute attribute.KeyValue
-	messages  counters // by direction
+	messages  counters         // by direction
+	exported  func() []*series // the same
 	duration  *histogram
 }
 
@@ -41,7 +43,10 @@ func newMessageType(o *Observer, name string) *messageType {
 		spanName:  o.protocol + ".message " + name,
 		attribute: o.keys.messageType.String(name),
 		messages:  make(counters, o.shards),
-		duration:  o.metrics.newMessageDuration(name),
+		exported: sync.OnceValue(func() []*series {
+			return newCounterSeries(o.computed.messages, o.epoch, []string{receive.String(), name}, []string{transmit.String(), name})
+		}),
+		duration: o.metrics.newMessageDuration(name),
 	}
 }
 

@@ -20,10 +20,10 @@ type metrics struct {
 	pings               closedCounter[PingResult]
 	handshakeDuration   closedHistogram[Status]
 	connectionDuration  closedHistogram[CloseReason]
-	pingRTT             prometheus.Observer
-	broadcastDuration   prometheus.Observer
+	pingRTT             *prometheus.HistogramVec
+	broadcastDuration   *prometheus.HistogramVec
 	broadcastThrottle   throttle
-	broadcastRecipients prometheus.Observer
+	broadcastRecipients *prometheus.HistogramVec
 	backplaneLag        *prometheus.HistogramVec
 	backplaneMessages   *prometheus.CounterVec
 
@@ -38,37 +38,34 @@ type metrics struct {
 
 func newMetrics(c *config, shards int, created time.Time) *metrics {
 	m := new(metrics)
-	f := factory{prefix: c.prefix(), labels: prometheus.Labels{"namespace": c.namespace}, made: &m.collectors}
-	own := factory{
-		prefix: "sockscope", labels: prometheus.Labels{"namespace": c.namespace, "transport": c.protocol}, made: &m.collectors,
-	}
+	f, own := newFactories(c)
+	f.made, own.made = &m.collectors, &m.collectors
 
 	m.overflow = own.counter("_label_overflow_total",
 		"Values outside of a label's closed set, exported as other.", "label")
-	overflow := m.overflow.WithLabelValues
-	m.typeOverflow = overflow("type")
+	m.typeOverflow = m.overflow.WithLabelValues("type")
 	m.suppressed = make(counters, shards)
 
 	m.connections = newClosedCounter[Status](f.counter("_connections_total",
-		"Handshakes, by how they ended.", "status"), overflow("status"), statusNames())
+		"Handshakes, by how they ended.", "status"), m.overflow, "status", statusNames(), nil)
 	m.errors = newClosedCounter[ErrorKind](f.counter("_errors_total",
-		"Errors, by what failed.", "kind"), overflow("kind"), errorNames())
+		"Errors, by what failed.", "kind"), m.overflow, "kind", errorNames(), nil)
 	m.dropped = newClosedCounter[DropReason](f.counter("_messages_dropped_total",
-		"Outbound messages that were not written.", "reason"), overflow("reason"), dropNames())
+		"Outbound messages that were not written.", "reason"), m.overflow, "reason", dropNames(), nil)
 	m.pings = newClosedCounter[PingResult](f.counter("_pings_total",
-		"Pings sent, by what became of them.", "result"), overflow("result"), pingNames())
+		"Pings sent, by what became of them.", "result"), m.overflow, "result", pingNames(), nil)
 	m.disconnections = newDisconnections(f.counter("_disconnections_total",
-		"Closed connections, by who closed them and why.", "initiator", "reason"), overflow("initiator"), overflow("reason"))
+		"Closed connections, by who closed them and why.", "initiator", "reason"), m.overflow)
 
 	m.handshakeDuration = newClosedHistogram[Status](f.histogram("_handshake_duration_seconds",
 		"Time from the upgrade request to its answer.", durationBuckets(0.001), "status"), statusNames())
 	m.connectionDuration = newClosedHistogram[CloseReason](f.histogram("_connection_duration_seconds",
 		"Lifetime of closed connections.", lifetimeBuckets(), "reason"), reasonNames())
-	m.pingRTT = f.histogram("_ping_rtt_seconds", "Time from ping to pong.", durationBuckets(0.0005)).WithLabelValues()
+	m.pingRTT = f.histogram("_ping_rtt_seconds", "Time from ping to pong.", durationBuckets(0.0005))
 	m.broadcastDuration = f.histogram("_broadcast_duration_seconds",
-		"Time from publishing a message to handing it to the last recipient of this process.", durationBuckets(0.0001)).WithLabelValues()
+		"Time from publishing a message to handing it to the last recipient of this process.", durationBuckets(0.0001))
 	m.broadcastRecipients = f.histogram("_broadcast_recipients",
-		"Connections of this process that a published message was handed to.", recipientBuckets()).WithLabelValues()
+		"Connections of this process that a published message was handed to.", recipientBuckets())
 
 	m.backplaneLag = f.histogram("_backplane_lag_seconds",
 		"Time from publishing a message on one node to its delivery on another.", durationBuckets(0.0005), "backplane")
@@ -95,6 +92,12 @@ type factory struct {
 	prefix string
 	labels prometheus.Labels
 	made   *[]prometheus.Collector
+}
+
+// newFactories returns the factory of what is measured, and that of what the library says of itself.
+func newFactories(c *config) (f, own factory) {
+	return factory{prefix: c.prefix(), labels: prometheus.Labels{"namespace": c.namespace}},
+		factory{prefix: "sockscope", labels: prometheus.Labels{"namespace": c.namespace, "transport": c.protocol}}
 }
 
 func (f factory) desc(name, help string, labels ...string) *prometheus.Desc {
@@ -147,61 +150,63 @@ func sizeBuckets() []float64 { return prometheus.ExponentialBuckets(64, 4, 8) }
 // recipientBuckets are classic buckets from nobody to a hundred thousand.
 func recipientBuckets() []float64 { return []float64{0, 1, 10, 100, 1_000, 10_000, 100_000} }
 
-// closedCounter is one resolved counter per value of a closed set. They exist from the start, so that a rate does not
-// miss the first event.
+// closedCounter is one counter per value of a closed set.
 type closedCounter[T ~uint8] struct {
-	values   []prometheus.Counter // nil for a value that is not part of the set
-	outside  func() prometheus.Counter
-	overflow prometheus.Counter
+	vec      *prometheus.CounterVec
+	overflow *prometheus.CounterVec
+	label    string
+	names    []string
+	values   []prometheus.Counter // those that exist from the start, so that a rate does not miss the first event
 }
 
-func newClosedCounter[T ~uint8](vec *prometheus.CounterVec, overflow prometheus.Counter, names []string) closedCounter[T] {
-	c := closedCounter[T]{
-		values:   make([]prometheus.Counter, len(names)),
-		outside:  func() prometheus.Counter { return vec.WithLabelValues(other) },
-		overflow: overflow,
-	}
+// newClosedCounter makes a counter for each value but the first, which is none. Those exist from the start for which
+// first is true, nil for all of them; see Observer.Collect.
+func newClosedCounter[T ~uint8](
+	vec, overflow *prometheus.CounterVec, label string, names []string, first func(T) bool,
+) closedCounter[T] {
+	c := closedCounter[T]{vec: vec, overflow: overflow, label: label, names: names, values: make([]prometheus.Counter, len(names))}
 	for i, name := range names {
-		if i > 0 {
+		if i > 0 && (first == nil || first(T(i))) {
 			c.values[i] = vec.WithLabelValues(name)
 		}
 	}
 	return c
 }
 
-// of returns the counter of v. A value outside of the set is counted as overflow; its series is made when it is needed.
-func (c closedCounter[T]) of(v T) prometheus.Counter {
-	if int(v) < len(c.values) && c.values[v] != nil {
+// of returns the counter of v. A value outside of the set is counted as overflow.
+func (c *closedCounter[T]) of(v T) prometheus.Counter {
+	switch {
+	case v == 0 || int(v) >= len(c.values):
+		c.overflow.WithLabelValues(c.label).Inc()
+		return c.vec.WithLabelValues(other)
+	case c.values[v] == nil:
+		return c.vec.WithLabelValues(c.names[v])
+	default:
 		return c.values[v]
 	}
-	c.overflow.Inc()
-	return c.outside()
 }
 
-// newDisconnections resolves the reasons of every initiator. The reason `other` is part of its set, the initiator
-// `other` is not.
-func newDisconnections(vec *prometheus.CounterVec, initiator, reason prometheus.Counter) []closedCounter[CloseReason] {
-	names := initiatorNames()
-	all := make([]closedCounter[CloseReason], len(names))
-	for i, name := range names {
-		of := vec.MustCurryWith(prometheus.Labels{"initiator": name})
-		if i == 0 {
-			all[i] = closedCounter[CloseReason]{overflow: initiator, outside: func() prometheus.Counter {
-				return of.WithLabelValues(other)
-			}}
-			continue
-		}
-		all[i] = newClosedCounter[CloseReason](of, reason, reasonNames())
-		all[i].values[ReasonOther] = of.WithLabelValues(other)
+// newDisconnections makes the counters of the reasons of every initiator.
+func newDisconnections(vec, overflow *prometheus.CounterVec) []closedCounter[CloseReason] {
+	all := make([]closedCounter[CloseReason], len(initiatorNames()))
+	for i, name := range initiatorNames() {
+		all[i] = newClosedCounter(vec.MustCurryWith(prometheus.Labels{"initiator": name}), overflow, "reason", reasonNames(),
+			func(r CloseReason) bool { return i > 0 && Cause{Initiator: Initiator(i), Reason: r}.IsFailure() })
 	}
 	return all
 }
 
+// disconnection returns the counter of a cause. The reason `other` is part of its set, the initiator `other` is not.
 func (m *metrics) disconnection(i Initiator, r CloseReason) prometheus.Counter {
-	if int(i) >= len(m.disconnections) {
-		i = 0
+	switch {
+	case i == 0 || int(i) >= len(m.disconnections):
+		m.overflow.WithLabelValues("initiator").Inc()
+		return m.disconnections[0].vec.WithLabelValues(other)
+	case r == ReasonOther:
+		return m.disconnections[i].vec.WithLabelValues(other)
+	default:
+		return m.disconnections[i].of(r)
 	}
-	return m.disconnections[i].of(r)
 }
 
 // closedHistogram is a histogram by a closed set that is observed rarely enough to resolve the child each time, and has

@@ -58,7 +58,7 @@ type Observer struct {
 	empty    chan struct{} // has an element after the last connection has closed
 	last     [2]lastSeen   // by direction
 
-	descs descs
+	computed computed
 }
 
 var _ prometheus.Collector = (*Observer)(nil)
@@ -88,9 +88,9 @@ func New(opts ...Option) (*Observer, error) {
 		tracer:        c.tracerProvider.Tracer(scope, trace.WithInstrumentationVersion(version), trace.WithSchemaURL(semconv.SchemaURL)),
 		records:       newRecords(c.logger, c.namespace, c.levels),
 		empty:         make(chan struct{}, 1),
-		descs:         newDescs(c.prefix(), c.namespace),
 	}
 	o.metrics = newMetrics(c, o.shards, o.epoch)
+	o.computed = newComputed(c, o.epoch)
 	o.spanStarts.New = func() any { return newSpanStart(o) }
 	o.sampler.init(c.sampleRatio, c.spanLimit)
 	o.handshakeSpans.init(c.spanLimit)

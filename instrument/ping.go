@@ -33,7 +33,7 @@ func (p Ping) End(r PingResult) {
 		now := o.now()
 		p.conn.rtt.Store(int64(now - p.at))
 		raise(&p.conn.lastPong, now)
-		o.metrics.pingRTT.Observe((now - p.at).Seconds())
+		o.metrics.pingRTT.WithLabelValues().Observe((now - p.at).Seconds())
 	}
 }
 
