@@ -15,16 +15,16 @@ import (
 type Conn struct {
 	observer  *Observer
 	id        string
-	handshake trace.SpanContext
 	opened    time.Duration
 	number    uint64 // of the connection
 	shard     uint32 // of the instruments that messages move
-	place     int    // among the live connections of its shard, whose lock protects it
+	place     uint32 // among the live connections of its shard, whose lock protects it
 	traced    bool   // the handshake has a span
 	trusted   bool   // the peer
 	closed    atomic.Bool
 	counted   atomic.Bool // by a Counter
 	unwinding atomic.Bool // a panic that is counted
+	handshake trace.SpanContext
 	drain     atomic.Pointer[func()]
 
 	queue         waiting
@@ -33,6 +33,7 @@ type Conn struct {
 	rtt           atomic.Int64 // time.Duration
 	lastPong      atomic.Int64 // time.Duration since the observer's epoch; 0 is never
 
+	_      [16]byte  // until the next cache line
 	totals [2]totals // by direction
 }
 

@@ -24,7 +24,7 @@ func (l *live) add(c *Conn) {
 	s := &l[c.number%liveShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.place = len(s.conns)
+	c.place = uint32(len(s.conns))
 	s.conns = append(s.conns, c)
 }
 

@@ -9,19 +9,19 @@ import (
 // the order in which they came. The lock is one connection's own, so a message or ping hardly ever meets it taken.
 type waiting struct {
 	mu    sync.Mutex
-	since []time.Duration // a ring of which n are in use, from head on
-	head  int
-	n     int
+	since []time.Duration // a ring, a power of two long, of which n are in use, from head on
+	head  uint32
+	n     uint32
 }
 
 // add remembers that something waits since t, and says whether it does: what is beyond most is not remembered.
 func (w *waiting) add(t time.Duration, most int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.n >= most {
+	if int(w.n) >= most {
 		return false
 	}
-	if w.n == len(w.since) {
+	if int(w.n) == len(w.since) {
 		w.grow()
 	}
 	*w.at(w.n) = t
@@ -34,8 +34,11 @@ func (w *waiting) add(t time.Duration, most int) bool {
 func (w *waiting) remove(t time.Duration) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.n > 0 && *w.at(0) == t {
-		w.head = (w.head + 1) % len(w.since)
+	if w.n == 0 {
+		return false
+	}
+	if *w.at(0) == t {
+		w.head++
 		w.left()
 		return true
 	}
@@ -64,7 +67,7 @@ func (w *waiting) left() {
 	w.head = 0
 }
 
-func (w *waiting) at(i int) *time.Duration { return &w.since[(w.head+i)%len(w.since)] }
+func (w *waiting) at(i uint32) *time.Duration { return &w.since[int(w.head+i)&(len(w.since)-1)] }
 
 func (w *waiting) grow() {
 	larger := make([]time.Duration, max(2*len(w.since), 4))
@@ -82,5 +85,5 @@ func (w *waiting) length() (n int, since time.Duration) {
 		return 0, 0
 	}
 	since = *w.at(0)
-	return w.n, since
+	return int(w.n), since
 }
