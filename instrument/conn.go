@@ -204,10 +204,10 @@ func (c *Conn) Closed(cause Cause) {
 
 	ctx := c.spanContext(span)
 	in, out := &c.totals[receive], &c.totals[transmit]
-	attrs := []slog.Attr{
+	attrs := append(make([]slog.Attr, 0, 9),
 		slog.String("initiator", cause.Initiator.String()),
 		slog.String("reason", cause.Reason.String()),
-	}
+	)
 	if cause.Code != 0 {
 		attrs = append(attrs, slog.Int("code", cause.Code))
 	}
@@ -237,7 +237,7 @@ func (c *Conn) closeSpan(cause Cause, now time.Duration) trace.Span {
 		o.suppressed(c.shard, suppressedByCap)
 		return trace.SpanFromContext(o.root)
 	}
-	attributes := []attribute.KeyValue{
+	attributes := append(make([]attribute.KeyValue, 0, 9),
 		keyConnectionID.String(c.id),
 		o.keys.closeReason.String(cause.Reason.String()),
 		o.keys.closeInitiator.String(cause.Initiator.String()),
@@ -246,7 +246,7 @@ func (c *Conn) closeSpan(cause Cause, now time.Duration) trace.Span {
 		o.keys.receivedBytes.Int64(in.bytes.Load()),
 		o.keys.sentMessages.Int64(out.messages.Load()),
 		o.keys.sentBytes.Int64(out.bytes.Load()),
-	}
+	)
 	if cause.Code != 0 {
 		attributes = append(attributes, o.keys.closeCode.Int(cause.Code))
 	}

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/propagation"
@@ -30,8 +31,10 @@ func HTTPRequest(r *http.Request) Request {
 // attributes appends those of the handshake's span that tell of the request.
 func (r *Request) attributes(to []attribute.KeyValue) []attribute.KeyValue {
 	host, port := r.Host, ""
-	if h, p, err := net.SplitHostPort(r.Host); err == nil {
-		host, port = h, p
+	if strings.Contains(r.Host, ":") { // or else there would be an error to make
+		if h, p, err := net.SplitHostPort(r.Host); err == nil {
+			host, port = h, p
+		}
 	}
 	if host != "" {
 		to = append(to, semconv.ServerAddress(bounded(host)))
