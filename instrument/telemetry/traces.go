@@ -19,11 +19,12 @@ const maxQueueSpans = 2048
 func newTracerProvider(ctx context.Context, exporters []string, env *environment, res *resource.Resource, d delivery) (*sdktrace.TracerProvider, error) {
 	b := env.batching("BSP", maxQueueSpans)
 	batcher := func(e sdktrace.SpanExporter) sdktrace.TracerProviderOption {
-		return sdktrace.WithBatcher(e,
+		return sdktrace.WithSpanProcessor(newGatherer(sdktrace.NewBatchSpanProcessor(e,
 			sdktrace.WithMaxQueueSize(b.queue),
 			sdktrace.WithMaxExportBatchSize(b.batch),
 			sdktrace.WithBatchTimeout(b.wait),
-			sdktrace.WithExportTimeout(0)) // the delivery has its own
+			sdktrace.WithExportTimeout(0)), // the delivery has its own
+			min(gatherMost, b.queue/2)))
 	}
 	opts := []sdktrace.TracerProviderOption{sdktrace.WithResource(res)}
 	if slices.Contains(exporters, exporterOTLP) {
