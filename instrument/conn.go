@@ -12,28 +12,32 @@ import (
 
 // A Conn observes one open connection, from Handshake.Opened to Closed. All methods are safe for concurrent use and in
 // any order; on a nil or zero Conn they do nothing.
+//
+// Its fields are grouped by cache lines: what messages read and hardly ever change, what waits, what is seldom needed,
+// and what messages change. A scrape looks at the first two, whatever the number of connections that do nothing.
 type Conn struct {
 	observer  *Observer
-	id        string
-	opened    time.Duration
-	number    uint64 // of the connection
 	shard     uint32 // of the instruments that messages move
 	place     uint32 // among the live connections of its shard, whose lock protects it
-	traced    bool   // the handshake has a span
-	trusted   bool   // the peer
 	closed    atomic.Bool
 	counted   atomic.Bool // by a Counter
 	unwinding atomic.Bool // a panic that is counted
-	handshake trace.SpanContext
-	drain     atomic.Pointer[func()]
+	traced    bool        // the handshake has a span
+	trusted   bool        // the peer
+	opened    time.Duration
+	lastPong  atomic.Int64    // time.Duration since the observer's epoch; 0 is never
+	last      [2]atomic.Int64 // the newest message by direction, likewise, coarsely
 
 	queue         waiting
 	queueCapacity atomic.Int64
 	pings         waiting
-	rtt           atomic.Int64 // time.Duration
-	lastPong      atomic.Int64 // time.Duration since the observer's epoch; 0 is never
 
-	_      [16]byte  // until the next cache line
+	rtt       atomic.Int64 // time.Duration
+	id        string
+	number    uint64 // of the connection
+	drain     atomic.Pointer[func()]
+	handshake trace.SpanContext
+
 	totals [2]totals // by direction
 }
 
@@ -41,14 +45,12 @@ type Conn struct {
 // connections that lie next to each other in memory, would slow each other down.
 type totals struct {
 	messages, bytes atomic.Int64
-	last            atomic.Int64 // time.Duration since the observer's epoch, coarsely; 0 is never
-	_               [cacheLine - 24]byte
+	_               [cacheLine - 16]byte
 }
 
 // add returns the number of the message.
-func (t *totals) add(size int, now time.Duration) int64 {
+func (t *totals) add(size int) int64 {
 	t.bytes.Add(int64(size))
-	raise(&t.last, now)
 	return t.messages.Add(1)
 }
 
@@ -133,13 +135,13 @@ func (c *Conn) count(d direction, t *messageType, size int) int64 {
 	}
 	t.messages.inc(c.shard, int(d))
 	o.metrics.messageSize[d].observe(c.shard, int64(size))
-	return c.totals[d].add(size, o.last[d].mark(o.epoch))
+	raise(&c.last[d], o.last[d].mark(o.epoch))
+	return c.totals[d].add(size)
 }
 
 // lastActive is when a message or pong was last seen, or the connection was opened.
 func (c *Conn) lastActive() time.Duration {
-	in, out := &c.totals[receive], &c.totals[transmit]
-	return time.Duration(max(int64(c.opened), in.last.Load(), out.last.Load(), c.lastPong.Load()))
+	return time.Duration(max(int64(c.opened), c.last[receive].Load(), c.last[transmit].Load(), c.lastPong.Load()))
 }
 
 // A Counter counts the messages of a connection in place of the application. The zero Counter does nothing.

@@ -12,7 +12,9 @@ func TestConnLayout(t *testing.T) {
 	if conn.Size() != 384 {
 		t.Errorf("a Conn takes %d bytes, want 384", conn.Size())
 	}
-	if totals, _ := conn.FieldByName("totals"); totals.Offset%cacheLine != 0 {
-		t.Errorf("totals begin at byte %d, want a multiple of %d", totals.Offset, cacheLine)
+	for _, name := range []string{"queue", "totals"} {
+		if f, _ := conn.FieldByName(name); f.Offset%cacheLine != 0 {
+			t.Errorf("%s begins at byte %d, want a multiple of %d", name, f.Offset, cacheLine)
+		}
 	}
 }

@@ -143,13 +143,13 @@ func TestLastSeenAfterSilence(t *testing.T) {
 	l.timer.Stop()
 }
 
-// TestTotalsOnlyRise has a time come late that was taken before another.
-func TestTotalsOnlyRise(t *testing.T) {
-	var total totals
+// TestRaise has a time come late that was taken before another.
+func TestRaise(t *testing.T) {
+	var last atomic.Int64
 	for _, now := range []time.Duration{10, 5, 10, 7} {
-		total.add(1, now)
+		raise(&last, now)
 	}
-	if got := total.last.Load(); got != 10 {
+	if got := last.Load(); got != 10 {
 		t.Errorf("last is %d, want 10", got)
 	}
 }

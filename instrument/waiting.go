@@ -8,10 +8,10 @@ import (
 // waiting holds the times since which things wait: messages in a send queue, pings without a pong. They mostly leave in
 // the order in which they came. The lock is one connection's own, so a message or ping hardly ever meets it taken.
 type waiting struct {
-	mu    sync.Mutex
-	since []time.Duration // a ring, a power of two long, of which n are in use, from head on
 	head  uint32
 	n     uint32
+	mu    sync.Mutex
+	since []time.Duration // a ring, a power of two long, of which n are in use, from head on
 }
 
 // add remembers that something waits since t, and says whether it does: what is beyond most is not remembered.
