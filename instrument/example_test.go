@@ -48,10 +48,8 @@ func Example() {
 websocket_active_connections{namespace="chat"} 0
 # HELP websocket_messages_total Whole messages.
 # TYPE websocket_messages_total counter
-websocket_messages_total{direction="receive",namespace="chat",type="join"} 0
 websocket_messages_total{direction="receive",namespace="chat",type="message"} 1
 websocket_messages_total{direction="receive",namespace="chat",type="other"} 0
-websocket_messages_total{direction="transmit",namespace="chat",type="join"} 0
 websocket_messages_total{direction="transmit",namespace="chat",type="message"} 1
 websocket_messages_total{direction="transmit",namespace="chat",type="other"} 0
 `), "websocket_active_connections", "websocket_messages_total")

@@ -2,7 +2,6 @@ package instrument_test
 
 import (
 	"runtime"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -167,13 +166,7 @@ func TestSeriesOfConnections(t *testing.T) {
 			}
 		}
 		b.End(nil)
-		n := 0
-		for line := range strings.Lines(exposition(t, o)) {
-			if !strings.HasPrefix(line, "#") {
-				n++
-			}
-		}
-		return n
+		return seriesOf(t, o)
 	}
 	if few, many := series(10), series(10_000); few != many {
 		t.Errorf("%d series with 10 connections, %d with 10,000", few, many)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
@@ -92,27 +93,60 @@ func TestFreshObserver(t *testing.T) {
 	compareWithFile(t, "fresh.txt", exposition(t, o))
 }
 
-// The documentation of these options says what each costs.
+// The documentation of these options says what each costs, at first and in use.
 func TestSeriesOfOptions(t *testing.T) {
-	series := func(opts ...instrument.Option) int {
-		n := 0
-		for line := range strings.Lines(exposition(t, newObserver(t, opts...))) {
-			if !strings.HasPrefix(line, "#") {
-				n++
-			}
-		}
-		return n
-	}
-	before := series()
 	for name, tt := range map[string]struct {
-		option instrument.Option
-		want   int
+		option       instrument.Option
+		use          func(*instrument.Observer, *instrument.Conn)
+		fresh, inUse int
 	}{
-		"message type": {instrument.WithMessageTypes("chat"), 21},
-		"backplane":    {instrument.WithBackplanes("redis"), 24},
+		"message type": {instrument.WithMessageTypes("chat"), func(o *instrument.Observer, c *instrument.Conn) {
+			_, m := c.BeginMessage(c.Context(t.Context()), o.MessageType("chat"), 1, nil)
+			m.End(nil)
+			c.Sent(o.MessageType("chat"), 1)
+		}, 0, 21},
+		"backplane": {instrument.WithBackplanes("redis"), func(o *instrument.Observer, _ *instrument.Conn) {
+			o.Backplane("redis").BeginDelivery(t.Context(), nil, time.Now())
+		}, 7, 24},
 	} {
-		if got := series(tt.option) - before; got != tt.want {
-			t.Errorf("%s: %d series, want %d", name, got, tt.want)
+		without, with := newObserver(t), newObserver(t, tt.option)
+		if got := seriesOf(t, with) - seriesOf(t, without); got != tt.fresh {
+			t.Errorf("%s: %d series, want %d", name, got, tt.fresh)
+		}
+		for _, o := range []*instrument.Observer{without, with} { // in both the sizes of messages appear
+			c := open(t, o)
+			_, m := c.BeginMessage(c.Context(t.Context()), instrument.MessageType{}, 1, nil)
+			m.End(nil)
+			c.Sent(instrument.MessageType{}, 1)
+		}
+		tt.use(with, open(t, with))
+		open(t, without)
+		if got := seriesOf(t, with) - seriesOf(t, without); got != tt.inUse {
+			t.Errorf("%s: %d series in use, want %d", name, got, tt.inUse)
+		}
+	}
+}
+
+func seriesOf(t testing.TB, o *instrument.Observer) (n int) {
+	t.Helper()
+	for line := range strings.Lines(exposition(t, o)) {
+		if !strings.HasPrefix(line, "#") {
+			n++
+		}
+	}
+	return n
+}
+
+// TestFirstBreakIsSeen wants a zero of every way in which a connection can break, or Prometheus would not see the first.
+func TestFirstBreakIsSeen(t *testing.T) {
+	fresh := exposition(t, newObserver(t))
+	for i := instrument.InitiatorLocal; i <= instrument.InitiatorNetwork; i++ {
+		for r := instrument.ReasonOther; r <= instrument.ReasonShutdown; r++ {
+			series := fmt.Sprintf("websocket_disconnections_total{initiator=%q,namespace=\"default\",reason=%q} 0\n", i, r)
+			want := instrument.Cause{Initiator: i, Reason: r}.IsFailure()
+			if got := strings.Contains(fresh, series); got != want {
+				t.Errorf("exported from the start: %v, want %v for %s", got, want, series)
+			}
 		}
 	}
 }

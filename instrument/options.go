@@ -112,7 +112,7 @@ func WithMetricPrefix(prefix string) Option {
 }
 
 // WithBackplanes registers the names of the backplanes by which the nodes of the service pass messages to each other,
-// as values of the label backplane; see Observer.Backplane. Each costs 24 series, which exist from the start. By default
+// as values of the label backplane; see Observer.Backplane. Each costs 7 series from the start and 24 in use. By default
 // there is none.
 func WithBackplanes(names ...string) Option {
 	return func(c *config) error {
@@ -127,8 +127,12 @@ func WithBackplanes(names ...string) Option {
 }
 
 // WithMessageTypes registers the message types that become a value of the label type. Every other type is exported as
-// "other" and counted in sockscope_label_overflow_total, so that no peer can add series by inventing types. Each
-// registered type costs 21 series, which exist from the start. By default there is only "other".
+// "other" and counted in sockscope_label_overflow_total, so that no peer can add series by inventing types. By default
+// there is only "other".
+//
+// A type that has carried nothing has no series and takes less than 2 KiB of memory. One in use has up to 21 series: a
+// counter for each direction that it was seen in, and a histogram once one of its messages was handled. The histogram
+// takes some 6 KiB and, for each further processor up to 16, 3 KiB.
 func WithMessageTypes(types ...string) Option {
 	return func(c *config) error {
 		for _, name := range types {

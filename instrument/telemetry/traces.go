@@ -11,7 +11,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// maxQueueSpans is how many spans wait at most.
+// maxQueueSpans is how many spans wait for export at most, besides those that are gathered.
 const maxQueueSpans = 2048
 
 // newTracerProvider makes a provider that exports to the exporters that are named. The SDK's batch processor drops spans
