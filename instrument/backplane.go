@@ -47,7 +47,7 @@ func newBackplane(o *Observer, name string) *Backplane {
 	for _, d := range []direction{receive, transmit} {
 		b.messages[d] = newClosedCounter[BackplaneResult](
 			o.metrics.backplaneMessages.MustCurryWith(prometheus.Labels{"backplane": name, "direction": d.String()}),
-			o.metrics.overflow, "result", backplaneNames(), nil)
+			o.metrics.overflow.WithLabelValues("result"), backplaneNames(), nil)
 	}
 	return b
 }

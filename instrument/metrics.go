@@ -43,19 +43,20 @@ func newMetrics(c *config, shards int, created time.Time) *metrics {
 
 	m.overflow = own.counter("_label_overflow_total",
 		"Values outside of a label's closed set, exported as other.", "label")
-	m.typeOverflow = m.overflow.WithLabelValues("type")
+	overflow := m.overflow.WithLabelValues
+	m.typeOverflow = overflow("type")
 	m.suppressed = make(counters, shards)
 
 	m.connections = newClosedCounter[Status](f.counter("_connections_total",
-		"Handshakes, by how they ended.", "status"), m.overflow, "status", statusNames(), nil)
+		"Handshakes, by how they ended.", "status"), overflow("status"), statusNames(), nil)
 	m.errors = newClosedCounter[ErrorKind](f.counter("_errors_total",
-		"Errors, by what failed.", "kind"), m.overflow, "kind", errorNames(), nil)
+		"Errors, by what failed.", "kind"), overflow("kind"), errorNames(), nil)
 	m.dropped = newClosedCounter[DropReason](f.counter("_messages_dropped_total",
-		"Outbound messages that were not written.", "reason"), m.overflow, "reason", dropNames(), nil)
+		"Outbound messages that were not written.", "reason"), overflow("reason"), dropNames(), nil)
 	m.pings = newClosedCounter[PingResult](f.counter("_pings_total",
-		"Pings sent, by what became of them.", "result"), m.overflow, "result", pingNames(), nil)
+		"Pings sent, by what became of them.", "result"), overflow("result"), pingNames(), nil)
 	m.disconnections = newDisconnections(f.counter("_disconnections_total",
-		"Closed connections, by who closed them and why.", "initiator", "reason"), m.overflow)
+		"Closed connections, by who closed them and why.", "initiator", "reason"), overflow("initiator"), overflow("reason"))
 
 	m.handshakeDuration = newClosedHistogram[Status](f.histogram("_handshake_duration_seconds",
 		"Time from the upgrade request to its answer.", durationBuckets(0.001), "status"), statusNames())
@@ -153,8 +154,7 @@ func recipientBuckets() []float64 { return []float64{0, 1, 10, 100, 1_000, 10_00
 // closedCounter is one counter per value of a closed set.
 type closedCounter[T ~uint8] struct {
 	vec      *prometheus.CounterVec
-	overflow *prometheus.CounterVec
-	label    string
+	overflow prometheus.Counter // of values outside of the set
 	names    []string
 	values   []prometheus.Counter // those that exist from the start, so that a rate does not miss the first event
 }
@@ -162,9 +162,9 @@ type closedCounter[T ~uint8] struct {
 // newClosedCounter makes a counter for each value but the first, which is none. Those exist from the start for which
 // first is true, nil for all of them; see Observer.Collect.
 func newClosedCounter[T ~uint8](
-	vec, overflow *prometheus.CounterVec, label string, names []string, first func(T) bool,
+	vec *prometheus.CounterVec, overflow prometheus.Counter, names []string, first func(T) bool,
 ) closedCounter[T] {
-	c := closedCounter[T]{vec: vec, overflow: overflow, label: label, names: names, values: make([]prometheus.Counter, len(names))}
+	c := closedCounter[T]{vec: vec, overflow: overflow, names: names, values: make([]prometheus.Counter, len(names))}
 	for i, name := range names {
 		if i > 0 && (first == nil || first(T(i))) {
 			c.values[i] = vec.WithLabelValues(name)
@@ -177,7 +177,7 @@ func newClosedCounter[T ~uint8](
 func (c *closedCounter[T]) of(v T) prometheus.Counter {
 	switch {
 	case v == 0 || int(v) >= len(c.values):
-		c.overflow.WithLabelValues(c.label).Inc()
+		c.overflow.Inc()
 		return c.vec.WithLabelValues(other)
 	case c.values[v] == nil:
 		return c.vec.WithLabelValues(c.names[v])
@@ -187,12 +187,13 @@ func (c *closedCounter[T]) of(v T) prometheus.Counter {
 }
 
 // newDisconnections makes the counters of the reasons of every initiator.
-func newDisconnections(vec, overflow *prometheus.CounterVec) []closedCounter[CloseReason] {
+func newDisconnections(vec *prometheus.CounterVec, initiator, reason prometheus.Counter) []closedCounter[CloseReason] {
 	all := make([]closedCounter[CloseReason], len(initiatorNames()))
 	for i, name := range initiatorNames() {
-		all[i] = newClosedCounter(vec.MustCurryWith(prometheus.Labels{"initiator": name}), overflow, "reason", reasonNames(),
+		all[i] = newClosedCounter(vec.MustCurryWith(prometheus.Labels{"initiator": name}), reason, reasonNames(),
 			func(r CloseReason) bool { return i > 0 && Cause{Initiator: Initiator(i), Reason: r}.IsFailure() })
 	}
+	all[0].overflow = initiator
 	return all
 }
 
@@ -200,8 +201,7 @@ func newDisconnections(vec, overflow *prometheus.CounterVec) []closedCounter[Clo
 func (m *metrics) disconnection(i Initiator, r CloseReason) prometheus.Counter {
 	switch {
 	case i == 0 || int(i) >= len(m.disconnections):
-		m.overflow.WithLabelValues("initiator").Inc()
-		return m.disconnections[0].vec.WithLabelValues(other)
+		return m.disconnections[0].of(0)
 	case r == ReasonOther:
 		return m.disconnections[i].vec.WithLabelValues(other)
 	default:

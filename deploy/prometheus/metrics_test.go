@@ -203,11 +203,14 @@ func exportedMetrics(t *testing.T) map[string]map[string]map[string]bool {
 		metrics[found[1]] = labels
 	}
 
-	// A message each way: before the first one its time is not exported.
-	_, handshake := observer.BeginHandshake(t.Context(), instrument.Request{})
-	conn := handshake.Opened(101)
-	conn.Received(observer.MessageType("message"), 1)
-	conn.Sent(observer.MessageType("message"), 1)
+	// A message each way, and an end of each kind: before the first one they are not exported.
+	for reason := instrument.ReasonOther; reason <= instrument.ReasonShutdown; reason++ {
+		_, handshake := observer.BeginHandshake(t.Context(), instrument.Request{})
+		conn := handshake.Opened(101)
+		conn.Received(observer.MessageType("message"), 1)
+		conn.Sent(observer.MessageType("message"), 1)
+		conn.Closed(instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: reason})
+	}
 
 	registry := prometheus.NewPedanticRegistry()
 	for _, collector := range []prometheus.Collector{observer, prober} {

@@ -73,6 +73,8 @@ func converse(ctx context.Context, o *instrument.Observer, c *instrument.Conn) {
 	_, m = c.BeginMessage(ctx, message, 100, nil)
 	time.Sleep(2 * time.Millisecond)
 	m.End(nil)
+	_, m = c.BeginMessage(ctx, instrument.MessageType{}, 100, nil)
+	m.End(nil)
 	c.Failed(ctx, instrument.ErrorDecode, errors.New("no JSON"))
 	c.BeginPing().End(instrument.PingPong)
 
