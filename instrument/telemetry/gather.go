@@ -15,8 +15,8 @@ const (
 )
 
 // gatherer hands ended spans to the next processor in groups. The SDK's batch processor wakes a goroutine for every span
-// that it is given, which takes a processor away from what the service does meanwhile. A span that finds the group full
-// goes on at once, so nothing is lost here, and nothing waits.
+// that it is given, which takes a processor away from what the service does meanwhile. Spans keep their order, and none
+// is lost here: whoever ends the span that fills a group hands it over, some microseconds' work.
 type gatherer struct {
 	next sdktrace.SpanProcessor
 	most int // spans in a group
@@ -42,17 +42,15 @@ func (g *gatherer) OnStart(ctx context.Context, s sdktrace.ReadWriteSpan) { g.ne
 
 // OnEnd implements sdktrace.SpanProcessor.
 func (g *gatherer) OnEnd(s sdktrace.ReadOnlySpan) {
-	if !g.add(s) {
-		g.next.OnEnd(s)
+	if full := g.add(s); full {
+		g.hand()
 	}
 }
 
-func (g *gatherer) add(s sdktrace.ReadOnlySpan) bool {
+// add reports whether the group must not grow further.
+func (g *gatherer) add(s sdktrace.ReadOnlySpan) (full bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.stopped || len(g.group) >= g.most {
-		return false
-	}
 	g.group = append(g.group, s)
 	switch len(g.group) {
 	case 1:
@@ -60,7 +58,7 @@ func (g *gatherer) add(s sdktrace.ReadOnlySpan) bool {
 	case g.most / 2: // in time to have room for those that come meanwhile
 		g.timer.Reset(0)
 	}
-	return true
+	return len(g.group) >= g.most || g.stopped
 }
 
 // hand gives the next processor what was gathered.

@@ -89,6 +89,9 @@ func TestGathererIsBounded(t *testing.T) {
 			t.Fatalf("%d spans went on, want the group of %d", n, gatherMost/2)
 		}
 		end(10 * gatherMost)
+		if n := next.count(); n < gatherMost/2+9*gatherMost {
+			t.Errorf("%d spans went on, want all but one group", n)
+		}
 		time.Sleep(gatherWait)
 		synctest.Wait()
 		if n := next.count(); n != gatherMost/2+10*gatherMost {
