@@ -2,78 +2,73 @@ package telemetry
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// gatherWait is how long a span waits for others, and gatherMost for how many at most.
-const (
-	gatherWait = 100 * time.Millisecond
-	gatherMost = 512
-)
-
-// gatherer hands ended spans to the next processor in groups. The SDK's batch processor wakes a goroutine for every span
-// that it is given, which takes a processor away from what the service does meanwhile. Spans keep their order, and none
-// is lost here: whoever ends the span that fills a group hands it over, some microseconds' work.
+// gatherer gathers ended spans into batches and has the SDK's batch processor export each of them. By itself, that one
+// wakes a goroutine for every span, which costs the message that ends it more than the span does; here it takes a batch
+// for one span. Ending a span never waits: what does not fit into the queue is dropped.
 type gatherer struct {
 	next sdktrace.SpanProcessor
-	most int // spans in a group
+	batching
 
-	mu      sync.Mutex
-	group   []sdktrace.ReadOnlySpan
-	timer   *time.Timer
-	stopped bool
-
-	handing sync.Mutex // one group at a time
-	spare   []sdktrace.ReadOnlySpan
+	mu    sync.Mutex
+	spans []sdktrace.ReadOnlySpan
+	held  int // those and the ones that are not exported yet
+	timer *time.Timer
 }
 
-func newGatherer(next sdktrace.SpanProcessor, most int) *gatherer {
-	g := &gatherer{next: next, most: most}
-	g.timer = time.AfterFunc(time.Hour, g.hand)
+func newGatherer(e sdktrace.SpanExporter, b batching) *gatherer {
+	g := &gatherer{batching: b}
+	g.next = sdktrace.NewBatchSpanProcessor(gathered{e, g},
+		sdktrace.WithMaxQueueSize(b.queue),
+		sdktrace.WithMaxExportBatchSize(1), // at once
+		sdktrace.WithExportTimeout(0))      // the delivery has its own
+	g.timer = time.AfterFunc(b.wait, g.hand)
 	g.timer.Stop()
 	return g
 }
 
 // OnStart implements sdktrace.SpanProcessor.
-func (g *gatherer) OnStart(ctx context.Context, s sdktrace.ReadWriteSpan) { g.next.OnStart(ctx, s) }
+func (g *gatherer) OnStart(context.Context, sdktrace.ReadWriteSpan) {}
 
 // OnEnd implements sdktrace.SpanProcessor.
 func (g *gatherer) OnEnd(s sdktrace.ReadOnlySpan) {
-	if full := g.add(s); full {
-		g.hand()
+	if !s.SpanContext().IsSampled() {
+		return
 	}
-}
-
-// add reports whether the group must not grow further.
-func (g *gatherer) add(s sdktrace.ReadOnlySpan) (full bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.group = append(g.group, s)
-	switch len(g.group) {
-	case 1:
-		g.timer.Reset(gatherWait)
-	case g.most / 2: // in time to have room for those that come meanwhile
-		g.timer.Reset(0)
+	if g.held >= g.queue {
+		return
 	}
-	return len(g.group) >= g.most || g.stopped
+	g.held++
+	g.spans = append(g.spans, s)
+	switch len(g.spans) {
+	case g.batch:
+		g.handLocked()
+	case 1:
+		g.timer.Reset(g.wait)
+	}
 }
 
 // hand gives the next processor what was gathered.
 func (g *gatherer) hand() {
-	g.handing.Lock()
-	defer g.handing.Unlock()
 	g.mu.Lock()
-	group := g.group
-	g.group = g.spare
-	g.mu.Unlock()
-	for _, s := range group {
-		g.next.OnEnd(s)
+	defer g.mu.Unlock()
+	g.handLocked()
+}
+
+func (g *gatherer) handLocked() {
+	g.timer.Stop()
+	if len(g.spans) > 0 {
+		g.next.OnEnd(batch{g.spans[0], g.spans})
+		g.spans = nil
 	}
-	clear(group) // the next one has them
-	g.spare = group[:0]
 }
 
 // ForceFlush implements sdktrace.SpanProcessor.
@@ -84,10 +79,31 @@ func (g *gatherer) ForceFlush(ctx context.Context) error {
 
 // Shutdown implements sdktrace.SpanProcessor.
 func (g *gatherer) Shutdown(ctx context.Context) error {
-	g.mu.Lock()
-	g.stopped = true
-	g.timer.Stop()
-	g.mu.Unlock()
 	g.hand()
 	return g.next.Shutdown(ctx)
+}
+
+// batch passes through a queue of spans as if it were its first one.
+type batch struct {
+	sdktrace.ReadOnlySpan
+
+	spans []sdktrace.ReadOnlySpan
+}
+
+// gathered exports the spans of batches.
+type gathered struct {
+	sdktrace.SpanExporter
+
+	by *gatherer
+}
+
+func (e gathered) ExportSpans(ctx context.Context, batches []sdktrace.ReadOnlySpan) (err error) {
+	for _, s := range batches {
+		spans := s.(batch).spans
+		err = errors.Join(err, e.SpanExporter.ExportSpans(ctx, spans))
+		e.by.mu.Lock()
+		e.by.held -= len(spans)
+		e.by.mu.Unlock()
+	}
+	return err
 }

@@ -11,20 +11,14 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// maxQueueSpans is how many spans wait for export at most, besides those that are gathered.
+// maxQueueSpans is how many spans wait for export at most.
 const maxQueueSpans = 2048
 
-// newTracerProvider makes a provider that exports to the exporters that are named. The SDK's batch processor drops spans
-// when its queue is full, so ending a span never waits.
+// newTracerProvider makes a provider that exports to the exporters that are named.
 func newTracerProvider(ctx context.Context, exporters []string, env *environment, res *resource.Resource, d delivery) (*sdktrace.TracerProvider, error) {
 	b := env.batching("BSP", maxQueueSpans)
 	batcher := func(e sdktrace.SpanExporter) sdktrace.TracerProviderOption {
-		return sdktrace.WithSpanProcessor(newGatherer(sdktrace.NewBatchSpanProcessor(e,
-			sdktrace.WithMaxQueueSize(b.queue),
-			sdktrace.WithMaxExportBatchSize(b.batch),
-			sdktrace.WithBatchTimeout(b.wait),
-			sdktrace.WithExportTimeout(0)), // the delivery has its own
-			min(gatherMost, b.queue/2)))
+		return sdktrace.WithSpanProcessor(newGatherer(e, b))
 	}
 	opts := []sdktrace.TracerProviderOption{sdktrace.WithResource(res)}
 	if slices.Contains(exporters, exporterOTLP) {
