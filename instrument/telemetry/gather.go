@@ -47,6 +47,9 @@ func (g *gatherer) OnEnd(s sdktrace.ReadOnlySpan) {
 		return
 	}
 	g.held++
+	if g.spans == nil {
+		g.spans = make([]sdktrace.ReadOnlySpan, 0, g.batch)
+	}
 	g.spans = append(g.spans, s)
 	switch len(g.spans) {
 	case g.batch:
