@@ -1,0 +1,203 @@
+package frames
+
+import "errors"
+
+// The ways in which a peer can violate the protocol, see Follower.Violation and Follower.CloseCode.
+var (
+	ErrOpcode       = errors.New("reserved opcode")
+	ErrControl      = errors.New("control frame is fragmented or longer than 125 bytes")
+	ErrReserved     = errors.New("reserved bit is set, and no extension gives it a meaning")
+	ErrMask         = errors.New("frame of a client is not masked, or frame of a server is")
+	ErrContinuation = errors.New("continuation frame continues no message, or a message begins within another")
+	ErrLength       = errors.New("payload length has its most significant bit set")
+	ErrClose        = errors.New("close frame has a payload of one byte, a code that must not be sent, or a reason that is not UTF-8")
+)
+
+// Config says what is known of a stream of frames before it begins. The zero Config is for frames of a server, with no
+// extension.
+type Config struct {
+	// Client says that a client sends the frames, which must be masked.
+	Client bool
+	// Extensions are those that were negotiated.
+	Extensions Extensions
+}
+
+// A Follower finds the frames in a stream of bytes, in whatever pieces they come. A copy of it follows the stream
+// independently from there on. It is not safe for concurrent use. New makes one.
+type Follower struct {
+	config Config
+	header Header
+	within bool  // the frame of header
+	left   int64 // bytes of the frame's payload to come
+
+	head [maxHeader]byte // of the frame that begins, if it comes in pieces
+	seen int             // bytes of head
+
+	control    control // payload of the control frame
+	message    Opcode
+	size       int64 // payload of the message so far
+	fragmented bool  // the message has begun and not ended
+
+	violation error // the first
+	lost      bool  // where frames begin can't be told anymore
+}
+
+// New returns a Follower at the beginning of a stream.
+func New(c Config) Follower { return Follower{config: c} }
+
+// Next follows p up to the end of the frame and returns the bytes behind it. It returns false if p ends first.
+func (f *Follower) Next(p []byte) (rest []byte, whole bool) {
+	if !f.within {
+		if p = f.begin(p); !f.within {
+			return nil, false
+		}
+	}
+	n := int(min(f.left, int64(len(p))))
+	// A control frame that is longer than allowed is nothing but a violation.
+	if f.header.Opcode.control() && f.header.Length <= maxControl {
+		f.control.add(p[:n], &f.header)
+	}
+	if f.left -= int64(n); f.left > 0 {
+		return nil, false
+	}
+	f.within = false
+	if !f.header.Opcode.control() {
+		f.size += f.header.Length
+	}
+	return p[n:], true
+}
+
+// begin follows p to the end of a header and returns the bytes behind it.
+func (f *Follower) begin(p []byte) []byte {
+	if f.lost || len(p) == 0 {
+		return nil
+	}
+	if f.seen == 0 && len(p) >= minHeader {
+		if size := headerSize(p[1]); len(p) >= size {
+			f.enter(p[:size])
+			return p[size:]
+		}
+	}
+	if p = f.fill(p, minHeader); f.seen < minHeader {
+		return nil
+	}
+	size := headerSize(f.head[1])
+	if p = f.fill(p, size); f.seen < size {
+		return nil
+	}
+	f.seen = 0
+	f.enter(f.head[:size])
+	return p
+}
+
+func (f *Follower) fill(p []byte, size int) []byte {
+	if f.seen >= size {
+		return p
+	}
+	n := copy(f.head[f.seen:size], p)
+	f.seen += n
+	return p[n:]
+}
+
+// enter enters the frame that begins with a header.
+func (f *Follower) enter(head []byte) {
+	h, ok := parseHeader(head)
+	if !ok {
+		f.lost = true
+		f.violate(ErrLength)
+		return
+	}
+	if err := f.check(&h); err != nil {
+		f.violate(err)
+	}
+	f.header, f.left, f.within = h, h.Length, true
+	if h.Opcode.control() {
+		f.control = newControl()
+		return
+	}
+	if h.Opcode != Continuation || !f.fragmented {
+		f.message, f.size = h.Opcode, 0
+	}
+	f.fragmented = !h.Fin
+}
+
+func (f *Follower) check(h *Header) error {
+	switch {
+	case h.Opcode.reserved():
+		return ErrOpcode
+	case h.Opcode.control() && (!h.Fin || h.Length > maxControl):
+		return ErrControl
+	case h.RSV != 0 && !f.config.Extensions.allow(h):
+		return ErrReserved
+	case h.Masked != f.config.Client:
+		return ErrMask
+	case !h.Opcode.control() && f.fragmented != (h.Opcode == Continuation):
+		return ErrContinuation
+	}
+	return nil
+}
+
+func (f *Follower) violate(err error) {
+	if f.violation == nil {
+		f.violation = err
+	}
+}
+
+// Header returns the header of the frame that the stream is within or has just left.
+func (f *Follower) Header() Header { return f.header }
+
+// Opcode returns the opcode of the frame that the stream is within or has just left.
+func (f *Follower) Opcode() Opcode { return f.header.Opcode }
+
+// Closing says whether the stream is within a close frame.
+func (f *Follower) Closing() bool { return f.within && f.header.Opcode == Close }
+
+// Message returns the opcode and the payload size on the wire of the message that has ended with the frame that the
+// stream has just left, and false if none has.
+func (f *Follower) Message() (op Opcode, size int64, ok bool) {
+	if !f.header.Fin || f.header.Opcode.control() || f.header.Opcode.reserved() {
+		return 0, 0, false
+	}
+	return f.message, f.size, true
+}
+
+// Sum identifies the payload of the control frame that the stream has just left: a pong has that of its ping.
+func (f *Follower) Sum() uint64 { return f.control.sum }
+
+// CloseCode returns the code of the close frame that the stream has just left, 1005 if there is none in it. It returns
+// ErrClose if the frame must not have been sent.
+func (f *Follower) CloseCode() (int, error) {
+	switch code := f.control.code(); {
+	case f.header.Length == 0:
+		return noStatus, nil
+	case f.header.Length == 1, f.header.Length > maxControl, !sendable(code), !f.control.text():
+		return 0, ErrClose
+	default:
+		return code, nil
+	}
+}
+
+// Aligned says whether a frame can begin here.
+func (f *Follower) Aligned() bool { return !f.within && f.seen == 0 && !f.lost }
+
+// MayControl says whether the bytes p, which come next, may hold a control frame or a part of one. It costs less than to
+// follow them.
+func (f *Follower) MayControl(p []byte) bool {
+	h, left := f.header, f.left
+	if !f.within {
+		if f.seen != 0 || len(p) < minHeader {
+			return true
+		}
+		size := headerSize(p[1])
+		if len(p) < size {
+			return true
+		}
+		h, _ = parseHeader(p[:size])
+		left, p = h.Length, p[size:]
+	}
+	return h.Opcode.control() || int64(len(p)) > left
+}
+
+// Violation returns the first violation of the protocol, nil if there is none. The code and reason of close frames are
+// left to CloseCode.
+func (f *Follower) Violation() error { return f.violation }
