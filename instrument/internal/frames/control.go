@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// noStatus is the code of a close frame without one.
-const noStatus = 1005
+// NoStatus is the code of a close frame without one.
+const NoStatus = 1005
 
 const (
 	fnvOffset = 14695981039346656037
@@ -62,8 +62,16 @@ func (c *control) code() int { return int(binary.BigEndian.Uint16(c.start[:])) }
 // sendable says whether a close frame may have the code: one that is registered or left to applications.
 func sendable(code int) bool {
 	switch code {
-	case 1004, noStatus, 1006:
+	case 1004, NoStatus, 1006:
 		return false
 	}
 	return code >= 1000 && code <= 1014 || code >= 3000 && code <= 4999
+}
+
+// SendableCode returns the code if a close frame may have it, and NoStatus otherwise.
+func SendableCode(code int) int {
+	if sendable(code) {
+		return code
+	}
+	return NoStatus
 }

@@ -169,7 +169,7 @@ func (f *Follower) Sum() uint64 { return f.control.sum }
 func (f *Follower) CloseCode() (int, error) {
 	switch code := f.control.code(); {
 	case f.header.Length == 0:
-		return noStatus, nil
+		return NoStatus, nil
 	case f.header.Length == 1, f.header.Length > maxControl, !sendable(code), !f.control.text():
 		return 0, ErrClose
 	default:

@@ -5,138 +5,137 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 
 	"github.com/coder/websocket"
-
-	"github.com/sockscope/sockscope/instrument"
 )
 
-// end closes the session for the first cause that was known.
-func (c *Conn) end(cause instrument.Cause) {
-	c.ending.CompareAndSwap(nil, &cause)
-	c.session.Closed(*c.ending.Load())
+// begin begins a call that may know why the connection ends.
+func (c *Conn) begin() { c.underway.Add(1) }
+
+// leave ends a call. The transport closes the connection in one call and reports why in another, in any order. So a
+// connection that is closed ends with the last call that is under way. None keeps it waiting, because all return at once
+// from a connection that is closed.
+func (c *Conn) leave() {
+	if c.underway.Add(-1) == 0 && c.conn.Closed() {
+		c.conn.End()
+	}
 }
 
-// begin begins a write or ping and says whether it is one of those that sent waits for: one that begins after a read has
-// found the connection closed cannot be why.
-func (c *Conn) begin() bool {
-	if c.cut.Load() {
+// leaveEnded ends a call after which the connection has ended.
+func (c *Conn) leaveEnded() {
+	if c.underway.Add(-1) == 0 || c.conn.Known() {
+		c.conn.End()
+	}
+}
+
+// reads are the contexts of reads.
+type reads struct {
+	mu   sync.Mutex
+	ctx  context.Context //nolint:containedctx // of the read that is under way
+	last context.Context //nolint:containedctx // of the last message
+}
+
+func (r *reads) begin(ctx context.Context) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ctx = ctx
+}
+
+// read notes a whole message.
+func (r *reads) read(ctx context.Context) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ctx, r.last = nil, ctx
+}
+
+// underway returns the context of the read that is under way, nil if there is none.
+func (r *reads) underway() context.Context {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ctx
+}
+
+// isLifetime tells the deadline of a connection, which was that of an earlier message, too, from one for the next message.
+func (r *reads) isLifetime(ctx context.Context) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.last == nil {
 		return false
 	}
-	c.sending.Add(1)
-	return true
+	before, ok := r.last.Deadline()
+	now, _ := ctx.Deadline()
+	return ok && before.Equal(now)
 }
 
-// sent ends a write or ping. When the context of one expires, websocket closes the connection, and a concurrent read, or
-// another write or ping, may return before that one has told why: then the end of the session is left to the last of
-// them. None keeps it waiting, because all return at once from a connection that is closed.
-func (c *Conn) sent(begun bool) {
-	if begun && c.sending.Add(-1) == 0 && c.cut.Load() {
-		c.end(c.cutCause())
+// beginRead begins a read. One whose context has ended does not look at the connection, and would not see that the peer
+// is gone, which is why net/http cancels a request's context.
+func (c *Conn) beginRead(ctx context.Context) {
+	c.begin()
+	c.reads.begin(ctx)
+	if ctx.Err() != nil {
+		c.conn.Probe()
 	}
 }
 
-// leftToSends says whether the connection is closed already, and a write or ping that is about to return knows why.
-func (c *Conn) leftToSends() bool { return c.cut.Load() && c.sending.Load() > 0 }
+// wasRead ends the read of a whole message.
+func (c *Conn) wasRead(ctx context.Context) {
+	c.reads.read(ctx)
+	c.leave()
+}
 
-// readFailed ends the session for what a failed read tells.
+// readFailed ends a read that has failed, after which the connection has ended, and notes what its error tells.
 func (c *Conn) readFailed(ctx context.Context, err error) {
-	if c.ending.Load() != nil {
-		c.end(instrument.Cause{}) // the read failed because the connection is being closed
-		return
+	switch {
+	case c.conn.Known():
+	case ctx.Err() != nil:
+		c.noteExpiry(ctx)
+	case !isNetworkError(err) && !errors.As(err, new(websocket.CloseError)):
+		c.conn.Violated(err)
 	}
 	if ctx.Err() != nil {
-		// websocket closes the connection with the context, unless it had not begun to read: make it true then, too.
-		defer func() { _ = c.ws.CloseNow() }()
+		// The transport closes the connection with the context, unless it had not begun to read: make it true then, too.
+		_ = c.ws.CloseNow()
 	}
-	if errors.Is(err, net.ErrClosed) {
-		c.cut.Store(true)
-		if c.sending.Load() == 0 {
-			c.end(c.cutCause())
-		}
-		return
-	}
-	cause, failed := c.readCause(err)
-	if failed {
-		c.session.Failed(ctx, instrument.ErrorRead, err)
-	}
-	c.end(cause)
+	c.leaveEnded()
 }
 
-// readCause classifies the error of a read on a connection that this side has not begun to close, and says whether it
-// is a failure of reading. A close frame is what the peer says itself; then comes what was wrong with what it sent; then
-// what this side knew before.
-func (c *Conn) readCause(err error) (cause instrument.Cause, failed bool) {
-	var frame websocket.CloseError
-	switch {
-	case errors.As(err, &frame):
-		return instrument.Cause{
-			Initiator: instrument.InitiatorRemote,
-			Reason:    instrument.ReasonForCode(int(frame.Code)),
-			Code:      int(frame.Code),
-		}, false
-	case errors.Is(err, context.DeadlineExceeded):
-		cause = c.localCause(instrument.ReasonIdleTimeout, websocket.StatusAbnormalClosure)
-	case errors.Is(err, context.Canceled):
-		cause = c.cutCause()
-	case errors.Is(err, websocket.ErrMessageTooBig):
-		cause, failed = local(instrument.ReasonMessageTooBig, websocket.StatusMessageTooBig), true
-	case !isNetworkError(err):
-		cause, failed = local(instrument.ReasonProtocolError, websocket.StatusProtocolError), true
-	default:
-		var suspected bool
-		if cause, suspected = c.suspected(); !suspected {
-			cause, failed = network(instrument.ReasonAbnormal, nil), true
-		}
+// noteExpiry notes that the context of a read has ended, if it has.
+func (c *Conn) noteExpiry(ctx context.Context) {
+	if ctx == nil {
+		return
 	}
-	cause.Err = err
-	return cause, failed
+	switch err := ctx.Err(); {
+	case err == nil:
+	case !errors.Is(err, context.DeadlineExceeded):
+		c.conn.Cancelled()
+	case c.closeRead.Load() != nil, c.reads.isLifetime(ctx):
+		c.conn.LifetimeOver()
+	default:
+		c.conn.ReadTimedOut(err)
+	}
 }
 
 // isNetworkError tells an error of the connection from one of the protocol, for which websocket has no error values.
 func isNetworkError(err error) bool {
 	var netErr net.Error
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &netErr)
+	return errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &netErr)
 }
 
-// localCause is the cause of a close by this side: what made it necessary if something did, the given reason otherwise.
-func (c *Conn) localCause(reason instrument.CloseReason, code websocket.StatusCode) instrument.Cause {
-	if cause, ok := c.suspected(); ok {
-		cause.Code = int(code)
-		return cause
+// endWrite notes what a write tells about the end of the connection.
+func (c *Conn) endWrite(ctx context.Context, err error) {
+	expired := ctx.Err()
+	switch {
+	case expired == nil: // the connection itself has seen what failed
+	case !errors.Is(expired, context.DeadlineExceeded): // the caller has given up, which is no failure
+		if c.conn.Closed() {
+			c.conn.Cancelled()
+		}
+	case err == nil:
+		// The deadline may have closed the connection even though the write succeeded.
+		c.conn.WriteGivenUp(expired)
+	case errors.Is(err, context.DeadlineExceeded):
+		c.conn.WriteFailed(err)
 	}
-	return local(reason, code)
-}
-
-// cutCause is the cause of a close by this side without a close frame.
-func (c *Conn) cutCause() instrument.Cause {
-	reason := instrument.ReasonAbnormal
-	if c.observer.Draining() {
-		reason = instrument.ReasonShutdown
-	}
-	return c.localCause(reason, websocket.StatusAbnormalClosure)
-}
-
-// suspected returns the cause that a failed ping or write has announced.
-func (c *Conn) suspected() (instrument.Cause, bool) {
-	if c.pingTimeout.Load() {
-		return network(instrument.ReasonPingTimeout, nil), true
-	}
-	if err := c.writeError.Load(); err != nil {
-		return network(instrument.ReasonWriteError, *err), true
-	}
-	return instrument.Cause{}, false
-}
-
-func local(reason instrument.CloseReason, code websocket.StatusCode) instrument.Cause {
-	return instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: reason, Code: int(code)}
-}
-
-func network(reason instrument.CloseReason, err error) instrument.Cause {
-	return instrument.Cause{
-		Initiator: instrument.InitiatorNetwork,
-		Reason:    reason,
-		Code:      int(websocket.StatusAbnormalClosure),
-		Err:       err,
-	}
+	c.leave()
 }

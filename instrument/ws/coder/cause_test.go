@@ -1,7 +1,7 @@
 package coder
 
 import (
-	"errors"
+	"context"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -18,36 +18,35 @@ func TestEndIsLeftToTheWrite(t *testing.T) {
 	const (
 		read = iota
 		write
-		ping      // which was cut off
-		lateWrite // begins now, and goes on
+		ping // which was cut off
 		cut
 		closed
 	)
 	for name, order := range map[string][]int{
-		"read first":         {read, ping, write},
-		"write first":        {write, ping, read},
-		"ping first":         {ping, read, write},
-		"ping last":          {read, write, ping},
-		"a write comes late": {read, lateWrite, ping, write},
-		"the reader cuts":    {read, cut, ping, write},
-		"the reader closes":  {read, ping, closed, write},
-		"cut by another":     {ping, write, cut, read},
+		"read first":        {read, ping, write},
+		"write first":       {write, ping, read},
+		"ping first":        {ping, read, write},
+		"ping last":         {read, write, ping},
+		"the reader cuts":   {read, cut, ping, write},
+		"the reader closes": {read, ping, closed, write},
+		"cut by another":    {ping, write, cut, read},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := realtimetest.New(t)
 			c := accepted(t, r)
-			writing, pinging := c.begin(), c.begin()
+			expired, cancel := context.WithTimeout(t.Context(), 0)
+			defer cancel()
+			for range 3 { // read, write, ping
+				c.begin()
+			}
 			for _, returned := range order {
 				switch returned {
 				case read:
 					c.readFailed(t.Context(), net.ErrClosed)
 				case write:
-					c.written(t.Context(), errors.New("timed out"))
-					c.sent(writing)
+					c.endWrite(expired, expired.Err())
 				case ping:
-					c.sent(pinging)
-				case lateWrite:
-					c.begin()
+					c.leave()
 				case cut:
 					_ = c.CloseNow()
 				case closed:

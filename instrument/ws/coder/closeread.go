@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-
-	"github.com/sockscope/sockscope/instrument"
 )
 
 // closeReadWait is how long closing waits for the goroutine of CloseRead, as the transport does: it may be within a
@@ -22,7 +20,7 @@ type closeRead struct {
 // CloseRead is for a connection on which the peer is to send no messages, see websocket.Conn.CloseRead: it reads, and so
 // finds out how the connection ends, in the one goroutine that the transport would start. The returned context is
 // cancelled when that is known. A message closes the connection with StatusPolicyViolation. When ctx ends, the connection
-// is cut; its deadline is no idle timeout, because nothing is waited for.
+// is cut. Its deadline is the connection's maximum lifetime, because nothing is waited for.
 func (c *Conn) CloseRead(ctx context.Context) context.Context {
 	ctx, cancel := context.WithCancel(ctx)
 	reading := &closeRead{ctx, make(chan struct{})}
@@ -40,12 +38,8 @@ func (c *Conn) CloseRead(ctx context.Context) context.Context {
 
 func (c *Conn) readNothing(ctx context.Context) {
 	defer c.ws.CloseNow() //nolint:errcheck // it has ended by then, or is cut
-	within, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	defer context.AfterFunc(ctx, cancel)()
-	if _, _, err := c.Reader(within); err == nil {
-		cause := c.localCause(instrument.ReasonPolicy, websocket.StatusPolicyViolation)
-		_ = c.closeFor(cause, websocket.StatusPolicyViolation, "unexpected data message") // it is closed in any case
+	if _, _, err := c.Reader(ctx); err == nil {
+		_ = c.close(websocket.StatusPolicyViolation, "unexpected data message") // it is closed in any case
 	}
 }
 

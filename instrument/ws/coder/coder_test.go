@@ -106,27 +106,51 @@ func TestCountMessages(t *testing.T) {
 	}
 }
 
+// echoBare echoes by the transport alone.
+func echoBare(c *coder.Conn) {
+	ctx := context.Background()
+	for {
+		typ, p, err := c.Unwrap().Read(ctx)
+		if err != nil {
+			return
+		}
+		if err := c.Unwrap().Write(ctx, typ, p); err != nil {
+			return
+		}
+	}
+}
+
+// echoHandled echoes as the documentation tells.
+func echoHandled(c *coder.Conn) {
+	connection := c.Observed()
+	ctx := connection.Context(context.Background())
+	for {
+		typ, p, err := c.Read(ctx)
+		if err != nil {
+			return
+		}
+		err = connection.Handle(ctx, instrument.MessageType{}, len(p), nil, func(ctx context.Context) error {
+			if err := c.Write(ctx, typ, p); err != nil {
+				return err
+			}
+			connection.Sent(instrument.MessageType{}, len(p))
+			return nil
+		})
+		if err != nil {
+			return
+		}
+	}
+}
+
 // TestNoAllocations compares an echo through the adapter with one through the transport alone.
 func TestNoAllocations(t *testing.T) {
 	echo := func(t *testing.T, observer *instrument.Observer) float64 {
 		s := serveObserved(t, observer, func(_ context.Context, o *instrument.Observer, c *coder.Conn) {
 			defer c.CloseNow()
-			for {
-				typ, p, err := c.Read(context.Background())
-				if err != nil {
-					return
-				}
-				if o == nil {
-					err = c.Unwrap().Write(context.Background(), typ, p)
-				} else {
-					handling, m := c.Observed().BeginMessage(context.Background(), instrument.MessageType{}, len(p), nil)
-					err = c.Write(handling, typ, p)
-					c.Observed().Sent(instrument.MessageType{}, len(p))
-					m.End(err)
-				}
-				if err != nil {
-					return
-				}
+			if o == nil {
+				echoBare(c)
+			} else {
+				echoHandled(c)
 			}
 		})
 		c, ctx, payload := dial(t, s.URL), context.Background(), make([]byte, 128)

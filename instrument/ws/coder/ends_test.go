@@ -101,7 +101,7 @@ func TestEnds(t *testing.T) {
 		},
 		"we cut": {
 			func(_ context.Context, _ *instrument.Observer, c *coder.Conn) { _ = c.CloseNow() },
-			peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
+			peerReads, end{initiator: "local", reason: "normal", code: 1006},
 		},
 		"we close for a slow consumer": {
 			func(_ context.Context, _ *instrument.Observer, c *coder.Conn) {
@@ -120,14 +120,14 @@ func TestEnds(t *testing.T) {
 				ctx, cancel := context.WithCancel(ctx)
 				time.AfterFunc(10*time.Millisecond, cancel)
 				_ = readToEnd(ctx, c)
-			}, peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
+			}, peerReads, end{initiator: "local", reason: "shutdown", code: 1006},
 		},
 		"context cancelled before reading": {
 			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
 				ctx, cancel := context.WithCancel(ctx)
 				cancel()
 				_ = readToEnd(ctx, c)
-			}, peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
+			}, peerReads, end{initiator: "local", reason: "shutdown", code: 1006},
 		},
 		"context cancelled while draining": {
 			func(ctx context.Context, o *instrument.Observer, c *coder.Conn) {
@@ -187,7 +187,7 @@ func TestEnds(t *testing.T) {
 				_, _ = c.tcp.Write([]byte{0x81, 0x00})
 				_ = readToEnd(ctx, c)
 			},
-			end{initiator: "local", reason: "protocol_error", code: 1002, errors: map[string]float64{"read": 1}},
+			end{initiator: "local", reason: "protocol_error", code: 1006, errors: map[string]float64{"read": 1}},
 		},
 		"ping timeout, then cut": {
 			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
@@ -228,7 +228,7 @@ func TestEnds(t *testing.T) {
 			}, peerReads,
 			end{
 				initiator: "local", reason: "normal", code: 1000,
-				errors: map[string]float64{"timeout": 1}, pings: map[string]float64{"timeout": 1, "pong": 1},
+				pings: map[string]float64{"timeout": 1, "pong": 1},
 			},
 		},
 		"ping after the end": {
@@ -307,7 +307,7 @@ func TestEnds(t *testing.T) {
 					}
 				}
 			}, peerIsSilent,
-			end{initiator: "local", reason: "abnormal", code: 1006},
+			end{initiator: "local", reason: "shutdown", code: 1006},
 		},
 		"write after the end": {
 			func(ctx context.Context, _ *instrument.Observer, c *coder.Conn) {
@@ -330,7 +330,7 @@ func TestEnds(t *testing.T) {
 				_ = c.Write(ctx, websocket.MessageText, []byte("go"))
 				_ = readToEnd(ctx, c)
 			},
-			end{initiator: "local", reason: "internal", code: 1006, errors: map[string]float64{"panic": 1}},
+			end{initiator: "local", reason: "internal", code: 1011, errors: map[string]float64{"panic": 1}},
 		},
 		"handler panics through two": {
 			func(_ context.Context, _ *instrument.Observer, c *coder.Conn) {
@@ -339,7 +339,7 @@ func TestEnds(t *testing.T) {
 					panic("boom")
 				}, c)
 			}, peerReads,
-			end{initiator: "local", reason: "internal", code: 1006, errors: map[string]float64{"panic": 1}},
+			end{initiator: "local", reason: "internal", code: 1011, errors: map[string]float64{"panic": 1}},
 		},
 		"handler aborts": {
 			func(_ context.Context, _ *instrument.Observer, c *coder.Conn) {
@@ -361,7 +361,7 @@ func TestEnds(t *testing.T) {
 		},
 		"feed, protocol error": {
 			untilDone, peerBegins(0x81, 0x00),
-			end{initiator: "local", reason: "protocol_error", code: 1002, errors: map[string]float64{"read": 1}},
+			end{initiator: "local", reason: "protocol_error", code: 1006, errors: map[string]float64{"read": 1}},
 		},
 		"feed, peer sends a message": {
 			untilDone,
@@ -383,21 +383,21 @@ func TestEnds(t *testing.T) {
 		},
 		"feed, we cut": {
 			feed(func(_ context.Context, c *coder.Conn) { _ = c.CloseNow() }),
-			peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
+			peerReads, end{initiator: "local", reason: "normal", code: 1006},
 		},
 		"feed, context cancelled": {
 			func(ctx context.Context, o *instrument.Observer, c *coder.Conn) {
 				ctx, cancel := context.WithCancel(ctx)
 				time.AfterFunc(10*time.Millisecond, cancel)
 				untilDone(ctx, o, c)
-			}, peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
+			}, peerReads, end{initiator: "local", reason: "shutdown", code: 1006},
 		},
 		"feed, time is up": {
 			func(ctx context.Context, o *instrument.Observer, c *coder.Conn) {
 				ctx, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
 				defer cancel()
 				untilDone(ctx, o, c)
-			}, peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
+			}, peerReads, end{initiator: "local", reason: "normal", code: 1006},
 		},
 		"feed, context cancelled while draining": {
 			func(ctx context.Context, o *instrument.Observer, c *coder.Conn) {
@@ -497,7 +497,7 @@ func TestEnds(t *testing.T) {
 				_ = c.Unwrap().CloseNow()
 				_ = readToEnd(ctx, c)
 			}, peerReads,
-			end{initiator: "local", reason: "abnormal", code: 1006},
+			end{initiator: "local", reason: "normal", code: 1006},
 		},
 	}
 	for name, tt := range tests {

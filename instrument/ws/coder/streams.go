@@ -13,11 +13,13 @@ import (
 // it has been read to its end. When Reader or the reader fails the connection has ended, and the error tells how. The
 // reader costs one small allocation beyond those of the transport.
 func (c *Conn) Reader(ctx context.Context) (websocket.MessageType, io.Reader, error) {
+	c.beginRead(ctx)
 	typ, r, err := c.ws.Reader(ctx)
 	if err != nil {
 		c.readFailed(ctx, err)
 		return typ, nil, err
 	}
+	c.leave()
 	return typ, &messageReader{message: message{c: c, ctx: ctx, kind: typ}, r: r}, nil
 }
 
@@ -25,10 +27,10 @@ func (c *Conn) Reader(ctx context.Context) (websocket.MessageType, io.Reader, er
 // the writer has been closed. A failed write is dealt with as one by Write. The writer costs one small allocation beyond
 // those of the transport.
 func (c *Conn) Writer(ctx context.Context, typ websocket.MessageType) (io.WriteCloser, error) {
-	defer c.sent(c.begin())
+	c.begin()
 	w, err := c.ws.Writer(ctx, typ)
+	c.endWrite(ctx, err)
 	if err != nil {
-		c.written(ctx, err)
 		return nil, err
 	}
 	return &messageWriter{message: message{c: c, ctx: ctx, kind: typ}, w: w}, nil
@@ -58,7 +60,7 @@ func (m *message) classify(p []byte) {
 	}
 }
 
-// count counts a whole message by a method of the session.
+// count counts a whole message by a method of the counter.
 func (m *message) count(by func(instrument.MessageType, int)) {
 	if m.c.classify != nil {
 		m.classify(nil) // an empty one
@@ -72,18 +74,21 @@ type messageReader struct {
 }
 
 func (m *messageReader) Read(p []byte) (int, error) {
-	n, err := m.r.Read(p)
 	if m.ended {
-		return n, err
+		return m.r.Read(p)
 	}
+	m.c.begin()
+	n, err := m.r.Read(p)
 	m.add(p[:n])
-	if err == nil {
-		return n, nil
-	}
-	m.ended = true
-	if err == io.EOF {
-		m.count(m.c.session.Received)
-	} else {
+	switch err {
+	case nil:
+		m.c.leave()
+	case io.EOF:
+		m.ended = true
+		m.c.wasRead(m.ctx)
+		m.count(m.c.counter.Received)
+	default:
+		m.ended = true
 		m.c.readFailed(m.ctx, err)
 	}
 	return n, err
@@ -98,10 +103,10 @@ func (m *messageWriter) Write(p []byte) (int, error) {
 	if m.ended {
 		return m.w.Write(p)
 	}
-	defer m.c.sent(m.c.begin())
+	m.c.begin()
 	m.add(p)
 	n, err := m.w.Write(p)
-	m.c.written(m.ctx, err)
+	m.c.endWrite(m.ctx, err)
 	return n, err
 }
 
@@ -111,11 +116,11 @@ func (m *messageWriter) Close() error {
 		return m.w.Close()
 	}
 	m.ended = true
-	defer m.c.sent(m.c.begin())
+	m.c.begin()
 	err := m.w.Close()
-	m.c.written(m.ctx, err)
+	m.c.endWrite(m.ctx, err)
 	if err == nil {
-		m.count(m.c.session.Sent)
+		m.count(m.c.counter.Sent)
 	}
 	return err
 }

@@ -127,13 +127,13 @@ func TestEnds(t *testing.T) {
 		},
 		"we cut": {
 			func(_ context.Context, _ *instrument.Observer, c *gobwas.Conn) { _ = c.Close() },
-			peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
+			peerReads, end{initiator: "local", reason: "normal", code: 1006},
 		},
 		"we cut, twice": {
 			func(_ context.Context, _ *instrument.Observer, c *gobwas.Conn) {
 				_ = c.Close()
 				_ = c.CloseFor(instrument.ReasonPolicy, 1008, "")
-			}, peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
+			}, peerReads, end{initiator: "local", reason: "normal", code: 1006},
 		},
 		"we cut while draining": {
 			func(_ context.Context, o *instrument.Observer, c *gobwas.Conn) {
@@ -174,7 +174,7 @@ func TestEnds(t *testing.T) {
 				defer cancel()
 				context.AfterFunc(ctx, func() { _ = c.SetReadDeadline(time.Now()) })
 				_ = readToEnd(c)
-			}, peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
+			}, peerReads, end{initiator: "local", reason: "normal", code: 1006},
 		},
 		"read given up while draining": {
 			func(_ context.Context, o *instrument.Observer, c *gobwas.Conn) {
@@ -217,7 +217,7 @@ func TestEnds(t *testing.T) {
 				_, _ = c.Write(ws.CompiledPing)
 				_ = c.SetReadDeadline(time.Now().Add(deadline))
 				_, _ = ws.ReadFrame(c)
-			}, peerReads, end{initiator: "local", reason: "abnormal", code: 1006, pings: map[string]float64{"pong": 1}},
+			}, peerReads, end{initiator: "local", reason: "normal", code: 1006, pings: map[string]float64{"pong": 1}},
 		},
 		"peer vanishes": {
 			readUntilEnd, func(_ context.Context, _ *testing.T, c client) { _ = c.tcp.Close() },
@@ -382,7 +382,7 @@ func TestEnds(t *testing.T) {
 					_, _ = c.Write(ws.CompiledPing)
 				}
 			}, peerIsSilent,
-			end{initiator: "local", reason: "abnormal", code: 1006, pings: map[string]float64{"timeout": 4, "error": 16}},
+			end{initiator: "local", reason: "normal", code: 1006, pings: map[string]float64{"timeout": 4, "error": 16}},
 		},
 		"ping after the end": {
 			func(_ context.Context, _ *instrument.Observer, c *gobwas.Conn) {
@@ -440,7 +440,7 @@ func TestEnds(t *testing.T) {
 				defer c.Close()
 				time.AfterFunc(100*time.Millisecond, func() { _ = c.SetWriteDeadline(time.Now()) })
 				writeToEnd(c)
-			}, peerIsSilent, end{initiator: "local", reason: "abnormal", code: 1006},
+			}, peerIsSilent, end{initiator: "local", reason: "normal", code: 1006},
 		},
 		"write after the end": {
 			func(_ context.Context, _ *instrument.Observer, c *gobwas.Conn) {
@@ -504,7 +504,7 @@ func TestEnds(t *testing.T) {
 				_ = c.Unwrap().Close()
 				_ = readToEnd(c)
 				_ = wsutil.WriteServerText(c, nil)
-			}, peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
+			}, peerReads, end{initiator: "local", reason: "normal", code: 1006},
 		},
 	}
 	for code, reason := range map[int]string{

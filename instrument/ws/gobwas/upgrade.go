@@ -6,9 +6,12 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/gobwas/httphead"
 	"github.com/gobwas/ws"
 
 	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/internal/frames"
+	"github.com/sockscope/sockscope/instrument/internal/wsconn"
 )
 
 // UpgradeHTTP upgrades the request as u.Upgrade does, with the same answer to a request that it refuses, and observes the
@@ -19,22 +22,22 @@ import (
 // If r's context carries a handshake that the application has begun with Observer.BeginHandshake, in order to authenticate
 // the peer within it, UpgradeHTTP carries on with that one.
 func UpgradeHTTP(r *http.Request, w http.ResponseWriter, u ws.HTTPUpgrader, o *instrument.Observer) (*Conn, ws.Handshake, error) {
-	h := o.HandshakeFromContext(r.Context())
-	if h == nil {
-		_, h = o.BeginHandshake(r.Context(), instrument.HTTPRequest(r))
-	}
+	h := wsconn.Handshake(o, r)
+	defer func() { wsconn.RefusePanicked(h, recover()) }()
 	conn, rw, hs, err := u.Upgrade(r, w)
 	if err != nil {
 		if conn != nil {
 			_ = conn.Close()
 		}
-		status, code := refusal(err, o)
-		h.Refused(status, code, err)
+		refuse(h, o, err)
 		return nil, hs, err
 	}
-	c := open(conn, hs, h)
-	c.early, _ = rw.Peek(rw.Reader.Buffered())
-	return c, hs, nil
+	early, err := rw.Peek(rw.Reader.Buffered())
+	if err != nil {
+		h.Refused(instrument.StatusError, 0, err)
+		return nil, hs, errors.Join(err, conn.Close())
+	}
+	return open(conn, hs, h, early), hs, nil
 }
 
 // Upgrade upgrades the connection as u.Upgrade does, without net/http, and observes the handshake as UpgradeHTTP does,
@@ -46,60 +49,51 @@ func UpgradeHTTP(r *http.Request, w http.ResponseWriter, u ws.HTTPUpgrader, o *i
 // draining.
 func Upgrade(conn net.Conn, u ws.Upgrader, o *instrument.Observer) (*Conn, ws.Handshake, error) {
 	r := &request{Conn: conn, observer: o}
+	defer func() { wsconn.RefusePanicked(r.handshake, recover()) }()
 	hs, err := u.Upgrade(r)
-	if err != nil {
-		if len(r.head) > 0 {
-			status, code := refusal(err, o)
-			if !r.answered {
-				status, code = instrument.StatusBadHandshake, 0
-			}
-			r.begin().Refused(status, code, err)
-		}
-		return nil, hs, err
+	switch {
+	case err == nil:
+		return open(conn, hs, r.begin(), nil), hs, nil
+	case len(r.head) == 0:
+	case !r.answered:
+		r.begin().Refused(instrument.StatusBadHandshake, 0, err)
+	default:
+		refuse(r.begin(), o, err)
 	}
-	return open(conn, hs, r.begin()), hs, nil
+	return nil, hs, err
 }
 
-func open(conn net.Conn, hs ws.Handshake, h *instrument.Handshake) *Conn {
-	c := &Conn{transport: conn, session: h.Opened(http.StatusSwitchingProtocols)}
-	c.in.state, c.out.state = ws.StateServerSide, ws.StateClientSide
-	if len(hs.Extensions) > 0 {
-		c.in.state = c.in.state.Set(ws.StateExtended)
-	}
+func open(conn net.Conn, hs ws.Handshake, h *instrument.Handshake, early []byte) *Conn {
+	observed := wsconn.New(conn)
+	observed.Begin(wsconn.Config{
+		Observed:   h.Opened(http.StatusSwitchingProtocols),
+		Extensions: extensions(hs.Extensions),
+		EndOnClose: true,
+	}, early)
+	c := &Conn{transport: observed, conn: observed}
+	c.Observed().OnDrain(func() { _ = c.CloseFor(instrument.ReasonShutdown, ws.StatusGoingAway, "") })
 	return c
 }
 
-// refusal classifies a handshake by the error of u.Upgrade, which decides about the answer, too.
-func refusal(err error, o *instrument.Observer) (instrument.Status, int) {
+// extensions returns what is known of the extensions that were negotiated.
+func extensions(options []httphead.Option) frames.Extensions {
+	names := make([]string, 0, len(options))
+	for _, o := range options {
+		names = append(names, string(o.Name))
+	}
+	return frames.ParseExtensions(names)
+}
+
+// refuse ends a handshake for the error of u.Upgrade, which decides about the answer, too.
+func refuse(h *instrument.Handshake, o *instrument.Observer, err error) {
 	var network net.Error
 	if errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return instrument.StatusBadHandshake, 0 // the peer was gone before it could be answered
+		h.Refused(instrument.StatusBadHandshake, 0, err) // the peer was gone before it could be answered
+		return
 	}
 	code := http.StatusInternalServerError
 	if rejected, ok := err.(*ws.ConnectionRejectedError); ok && rejected.StatusCode() != 0 { //nolint:errorlint // as ws does
 		code = rejected.StatusCode()
 	}
-	switch {
-	case code == http.StatusUnauthorized:
-		return instrument.StatusUnauthorized, code
-	case code == http.StatusForbidden:
-		return instrument.StatusForbidden, code
-	case code == http.StatusTooManyRequests:
-		return instrument.StatusRateLimited, code
-	case code == http.StatusServiceUnavailable && o.Draining():
-		return instrument.StatusDraining, code
-	case code == http.StatusServiceUnavailable:
-		return instrument.StatusOverCapacity, code
-	case code < http.StatusInternalServerError, code == http.StatusHTTPVersionNotSupported:
-		return instrument.StatusBadHandshake, code
-	default:
-		return instrument.StatusError, code
-	}
-}
-
-func hostname(hostport string) string {
-	if host, _, err := net.SplitHostPort(hostport); err == nil {
-		return host
-	}
-	return hostport
+	h.Refused(wsconn.RefusalStatus(o, code), code, err)
 }

@@ -49,7 +49,7 @@ func TestHandshakeSpan(t *testing.T) {
 				if answer, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 101 ") {
 					t.Fatalf("answered %q, %v", answer, err)
 				}
-				want := end{initiator: "local", reason: "abnormal", code: 1006}
+				want := end{initiator: "local", reason: "normal", code: 1006}
 				s.ended(t, want)
 
 				type handshake struct {
@@ -96,7 +96,7 @@ func TestHandshakeBeginsWithRequest(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, _ = io.Copy(io.Discard, conn)
-			s.ended(t, end{initiator: "local", reason: "abnormal", code: 1006})
+			s.ended(t, end{initiator: "local", reason: "normal", code: 1006})
 			if begun != 1 || ended != 0 {
 				t.Errorf("%d spans had begun and %d ended when the application was asked, want 1 and 0", begun, ended)
 			}
@@ -172,7 +172,7 @@ func TestExtension(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _ = io.Copy(io.Discard, conn)
-	s.ended(t, end{initiator: "local", reason: "abnormal", code: 1006})
+	s.ended(t, end{initiator: "local", reason: "normal", code: 1006})
 }
 
 // TestHandshakeOfTheApplication has the application begin the handshake and refuse or leave it to UpgradeHTTP: either

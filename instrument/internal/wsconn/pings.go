@@ -1,4 +1,4 @@
-package gobwas
+package wsconn
 
 import (
 	"slices"
@@ -58,7 +58,7 @@ func (p *pings) waiting() bool {
 	return len(p.unanswered) > 0
 }
 
-// end ends all pings, those to come as errors.
+// end ends all pings, and those to come as errors.
 func (p *pings) end(r instrument.PingResult) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

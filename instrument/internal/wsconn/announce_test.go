@@ -1,4 +1,4 @@
-package gobwas
+package wsconn
 
 import (
 	"bytes"
@@ -33,7 +33,8 @@ func TestAnsweredBeforeWriteReturns(t *testing.T) {
 		}
 	}
 	peer := &hasty{answer: frames.Bytes()}
-	c := open(peer, ws.Handshake{}, nil)
+	c := New(peer)
+	c.Begin(Config{}, nil)
 	peer.read = func() {
 		if n, err := c.Read(make([]byte, 100)); n != len(peer.answer) || err != nil {
 			t.Errorf("Read: %v, %v", n, err)
@@ -45,7 +46,7 @@ func TestAnsweredBeforeWriteReturns(t *testing.T) {
 	if c.pings.waiting() {
 		t.Error("the ping is not answered")
 	}
-	if got := *c.ending.Load(); got != local(instrument.ReasonNormal, ws.StatusNormalClosure) {
+	if got := *c.ending.Load(); got != local(instrument.ReasonNormal, 1000) {
 		t.Errorf("the connection ends for %+v, want our own close frame", got)
 	}
 }

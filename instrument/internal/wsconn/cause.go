@@ -1,0 +1,271 @@
+package wsconn
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync/atomic"
+
+	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/internal/frames"
+)
+
+// Codes of close frames that the adapters send or note themselves.
+const (
+	codeProtocolError = 1002
+	codeAbnormal      = 1006 // there was no close frame
+	codeInternal      = 1011
+)
+
+// evidence is what may turn out to be why the connection ends, if nobody says so.
+type evidence struct {
+	violation   atomic.Pointer[error] // of the protocol by the peer, the first
+	peerCloses  atomic.Bool           // a close frame has begun to come in
+	pingTimeout atomic.Pointer[error] // of the last ping, nil if it was answered
+	readTimeout atomic.Pointer[error] // of the last read, nil if it succeeded
+	lifetime    atomic.Bool           // the connection's time is up
+	writeError  atomic.Pointer[error] // of the last write, nil if it succeeded
+	cancelled   atomic.Bool           // by this side
+	aborted     atomic.Bool           // by http.ErrAbortHandler
+}
+
+// say tells why the connection ends. The first to know is believed; a close frame that is being written comes first.
+func (c *Conn) say(cause instrument.Cause) {
+	if announced := c.announced.Load(); announced != nil {
+		cause = *announced
+	}
+	c.ending.CompareAndSwap(nil, &cause)
+}
+
+// Say tells the reason for which this side closes the connection, before the close frame is written.
+func (c *Conn) Say(reason instrument.CloseReason, code int) { c.say(local(reason, code)) }
+
+// Cut notes that this side closes the connection without a close frame.
+func (c *Conn) Cut() { c.say(c.cutCause()) }
+
+// Violated notes that the peer has violated the protocol.
+func (c *Conn) Violated(err error) { c.evidence.violation.CompareAndSwap(nil, &err) }
+
+// PingTimedOut notes that a ping was not answered in time.
+func (c *Conn) PingTimedOut(err error) { c.evidence.pingTimeout.Store(&err) }
+
+// PingAnswered takes PingTimedOut back.
+func (c *Conn) PingAnswered() {
+	if c.evidence.pingTimeout.Load() != nil {
+		c.evidence.pingTimeout.Store(nil)
+	}
+}
+
+// ReadTimedOut notes that nothing was received in time.
+func (c *Conn) ReadTimedOut(err error) { c.evidence.readTimeout.Store(&err) }
+
+// LifetimeOver notes that the connection has lasted as long as this side lets it.
+func (c *Conn) LifetimeOver() { c.evidence.lifetime.Store(true) }
+
+// Cancelled notes that this side has cancelled what the connection is used for, as servers do that stop.
+func (c *Conn) Cancelled() { c.evidence.cancelled.Store(true) }
+
+// WriteFailed notes a write that has failed before it reached the Conn.
+func (c *Conn) WriteFailed(err error) {
+	if c.ending.Load() != nil || c.announced.Load() != nil {
+		return
+	}
+	if c.evidence.writeError.Swap(&err) == nil {
+		c.failed(instrument.ErrorWrite, err)
+	}
+}
+
+// WriteGivenUp notes a write that has succeeded, but whose time was up before it returned, so that the library may close
+// the connection.
+func (c *Conn) WriteGivenUp(err error) { c.evidence.writeError.Store(&err) }
+
+// failed counts an error. The connection knows no contexts.
+func (c *Conn) failed(kind instrument.ErrorKind, err error) {
+	c.config.Observed.Failed(context.Background(), kind, err)
+}
+
+// readFailed draws what can be drawn from the error of a read. A deadline that has passed is why the connection ends only
+// if it ends before the next successful read.
+func (c *Conn) readFailed(err error) {
+	switch {
+	case isDeadline(err):
+		if c.readDeadline.wakes() {
+			return
+		}
+		c.evidence.readTimeout.Store(&err)
+		c.evidence.lifetime.Store(c.readDeadline.isLifetime())
+	case isClosed(err): // by this side
+	default:
+		c.say(c.suspected(instrument.Cause{
+			Initiator: instrument.InitiatorNetwork, Reason: instrument.ReasonAbnormal, Code: codeAbnormal, Err: eof(err),
+		}))
+	}
+}
+
+// eof names the end of a stream in the middle of a connection.
+func eof(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// writeFailed suspects the write, unless the connection had ended before or somebody has given up the write.
+func (c *Conn) writeFailed(err error) {
+	if isClosed(err) || isDeadline(err) && c.writeWoken.Load() {
+		return
+	}
+	c.WriteFailed(err)
+}
+
+// peerCause is the cause of a close frame that was received. One that must not have been sent is answered with a protocol
+// error.
+func (c *Conn) peerCause() instrument.Cause {
+	code, err := c.in.CloseCode()
+	if err == nil {
+		err = c.violation()
+	}
+	if err != nil {
+		cause := local(instrument.ReasonProtocolError, codeProtocolError)
+		cause.Err = err
+		return cause
+	}
+	return instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonForCode(code), Code: code}
+}
+
+// ownCause is the cause of a close frame that is sent: what made it necessary if something did, what its code stands for
+// otherwise.
+func (c *Conn) ownCause(f *frames.Follower) instrument.Cause {
+	code, _ := f.CloseCode()
+	cause := local(instrument.ReasonForCode(code), code)
+	switch cause.Reason {
+	case instrument.ReasonProtocolError:
+		cause.Err = c.violation()
+	case instrument.ReasonNormal, instrument.ReasonGoingAway:
+		cause = c.timedOut(cause) // other codes say more than a deadline does
+	}
+	return c.suspected(cause)
+}
+
+// cutCause is the cause of an end without a close frame.
+func (c *Conn) cutCause() instrument.Cause {
+	if err := c.violation(); err != nil {
+		cause := local(instrument.ReasonProtocolError, codeAbnormal)
+		cause.Err = err
+		return cause
+	}
+	if c.evidence.peerCloses.Load() { // and nobody has read why
+		return instrument.Cause{Initiator: instrument.InitiatorRemote, Code: frames.NoStatus}
+	}
+	return c.suspected(c.timedOut(local(c.cutReason(), codeAbnormal)))
+}
+
+// cutReason is the reason of a cut for which there is no other. A handler that returns has done what it was to do.
+func (c *Conn) cutReason() instrument.CloseReason {
+	switch {
+	case c.evidence.lifetime.Load():
+		return instrument.ReasonNormal
+	case c.evidence.cancelled.Load(), c.config.Observed.Observer().Draining():
+		return instrument.ReasonShutdown
+	case c.evidence.aborted.Load():
+		return instrument.ReasonAbnormal
+	default:
+		return instrument.ReasonNormal
+	}
+}
+
+// violation returns how the peer has violated the protocol, nil if it has not.
+func (c *Conn) violation() error { return load(&c.evidence.violation) }
+
+// timedOut returns the cause with the reason that a read deadline gives it.
+func (c *Conn) timedOut(cause instrument.Cause) instrument.Cause {
+	if err := load(&c.evidence.readTimeout); err != nil && !c.evidence.lifetime.Load() {
+		cause.Reason, cause.Err = instrument.ReasonIdleTimeout, err
+	}
+	return cause
+}
+
+// suspected returns the cause as an unanswered ping or a failed write that came before explains it.
+func (c *Conn) suspected(cause instrument.Cause) instrument.Cause {
+	unanswered := load(&c.evidence.pingTimeout)
+	if silent := load(&c.evidence.readTimeout); unanswered == nil && silent != nil && c.pings.waiting() {
+		unanswered = silent
+	}
+	reason, err := instrument.ReasonPingTimeout, unanswered
+	if err == nil {
+		reason, err = instrument.ReasonWriteError, load(&c.evidence.writeError)
+	}
+	if err != nil {
+		cause.Initiator, cause.Reason, cause.Err = instrument.InitiatorNetwork, reason, err
+	}
+	return cause
+}
+
+func load(p *atomic.Pointer[error]) error {
+	if err := p.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Panicked notes that the handler panics with v. It tells the peer by the code 1011, for which it waits at most a second,
+// unless v is http.ErrAbortHandler, by which a handler gives up on purpose. The caller then closes the connection.
+func (c *Conn) Panicked(v any) {
+	cause := c.config.Observed.Panicked(context.Background(), v)
+	if cause == nil {
+		c.evidence.aborted.Store(true)
+		return
+	}
+	cause.Code = codeInternal
+	c.say(*cause)
+	_ = c.sendClose(codeInternal, "") // there is nobody to tell that it failed
+}
+
+// Known says whether it is known why the connection ends.
+func (c *Conn) Known() bool { return c.ending.Load() != nil }
+
+// End ends the observation, for the first cause that was said or what the evidence shows. Later calls do nothing.
+func (c *Conn) End() {
+	if !c.begun {
+		return
+	}
+	c.say(c.cutCause())
+	if !c.ended.CompareAndSwap(false, true) {
+		return
+	}
+	cause := *c.ending.Load()
+	if cause.Initiator != instrument.InitiatorRemote && !c.closeSent.Load() {
+		cause.Code = codeAbnormal
+	}
+	unanswered := instrument.PingError
+	if cause.Reason == instrument.ReasonPingTimeout {
+		unanswered = instrument.PingTimeout
+	}
+	c.pings.end(unanswered)
+	if kind, ok := errorKind(cause); ok {
+		c.failed(kind, cause.Err)
+	}
+	c.config.Observed.Closed(cause)
+}
+
+// errorKind returns which error the end of a connection is. A failed write or a panic was counted when it happened.
+func errorKind(cause instrument.Cause) (instrument.ErrorKind, bool) {
+	type end struct {
+		instrument.Initiator
+		instrument.CloseReason
+	}
+	switch (end{cause.Initiator, cause.Reason}) {
+	case end{instrument.InitiatorNetwork, instrument.ReasonPingTimeout},
+		end{instrument.InitiatorLocal, instrument.ReasonPingTimeout}:
+		return instrument.ErrorTimeout, true
+	case end{instrument.InitiatorNetwork, instrument.ReasonAbnormal},
+		end{instrument.InitiatorLocal, instrument.ReasonProtocolError},
+		end{instrument.InitiatorLocal, instrument.ReasonMessageTooBig}:
+		return instrument.ErrorRead, true
+	}
+	return 0, false
+}
+
+func local(reason instrument.CloseReason, code int) instrument.Cause {
+	return instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: reason, Code: code}
+}

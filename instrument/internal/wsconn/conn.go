@@ -1,0 +1,337 @@
+package wsconn
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/internal/frames"
+)
+
+const (
+	// closeTimeout is how long a close frame of CloseFor may take to be written.
+	closeTimeout = time.Second
+	// probeTimeout is how long Probe waits for what the peer has sent already.
+	probeTimeout = time.Millisecond
+)
+
+// Config is what a Conn needs to know before it observes.
+type Config struct {
+	// Observed is the handle of the connection.
+	Observed *instrument.Conn
+	// Extensions are those that were negotiated.
+	Extensions frames.Extensions
+	// WithoutPings leaves pings to the adapter.
+	WithoutPings bool
+	// EndOnClose ends the observation when the connection is closed. Otherwise the adapter calls End.
+	EndOnClose bool
+}
+
+// A Conn is the server's end of a WebSocket connection. It starts no goroutine. As on any stream of frames, only one
+// goroutine may read at a time; a frame that is written by one call of Write is not torn apart.
+type Conn struct {
+	net.Conn
+	config   Config
+	begun    bool
+	counter  instrument.Counter
+	counts   bool
+	classify func(frames.Opcode, int64) instrument.MessageType
+
+	early []byte // received before it is read
+	in    frames.Follower
+
+	writing sync.Mutex // frames are followed in the order in which they are written
+	out     frames.Follower
+
+	pings pings
+
+	ending    atomic.Pointer[instrument.Cause] // the first to know why the connection ends sets it
+	announced atomic.Pointer[instrument.Cause] // by a close frame that is being written
+	ended     atomic.Bool
+	closed    atomic.Bool // by this side
+	closeSent atomic.Bool // a close frame was written
+
+	evidence evidence
+
+	readDeadline deadline
+	writeWoken   atomic.Bool // the deadline had passed when it was set
+}
+
+// New returns a Conn that hands everything through until Begin.
+func New(transport net.Conn) *Conn { return &Conn{Conn: transport} }
+
+// Begin begins to observe, between two frames in both directions. The early bytes were received already; the next reads
+// return them.
+func (c *Conn) Begin(config Config, early []byte) {
+	c.begin(config)
+	c.early = early
+}
+
+// BeginBehind is Begin for a library that has the early bytes already.
+func (c *Conn) BeginBehind(config Config, early []byte) {
+	c.begin(config)
+	c.received(early)
+}
+
+func (c *Conn) begin(config Config) {
+	c.config, c.begun = config, true
+	c.in = frames.New(frames.Config{Client: true, Extensions: config.Extensions})
+	c.out = frames.New(frames.Config{Extensions: config.Extensions})
+}
+
+// Observed returns the handle of the connection.
+func (c *Conn) Observed() *instrument.Conn { return c.config.Observed }
+
+// CountMessages has each whole message counted, with the type that classify returns for its opcode and size on the wire.
+// A nil classify counts all messages as "other". Call it before the connection is used.
+func (c *Conn) CountMessages(classify func(op frames.Opcode, size int64) instrument.MessageType) {
+	c.counter, c.counts, c.classify = c.config.Observed.BeginCounting(), true, classify
+}
+
+// Read reads what the peer has sent.
+func (c *Conn) Read(p []byte) (int, error) {
+	if !c.begun {
+		return c.Conn.Read(p)
+	}
+	if len(c.early) > 0 {
+		n := copy(p, c.early)
+		if c.early = c.early[n:]; len(c.early) == 0 {
+			c.early = nil
+		}
+		c.received(p[:n])
+		return n, nil
+	}
+	n, err := c.Conn.Read(p)
+	c.received(p[:n])
+	if err != nil {
+		c.readFailed(err)
+	}
+	return n, err
+}
+
+// received follows what was read.
+func (c *Conn) received(p []byte) {
+	if len(p) > 0 && c.evidence.readTimeout.Load() != nil {
+		c.evidence.readTimeout.Store(nil)
+		c.evidence.lifetime.Store(false)
+	}
+	for {
+		var whole bool
+		if p, whole = c.in.Next(p); !whole {
+			break
+		}
+		c.readDeadline.met()
+		switch c.in.Opcode() {
+		case frames.Close:
+			c.say(c.peerCause())
+		case frames.Pong:
+			c.pings.answered(c.in.Sum())
+		default:
+			c.count(&c.in, instrument.Counter.Received)
+		}
+	}
+	if c.in.Closing() {
+		c.evidence.peerCloses.Store(true)
+	}
+	if err := c.in.Violation(); err != nil {
+		c.Violated(err)
+	}
+}
+
+// count counts the message that has ended, if one has.
+func (c *Conn) count(f *frames.Follower, by func(instrument.Counter, instrument.MessageType, int)) {
+	if !c.counts {
+		return
+	}
+	op, size, ok := f.Message()
+	if !ok {
+		return
+	}
+	var t instrument.MessageType
+	if c.classify != nil {
+		t = c.classify(op, size)
+	}
+	by(c.counter, t, int(size))
+}
+
+// Write writes to the peer. A write that fails is counted as an error and, unless there turns out to be a better reason,
+// is the one for which the connection ends.
+func (c *Conn) Write(p []byte) (int, error) {
+	if !c.begun {
+		return c.Conn.Write(p)
+	}
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	return c.write(p)
+}
+
+func (c *Conn) write(p []byte) (int, error) {
+	var closes *instrument.Cause
+	if c.out.MayControl(p) {
+		closes = c.announce(p)
+	}
+	n, err := c.Conn.Write(p)
+	c.sent(p[:n])
+	if closes != nil {
+		if err == nil {
+			c.say(*closes)
+		}
+		c.announced.Store(nil)
+	}
+	switch {
+	case err != nil:
+		c.writeFailed(err)
+	case c.evidence.writeError.Load() != nil:
+		c.evidence.writeError.Store(nil)
+	}
+	return n, err
+}
+
+// announce looks ahead at what is about to be written for what the peer may answer before Write has returned. It returns
+// the cause of a close frame among it.
+func (c *Conn) announce(p []byte) (closes *instrument.Cause) {
+	ahead := c.out
+	for {
+		var whole bool
+		if p, whole = ahead.Next(p); !whole {
+			return closes
+		}
+		switch {
+		case ahead.Opcode() == frames.Ping && !c.config.WithoutPings:
+			c.pings.sent(ping{c.config.Observed.BeginPing(), ahead.Sum()})
+		case ahead.Opcode() == frames.Close && closes == nil:
+			cause := c.ownCause(&ahead)
+			closes = &cause
+			c.announced.Store(closes)
+		}
+	}
+}
+
+// sent follows what was written.
+func (c *Conn) sent(p []byte) {
+	for {
+		var whole bool
+		if p, whole = c.out.Next(p); !whole {
+			return
+		}
+		if c.out.Opcode() == frames.Close {
+			c.closeSent.Store(true)
+			continue
+		}
+		c.count(&c.out, instrument.Counter.Sent)
+	}
+}
+
+// SetDeadline sets the deadline of reads and writes, see SetReadDeadline and SetWriteDeadline.
+func (c *Conn) SetDeadline(t time.Time) error {
+	c.readDeadline.set(t)
+	c.writeWoken.Store(passed(t))
+	return c.Conn.SetDeadline(t)
+}
+
+// SetReadDeadline sets the deadline of reads. A connection that is closed after the deadline has passed is one on which
+// nothing was received in time. A deadline in the past only wakes up a Read. One before which frames have arrived is the
+// connection's maximum lifetime.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	c.readDeadline.set(t)
+	return c.Conn.SetReadDeadline(t)
+}
+
+// SetWriteDeadline sets the deadline of writes. A write that reaches it has failed, unless it was set in the past in
+// order to give up the write.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	c.writeWoken.Store(passed(t))
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// LimitWrite sets the deadline of the next write, for a library whose own deadline may have passed before it writes.
+func (c *Conn) LimitWrite(t time.Time) error {
+	c.writeWoken.Store(false)
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// Woken says whether the last read failed only because its deadline was set in the past.
+func (c *Conn) Woken() bool {
+	return c.readDeadline.wakes() && c.ending.Load() == nil && c.announced.Load() == nil && !c.closed.Load()
+}
+
+// Probe finds out whether the peer has gone, where nobody is going to read: it waits shortly for what has arrived and
+// keeps it for the next Read.
+func (c *Conn) Probe() {
+	if !c.begun || len(c.early) > 0 || c.ending.Load() != nil || c.closed.Load() {
+		return
+	}
+	if err := c.Conn.SetReadDeadline(time.Now().Add(probeTimeout)); err != nil {
+		return
+	}
+	p := make([]byte, 1)
+	n, err := c.Conn.Read(p)
+	c.early = p[:n]
+	if err != nil && !isDeadline(err) {
+		c.readFailed(err)
+	}
+	_ = c.Conn.SetReadDeadline(time.Time{}) // it fails when the connection is closed
+}
+
+// CloseFor sends a close frame with the code and text, waits at most a second for it to be written, and closes the
+// connection for the reason. It does not send the frame within another frame or after another close frame. The text is
+// cut to the 123 bytes that fit into the frame. A code that must not be sent makes a frame without code and text.
+func (c *Conn) CloseFor(reason instrument.CloseReason, code int, text string) error {
+	code = frames.SendableCode(code)
+	c.Say(reason, code)
+	return errors.Join(c.sendClose(code, text), c.close())
+}
+
+var errWithinFrame = errors.New("wsconn: close frame not sent, because another frame is not written to its end")
+
+func (c *Conn) sendClose(code int, text string) error {
+	// Also for a write that holds the lock.
+	if err := c.Conn.SetWriteDeadline(time.Now().Add(closeTimeout)); err != nil {
+		if errors.Is(err, net.ErrClosed) {
+			return nil // the connection has ended before
+		}
+		return err
+	}
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if c.closeSent.Load() {
+		return nil
+	}
+	if !c.out.Aligned() {
+		return errWithinFrame
+	}
+	_, err := c.write(closeFrame(code, text))
+	return err
+}
+
+// closeFrame returns a close frame of a server.
+func closeFrame(code int, text string) []byte {
+	frame := []byte{0x80 | byte(frames.Close), 0}
+	if code != frames.NoStatus {
+		const room = 123
+		frame = binary.BigEndian.AppendUint16(frame, uint16(code))
+		frame = append(frame, strings.ToValidUTF8(text[:min(len(text), room)], "")...)
+		frame[1] = byte(len(frame) - 2)
+	}
+	return frame
+}
+
+// Close closes the connection.
+func (c *Conn) Close() error { return c.close() }
+
+func (c *Conn) close() error {
+	c.closed.Store(true)
+	err := c.Conn.Close()
+	if c.config.EndOnClose {
+		c.End()
+	}
+	return err
+}
+
+// Closed says whether this side has closed the connection.
+func (c *Conn) Closed() bool { return c.closed.Load() }
