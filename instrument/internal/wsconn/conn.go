@@ -28,6 +28,9 @@ type Config struct {
 	Extensions frames.Extensions
 	// WithoutPings leaves pings to the adapter.
 	WithoutPings bool
+	// RearmsWrites is for libraries that set the write deadline again before each write, so that one in the past is no
+	// sign that somebody gives up a write.
+	RearmsWrites bool
 	// EndOnClose ends the observation when the connection is closed. Otherwise the adapter calls End.
 	EndOnClose bool
 }
@@ -230,7 +233,7 @@ func (c *Conn) sent(p []byte) {
 // SetDeadline sets the deadline of reads and writes, see SetReadDeadline and SetWriteDeadline.
 func (c *Conn) SetDeadline(t time.Time) error {
 	c.readDeadline.set(t)
-	c.writeWoken.Store(passed(t))
+	c.writeWoken.Store(!c.config.RearmsWrites && passed(t))
 	return c.Conn.SetDeadline(t)
 }
 
@@ -245,13 +248,7 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 // SetWriteDeadline sets the deadline of writes. A write that reaches it has failed, unless it was set in the past in
 // order to give up the write.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
-	c.writeWoken.Store(passed(t))
-	return c.Conn.SetWriteDeadline(t)
-}
-
-// LimitWrite sets the deadline of the next write, for a library whose own deadline may have passed before it writes.
-func (c *Conn) LimitWrite(t time.Time) error {
-	c.writeWoken.Store(false)
+	c.writeWoken.Store(!c.config.RearmsWrites && passed(t))
 	return c.Conn.SetWriteDeadline(t)
 }
 

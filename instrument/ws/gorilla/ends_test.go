@@ -77,6 +77,9 @@ func TestEnds(t *testing.T) {
 		remote := end{initiator: "remote", reason: reason, code: code}
 		local := end{initiator: "local", reason: reason, code: code}
 		tests[fmt.Sprint("peer closes, ", code)] = endTest{readUntilEnd, peerCloses(code), remote}
+		if reason == "protocol_error" || reason == "message_too_big" {
+			local.errors = map[string]float64{"read": 1} // what was read made it necessary
+		}
 		tests[fmt.Sprint("we close, ", code)] = endTest{weClose(code), peerReads, local}
 	}
 	for _, more := range []map[string]endTest{localEnds(), networkEnds(), protocolEnds(), pingEnds()} {
@@ -158,7 +161,7 @@ func localEnds() map[string]endTest {
 				}()
 				_ = c.Close()
 				<-done
-			}, peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
+			}, peerReads, end{initiator: "local", reason: "normal", code: 1006},
 		},
 		"we cut while draining": {
 			func(o *instrument.Observer, c *gorilla.Conn) {
@@ -178,7 +181,7 @@ func localEnds() map[string]endTest {
 				defer context.AfterFunc(ctx, func() { _ = c.Close() })()
 				time.AfterFunc(10*time.Millisecond, cancel)
 				_ = readToEnd(c)
-			}, peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
+			}, peerReads, end{initiator: "local", reason: "normal", code: 1006},
 		},
 		"we close by a prepared message": {
 			func(o *instrument.Observer, c *gorilla.Conn) {
@@ -226,7 +229,7 @@ func localEnds() map[string]endTest {
 				_ = c.CloseFor(instrument.ReasonSlowConsumer, 1008, "too slow")
 				writing.Wait()
 			}, peerIsSilent,
-			end{initiator: "local", reason: "slow_consumer", code: 1008, errors: map[string]float64{"write": 1}},
+			end{initiator: "local", reason: "slow_consumer", code: 1006, errors: map[string]float64{"write": 1}},
 		},
 		"we close for a slow consumer": {
 			func(_ *instrument.Observer, c *gorilla.Conn) {
@@ -237,7 +240,7 @@ func localEnds() map[string]endTest {
 			func(o *instrument.Observer, c *gorilla.Conn) {
 				_ = c.Unwrap().Close()
 				readUntilEnd(o, c)
-			}, peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
+			}, peerReads, end{initiator: "local", reason: "normal", code: 1006},
 		},
 		"nothing received in time": {
 			func(o *instrument.Observer, c *gorilla.Conn) {
@@ -249,7 +252,7 @@ func localEnds() map[string]endTest {
 			func(o *instrument.Observer, c *gorilla.Conn) {
 				time.AfterFunc(10*time.Millisecond, func() { _ = c.SetReadDeadline(time.Now()) })
 				readUntilEnd(o, c)
-			}, peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
+			}, peerReads, end{initiator: "local", reason: "normal", code: 1006},
 		},
 		"read given up while draining": {
 			func(o *instrument.Observer, c *gorilla.Conn) {
@@ -272,7 +275,7 @@ func localEnds() map[string]endTest {
 			func(t *testing.T, c *websocket.Conn, _ <-chan struct{}) {
 				peerSends(0x81, 0x85, 0, 0, 0, 0, '{')(t, c, nil)
 			},
-			end{initiator: "local", reason: "abnormal", code: 1006},
+			end{initiator: "local", reason: "normal", code: 1006},
 		},
 		"read given up, and we say why": {
 			func(_ *instrument.Observer, c *gorilla.Conn) {
@@ -315,7 +318,7 @@ func localEnds() map[string]endTest {
 			func(o *instrument.Observer, c *gorilla.Conn) {
 				c.SetPingHandler(func(string) error { return errors.New("enough of it") })
 				readUntilEnd(o, c)
-			}, peerSends(0x89, 0x80, 0, 0, 0, 0), end{initiator: "local", reason: "abnormal", code: 1006},
+			}, peerSends(0x89, 0x80, 0, 0, 0, 0), end{initiator: "local", reason: "normal", code: 1006},
 		},
 		"handler panics": {
 			func(_ *instrument.Observer, c *gorilla.Conn) {

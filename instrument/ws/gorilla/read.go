@@ -1,6 +1,7 @@
 package gorilla
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 
@@ -14,9 +15,9 @@ func (c *Conn) ReadMessage() (kind int, p []byte, err error) {
 	kind, p, err = c.Conn.ReadMessage()
 	switch {
 	case err != nil:
-		c.readFailed(err)
+		c.readFailed()
 	case c.counting:
-		c.session.Received(c.typeOf(kind, p), len(p))
+		c.counter.Received(c.typeOf(kind, p), len(p))
 	}
 	return kind, p, err
 }
@@ -36,7 +37,7 @@ func (c *Conn) nextReader() (*messageReader, error) {
 	c.reading.end()
 	kind, r, err := c.Conn.NextReader()
 	if err != nil {
-		c.readFailed(err)
+		c.readFailed()
 		return nil, err
 	}
 	c.reading = &messageReader{c: c, r: r, kind: kind}
@@ -55,7 +56,7 @@ func (c *Conn) ReadJSON(v any) error {
 		err = io.ErrUnexpectedEOF // an empty message, as in the transport
 	}
 	if err != nil && !m.failed {
-		c.fail(instrument.ErrorDecode, err)
+		c.Observed().Failed(context.Background(), instrument.ErrorDecode, err)
 	}
 	m.end() // the decoder stops where the value does
 	return err
@@ -85,7 +86,7 @@ func (m *messageReader) Read(p []byte) (int, error) {
 		m.end()
 	default:
 		m.ended, m.failed = true, true
-		m.c.readFailed(err)
+		m.c.readFailed()
 	}
 	return n, err
 }
@@ -109,5 +110,5 @@ func (m *messageReader) end() {
 	if !m.begun {
 		m.typ = m.c.typeOf(m.kind, nil)
 	}
-	m.c.session.Received(m.typ, m.size)
+	m.c.counter.Received(m.typ, m.size)
 }

@@ -1,17 +1,19 @@
 package gorilla
 
 import (
-	"net"
 	"net/http"
 
 	"github.com/gorilla/websocket"
 
 	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/internal/frames"
+	"github.com/sockscope/sockscope/instrument/internal/wsconn"
 )
 
 // Upgrade upgrades the request as u.Upgrade does, with the same answer to a request that it refuses, and observes the
 // handshake: a refused one is counted with its status and logged, a successful one becomes an open connection, which
-// counts until the returned Conn has ended. The Upgrader is not changed, and its Error is called as ever; nil is the
+// counts until the returned Conn has ended. A peer that is gone before it could be answered is a bad handshake with the
+// HTTP status 0. The Upgrader is not changed, and its Error is called as ever; nil is the
 // zero Upgrader. A nil Observer leaves the connection unobserved.
 //
 // If r's context carries a handshake that the application has begun with Observer.BeginHandshake, in order to authenticate
@@ -19,10 +21,8 @@ import (
 func Upgrade(
 	w http.ResponseWriter, r *http.Request, o *instrument.Observer, u *websocket.Upgrader, responseHeader http.Header,
 ) (*Conn, error) {
-	h := o.HandshakeFromContext(r.Context())
-	if h == nil {
-		_, h = o.BeginHandshake(r.Context(), instrument.HTTPRequest(r))
-	}
+	h := wsconn.Handshake(o, r)
+	defer func() { wsconn.RefusePanicked(h, recover()) }()
 	var observed websocket.Upgrader
 	if u != nil {
 		observed = *u
@@ -32,40 +32,27 @@ func Upgrade(
 		refuse = httpError
 	}
 	answered := 0
-	observed.Error = func(w http.ResponseWriter, r *http.Request, status int, reason error) {
+	observed.Error = func(_ http.ResponseWriter, r *http.Request, status int, reason error) {
 		answered = status
 		refuse(w, r, status, reason)
 	}
-	ws, err := observed.Upgrade(w, r, responseHeader)
+	answer := wsconn.NewAnswer(w)
+	ws, err := observed.Upgrade(answer.Writer(), r, responseHeader)
 	if err != nil {
-		h.Refused(refusal(answered, err), answered, err)
+		answer.Refuse(h, o, answered, err)
 		return nil, err
 	}
-	return newConn(ws, h.Opened(http.StatusSwitchingProtocols)), nil
+	config := wsconn.Config{Observed: h.Opened(http.StatusSwitchingProtocols), RearmsWrites: true}
+	if observed.EnableCompression {
+		config.Extensions = frames.Deflate
+	}
+	c := &Conn{Conn: ws, conn: answer.Begin(config)}
+	c.Observed().OnDrain(func() { _ = c.CloseFor(instrument.ReasonShutdown, websocket.CloseGoingAway, "") })
+	return c, nil
 }
 
 // httpError answers as an Upgrader does that has no Error.
 func httpError(w http.ResponseWriter, _ *http.Request, status int, _ error) {
 	w.Header().Set("Sec-Websocket-Version", "13")
 	http.Error(w, http.StatusText(status), status)
-}
-
-// refusal classifies a handshake by the status that it was refused with, 0 if the connection was closed without an
-// answer.
-func refusal(status int, err error) instrument.Status {
-	switch {
-	case status == http.StatusForbidden: // the origin
-		return instrument.StatusForbidden
-	case status >= http.StatusInternalServerError, status == 0 && isNetworkError(err):
-		return instrument.StatusError
-	default:
-		return instrument.StatusBadHandshake
-	}
-}
-
-func hostname(hostport string) string {
-	if host, _, err := net.SplitHostPort(hostport); err == nil {
-		return host
-	}
-	return hostport
 }

@@ -6,36 +6,30 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// maxControl is the largest payload of a control frame.
-const maxControl = 125
-
 // messageWriter writes one message and counts it.
 type messageWriter struct {
-	c       *Conn
-	w       io.WriteCloser
-	kind    int
-	typ     instrument.MessageType
-	size    int
-	begun   bool   // typ is known
-	control []byte // payload of a control frame
+	c     *Conn
+	w     io.WriteCloser
+	kind  int
+	typ   instrument.MessageType
+	size  int
+	begun bool // typ is known
 }
 
 func (m *messageWriter) Write(p []byte) (int, error) {
 	m.piece(p)
 	n, err := m.w.Write(p)
 	m.size += n
-	m.c.written(err)
 	return n, err
 }
 
 // WriteString spares io.WriteString a copy, as the transport's own writer does.
 func (m *messageWriter) WriteString(s string) (int, error) {
-	if first := !m.begun && m.c.classify != nil; first || !isData(m.kind) {
+	if !m.begun && m.c.classify != nil {
 		return m.Write([]byte(s))
 	}
 	n, err := io.WriteString(m.w, s)
 	m.size += n
-	m.c.written(err)
 	return n, err
 }
 
@@ -45,21 +39,14 @@ func (m *messageWriter) ReadFrom(r io.Reader) (int64, error) {
 	if !ok { // it compresses
 		return io.Copy(struct{ io.Writer }{m}, r)
 	}
-	source := &source{m: m, r: r}
-	n, err := from.ReadFrom(source)
+	n, err := from.ReadFrom(&source{m, r})
 	m.size += int(n)
-	if source.err == nil {
-		m.c.written(err)
-	}
 	return n, err
 }
 
-// piece takes note of what the first piece of a message tells, and of all of a control frame.
+// piece notes what the first piece of a message tells.
 func (m *messageWriter) piece(p []byte) {
-	switch {
-	case !isData(m.kind):
-		m.control = append(m.control, p[:min(len(p), maxControl-len(m.control))]...)
-	case !m.begun && len(p) > 0:
+	if !m.begun && len(p) > 0 {
 		m.begun, m.typ = true, m.c.typeOf(m.kind, p)
 	}
 }
@@ -70,14 +57,12 @@ func (m *messageWriter) Close() error {
 		return m.w.Close()
 	}
 	c.writing = nil
-	f := c.begin(m.kind, m.control)
 	err := m.w.Close()
-	c.finish(f, err)
-	if err == nil && c.counts(m.kind) {
+	if err == nil {
 		if !m.begun {
 			m.typ = c.typeOf(m.kind, nil)
 		}
-		c.session.Sent(m.typ, m.size)
+		c.counter.Sent(m.typ, m.size)
 	}
 	return err
 }
@@ -89,18 +74,14 @@ func (m *messageWriter) flush() {
 	}
 }
 
-// A source shows what the transport takes from the application's reader, whose errors are none of the connection.
+// A source shows what the transport takes from the application's reader.
 type source struct {
-	m   *messageWriter
-	r   io.Reader
-	err error
+	m *messageWriter
+	r io.Reader
 }
 
 func (s *source) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
 	s.m.piece(p[:n])
-	if err != io.EOF {
-		s.err = err
-	}
 	return n, err
 }
