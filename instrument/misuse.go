@@ -12,6 +12,7 @@ type misuse uint8
 const (
 	misuseMessageEndedTwice misuse = iota
 	misuseNegativeSize
+	misuseHiddenDeadlines
 	misuseCount // of misuses
 )
 
@@ -21,6 +22,9 @@ func (m misuse) String() string {
 		return "Message.End was called twice for one message; only the first call counts"
 	case misuseNegativeSize:
 		return "the size of a message was negative; it counts as 0"
+	case misuseHiddenDeadlines:
+		return "the server's WriteTimeout ends every stream, because a middleware hides the deadlines of its ResponseWriter; " +
+			"give the middleware's ResponseWriter an Unwrap method"
 	default:
 		return "unknown"
 	}
@@ -32,5 +36,13 @@ type misuses [misuseCount]atomic.Bool
 func (o *Observer) misused(m misuse) {
 	if !o.misuses[m].Load() && !o.misuses[m].Swap(true) {
 		o.records.write(o.root, recordMisuse, o.now(), slog.String("problem", m.String()))
+	}
+}
+
+// DeadlinesHidden notes that the server's WriteTimeout is going to cut the connection, because a middleware hides the
+// deadlines of the http.ResponseWriter. Adapters call it. The first time writes the log record `instrumentation misused`.
+func (c *Conn) DeadlinesHidden() {
+	if c.live() {
+		c.observer.misused(misuseHiddenDeadlines)
 	}
 }

@@ -1,9 +1,10 @@
 package sse
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"net"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -13,31 +14,35 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/internal/handshake"
 )
 
-// Transport is the name to give to instrument.WithProtocol, so that metrics are called sse_connections_total and so on.
+// Protocol is the name to give to instrument.WithProtocol, so that metrics are called sse_connections_total and so on.
 const Protocol = "sse"
 
 const contentType = "text/event-stream"
 
 // Accept answers the request with an event stream that is open until the handler returns, and observes the handshake: a
 // refused request is answered, counted with its status and logged; any other becomes an open connection, which counts
-// until the Stream has ended. Refused are methods other than GET (405), an Accept header that excludes text/event-stream
-// (406), and a ResponseWriter that cannot flush (500). Headers that are set on w before, such as those for CORS, are
-// sent along.
+// until the Stream has ended. Browsers ask for a stream by GET; an answer to a POST may be one, too. Refused are other
+// methods (405), an Accept header that excludes text/event-stream (406), and a ResponseWriter that cannot flush (500). A
+// peer that is gone before it could be answered is a bad handshake with the HTTP status 0.
+//
+// Headers that are set on w before, such as those for CORS, are sent along. Accept adds "Cache-Control: no-cache,
+// no-transform", so that no proxy compresses and thereby holds back events, and "X-Accel-Buffering: no", which is for
+// nginx, where they are not set. The stream begins with a comment, so that middlewares which wait for a body let the
+// header go at once.
 //
 // If r's context carries a handshake that the application has begun with Observer.BeginHandshake, in order to authenticate
 // the peer within it, Accept carries on with that one. When the peer tells by Last-Event-ID that it is coming back, the
 // handshake's span has the attribute sse.resume.
 func Accept(w http.ResponseWriter, r *http.Request, o *instrument.Observer) (*Stream, error) {
-	ctx, h := r.Context(), o.HandshakeFromContext(r.Context())
-	if h == nil {
-		ctx, h = o.BeginHandshake(ctx, instrument.HTTPRequest(r))
-	}
+	ctx, h := handshake.Begin(o, r)
+	defer func() { handshake.Panicked(h, recover()) }()
 	if err := refusal(w, r); err != nil {
 		h.Refused(err.status, err.code, err)
 		if err.code == http.StatusMethodNotAllowed {
-			w.Header().Set("Allow", http.MethodGet)
+			w.Header().Set("Allow", "GET, POST")
 		}
 		http.Error(w, err.Error(), err.code)
 		return nil, err
@@ -45,7 +50,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o *instrument.Observer) (*St
 	s := &Stream{
 		w:           w,
 		control:     http.NewResponseController(w),
-		ctx:         r.Context(),
+		request:     r.Context(),
 		observer:    o,
 		lastEventID: lastEventID(r.Header),
 		timeout:     defaultWriteTimeout,
@@ -54,28 +59,72 @@ func Accept(w http.ResponseWriter, r *http.Request, o *instrument.Observer) (*St
 		trace.SpanFromContext(ctx).SetAttributes(attribute.Bool("sse.resume", true))
 	}
 	if err := s.answer(); err != nil {
-		h.Refused(instrument.StatusError, http.StatusOK, err)
+		refuse(h, o, err)
 		return nil, err
 	}
-	s.session = h.Opened(http.StatusOK)
+	s.context, s.cancel = context.WithCancel(s.request)
+	s.observed = h.Opened(http.StatusOK)
+	s.observed.OnDrain(s.drain)
+	if s.cutAfter > 0 {
+		s.observed.DeadlinesHidden()
+	}
 	return s, nil
+}
+
+// refuse ends a handshake whose answer could not be sent.
+func refuse(h *instrument.Handshake, o *instrument.Observer, err error) {
+	switch {
+	case errors.Is(err, http.ErrNotSupported): // and nothing has been sent
+		h.Refused(instrument.StatusError, http.StatusInternalServerError, err)
+	case o.Draining():
+		h.Refused(instrument.StatusDraining, 0, err)
+	default:
+		h.Refused(instrument.StatusBadHandshake, 0, err)
+	}
 }
 
 // answer sends the header, so that the peer knows that it is connected before there is any event.
 func (s *Stream) answer() error {
+	if err := s.request.Err(); err != nil {
+		return gone(err)
+	}
 	// A wrapper that hides deadlines hides the server's as well; nothing can be done about it here.
 	_ = s.control.SetReadDeadline(time.Time{})
 	header := s.w.Header()
-	header.Set("Content-Type", contentType)
-	header.Set("Cache-Control", "no-cache")
-	header.Set("X-Accel-Buffering", "no") // nginx would hold events back
-	s.startWrite()
+	if !strings.HasPrefix(header.Get("Content-Type"), contentType) {
+		header.Set("Content-Type", contentType)
+	}
+	setAbsent(header, "Cache-Control", "no-cache, no-transform")
+	setAbsent(header, "X-Accel-Buffering", "no")
+	if _, err := s.startWrite(); errors.Is(err, http.ErrNotSupported) {
+		s.cutAfter = serverTimeout(s.request)
+	}
 	defer s.endWrite()
+	s.opened = time.Now()
 	s.w.WriteHeader(http.StatusOK)
-	if err := s.control.Flush(); err != nil {
+	_, err := io.WriteString(s.w, ":\n\n")
+	if err == nil {
+		err = s.control.Flush()
+	}
+	if err != nil {
 		return fmt.Errorf("sse: send header: %w", err)
 	}
 	return nil
+}
+
+func setAbsent(header http.Header, name, value string) {
+	if len(header.Values(name)) == 0 {
+		header.Set(name, value)
+	}
+}
+
+// serverTimeout returns the time that the server has for an answer, 0 if it has any.
+func serverTimeout(ctx context.Context) time.Duration {
+	server, ok := ctx.Value(http.ServerContextKey).(*http.Server)
+	if !ok {
+		return 0
+	}
+	return max(server.WriteTimeout, 0)
 }
 
 // refusedError is why a request does not become a stream, and its answer.
@@ -89,8 +138,8 @@ func (e *refusedError) Error() string { return "sse: " + e.reason }
 
 func refusal(w http.ResponseWriter, r *http.Request) *refusedError {
 	switch {
-	case r.Method != http.MethodGet:
-		return &refusedError{instrument.StatusBadHandshake, http.StatusMethodNotAllowed, "an event stream is asked for by GET"}
+	case r.Method != http.MethodGet && r.Method != http.MethodPost:
+		return &refusedError{instrument.StatusBadHandshake, http.StatusMethodNotAllowed, "an event stream is asked for by GET or POST"}
 	case !accepts(r.Header.Values("Accept")):
 		return &refusedError{instrument.StatusBadHandshake, http.StatusNotAcceptable, "the Accept header excludes " + contentType}
 	case !flushes(w):
@@ -100,17 +149,21 @@ func refusal(w http.ResponseWriter, r *http.Request) *refusedError {
 	return nil
 }
 
-// flushes says whether http.ResponseController will be able to flush w. To find out by trying would send the header.
+// flushes says whether http.ResponseController will be able to flush w. To find out by trying would send the header. A
+// wrapper may have a Flush that fails, or panics, because what it wraps has none, so the innermost decides, too.
 func flushes(w http.ResponseWriter) bool {
+	found := false
 	for {
-		switch t := w.(type) {
+		flushes := false
+		switch w.(type) {
 		case interface{ FlushError() error }, http.Flusher:
-			return true
-		case interface{ Unwrap() http.ResponseWriter }:
-			w = t.Unwrap()
-		default:
-			return false
+			found, flushes = true, true
 		}
+		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return found && flushes
+		}
+		w = wrapper.Unwrap()
 	}
 }
 
@@ -166,13 +219,6 @@ func lastEventID(h http.Header) string {
 		return id
 	}
 	return ""
-}
-
-func hostname(hostport string) string {
-	if host, _, err := net.SplitHostPort(hostport); err == nil {
-		return host
-	}
-	return hostport
 }
 
 // ErrClosed is the error of sending on a stream that has ended.

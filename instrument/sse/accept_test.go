@@ -23,7 +23,7 @@ func TestAccept(t *testing.T) {
 		Code                                     int
 		ContentType, CacheControl, Buffer, Allow string
 	}
-	stream := answer{Code: 200, ContentType: "text/event-stream", CacheControl: "no-cache", Buffer: "no"}
+	stream := answer{Code: 200, ContentType: "text/event-stream", CacheControl: "no-cache, no-transform", Buffer: "no"}
 	notAcceptable := answer{Code: 406, ContentType: "text/plain; charset=utf-8"}
 	tests := map[string]struct {
 		method string
@@ -42,9 +42,10 @@ func TestAccept(t *testing.T) {
 		"something else":            {http.MethodGet, []string{"application/json"}, notAcceptable, "Accept"},
 		"excluded":                  {http.MethodGet, []string{"*/*, text/event-stream;q=0"}, notAcceptable, "Accept"},
 		"excluded with other texts": {http.MethodGet, []string{"*/*, text/*; level=1 ;q=0.000"}, notAcceptable, "Accept"},
-		"not a GET": {
-			http.MethodPost, nil,
-			answer{Code: 405, ContentType: "text/plain; charset=utf-8", Allow: "GET"}, "by GET",
+		"POST":                      {http.MethodPost, []string{"application/json, text/event-stream"}, stream, ""},
+		"neither GET nor POST": {
+			http.MethodPut, nil,
+			answer{Code: 405, ContentType: "text/plain; charset=utf-8", Allow: "GET, POST"}, "by GET or POST",
 		},
 	}
 	for version, p := range protocols() {
@@ -137,7 +138,7 @@ func TestMiddlewares(t *testing.T) {
 			refused("error", "handshake"),
 		},
 		"connection lost": {
-			func(w http.ResponseWriter) http.ResponseWriter { return broken{w} }, 200, nil, refused("error", "handshake"),
+			func(w http.ResponseWriter) http.ResponseWriter { return broken{w} }, 200, nil, refused("bad_handshake", "handshake"),
 		},
 	}
 	for name, tt := range tests {

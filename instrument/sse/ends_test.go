@@ -166,12 +166,12 @@ func TestEnds(t *testing.T) {
 
 				closed := s.Record("connection closed")
 				type cause struct{ Initiator, Reason, Code any }
-				if diff := cmp.Diff(cause{tt.want.initiator, tt.want.reason, 0.0},
+				if diff := cmp.Diff(cause{tt.want.initiator, tt.want.reason, nil},
 					cause{closed["initiator"], closed["reason"], closed["code"]}); diff != "" {
 					t.Errorf("record `connection closed`, -want +got:\n%s", diff)
 				}
 				if opened := s.Record("connection opened"); opened["connection_id"] != closed["connection_id"] {
-					t.Errorf("sessions differ: %v and %v", opened, closed)
+					t.Errorf("connections differ: %v and %v", opened, closed)
 				}
 			})
 		}
@@ -254,7 +254,7 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-// TestIdleConnections holds the gauge to what the package's comment says of it: it tells how long streams have been open.
+// TestIdleConnections has a stream carry events, which is not idle, and then nothing.
 func TestIdleConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		recorder := realtimetest.New(t, instrument.WithProtocol(sse.Protocol))
@@ -269,6 +269,8 @@ func TestIdleConnections(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
+		recorder.Expect(map[string]float64{`sse_idle_connections{idle="30s"}`: 0})
+		time.Sleep(61 * time.Second)
 		recorder.Expect(map[string]float64{
 			`sse_idle_connections{idle="30s"}`: 1, `sse_idle_connections{idle="1m"}`: 1, `sse_idle_connections{idle="5m"}`: 0,
 		})

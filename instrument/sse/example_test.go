@@ -34,7 +34,7 @@ func Example() {
 		defer heartbeat.Stop()
 		for {
 			select {
-			case <-r.Context().Done():
+			case <-stream.Context().Done():
 				return
 			case <-heartbeat.C:
 				err = stream.Comment("")
@@ -65,9 +65,11 @@ func Example() {
 	}
 	defer response.Body.Close()
 	lines := bufio.NewScanner(response.Body)
-	for range 2 {
-		lines.Scan()
-		fmt.Println(lines.Text())
+	for events := 0; events < 2 && lines.Scan(); {
+		if line := lines.Text(); line != "" && line != ":" { // the stream begins with a comment
+			fmt.Println(line)
+			events++
+		}
 	}
 	// Output:
 	// event: price

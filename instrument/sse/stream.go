@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"sync"
@@ -20,30 +21,40 @@ const (
 )
 
 // A Stream is an open event stream that is observed. Send, Comment, Close and CloseFor may be called concurrently, while
-// the handler has not returned. It starts no goroutine and sends nothing of its own.
+// the handler has not returned. It starts no goroutine and sends nothing of its own, but for a comment at the beginning
+// and a retry hint when the observer drains.
 type Stream struct {
 	w           http.ResponseWriter
 	control     *http.ResponseController
-	ctx         context.Context // of the request: done when the peer is gone
+	request     context.Context //nolint:containedctx // it is done when the peer is gone
+	context     context.Context //nolint:containedctx // Context returns it
+	cancel      context.CancelFunc
 	observer    *instrument.Observer
-	session     *instrument.Conn
+	observed    *instrument.Conn
+	opened      time.Time
+	cutAfter    time.Duration // by the server, 0 if it does not
 	lastEventID string
 	counting    bool
+	counter     instrument.Counter
 	classify    func(Event) instrument.MessageType
 	closed      atomic.Bool
-	panicking   atomic.Bool
 	closing     sync.Mutex // held while the stream is closed from outside of a write
 
 	writing sync.Mutex // one frame at a time
 	frame   []byte
 	timeout time.Duration
+	hinted  bool // the peer knows when to connect again
 }
 
 // Unwrap returns the ResponseWriter underneath. What is written to it is not observed.
 func (s *Stream) Unwrap() http.ResponseWriter { return s.w }
 
-// Session returns the handle for what only the application knows: types of events, queues, what is dropped.
-func (s *Stream) Observed() *instrument.Conn { return s.session }
+// Observed returns the handle for what only the application knows: types of events, queues, what is dropped.
+func (s *Stream) Observed() *instrument.Conn { return s.observed }
+
+// Context returns the request's context, which is also done when the stream has ended. A handler that waits for events
+// should return then: the peer is gone, CloseFor was called, or the observer drains.
+func (s *Stream) Context() context.Context { return s.context }
 
 // LastEventID returns the id of the last event that the peer got before it connected again, as it says itself in the
 // header Last-Event-ID, or "" if there is none. The peer can make it up, but it is something that Send could have sent: at
@@ -51,14 +62,14 @@ func (s *Stream) Observed() *instrument.Conn { return s.session }
 func (s *Stream) LastEventID() string { return s.lastEventID }
 
 // CountMessages has the stream count each event that it sends, with the length of its data and the type that classify
-// returns; a nil classify makes it "other". It is to be called before the stream is used. The application must then not
-// count events by Observed().Sent itself. By default nothing is counted here.
+// returns; a nil classify makes it "other". Call it before the stream is used. The application's own counts by Observed
+// then count nothing. By default nothing is counted here.
 func (s *Stream) CountMessages(classify func(Event) instrument.MessageType) {
-	s.counting, s.classify = true, classify
+	s.counting, s.counter, s.classify = true, s.observed.BeginCounting(), classify
 }
 
-// SetWriteTimeout sets how long an event or comment may take to be written, before the stream is given up. It is to be
-// called before the stream is used. 0 means no limit: a peer that does not read then blocks Send until its connection
+// SetWriteTimeout sets how long an event or comment may take to be written, before the stream is given up. Call it
+// before the stream is used. 0 means no limit: a peer that does not read then blocks Send until its connection
 // breaks. The default is 10 seconds. It has no effect below a middleware that hides the deadlines of the ResponseWriter.
 func (s *Stream) SetWriteTimeout(d time.Duration) { s.timeout = max(d, 0) }
 
@@ -69,7 +80,10 @@ func (s *Stream) Send(e Event) error {
 	if err := e.check(); err != nil {
 		return err
 	}
-	if err := s.write(func(frame []byte) []byte { return appendEvent(frame, &e) }); err != nil {
+	if err := s.write(func(frame []byte) []byte {
+		s.hinted = s.hinted || e.Retry > 0
+		return appendEvent(frame, &e)
+	}); err != nil {
 		return err
 	}
 	if s.counting {
@@ -77,7 +91,7 @@ func (s *Stream) Send(e Event) error {
 		if s.classify != nil {
 			t = s.classify(e)
 		}
-		s.session.Sent(t, len(e.Data))
+		s.counter.Sent(t, len(e.Data))
 	}
 	return nil
 }
@@ -92,15 +106,19 @@ func (s *Stream) Comment(text string) error {
 func (s *Stream) write(appendTo func([]byte) []byte) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	return s.writeLocked(appendTo)
+}
+
+func (s *Stream) writeLocked(appendTo func([]byte) []byte) error {
 	if s.closed.Load() {
 		return ErrClosed
 	}
-	if err := s.ctx.Err(); err != nil {
-		s.end(s.gone(err))
-		return fmt.Errorf("sse: the peer is gone: %w", err)
+	if err := s.request.Err(); err != nil {
+		s.end(s.goneCause(err))
+		return gone(err)
 	}
 	s.frame = appendTo(s.frame[:0])
-	deadline := s.startWrite()
+	deadline, _ := s.startWrite()
 	defer s.endWrite()
 	if s.closed.Load() { // by CloseFor, which may have cut off a write that had not begun
 		return ErrClosed
@@ -122,12 +140,11 @@ func (s *Stream) write(appendTo func([]byte) []byte) error {
 	return fmt.Errorf("sse: write: %w", err)
 }
 
-func (s *Stream) startWrite() (deadline time.Time) {
+func (s *Stream) startWrite() (deadline time.Time, err error) {
 	if s.timeout > 0 {
 		deadline = time.Now().Add(s.timeout)
 	}
-	_ = s.control.SetWriteDeadline(deadline)
-	return deadline
+	return deadline, s.control.SetWriteDeadline(deadline)
 }
 
 // endWrite lifts the deadline: over HTTP/2 it would end the stream by passing even while nothing is written.
@@ -147,18 +164,39 @@ func (s *Stream) startEnd() {
 // writeFailed ends the stream for what a failed write tells. HTTP/2 does not say that it was the deadline; the clock does.
 func (s *Stream) writeFailed(deadline time.Time, err error) {
 	late := !deadline.IsZero() && !time.Now().Before(deadline)
-	if !late && !errors.Is(err, os.ErrDeadlineExceeded) {
-		s.end(s.gone(err))
+	if s.cut() || !late && !errors.Is(err, os.ErrDeadlineExceeded) {
+		s.end(s.goneCause(err))
 		return
 	}
 	if s.end(instrument.Cause{Initiator: instrument.InitiatorNetwork, Reason: instrument.ReasonWriteError, Err: err}) {
-		s.session.Failed(s.ctx, instrument.ErrorWrite, err)
+		s.observed.Failed(s.request, instrument.ErrorWrite, err)
 	}
 }
 
-// gone is the cause of an end that was not brought about here, as far as one can know: see the package's comment.
-func (s *Stream) gone(err error) instrument.Cause {
-	if s.observer.Draining() {
+// cut says whether the server's own timeout, which the stream could not lift, has ended it by now.
+func (s *Stream) cut() bool {
+	// The server has begun to count before the stream was opened.
+	return s.cutAfter > 0 && time.Since(s.opened) >= s.cutAfter-s.cutAfter/10
+}
+
+// gone is the error of using a stream whose request is over.
+func gone(err error) error { return fmt.Errorf("sse: the peer is gone: %w", err) }
+
+var errCut = errors.New("sse: the server's WriteTimeout has passed, and a middleware hides the deadlines of its ResponseWriter")
+
+// goneCause is the cause of an end that nobody has said here, as far as one can know: see the package's comment.
+func (s *Stream) goneCause(err error) instrument.Cause {
+	cause := context.Cause(s.request)
+	switch {
+	case s.observer.Draining():
+		return local(instrument.ReasonShutdown)
+	case s.cut():
+		cut := local(instrument.ReasonInternal)
+		cut.Err = errCut
+		return cut
+	case errors.Is(cause, context.DeadlineExceeded): // the application's
+		return local(instrument.ReasonNormal)
+	case cause != nil && !errors.Is(cause, context.Canceled): // net/http gives no cause
 		return local(instrument.ReasonShutdown)
 	}
 	return instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonGoingAway, Err: err}
@@ -177,12 +215,12 @@ func (s *Stream) Close() {
 	v := recover()
 	s.closing.Lock() // when the handler returns, nobody may be at the ResponseWriter any more
 	defer s.closing.Unlock()
-	switch err := s.ctx.Err(); {
+	switch err := s.request.Err(); {
 	case v != nil:
 		s.panicked(v)
 		panic(v) //nolint:forbidigo // it is the handler's own, on its way to net/http
 	case err != nil:
-		s.end(s.gone(err))
+		s.end(s.goneCause(err))
 	case s.observer.Draining():
 		s.closeFor(instrument.ReasonShutdown)
 	default:
@@ -210,27 +248,44 @@ func (s *Stream) closeFor(reason instrument.CloseReason) {
 	s.startEnd()
 }
 
-// end closes the session for the first cause that was known, and says whether it was this one.
+// end ends the observation for the first cause that was known, and says whether it was this one.
 func (s *Stream) end(cause instrument.Cause) bool {
 	if !s.closed.CompareAndSwap(false, true) {
 		return false
 	}
-	s.session.Closed(cause)
+	s.observed.Closed(cause)
+	s.cancel()
 	return true
 }
 
-func (s *Stream) panicked(v any) {
-	if v == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so, too
-		if s.observer.Draining() {
-			s.end(local(instrument.ReasonShutdown))
-		}
-		s.end(local(instrument.ReasonAbnormal))
+// drain ends the stream because the server stops.
+func (s *Stream) drain() {
+	s.closing.Lock()
+	defer s.closing.Unlock()
+	if s.writing.TryLock() {
+		s.hint()
+		s.writing.Unlock()
+	}
+	s.closeFor(instrument.ReasonShutdown)
+}
+
+// hint has peers come back at different times, unless the application has told them when.
+func (s *Stream) hint() {
+	if s.hinted {
 		return
 	}
-	if !s.panicking.CompareAndSwap(false, true) {
-		return // on its way up it meets several deferred Closes
+	e := Event{Retry: time.Second + rand.N(4*time.Second)}
+	_ = s.writeLocked(func(frame []byte) []byte { return appendEvent(frame, &e) }) // the stream ends in any case
+}
+
+func (s *Stream) panicked(v any) {
+	cause := s.observed.Panicked(s.request, v)
+	switch {
+	case cause != nil:
+		s.end(*cause)
+	case s.observer.Draining():
+		s.end(local(instrument.ReasonShutdown))
+	default:
+		s.end(local(instrument.ReasonAbnormal))
 	}
-	err := fmt.Errorf("panic: %v", v)
-	s.session.Failed(s.ctx, instrument.ErrorPanic, err)
-	s.end(instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: instrument.ReasonInternal, Err: err})
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/internal/handshake"
 )
 
 // An Answer is the http.ResponseWriter with which a library upgrades a request. It remembers the status, and hands out a
@@ -148,6 +149,6 @@ func (a *Answer) Refuse(h *instrument.Handshake, o *instrument.Observer, status 
 	case status == 0, status == http.StatusSwitchingProtocols: // it was written, but the connection could not be hijacked
 		h.Refused(instrument.StatusError, http.StatusInternalServerError, err)
 	default:
-		h.Refused(RefusalStatus(o, status), status, err)
+		h.Refused(handshake.Status(o, status), status, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sockscope/sockscope/instrument"
 	"github.com/sockscope/sockscope/instrument/internal/frames"
+	"github.com/sockscope/sockscope/instrument/internal/handshake"
 	"github.com/sockscope/sockscope/instrument/internal/wsconn"
 )
 
@@ -18,8 +19,8 @@ import (
 // If r's context carries a handshake that the application has begun with Observer.BeginHandshake, in order to authenticate
 // the peer within it, Accept carries on with that one.
 func Accept(w http.ResponseWriter, r *http.Request, o *instrument.Observer, opts *websocket.AcceptOptions) (*Conn, error) {
-	h := wsconn.Handshake(o, r)
-	defer func() { wsconn.RefusePanicked(h, recover()) }()
+	_, h := handshake.Begin(o, r)
+	defer func() { handshake.Panicked(h, recover()) }()
 	answer := wsconn.NewAnswer(w)
 	ws, err := websocket.Accept(answer.Writer(), r, opts)
 	if err != nil {

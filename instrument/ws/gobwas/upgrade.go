@@ -11,6 +11,7 @@ import (
 
 	"github.com/sockscope/sockscope/instrument"
 	"github.com/sockscope/sockscope/instrument/internal/frames"
+	"github.com/sockscope/sockscope/instrument/internal/handshake"
 	"github.com/sockscope/sockscope/instrument/internal/wsconn"
 )
 
@@ -22,8 +23,8 @@ import (
 // If r's context carries a handshake that the application has begun with Observer.BeginHandshake, in order to authenticate
 // the peer within it, UpgradeHTTP carries on with that one.
 func UpgradeHTTP(r *http.Request, w http.ResponseWriter, u ws.HTTPUpgrader, o *instrument.Observer) (*Conn, ws.Handshake, error) {
-	h := wsconn.Handshake(o, r)
-	defer func() { wsconn.RefusePanicked(h, recover()) }()
+	_, h := handshake.Begin(o, r)
+	defer func() { handshake.Panicked(h, recover()) }()
 	conn, rw, hs, err := u.Upgrade(r, w)
 	if err != nil {
 		if conn != nil {
@@ -49,7 +50,7 @@ func UpgradeHTTP(r *http.Request, w http.ResponseWriter, u ws.HTTPUpgrader, o *i
 // draining.
 func Upgrade(conn net.Conn, u ws.Upgrader, o *instrument.Observer) (*Conn, ws.Handshake, error) {
 	r := &request{Conn: conn, observer: o}
-	defer func() { wsconn.RefusePanicked(r.handshake, recover()) }()
+	defer func() { handshake.Panicked(r.handshake, recover()) }()
 	hs, err := u.Upgrade(r)
 	switch {
 	case err == nil:
@@ -95,5 +96,5 @@ func refuse(h *instrument.Handshake, o *instrument.Observer, err error) {
 	if rejected, ok := err.(*ws.ConnectionRejectedError); ok && rejected.StatusCode() != 0 { //nolint:errorlint // as ws does
 		code = rejected.StatusCode()
 	}
-	h.Refused(wsconn.RefusalStatus(o, code), code, err)
+	h.Refused(handshake.Status(o, code), code, err)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sockscope/sockscope/instrument"
 	"github.com/sockscope/sockscope/instrument/internal/frames"
+	"github.com/sockscope/sockscope/instrument/internal/handshake"
 	"github.com/sockscope/sockscope/instrument/internal/wsconn"
 )
 
@@ -21,8 +22,8 @@ import (
 func Upgrade(
 	w http.ResponseWriter, r *http.Request, o *instrument.Observer, u *websocket.Upgrader, responseHeader http.Header,
 ) (*Conn, error) {
-	h := wsconn.Handshake(o, r)
-	defer func() { wsconn.RefusePanicked(h, recover()) }()
+	_, h := handshake.Begin(o, r)
+	defer func() { handshake.Panicked(h, recover()) }()
 	var observed websocket.Upgrader
 	if u != nil {
 		observed = *u

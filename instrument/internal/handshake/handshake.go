@@ -1,24 +1,26 @@
-package wsconn
+// Package handshake is what adapters over net/http have in common while a request is answered.
+package handshake
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// Handshake continues the handshake that the request's context carries, or begins one.
-func Handshake(o *instrument.Observer, r *http.Request) *instrument.Handshake {
-	if h := o.HandshakeFromContext(r.Context()); h != nil {
-		return h
+// Begin continues the handshake that the request's context carries, or begins one. The returned context carries its span.
+func Begin(o *instrument.Observer, r *http.Request) (context.Context, *instrument.Handshake) {
+	ctx := r.Context()
+	if h := o.HandshakeFromContext(ctx); h != nil {
+		return ctx, h
 	}
-	_, h := o.BeginHandshake(r.Context(), instrument.HTTPRequest(r))
-	return h
+	return o.BeginHandshake(ctx, instrument.HTTPRequest(r))
 }
 
-// RefusePanicked ends the handshake of a function that has recovered v from a panic, and panics again. Without a panic it
-// does nothing.
-func RefusePanicked(h *instrument.Handshake, v any) {
+// Panicked ends the handshake of a function that has recovered v from a panic, and panics again. Without a panic it does
+// nothing.
+func Panicked(h *instrument.Handshake, v any) {
 	if v == nil {
 		return
 	}
@@ -26,8 +28,8 @@ func RefusePanicked(h *instrument.Handshake, v any) {
 	panic(v) //nolint:forbidigo // the panic goes on as if nobody had looked
 }
 
-// RefusalStatus returns the status of a handshake that was refused with an HTTP status.
-func RefusalStatus(o *instrument.Observer, code int) instrument.Status {
+// Status returns the status of a handshake that was refused with an HTTP status.
+func Status(o *instrument.Observer, code int) instrument.Status {
 	switch {
 	case code == http.StatusUnauthorized:
 		return instrument.StatusUnauthorized
