@@ -102,13 +102,12 @@ func (s *Stream) answer() error {
 	defer s.endWrite()
 	s.opened = time.Now()
 	s.w.WriteHeader(http.StatusOK)
-	_, err := io.WriteString(s.w, ":\n\n")
-	if err == nil {
-		err = s.control.Flush()
-	}
-	if err != nil {
+	if err := s.control.Flush(); err != nil {
 		return fmt.Errorf("sse: send header: %w", err)
 	}
+	// The peer is answered, unless a middleware waits for a body. The next write tells if it is gone by now.
+	_, _ = io.WriteString(s.w, ":\n\n")
+	_ = s.control.Flush()
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package wsconn
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -25,6 +26,7 @@ type evidence struct {
 	readTimeout atomic.Pointer[error] // of the last read, nil if it succeeded
 	lifetime    atomic.Bool           // the connection's time is up
 	writeError  atomic.Pointer[error] // of the last write, nil if it succeeded
+	givenUp     atomic.Pointer[error] // a write that has succeeded after its time was up
 	cancelled   atomic.Bool           // by this side
 	aborted     atomic.Bool           // by http.ErrAbortHandler
 }
@@ -77,7 +79,7 @@ func (c *Conn) WriteFailed(err error) {
 
 // WriteGivenUp notes a write that has succeeded, but whose time was up before it returned, so that the library may close
 // the connection.
-func (c *Conn) WriteGivenUp(err error) { c.evidence.writeError.Store(&err) }
+func (c *Conn) WriteGivenUp(err error) { c.evidence.givenUp.Store(&err) }
 
 // failed counts an error. The connection knows no contexts.
 func (c *Conn) failed(kind instrument.ErrorKind, err error) {
@@ -123,7 +125,7 @@ func (c *Conn) writeFailed(err error) {
 func (c *Conn) peerCause() instrument.Cause {
 	code, err := c.in.CloseCode()
 	if err == nil {
-		err = c.violation()
+		err = c.in.Violation() // which the library refuses before it gets here, or does not look at
 	}
 	if err != nil {
 		cause := local(instrument.ReasonProtocolError, codeProtocolError)
@@ -193,7 +195,7 @@ func (c *Conn) suspected(cause instrument.Cause) instrument.Cause {
 	}
 	reason, err := instrument.ReasonPingTimeout, unanswered
 	if err == nil {
-		reason, err = instrument.ReasonWriteError, load(&c.evidence.writeError)
+		reason, err = instrument.ReasonWriteError, cmp.Or(load(&c.evidence.writeError), load(&c.evidence.givenUp))
 	}
 	if err != nil {
 		cause.Initiator, cause.Reason, cause.Err = instrument.InitiatorNetwork, reason, err
