@@ -23,6 +23,9 @@ const readLimit = 1024
 
 // A conn is a connection as the handler has it, by whatever adapter.
 type conn interface {
+	Observed() *instrument.Conn
+	// countMessages has the adapter count.
+	countMessages()
 	// read reads a message.
 	read() error
 	// write writes a message.
@@ -66,6 +69,8 @@ func serveCoder(w http.ResponseWriter, r *http.Request, o *instrument.Observer, 
 		defer cancel()
 	}
 }
+
+func (c *coderConn) countMessages() { c.CountMessages(nil) }
 
 func (c *coderConn) read() error {
 	_, _, err := c.Read(c.reading)
@@ -111,6 +116,8 @@ func serveGorilla(w http.ResponseWriter, r *http.Request, o *instrument.Observer
 	behave(gorillaConn{c})
 }
 
+func (c gorillaConn) countMessages() { c.CountMessages(nil) }
+
 func (c gorillaConn) read() error {
 	_, _, err := c.ReadMessage()
 	return err
@@ -154,6 +161,8 @@ func serveGobwas(w http.ResponseWriter, r *http.Request, o *instrument.Observer,
 		MaxFrameSize: readLimit,
 	}})
 }
+
+func (c gobwasConn) countMessages() { c.CountMessages(nil) }
 
 func (c gobwasConn) read() error {
 	err := c.next()

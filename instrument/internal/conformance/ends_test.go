@@ -160,6 +160,7 @@ func webSocketEnds() []webSocketEnd {
 		{name: "the peer sets a reserved bit on a continuation", server: reads, peer: sends(frame(0x01, 'x'), frame(0xC0, 'y'), closeFrame(1000, "")), want: violation(1002)},
 		{name: "the peer sets a reserved bit on a close frame", server: reads, peer: sends(append([]byte{0xC8}, closeFrame(1000, "")[1:]...)), want: violation(1002)},
 		{name: "the peer sends a reserved opcode", server: reads, peer: sends(frame(0x83, 'x')), want: violation(1002)},
+		{name: "the peer gives a reason that is not UTF-8", server: reads, peer: sends(closeFrame(1000, "\xff")), want: violation(1002)},
 		{name: "the peer sends a code that must not be sent", server: reads, peer: sends(closeFrame(1006, "")), want: violation(1002)},
 		{
 			name:   "the handler panics",
