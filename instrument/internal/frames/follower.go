@@ -1,6 +1,9 @@
 package frames
 
-import "errors"
+import (
+	"encoding/binary"
+	"errors"
+)
 
 // The ways in which a peer can violate the protocol, see Follower.Violation and Follower.CloseCode.
 var (
@@ -181,21 +184,22 @@ func (f *Follower) CloseCode() (int, error) {
 func (f *Follower) Aligned() bool { return !f.within && f.seen == 0 && !f.lost }
 
 // MayControl says whether the bytes p, which come next, may hold a control frame or a part of one. It costs less than to
-// follow them.
+// follow them, and is true where it cannot tell at a glance.
 func (f *Follower) MayControl(p []byte) bool {
-	h, left := f.header, f.left
-	if !f.within {
-		if f.seen != 0 || len(p) < minHeader {
-			return true
-		}
-		size := headerSize(p[1])
-		if len(p) < size {
-			return true
-		}
-		h, _ = parseHeader(p[:size])
-		left, p = h.Length, p[size:]
+	if f.within {
+		return f.header.Opcode.control() || int64(len(p)) > f.left
 	}
-	return h.Opcode.control() || int64(len(p)) > left
+	if f.seen != 0 || len(p) < minHeader || Opcode(p[0]&0x0F).control() {
+		return true
+	}
+	size, length := headerSize(p[1]), int(p[1]&0x7F)
+	switch {
+	case len(p) < size, length == 127:
+		return true
+	case length == 126:
+		length = int(binary.BigEndian.Uint16(p[minHeader:]))
+	}
+	return len(p) > size+length
 }
 
 // Violation returns the first violation of the protocol, nil if there is none. The code and reason of close frames are

@@ -45,18 +45,20 @@ func BenchmarkEcho(b *testing.B) {
 				return
 			}
 			defer c.CloseNow()
-			ctx := context.Background()
+			connection := c.Observed()
+			ctx := connection.Context(context.Background())
 			for {
 				typ, p, err := c.Read(ctx)
 				if err != nil {
 					return
 				}
-				handling, m := c.Observed().BeginMessage(ctx, text, len(p), nil)
-				err = c.Write(handling, typ, p)
-				if err == nil {
-					c.Observed().Sent(text, len(p))
-				}
-				m.End(err)
+				_ = connection.Handle(ctx, text, len(p), nil, func(ctx context.Context) error {
+					if err := c.Write(ctx, typ, p); err != nil {
+						return err
+					}
+					connection.Sent(text, len(p))
+					return nil
+				})
 			}
 		})
 	})

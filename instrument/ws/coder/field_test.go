@@ -38,8 +38,10 @@ func TestFieldCase04Leaving(t *testing.T) {
 				defer c.CloseNow()
 				ctx := context.WithoutCancel(c.Observed().Context(r.Context()))
 				c.CloseRead(ctx)
+				tick := time.NewTicker(200 * time.Microsecond)
+				defer tick.Stop()
 				for use(ctx, c) == nil {
-					continue
+					<-tick.C
 				}
 			}))
 			t.Cleanup(s.Close)
