@@ -30,10 +30,10 @@ func FuzzUnchanged(f *testing.F) {
 		c.CountMessages(nil)
 		sent := bytes.Clone(p)
 		rest := sent
-		for _, cut := range append(cuts, 255) {
-			n := min(int(cut), len(rest))
-			if cut == 255 {
-				n = len(rest)
+		for len(rest) > 0 {
+			n := len(rest)
+			if len(cuts) > 0 {
+				n, cuts = min(int(cuts[0]), n), cuts[1:]
 			}
 			if wrote, err := c.Write(rest[:n]); wrote != n || err != nil {
 				t.Fatalf("Write: %v, %v", wrote, err)

@@ -26,19 +26,20 @@ func Example() {
 			return // answered, counted and logged
 		}
 		defer conn.CloseNow()
-		session := conn.Observed()
-		ctx := session.Context(r.Context())
+		connection := conn.Observed()
+		ctx := connection.Context(r.Context())
 		for {
 			typ, payload, err := conn.Read(ctx)
 			if err != nil {
-				return
+				return // counted and logged with its cause
 			}
-			handling, message := session.BeginMessage(ctx, text, len(payload), nil)
-			err = conn.Write(handling, typ, payload)
-			if err == nil {
-				session.Sent(text, len(payload))
-			}
-			message.End(err)
+			_ = connection.Handle(ctx, text, len(payload), nil, func(ctx context.Context) error {
+				if err := conn.Write(ctx, typ, payload); err != nil {
+					return err
+				}
+				connection.Sent(text, len(payload))
+				return nil
+			})
 		}
 	}
 	server := httptest.NewServer(http.HandlerFunc(echo))

@@ -1,22 +1,38 @@
 // Package gobwas observes the connections of a server that uses github.com/gobwas/ws.
 //
 // [UpgradeHTTP] and [Upgrade] take the place of those of ws and return a [Conn]: a net.Conn to be used with ws, wsutil, a
-// buffer or a poller as before. It follows the frames in the bytes that pass through it, without changing, holding back
-// or copying them, and finds out who ended the connection and why:
+// buffer or a poller as before:
 //
-//   - a close frame of the peer: remote, with the reason that its code stands for, other if nobody has read the code
-//   - a close frame of this side, as of wsutil.ControlHandler after a violation or of the application after
-//     wsutil.ErrFrameTooLarge: local, with the reason of its code, or the one given to [Conn.CloseFor]
-//   - [Conn.Close] without a close frame: local, abnormal, or shutdown while the Observer is draining, or protocol_error
-//     if the peer has violated the protocol
-//   - a read deadline that has passed before this side closes: network, ping_timeout with an unanswered ping, and local,
-//     idle_timeout without; a deadline that was set in the past in order to give up a read is a cut
-//   - a write that fails: network, write_error, at the next end that is not the peer's own
-//   - a panic of the handler, seen by the deferred [Conn.Close]: local, internal
-//   - everything else, as a TCP reset: network, abnormal
+//	conn, _, err := gobwas.UpgradeHTTP(r, w, ws.HTTPUpgrader{}, observer)
+//	if err != nil {
+//		return // answered, counted and logged
+//	}
+//	defer conn.Close()
+//	connection := conn.Observed()
+//	ctx := connection.Context(r.Context()) // once per connection
+//	for {
+//		payload, op, err := wsutil.ReadClientData(conn)
+//		if err != nil {
+//			return // counted and logged with its cause
+//		}
+//		err = connection.Handle(ctx, chat, len(payload), nil, func(ctx context.Context) error {
+//			return answer(ctx, conn, op, payload)
+//		})
+//	}
 //
-// A connection counts as open until [Conn.Close], which nobody may forget, as without an observer. Pings that the
-// application sends are timed until their pongs are read.
+// The adapter follows the frames in the bytes that pass through the Conn, without changing, holding back or copying them,
+// to find out who ended the connection and why. docs/ends.md lists all ends; what is particular to this library is this:
+//
+//   - A read deadline that passes before this side closes is network and ping_timeout if a ping is unanswered. Otherwise
+//     it is local and idle_timeout, or local and normal if messages or pongs have arrived since it was set: then it is
+//     the maximum lifetime of the connection. A deadline in the past only wakes up a read or gives up a write.
+//   - A violation of the protocol counts as one also if the application does not check the headers that it reads. It has
+//     the code 1006 unless the application answers it by a close frame.
+//   - [Conn.Close] sends no close frame. Alone it means that the handler has done what it was to do, local and normal.
+//     [Conn.CloseFor] sends one, and says why.
+//
+// A connection counts as open until [Conn.Close], which nobody may forget, as without an observer. Observer.Drain closes
+// it by the code 1001. Pings that the application sends are timed until their pongs are read.
 //
 // The application counts messages itself by [Conn.Observed], because only it knows their types, or has the adapter count
 // them by [Conn.CountMessages].

@@ -29,19 +29,20 @@ func Example() {
 			return // answered, counted and logged
 		}
 		defer conn.Close()
-		session := conn.Observed()
-		ctx := session.Context(context.Background())
+		connection := conn.Observed()
+		ctx := connection.Context(r.Context())
 		for {
 			payload, op, err := wsutil.ReadClientData(conn)
 			if err != nil {
-				return
+				return // counted and logged with its cause
 			}
-			_, message := session.BeginMessage(ctx, text, len(payload), nil)
-			err = wsutil.WriteServerMessage(conn, op, payload)
-			if err == nil {
-				session.Sent(text, len(payload))
-			}
-			message.End(err)
+			_ = connection.Handle(ctx, text, len(payload), nil, func(context.Context) error {
+				if err := wsutil.WriteServerMessage(conn, op, payload); err != nil {
+					return err
+				}
+				connection.Sent(text, len(payload))
+				return nil
+			})
 		}
 	}
 	server := httptest.NewServer(http.HandlerFunc(echo))

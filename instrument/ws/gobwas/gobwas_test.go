@@ -256,16 +256,19 @@ func echoCounted(_ context.Context, _ *instrument.Observer, c *gobwas.Conn) {
 
 func echoTimed(ctx context.Context, _ *instrument.Observer, c *gobwas.Conn) {
 	defer c.Close()
-	ctx = c.Observed().Context(ctx)
+	connection := c.Observed()
+	ctx = connection.Context(ctx)
 	for {
 		p, op, err := wsutil.ReadClientData(c)
 		if err != nil {
 			return
 		}
-		_, m := c.Observed().BeginMessage(ctx, instrument.MessageType{}, len(p), nil)
-		if err = wsutil.WriteServerMessage(c, op, p); err == nil {
-			c.Observed().Sent(instrument.MessageType{}, len(p))
-		}
-		m.End(err)
+		_ = connection.Handle(ctx, instrument.MessageType{}, len(p), nil, func(context.Context) error {
+			if err := wsutil.WriteServerMessage(c, op, p); err != nil {
+				return err
+			}
+			connection.Sent(instrument.MessageType{}, len(p))
+			return nil
+		})
 	}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // BenchmarkEcho sends 128 bytes over loopback and back: "bare" through the transport alone, "observed" with every
-// message counted.
+// message counted and timed.
 func BenchmarkEcho(b *testing.B) {
 	b.Run("bare", func(b *testing.B) { benchmark(b, nil) })
 	b.Run("observed", func(b *testing.B) { benchmark(b, observer(b)) })

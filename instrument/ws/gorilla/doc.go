@@ -1,23 +1,40 @@
 // Package gorilla observes the connections of a server that uses github.com/gorilla/websocket.
 //
-// [Upgrade] takes the place of Upgrader.Upgrade and returns a [Conn], which takes the place of *websocket.Conn: it has
-// all of its methods, and those that matter are observed. They do what the transport's do, under the same rules of
-// concurrency; from their results the adapter finds out who ended the connection and why:
+// [Upgrade] takes the place of Upgrader.Upgrade and returns a [Conn], which takes the place of *websocket.Conn and has
+// all of its methods:
 //
-//   - a close frame of the peer: remote, with the reason that its code stands for
-//   - a close frame that the application writes: local, with the reason of its code; [Conn.CloseFor] with the one given
-//   - [Conn.Close] alone: local, abnormal, which is shutdown while the Observer is draining; internal if it is deferred
-//     and the function has panicked
-//   - a read deadline that passes: network, ping_timeout if a ping is unanswered, otherwise local, idle_timeout; TCP's
-//     own timeouts are no deadline, and one that [Conn.SetReadDeadline] sets in the past only wakes up the reader
-//   - a write that fails: network, write_error, at the next end that is not the peer's own
-//   - a message above the read limit: local, message_too_big; any other violation: local, protocol_error
-//   - a handler of pings or pongs that returns an error of its own: as Close alone
-//   - everything else, as a TCP reset: network, abnormal
+//	conn, err := gorilla.Upgrade(w, r, observer, &upgrader, nil)
+//	if err != nil {
+//		return // answered, counted and logged
+//	}
+//	defer conn.Close()
+//	connection := conn.Observed()
+//	ctx := connection.Context(r.Context()) // once per connection
+//	for {
+//		kind, payload, err := conn.ReadMessage()
+//		if err != nil {
+//			return // counted and logged with its cause
+//		}
+//		err = connection.Handle(ctx, chat, len(payload), nil, func(ctx context.Context) error {
+//			return answer(ctx, conn, kind, payload)
+//		})
+//	}
+//
+// The adapter follows the frames on the connection to find out who ended it and why. docs/ends.md lists all ends; what
+// is particular to this library is this:
+//
+//   - A read deadline that passes is network and ping_timeout if a ping is unanswered. Otherwise it is local and
+//     idle_timeout, or local and normal if messages or pongs have arrived since it was set: then it is the maximum
+//     lifetime of the connection. A deadline in the past only wakes up a read.
+//   - [Conn.Close] sends no close frame. Alone it means that the handler has done what it was to do, local and normal.
+//     [Conn.CloseFor] sends one, and says why.
 //
 // Pings are counted and timed by whatever method they are written, until the pong with the same payload is read.
 //
-// The application counts messages itself by [Conn.Observed] or has the adapter do so by [Conn.CountMessages]. It must
-// read until reading fails or close the connection, as the transport requires anyway: that is when the connection is
-// counted as closed.
+// The application counts messages itself by [Conn.Observed], because only it knows their types, or has the adapter count
+// them by [Conn.CountMessages]. It must read until reading fails or close the connection, as the library requires anyway:
+// that is when the connection is counted as closed. Observer.Drain closes it by the code 1001.
+//
+// The price of a message is a look at the header of each frame and a short lock. It allocates nothing. A message that
+// does not fit into the library's write buffer, which holds 4096 bytes by default, takes a second system call.
 package gorilla

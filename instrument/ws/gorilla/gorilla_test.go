@@ -3,6 +3,7 @@ package gorilla_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -199,7 +200,26 @@ func echoServer(t testing.TB, o *instrument.Observer) http.HandlerFunc {
 			t.Error(err)
 			return
 		}
-		c.CountMessages(nil)
-		echoes(c)
+		echoesHandled(r.Context(), c)
+	}
+}
+
+// echoesHandled echoes as the documentation tells.
+func echoesHandled(ctx context.Context, c *gorilla.Conn) {
+	defer c.Close()
+	connection := c.Observed()
+	ctx = connection.Context(ctx)
+	for {
+		kind, p, err := c.ReadMessage()
+		if err != nil {
+			return
+		}
+		_ = connection.Handle(ctx, instrument.MessageType{}, len(p), nil, func(context.Context) error {
+			if err := c.WriteMessage(kind, p); err != nil {
+				return err
+			}
+			connection.Sent(instrument.MessageType{}, len(p))
+			return nil
+		})
 	}
 }
