@@ -29,6 +29,7 @@ type evidence struct {
 	givenUp     atomic.Pointer[error] // a write that has succeeded after its time was up
 	cancelled   atomic.Bool           // by this side
 	aborted     atomic.Bool           // by http.ErrAbortHandler
+	judged      atomic.Bool           // the application closes, for what it has found itself
 }
 
 // say tells why the connection ends. The first to know is believed; a close frame that is being written comes first.
@@ -44,6 +45,14 @@ func (c *Conn) Say(reason instrument.CloseReason, code int) { c.say(local(reason
 
 // Cut notes that this side closes the connection without a close frame.
 func (c *Conn) Cut() { c.say(c.cutCause()) }
+
+// Judged notes that the application closes the connection, for what it has found in messages perhaps. That is no error of
+// reading, unless the peer has violated the protocol or the library has closed the connection before.
+func (c *Conn) Judged() {
+	if !c.Known() {
+		c.evidence.judged.Store(true)
+	}
+}
 
 // Violated notes that the peer has violated the protocol.
 func (c *Conn) Violated(err error) { c.evidence.violation.CompareAndSwap(nil, &err) }
@@ -244,7 +253,7 @@ func (c *Conn) End() {
 		unanswered = instrument.PingTimeout
 	}
 	c.pings.end(unanswered)
-	if kind, ok := errorKind(cause); ok {
+	if kind, ok := errorKind(cause); ok && (kind != instrument.ErrorRead || !c.evidence.judged.Load() || c.violation() != nil) {
 		c.failed(kind, cause.Err)
 	}
 	c.config.Observed.Closed(cause)

@@ -108,6 +108,7 @@ func (c *Conn) Ping(ctx context.Context) error {
 // stands for, unless a ping timeout or failed write is why the connection is closed.
 func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 	defer c.waitCloseRead()
+	c.conn.Judged()
 	return c.close(code, reason)
 }
 
@@ -120,6 +121,7 @@ func (c *Conn) close(code websocket.StatusCode, reason string) error {
 // CloseFor closes the connection with the close handshake for a reason that the close code cannot tell, such as
 // instrument.ReasonSlowConsumer.
 func (c *Conn) CloseFor(reason instrument.CloseReason, code websocket.StatusCode, text string) error {
+	c.conn.Judged()
 	c.conn.Say(reason, int(code))
 	return c.Close(code, text)
 }

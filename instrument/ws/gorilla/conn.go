@@ -62,6 +62,7 @@ func (c *Conn) typeOf(kind int, payload []byte) instrument.MessageType {
 // answer and may be called concurrently with all other methods.
 func (c *Conn) CloseFor(reason instrument.CloseReason, code int, text string) error {
 	defer c.conn.End()
+	c.conn.Judged()
 	return c.conn.CloseFor(reason, code, text)
 }
 

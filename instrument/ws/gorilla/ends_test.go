@@ -77,9 +77,6 @@ func TestEnds(t *testing.T) {
 		remote := end{initiator: "remote", reason: reason, code: code}
 		local := end{initiator: "local", reason: reason, code: code}
 		tests[fmt.Sprint("peer closes, ", code)] = endTest{readUntilEnd, peerCloses(code), remote}
-		if reason == "protocol_error" || reason == "message_too_big" {
-			local.errors = map[string]float64{"read": 1} // what was read made it necessary
-		}
 		tests[fmt.Sprint("we close, ", code)] = endTest{weClose(code), peerReads, local}
 	}
 	for _, more := range []map[string]endTest{localEnds(), networkEnds(), protocolEnds(), pingEnds()} {

@@ -14,6 +14,7 @@ import (
 // there turns out to be a better reason, as the one for which the connection ends.
 func (c *Conn) WriteMessage(kind int, data []byte) error {
 	c.writing.flush()
+	c.judge(kind)
 	err := c.Conn.WriteMessage(kind, data)
 	if err == nil && c.counts(kind) {
 		c.counter.Sent(c.typeOf(kind, data), len(data))
@@ -23,6 +24,7 @@ func (c *Conn) WriteMessage(kind int, data []byte) error {
 
 // WriteControl writes a control message, see websocket.Conn.WriteControl. Pings are timed until their pong is read.
 func (c *Conn) WriteControl(kind int, data []byte, deadline time.Time) error {
+	c.judge(kind)
 	err := c.Conn.WriteControl(kind, data, deadline)
 	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
 		c.conn.WriteFailed(err) // perhaps before it has reached the network, behind a message that is not taken
@@ -65,6 +67,13 @@ func (c *Conn) NextWriter(kind int) (io.WriteCloser, error) {
 	}
 	c.writing = &messageWriter{c: c, w: w, kind: kind}
 	return c.writing, nil
+}
+
+// judge notes that the application sends a close frame. Those of the library do not come here.
+func (c *Conn) judge(kind int) {
+	if kind == websocket.CloseMessage {
+		c.conn.Judged()
+	}
 }
 
 // counts tells messages that are to be counted.
