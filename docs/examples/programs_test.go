@@ -233,8 +233,10 @@ func listen(ctx context.Context, t *testing.T, address string) func() {
 	}
 	t.Cleanup(func() { _ = response.Body.Close() })
 	events := bufio.NewReader(response.Body)
-	if line, err := events.ReadString('\n'); err != nil || line != "event: tick\n" {
-		t.Fatalf("first line: %q, %v", line, err)
+	for _, want := range []string{":\n", "\n", "event: tick\n"} {
+		if line, err := events.ReadString('\n'); err != nil || line != want {
+			t.Fatalf("line: %q, %v, want %q", line, err, want)
+		}
 	}
 	return func() {
 		if _, err := io.Copy(io.Discard, events); err != nil {

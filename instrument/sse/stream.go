@@ -173,10 +173,11 @@ func (s *Stream) writeFailed(deadline time.Time, err error) {
 	}
 }
 
-// cut says whether the server's own timeout, which the stream could not lift, has ended it by now.
+// cut says whether the server's own timeout, which the stream could not lift, has ended it by now. The server has begun to
+// count before the stream was opened, by as long as its handler took to decide.
 func (s *Stream) cut() bool {
-	// The server has begun to count before the stream was opened.
-	return s.cutAfter > 0 && time.Since(s.opened) >= s.cutAfter-s.cutAfter/10
+	slack := min(max(s.cutAfter/10, time.Second), s.cutAfter/2)
+	return s.cutAfter > 0 && time.Since(s.opened) >= s.cutAfter-slack
 }
 
 // gone is the error of using a stream whose request is over.

@@ -54,9 +54,7 @@ func webSocketEnds() []webSocketEnd {
 	closes := func(code int) func(*testing.T, *realtimetest.Recorder, conn) {
 		return func(_ *testing.T, _ *realtimetest.Recorder, c conn) { c.close(code) }
 	}
-	violation := func(code int) end {
-		return end{Initiator: "local", Reason: "protocol_error", Code: code, Error: "read"}
-	}
+	violation := end{Initiator: "local", Reason: "protocol_error", Code: 1002, Error: "read"}
 	broken := end{Initiator: "network", Reason: "abnormal", Code: 1006, Error: "read"}
 	return []webSocketEnd{
 		{name: "the peer closes, 1000", server: reads, peer: sends(closeFrame(1000, "bye")), want: end{Initiator: "remote", Reason: "normal", Code: 1000}},
@@ -157,11 +155,11 @@ func webSocketEnds() []webSocketEnd {
 			server: reads, peer: sends(frame(0x82, make([]byte, readLimit+1)...)),
 			want: end{Initiator: "local", Reason: "message_too_big", Code: 1009, Error: "read"},
 		},
-		{name: "the peer sets a reserved bit on a continuation", server: reads, peer: sends(frame(0x01, 'x'), frame(0xC0, 'y'), closeFrame(1000, "")), want: violation(1002)},
-		{name: "the peer sets a reserved bit on a close frame", server: reads, peer: sends(append([]byte{0xC8}, closeFrame(1000, "")[1:]...)), want: violation(1002)},
-		{name: "the peer sends a reserved opcode", server: reads, peer: sends(frame(0x83, 'x')), want: violation(1002)},
-		{name: "the peer gives a reason that is not UTF-8", server: reads, peer: sends(closeFrame(1000, "\xff")), want: violation(1002)},
-		{name: "the peer sends a code that must not be sent", server: reads, peer: sends(closeFrame(1006, "")), want: violation(1002)},
+		{name: "the peer sets a reserved bit on a continuation", server: reads, peer: sends(frame(0x01, 'x'), frame(0xC0, 'y'), closeFrame(1000, "")), want: violation},
+		{name: "the peer sets a reserved bit on a close frame", server: reads, peer: sends(append([]byte{0xC8}, closeFrame(1000, "")[1:]...)), want: violation},
+		{name: "the peer sends a reserved opcode", server: reads, peer: sends(frame(0x83, 'x')), want: violation},
+		{name: "the peer gives a reason that is not UTF-8", server: reads, peer: sends(closeFrame(1000, "\xff")), want: violation},
+		{name: "the peer sends a code that must not be sent", server: reads, peer: sends(closeFrame(1006, "")), want: violation},
 		{
 			name:   "the handler panics",
 			server: func(*testing.T, *realtimetest.Recorder, conn) { panic("boom") },
@@ -201,8 +199,8 @@ func serve(t *testing.T, handle http.HandlerFunc) (url string, returned <-chan s
 	return s.URL, done
 }
 
-// TestFieldCase04Ends has every adapter end a connection in every way, between it and a bare peer.
-func TestFieldCase04Ends(t *testing.T) {
+// TestFieldCases04And05Ends has every adapter end a connection in every way, between it and a bare peer.
+func TestFieldCases04And05Ends(t *testing.T) {
 	for name, serveBy := range webSockets() {
 		for _, tt := range webSocketEnds() {
 			if tt.only != "" && tt.only != name {
@@ -215,7 +213,7 @@ func TestFieldCase04Ends(t *testing.T) {
 					serveBy(w, r, recorder.Observer, func(c conn) { tt.server(t, recorder, c) })
 				})
 				p := ask(t, url, upgrade)
-				p.answered(http.StatusSwitchingProtocols)
+				p.upgraded()
 				tt.peer(p)
 				select {
 				case <-returned:

@@ -30,7 +30,7 @@ func TestFieldCase17Counted(t *testing.T) {
 				})
 			})
 			p := ask(t, url, upgrade)
-			p.answered(http.StatusSwitchingProtocols)
+			p.upgraded()
 			p.send(frame(0x81, 'x'))
 			p.send(closeFrame(1000, ""))
 			p.readAll()
@@ -61,7 +61,7 @@ func TestFieldCase17EndedHandshake(t *testing.T) {
 				serveBy(w, r.WithContext(ctx), recorder.Observer, readUntilEnd)
 			})
 			p := ask(t, url, upgrade)
-			p.answered(http.StatusSwitchingProtocols)
+			p.upgraded()
 			p.send(closeFrame(1000, ""))
 			p.readAll()
 			<-returned
@@ -104,7 +104,7 @@ func TestFieldCase18Woken(t *testing.T) {
 					})
 				})
 				p := ask(t, url, upgrade)
-				p.answered(http.StatusSwitchingProtocols)
+				p.upgraded()
 				<-returned
 				ended(t, recorder, "websocket", tt.want)
 			})

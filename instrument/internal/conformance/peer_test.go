@@ -41,15 +41,15 @@ func ask(t *testing.T, url, request string) *peer {
 	return p
 }
 
-// answered wants the request to be answered so.
-func (p *peer) answered(status int) {
+// upgraded wants the request to have become a WebSocket.
+func (p *peer) upgraded() {
 	p.t.Helper()
 	resp, err := http.ReadResponse(p.in, nil)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	if resp.StatusCode != status {
-		p.t.Fatalf("answered %s, want %d", resp.Status, status)
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		p.t.Fatalf("answered %s", resp.Status)
 	}
 }
 

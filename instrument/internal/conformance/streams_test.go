@@ -123,8 +123,8 @@ func streamEnds() []streamEnd {
 	}
 }
 
-// TestFieldCase04StreamEnds has event streams end in every way, over both versions of HTTP.
-func TestFieldCase04StreamEnds(t *testing.T) {
+// TestFieldCases04And05StreamEnds has event streams end in every way, over both versions of HTTP.
+func TestFieldCases04And05StreamEnds(t *testing.T) {
 	for version, protocols := range httpVersions() {
 		for _, tt := range streamEnds() {
 			t.Run(version+"/"+tt.name, func(t *testing.T) {

@@ -98,13 +98,13 @@ func (a *Answer) hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	a.conn = New(transport)
-	if a.early, err = rw.Reader.Peek(rw.Reader.Buffered()); err != nil {
+	if a.early, err = rw.Peek(rw.Reader.Buffered()); err != nil {
 		return nil, nil, errors.Join(err, transport.Close())
 	}
 	a.early = slices.Clone(a.early)
 	// Both read and write the transport itself so far. What is buffered stays so: libraries look at it.
 	rw.Reader.Reset(io.MultiReader(bytes.NewReader(a.early), a.conn))
-	if _, err = rw.Reader.Peek(len(a.early)); err != nil {
+	if _, err = rw.Peek(len(a.early)); err != nil {
 		return nil, nil, errors.Join(err, transport.Close())
 	}
 	rw.Writer.Reset(a.conn)
