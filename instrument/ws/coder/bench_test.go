@@ -12,8 +12,8 @@ import (
 	"github.com/sockscope/sockscope/instrument/ws/coder"
 )
 
-// BenchmarkEcho sends 128 bytes over loopback and back: "bare" through the transport alone, "observed" with everything
-// counted and timed.
+// BenchmarkEcho sends 128 bytes over loopback and back: "bare" through the transport alone, "observed" with every message
+// counted by the adapter, "timed" with everything counted and timed by the application.
 func BenchmarkEcho(b *testing.B) {
 	b.Run("bare", func(b *testing.B) {
 		echo(b, func(w http.ResponseWriter, r *http.Request) {
@@ -32,36 +32,23 @@ func BenchmarkEcho(b *testing.B) {
 			}
 		})
 	})
-	b.Run("observed", func(b *testing.B) {
-		o, err := instrument.New(instrument.WithMessageTypes("text"))
-		if err != nil {
-			b.Fatal(err)
-		}
-		text := o.MessageType("text")
-		echo(b, func(w http.ResponseWriter, r *http.Request) {
-			c, err := coder.Accept(w, r, o, nil)
+	for name, echoes := range map[string]func(*coder.Conn){"observed": echoCounted, "timed": echoHandled} {
+		b.Run(name, func(b *testing.B) {
+			o, err := instrument.New()
 			if err != nil {
-				b.Error(err)
-				return
+				b.Fatal(err)
 			}
-			defer c.CloseNow()
-			connection := c.Observed()
-			ctx := connection.Context(context.Background())
-			for {
-				typ, p, err := c.Read(ctx)
+			echo(b, func(w http.ResponseWriter, r *http.Request) {
+				c, err := coder.Accept(w, r, o, nil)
 				if err != nil {
+					b.Error(err)
 					return
 				}
-				_ = connection.Handle(ctx, text, len(p), nil, func(ctx context.Context) error {
-					if err := c.Write(ctx, typ, p); err != nil {
-						return err
-					}
-					connection.Sent(text, len(p))
-					return nil
-				})
-			}
+				defer c.CloseNow()
+				echoes(c)
+			})
 		})
-	})
+	}
 }
 
 func echo(b *testing.B, handler http.HandlerFunc) {

@@ -120,6 +120,18 @@ func echoBare(c *coder.Conn) {
 	}
 }
 
+// echoCounted echoes with every message counted by the adapter.
+func echoCounted(c *coder.Conn) {
+	c.CountMessages(nil)
+	ctx := context.Background()
+	for {
+		typ, p, err := c.Read(ctx)
+		if err != nil || c.Write(ctx, typ, p) != nil {
+			return
+		}
+	}
+}
+
 // echoHandled echoes as the documentation tells.
 func echoHandled(c *coder.Conn) {
 	connection := c.Observed()

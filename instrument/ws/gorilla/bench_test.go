@@ -8,17 +8,19 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/ws/gorilla"
 )
 
-// BenchmarkEcho sends 128 bytes over loopback and back: "bare" through the transport alone, "observed" with every
-// message counted and timed.
+// BenchmarkEcho sends 128 bytes over loopback and back: "bare" through the transport alone, "observed" with every message
+// counted by the adapter, "timed" with everything counted and timed by the application.
 func BenchmarkEcho(b *testing.B) {
-	b.Run("bare", func(b *testing.B) { benchmark(b, nil) })
-	b.Run("observed", func(b *testing.B) { benchmark(b, observer(b)) })
+	b.Run("bare", func(b *testing.B) { benchmark(b, nil, nil) })
+	b.Run("observed", func(b *testing.B) { benchmark(b, observer(b), echoesCounted) })
+	b.Run("timed", func(b *testing.B) { benchmark(b, observer(b), echoesHandled) })
 }
 
-func benchmark(b *testing.B, o *instrument.Observer) {
-	roundTrip := dialEcho(b, o)
+func benchmark(b *testing.B, o *instrument.Observer, echoes func(*gorilla.Conn)) {
+	roundTrip := dialEcho(b, o, echoes)
 	b.SetBytes(128)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -26,12 +28,13 @@ func benchmark(b *testing.B, o *instrument.Observer) {
 	}
 }
 
-// TestNoAllocations compares an echo through the adapter with one through the transport alone.
+// TestNoAllocations compares echoes through the adapter with one through the transport alone.
 func TestNoAllocations(t *testing.T) {
-	bare := testing.AllocsPerRun(1000, dialEcho(t, nil))
-	observed := testing.AllocsPerRun(1000, dialEcho(t, observer(t)))
-	if observed > bare {
-		t.Errorf("%v allocations per echo, want the transport's %v", observed, bare)
+	bare := testing.AllocsPerRun(1000, dialEcho(t, nil, nil))
+	for name, echoes := range map[string]func(*gorilla.Conn){"counted": echoesCounted, "handled": echoesHandled} {
+		if observed := testing.AllocsPerRun(1000, dialEcho(t, observer(t), echoes)); observed > bare {
+			t.Errorf("%s: %v allocations per echo, want the transport's %v", name, observed, bare)
+		}
 	}
 }
 
@@ -45,9 +48,9 @@ func observer(t testing.TB) *instrument.Observer {
 }
 
 // dialEcho returns a function that sends a message and waits for its echo.
-func dialEcho(t testing.TB, o *instrument.Observer) func() {
+func dialEcho(t testing.TB, o *instrument.Observer, echoes func(*gorilla.Conn)) func() {
 	t.Helper()
-	s := httptest.NewServer(echoServer(t, o))
+	s := httptest.NewServer(echoServer(t, o, echoes))
 	t.Cleanup(s.Close)
 	c, resp, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(s.URL, "http"), nil)
 	if err != nil {

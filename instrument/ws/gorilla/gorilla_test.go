@@ -166,14 +166,30 @@ func TestUnobserved(t *testing.T) {
 	peerCloses(1000)(t, dial(t, s.URL), nil)
 }
 
-// echo is what an application does with the transport's connection, or with the adapter's.
-type echo interface {
-	ReadMessage() (int, []byte, error)
-	WriteMessage(int, []byte) error
-	Close() error
+// echoServer upgrades with the transport alone if there is no observer.
+func echoServer(t testing.TB, o *instrument.Observer, echoes func(*gorilla.Conn)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if o == nil {
+			c, err := new(websocket.Upgrader).Upgrade(w, r, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			echoesBare(c)
+			return
+		}
+		c, err := gorilla.Upgrade(w, r, o, nil, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		echoes(c)
+	}
 }
 
-func echoes(c echo) {
+// echoesBare echoes by the transport alone.
+func echoesBare(c *websocket.Conn) {
 	defer c.Close()
 	for {
 		kind, p, err := c.ReadMessage()
@@ -183,32 +199,21 @@ func echoes(c echo) {
 	}
 }
 
-// echoServer upgrades with the transport alone if there is no observer.
-func echoServer(t testing.TB, o *instrument.Observer) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if o == nil {
-			c, err := new(websocket.Upgrader).Upgrade(w, r, nil)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			echoes(c)
+// echoesCounted echoes with every message counted by the adapter.
+func echoesCounted(c *gorilla.Conn) {
+	c.CountMessages(nil)
+	for {
+		kind, p, err := c.ReadMessage()
+		if err != nil || c.WriteMessage(kind, p) != nil {
 			return
 		}
-		c, err := gorilla.Upgrade(w, r, o, nil, nil)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		echoesHandled(r.Context(), c)
 	}
 }
 
 // echoesHandled echoes as the documentation tells.
-func echoesHandled(ctx context.Context, c *gorilla.Conn) {
-	defer c.Close()
+func echoesHandled(c *gorilla.Conn) {
 	connection := c.Observed()
-	ctx = connection.Context(ctx)
+	ctx := connection.Context(context.Background())
 	for {
 		kind, p, err := c.ReadMessage()
 		if err != nil {
