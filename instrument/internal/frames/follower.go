@@ -104,16 +104,16 @@ func (f *Follower) fill(p []byte, size int) []byte {
 
 // enter enters the frame that begins with a header.
 func (f *Follower) enter(head []byte) {
-	h, ok := parseHeader(head)
-	if !ok {
+	h := &f.header
+	if !h.parse(head) {
 		f.lost = true
 		f.violate(ErrLength)
 		return
 	}
-	if err := f.check(&h); err != nil {
+	if err := f.check(h); err != nil {
 		f.violate(err)
 	}
-	f.header, f.left, f.within = h, h.Length, true
+	f.left, f.within = h.Length, true
 	if h.Opcode.control() {
 		f.control = newControl()
 		return

@@ -54,26 +54,29 @@ func headerSize(b byte) int {
 	return size
 }
 
-// parseHeader parses a whole header, and returns false for a length that no frame can have.
-func parseHeader(head []byte) (Header, bool) {
-	h := Header{
-		Fin:    head[0]&0x80 != 0,
-		RSV:    head[0] >> 4 & 7,
-		Opcode: Opcode(head[0] & 0x0F),
-		Masked: head[1]&0x80 != 0,
-		Length: int64(head[1] & 0x7F),
+// parse parses a whole header, and returns false for a length that no frame can have. It writes each field where it
+// stays: a Header that is returned and copied costs several times as much.
+func (h *Header) parse(head []byte) bool {
+	h.Fin = head[0]&0x80 != 0
+	h.RSV = head[0] >> 4 & 7
+	h.Opcode = Opcode(head[0] & 0x0F)
+	if h.Masked = head[1]&0x80 != 0; h.Masked {
+		h.Mask = [4]byte(head[len(head)-len(h.Mask):])
+	} else {
+		h.Mask = [4]byte{}
 	}
-	switch h.Length {
+	h.Length = payloadLength(head)
+	return h.Length >= 0
+}
+
+// payloadLength returns the length that a whole header says, negative for one that no frame can have.
+func payloadLength(head []byte) int64 {
+	switch n := head[1] & 0x7F; n {
 	case 126:
-		h.Length = int64(binary.BigEndian.Uint16(head[2:]))
+		return int64(binary.BigEndian.Uint16(head[2:]))
 	case 127:
-		h.Length = int64(binary.BigEndian.Uint64(head[2:])) //nolint:gosec // the sign is looked at
-		if h.Length < 0 {
-			return h, false
-		}
+		return int64(binary.BigEndian.Uint64(head[2:])) //nolint:gosec // the sign is looked at
+	default:
+		return int64(n)
 	}
-	if h.Masked {
-		copy(h.Mask[:], head[len(head)-len(h.Mask):])
-	}
-	return h, true
 }
