@@ -21,6 +21,7 @@ type Handshake struct {
 	start    time.Duration
 	trusted  bool // the peer
 	ended    atomic.Bool
+	taken    atomic.Bool // by HandshakeFromContext or BeginHandshake
 
 	ctx    context.Context // of the request, with the span and the connection's id
 	traced bool            // the span was started with the handshake
@@ -35,11 +36,17 @@ type handshakeKey struct{}
 // that spans of work such as authentication become its children, the connection's id for log records, and the Handshake
 // itself for HandshakeFromContext. Do not use it for the connection's messages; see Conn.Context.
 //
+// Where ctx carries a Handshake of o that has not ended, BeginHandshake returns ctx and that Handshake: a request is one
+// handshake, however many handlers and adapters observe it.
+//
 // A span that ctx carries becomes the parent if this process started it. A remote one, and the trace context in the
 // request's header, become a link unless the peer is trusted. Beyond the limit of WithSpanLimit there is no span.
 func (o *Observer) BeginHandshake(ctx context.Context, r Request) (context.Context, *Handshake) {
 	if !o.live() {
 		return ctx, nil
+	}
+	if h := o.HandshakeFromContext(ctx); h != nil {
+		return ctx, h
 	}
 	h := &Handshake{
 		observer: o, id: newConnectionID(), start: o.now(), trusted: o.trusts(ctx, r), span: trace.SpanFromContext(o.root),
@@ -87,8 +94,13 @@ func (o *Observer) HandshakeFromContext(ctx context.Context) *Handshake {
 	if h == nil || h.observer != o || h.ended.Load() {
 		return nil
 	}
+	h.taken.Store(true)
 	return h
 }
+
+// Taken reports whether somebody has got the Handshake from a context and may end it. Whoever began it then ends it only
+// if nobody else does.
+func (h *Handshake) Taken() bool { return h != nil && h.taken.Load() }
 
 // Refused ends a handshake that did not become a connection. The status says why in the metrics, httpStatus is what the
 // peer was answered, 0 if it got no answer or the protocol has no such status, and err, which may be nil, is the cause
