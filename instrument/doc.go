@@ -1,7 +1,7 @@
 // Package instrument makes the connections of a realtime service observable: how many are open, how they opened and
 // ended, how long messages take, and what failed, in metrics, spans and log records that point at each other. It knows no
-// protocol. A handler around any WebSocket server, or a thin adapter such as
-// [github.com/sockscope/sockscope/instrument/ws/coder], connects it to one.
+// protocol. The handler of [github.com/sockscope/sockscope/instrument/ws] around any WebSocket server, or a thin adapter
+// such as [github.com/sockscope/sockscope/instrument/ws/coder], connects it to one.
 //
 // # Use
 //
@@ -53,6 +53,11 @@
 // # Shutdown
 //
 // [Observer.Drain] closes all connections and waits for them, which http.Server.Shutdown does not do for WebSockets.
+//
+// # Requests
+//
+// Middleware that measures requests takes a connection for one that lasts hours. [UntilConnected] lets it see no more of
+// a connection than its handshake.
 //
 // # Other protocols
 //

@@ -1,6 +1,8 @@
 package examples_test
 
 import (
+	"context"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -15,29 +17,24 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-func TestUpgradesAreNoRequests(t *testing.T) {
+func TestConnectionsAreNoRequests(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /hello", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("GET /ws", func(w http.ResponseWriter, r *http.Request) {
 		if conn, err := websocket.Accept(w, r, nil); err == nil {
-			_ = conn.CloseNow()
+			defer conn.CloseNow()
+			_, _, _ = conn.Read(context.Background()) // for as long as the peer stays
 		}
 	})
 
-	// promhttp, or any other middleware
-	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "http_request_duration_seconds"}, nil)
-	handler := instrument.WithoutUpgrades(promhttp.InstrumentHandlerDuration(seconds, mux), mux)
-
-	// otelhttp
+	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "http_request_duration_seconds"}, []string{"code"})
 	reader := metric.NewManualReader()
-	handler = otelhttp.NewHandler(handler, "http", otelhttp.WithFilter(instrument.IsNotUpgrade),
-		otelhttp.WithMeterProvider(metric.NewMeterProvider(metric.WithReader(reader))))
+	handler := instrument.UntilConnected(func(next http.Handler) http.Handler {
+		next = promhttp.InstrumentHandlerDuration(seconds, next)
+		return otelhttp.NewHandler(next, "http", otelhttp.WithMeterProvider(metric.NewMeterProvider(metric.WithReader(reader))))
+	}, mux)
 
-	served := make(chan struct{}, 2)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		handler.ServeHTTP(w, r)
-		served <- struct{}{}
-	}))
+	server := httptest.NewServer(handler)
 	defer server.Close()
 	conn, _, err := websocket.Dial(t.Context(), server.URL+"/ws", nil)
 	if err != nil {
@@ -49,17 +46,20 @@ func TestUpgradesAreNoRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	<-served
-	<-served
 
+	// The connection is still open, and its handshake measured.
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(seconds)
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := families[0].GetMetric()[0].GetHistogram().GetSampleCount(); got != 1 {
-		t.Errorf("promhttp has measured %d requests, want 1", got)
+	statuses := map[string]uint64{}
+	for _, m := range families[0].GetMetric() {
+		statuses[m.GetLabel()[0].GetValue()] = m.GetHistogram().GetSampleCount()
+	}
+	if want := map[string]uint64{"101": 1, "200": 1}; !maps.Equal(statuses, want) {
+		t.Errorf("promhttp has measured %v, want %v", statuses, want)
 	}
 	var measured metricdata.ResourceMetrics
 	if err := reader.Collect(t.Context(), &measured); err != nil {
@@ -73,7 +73,7 @@ func TestUpgradesAreNoRequests(t *testing.T) {
 			}
 		}
 	}
-	if requests != 1 {
-		t.Errorf("otelhttp has measured %d requests, want 1", requests)
+	if requests != 2 {
+		t.Errorf("otelhttp has measured %d requests, want 2", requests)
 	}
 }
