@@ -1,0 +1,355 @@
+package ws
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/internal/answer"
+	"github.com/sockscope/sockscope/instrument/internal/frames"
+	"github.com/sockscope/sockscope/instrument/internal/wsconn"
+)
+
+const (
+	// closeTimeout is how long the close frame of a drain may take to be written, and then to be answered.
+	closeTimeout = time.Second
+	// maxEarly is how many bytes a peer may send before it is answered.
+	maxEarly = 4096
+)
+
+// A conn is a hijacked connection. It carries exactly the bytes it is given, but for the close frame of a drain or panic,
+// and follows first the answer and then the frames in them.
+type conn struct {
+	*wsconn.Conn
+	transport *transport
+	observer  *instrument.Observer
+
+	phase    atomic.Uint32
+	opening  sync.Mutex // of changes of the phase, and of early
+	handling atomic.Bool
+	ends     sync.Once
+	ended    chan struct{}
+
+	handshake *instrument.Handshake // nil when it is not ours to end anymore
+	refused   refusal               // in the phase aside
+	early     []byte                // read by somebody before the answer
+	broken    atomic.Bool           // a read or write failed before the answer
+	cut       atomic.Bool           // closed by this side while the handler ran, for no reason that is known
+
+	writing  sync.Mutex
+	head     answer.Head
+	accepted frames.Extensions
+	out      frames.Follower // finds the end of the frame that is being written
+	stopping bool            // a close frame is due when that frame has ended
+	stopped  bool            // it was the last
+}
+
+// The phases of a conn. They only go on.
+const (
+	answering uint32 = iota // the answer has not been written to its end
+	answered                // with 101; an adapter that has taken the handshake may open the connection
+	following               // the connection is ours to observe
+	aside                   // it is not: the handshake was refused, or an adapter observes the connection
+)
+
+// A transport is the connection underneath. Its pending bytes were read from it too early.
+type transport struct {
+	net.Conn
+	pending []byte
+	err     error // behind pending
+}
+
+func (t *transport) Read(p []byte) (int, error) {
+	if t.pending == nil {
+		return t.Conn.Read(p)
+	}
+	n := copy(p, t.pending)
+	err := t.err
+	t.pending, t.err = nil, nil // whoever has read them has room for them
+	return n, err
+}
+
+var _ answer.Follower = (*conn)(nil)
+
+func newConn(hijacked net.Conn, o *instrument.Observer, h *instrument.Handshake, early []byte) *conn {
+	c := &conn{
+		transport: &transport{Conn: hijacked}, observer: o, handshake: h, early: early, ended: make(chan struct{}),
+	}
+	c.Conn = wsconn.New(c.transport)
+	c.handling.Store(true)
+	return c
+}
+
+// NetConn returns the connection underneath, such as the *net.TCPConn.
+func (c *conn) NetConn() net.Conn { return c.transport.Conn }
+
+// answeredWith notes the answer.
+func (c *conn) answeredWith(status int, header http.Header) {
+	if c.accept(status, header) && !c.handshake.Taken() {
+		c.open()
+	}
+}
+
+func (c *conn) accept(status int, header http.Header) bool {
+	c.opening.Lock()
+	defer c.opening.Unlock()
+	if c.phase.Load() != answering {
+		return false
+	}
+	if status != http.StatusSwitchingProtocols {
+		c.refuse(refusalFor(c.observer, status))
+		return false
+	}
+	c.accepted = frames.ParseExtensions(header["Sec-Websocket-Extensions"])
+	c.out = frames.New(frames.Config{Extensions: c.accepted})
+	c.phase.Store(answered)
+	return true
+}
+
+// refuse ends the handshake, unless somebody has taken it, who knows more: then it ends with the handler at the latest.
+func (c *conn) refuse(r refusal) {
+	c.refused = r
+	c.phase.Store(aside)
+	if !c.handshake.Taken() || !c.handling.Load() {
+		r.end(c.handshake)
+	}
+}
+
+// open opens the connection if it was answered and nobody else has.
+func (c *conn) open() {
+	c.opening.Lock()
+	defer c.opening.Unlock()
+	if c.phase.Load() != answered {
+		return
+	}
+	observed := c.handshake.Opened(http.StatusSwitchingProtocols)
+	if observed == nil {
+		c.phase.Store(aside)
+		return
+	}
+	c.BeginBehind(wsconn.Config{Observed: observed, Extensions: c.accepted}, c.early)
+	c.CountMessages(nil)
+	c.handshake, c.early = nil, nil // the connection may outlive the request by hours
+	c.phase.Store(following)
+	observed.OnDrain(c.drain)
+}
+
+// Read reads what the peer has sent, see net.Conn.
+func (c *conn) Read(p []byte) (int, error) {
+	switch c.phase.Load() {
+	case answered:
+		c.open()
+	case answering:
+		return c.readEarly(p)
+	}
+	if c.phase.Load() == aside {
+		return c.transport.Read(p)
+	}
+	return c.Conn.Read(p)
+}
+
+// readEarly reads before the answer. A peer that sends more than is kept is refused, and its connection not observed.
+func (c *conn) readEarly(p []byte) (int, error) {
+	n, err := c.transport.Read(p)
+	c.opening.Lock()
+	early := c.phase.Load() == answering
+	if early {
+		c.broken.Store(c.broken.Load() || err != nil)
+		if c.early = append(c.early, p[:n]...); len(c.early) > maxEarly {
+			c.refuse(refusal{status: instrument.StatusBadHandshake, err: errEarly})
+		}
+	}
+	c.opening.Unlock()
+	if early {
+		return n, err
+	}
+	c.transport.pending, c.transport.err = bytes.Clone(p[:n]), err // the answer was written meanwhile
+	return c.Read(p)
+}
+
+// Write writes to the peer, see net.Conn.
+func (c *conn) Write(p []byte) (int, error) {
+	if c.phase.Load() == aside {
+		return c.transport.Write(p)
+	}
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if c.phase.Load() == answering {
+		return c.answer(p)
+	}
+	return c.write(p)
+}
+
+// answer writes a part of the answer, and what comes behind it.
+func (c *conn) answer(p []byte) (int, error) {
+	rest, whole := c.head.Read(p)
+	n, err := c.transport.Write(p[:len(p)-len(rest)])
+	if err != nil {
+		c.broken.Store(true)
+		return n, err
+	}
+	if !whole {
+		return n, nil
+	}
+	c.answeredWith(c.head.Status, c.head.Header)
+	c.head = answer.Head{}
+	if len(rest) == 0 {
+		return n, nil
+	}
+	m, err := c.write(rest)
+	return n + m, err
+}
+
+func (c *conn) write(p []byte) (int, error) {
+	if c.phase.Load() == answered {
+		c.open()
+	}
+	switch {
+	case c.phase.Load() == aside:
+		return c.transport.Write(p)
+	case c.stopped:
+		return 0, errStopped
+	}
+	n, err := c.Conn.Write(p)
+	c.follow(p[:n])
+	return n, err
+}
+
+// errStopped is the error of writing after the close frame of a drain.
+var errStopped = fmt.Errorf("ws: the server shuts down and has sent a close frame: %w", net.ErrClosed)
+
+// follow follows what was written to the end of the frame, and sends the close frame that is due then.
+func (c *conn) follow(p []byte) {
+	for whole := true; whole; {
+		p, whole = c.out.Next(p)
+	}
+	if c.stopping && c.out.Aligned() {
+		c.stop()
+	}
+}
+
+// CloseWrite shuts down the writing side, see net.TCPConn. For the peer that is the end.
+func (c *conn) CloseWrite() error {
+	if c.phase.Load() == following && !c.Known() {
+		c.Say(instrument.ReasonNormal, codeAbnormal)
+	}
+	return c.NetConn().(interface{ CloseWrite() error }).CloseWrite() //nolint:forcetypeassert // only handed out where it has
+}
+
+// The close codes that this side uses by itself.
+const (
+	codeGoingAway = 1001
+	codeAbnormal  = 1006
+)
+
+// Close closes the connection, see net.Conn, and ends its observation.
+func (c *conn) Close() error {
+	if c.phase.Load() == answered {
+		c.open()
+	}
+	switch c.phase.Load() {
+	case following:
+		err := c.Conn.Close()
+		c.closed()
+		return err
+	case answering:
+		defer c.unanswered()
+	}
+	return c.transport.Close()
+}
+
+// unanswered ends the handshake of a connection that was closed before it was answered.
+func (c *conn) unanswered() {
+	c.opening.Lock()
+	defer c.opening.Unlock()
+	if c.phase.Load() != answering {
+		return
+	}
+	switch {
+	case c.broken.Load():
+		c.refuse(refusal{status: instrument.StatusBadHandshake, err: errGone})
+	case len(c.early) > 0:
+		c.refuse(refusal{status: instrument.StatusBadHandshake, err: errEarly})
+	default:
+		c.refuse(refusal{status: instrument.StatusError, err: errUnanswered})
+	}
+}
+
+// closed ends the observation after Close. If nobody has said why the connection ends and the handler still runs, it
+// perhaps closes the connection because it panics; that is known when it returns.
+func (c *conn) closed() {
+	if !c.Known() && c.handling.Load() {
+		c.cut.Store(true)
+		if c.handling.Load() {
+			return
+		}
+	}
+	c.end()
+}
+
+func (c *conn) end() {
+	c.End()
+	c.ends.Do(func() { close(c.ended) })
+}
+
+// handlerReturned notes that the handler has returned. Its connection may live on.
+func (c *conn) handlerReturned() {
+	c.handling.Store(false)
+	switch c.phase.Load() {
+	case answered:
+		c.open()
+	case following:
+		if c.cut.Load() {
+			c.end()
+		}
+	case aside:
+		c.refused.end(c.handshake) // which may have ended
+	}
+}
+
+// handlerPanicked closes the connection of a handler that panics. The peer is told by the close code 1011.
+func (c *conn) handlerPanicked(v any) {
+	c.handling.Store(false)
+	switch c.phase.Load() {
+	case answered:
+		c.open()
+	case answering:
+		c.refuse(refusal{status: instrument.StatusError, err: fmt.Errorf("panic: %v", v)})
+		_ = c.transport.Close()
+	}
+	if c.phase.Load() == following {
+		c.Panicked(v)
+		_ = c.Close()
+	}
+}
+
+// drain closes the connection because the server shuts down: it sends a close frame as soon as it does not tear another
+// frame apart, and closes when whoever reads has found the peer's close frame and closes, or after a second.
+func (c *conn) drain() {
+	c.Say(instrument.ReasonShutdown, codeGoingAway)
+	// Also for a write that holds the lock.
+	if c.SetWriteDeadline(time.Now().Add(closeTimeout)) == nil {
+		c.writing.Lock()
+		c.stopping = true
+		c.follow(nil)
+		c.writing.Unlock()
+	}
+	timeout := time.NewTimer(closeTimeout)
+	defer timeout.Stop()
+	select {
+	case <-c.ended:
+	case <-timeout.C:
+		_ = c.Close()
+	}
+}
+
+// stop sends the close frame.
+func (c *conn) stop() {
+	c.stopping, c.stopped = false, true
+	_, _ = c.Conn.Write([]byte{0x80 | byte(frames.Close), 2, codeGoingAway >> 8, codeGoingAway & 0xFF})
+}
