@@ -22,6 +22,7 @@ import (
 	gorilla "github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/sockscope/sockscope/instrument"
 	"github.com/sockscope/sockscope/instrument/realtimetest"
@@ -218,6 +219,46 @@ func boom() { panic("boom") }
 func stream(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.WriteHeader(http.StatusOK)
+}
+
+// TestUntilConnectedHTTP2 has a page and a stream over HTTP/2, where nothing can be hijacked.
+func TestUntilConnectedHTTP2(t *testing.T) {
+	open, leave := make(chan struct{}), make(chan struct{})
+	requests := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "http_requests_total"}, []string{"code"})
+	server := httptest.NewUnstartedServer(instrument.UntilConnected(func(next http.Handler) http.Handler {
+		return promhttp.InstrumentHandlerCounter(requests, next)
+	}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, ok := w.(http.Hijacker); ok {
+			t.Error("the ResponseWriter can be hijacked")
+		}
+		if r.URL.Path == "/events" {
+			stream(w)
+			_ = http.NewResponseController(w).Flush()
+			close(open)
+			<-leave
+		}
+		_, _ = io.WriteString(w, "done")
+	})))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	for _, path := range []string{"/page", "/events"} {
+		resp, err := server.Client().Get(server.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if path == "/events" {
+			<-open
+			if got := testutil.ToFloat64(requests.WithLabelValues("200")); got != 2 {
+				t.Errorf("measured %v requests while the stream is open, want 2", got)
+			}
+			close(leave)
+		}
+		if body, err := io.ReadAll(resp.Body); string(body) != "done" || err != nil || resp.ProtoMajor != 2 {
+			t.Errorf("%s: read %q, %v, by HTTP/%d", path, body, err, resp.ProtoMajor)
+		}
+	}
 }
 
 type colour struct{}

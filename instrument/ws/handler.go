@@ -14,12 +14,15 @@ import (
 
 // Handler returns a handler that serves requests by next and observes the WebSockets that they become. A nil Observer
 // leaves them unobserved. See the package documentation for what it sees and what it costs.
+//
+// If a request's context carries a handshake that the application has begun with Observer.BeginHandshake, the Handler
+// continues that one.
 func Handler(o *instrument.Observer, next http.Handler) http.Handler {
 	if o == nil {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !asksForWebSocket(r) || o.HandshakeFromContext(r.Context()) != nil {
+		if !asksForWebSocket(r) {
 			next.ServeHTTP(w, r)
 			return
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -230,6 +231,24 @@ func TestAdapterBehind(t *testing.T) {
 			r.ExpectOnly(lived("remote", "going_away", 1, 5))
 		})
 	}
+	t.Run("application, in front", func(t *testing.T) {
+		r := realtimetest.New(t)
+		h := ws.Handler(r.Observer, echo(r.Observer))
+		url := start(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			ctx, handshake := r.Observer.BeginHandshake(req.Context(), instrument.HTTPRequest(req))
+			if req.URL.Path == "/secret" {
+				w.WriteHeader(http.StatusForbidden)
+				handshake.Refused(instrument.StatusForbidden, http.StatusForbidden, nil)
+				return
+			}
+			h.ServeHTTP(w, req.WithContext(ctx))
+		}))
+		closes(t, url)
+		_, _ = request(t, url, "GET /secret HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		want := lived("remote", "going_away", 1, 5)
+		maps.Copy(want, refused("forbidden", "auth"))
+		r.ExpectOnly(want)
+	})
 }
 
 // echo answers each message with itself, by gorilla/websocket.
@@ -283,8 +302,11 @@ func TestRefused(t *testing.T) {
 		"302":                        {asks, answer(302), refused("bad_handshake", "handshake"), 302},
 		"a page":                     {asks, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") }, refused("bad_handshake", "handshake"), 200},
 		"nothing":                    {asks, func(http.ResponseWriter, *http.Request) {}, refused("bad_handshake", "handshake"), 200},
-		"early hints":                {asks, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusEarlyHints); w.WriteHeader(http.StatusUnauthorized) }, refused("unauthorized", "auth"), 401},
-		"panic":                      {asks, func(http.ResponseWriter, *http.Request) { panic("boom") }, refused("error", "handshake"), 0},
+		"early hints": {asks, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusEarlyHints)
+			w.WriteHeader(http.StatusUnauthorized)
+		}, refused("unauthorized", "auth"), 401},
+		"panic": {asks, func(http.ResponseWriter, *http.Request) { panic("boom") }, refused("error", "handshake"), 0},
 		"403 on the connection": {asks, hijacked(func(_ net.Conn, rw *bufio.ReadWriter) {
 			_, _ = rw.WriteString("HTTP/1.1 403 Forbidden\r\n\r\nno")
 			_ = rw.Flush()
