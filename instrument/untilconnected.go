@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/sockscope/sockscope/instrument/internal/answer"
 )
@@ -195,6 +196,11 @@ func (c *unanswered) NetConn() net.Conn { return c.Conn }
 // CloseWrite shuts down the writing side, see net.TCPConn.
 func (c *unanswered) CloseWrite() error {
 	return c.Conn.(interface{ CloseWrite() error }).CloseWrite() //nolint:forcetypeassert // only handed out where it has
+}
+
+// SyscallConn returns the raw connection, see syscall.Conn.
+func (c *unanswered) SyscallConn() (syscall.RawConn, error) {
+	return c.Conn.(syscall.Conn).SyscallConn() //nolint:forcetypeassert // only handed out where it has
 }
 
 // Write writes to the peer, see net.Conn.

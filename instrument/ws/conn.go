@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/sockscope/sockscope/instrument"
@@ -25,19 +26,20 @@ const (
 // A conn is a hijacked connection. It carries exactly the bytes it is given, but for the close frame of a drain or panic,
 // and follows first the answer and then the frames in them.
 type conn struct {
-	*wsconn.Conn
-	transport *transport
-	observer  *instrument.Observer
+	net.Conn
+	observer *instrument.Observer
 
 	phase    atomic.Uint32
-	opening  sync.Mutex // of changes of the phase, and of early
+	opening  sync.Mutex   // of changes of the phase, and of early
+	followed *wsconn.Conn // from the phase following on
 	handling atomic.Bool
 	ends     sync.Once
 	ended    chan struct{}
 
 	handshake *instrument.Handshake // nil when it is not ours to end anymore
 	refused   refusal               // in the phase aside
-	early     []byte                // read by somebody before the answer
+	early     []byte                // received before the answer
+	ahead     *ahead                // nil unless somebody has read before the answer
 	broken    atomic.Bool           // a read or write failed before the answer
 	cut       atomic.Bool           // closed by this side while the handler ran, for no reason that is known
 
@@ -57,36 +59,32 @@ const (
 	aside                   // it is not: the handshake was refused, or an adapter observes the connection
 )
 
-// A transport is the connection underneath. Its pending bytes were read from it too early.
-type transport struct {
+// An ahead is a connection of which a Read has begun before the answer was written, and ended behind it.
+type ahead struct {
 	net.Conn
-	pending []byte
-	err     error // behind pending
+	read []byte
+	err  error // behind read
 }
 
-func (t *transport) Read(p []byte) (int, error) {
-	if t.pending == nil {
-		return t.Conn.Read(p)
+func (a *ahead) Read(p []byte) (int, error) {
+	if a.read == nil && a.err == nil {
+		return a.Conn.Read(p)
 	}
-	n := copy(p, t.pending)
-	err := t.err
-	t.pending, t.err = nil, nil // whoever has read them has room for them
+	n, err := copy(p, a.read), a.err // whoever has read them has room for them
+	a.read, a.err = nil, nil
 	return n, err
 }
 
 var _ answer.Follower = (*conn)(nil)
 
 func newConn(hijacked net.Conn, o *instrument.Observer, h *instrument.Handshake, early []byte) *conn {
-	c := &conn{
-		transport: &transport{Conn: hijacked}, observer: o, handshake: h, early: early, ended: make(chan struct{}),
-	}
-	c.Conn = wsconn.New(c.transport)
+	c := &conn{Conn: hijacked, observer: o, handshake: h, early: early, ended: make(chan struct{})}
 	c.handling.Store(true)
 	return c
 }
 
 // NetConn returns the connection underneath, such as the *net.TCPConn.
-func (c *conn) NetConn() net.Conn { return c.transport.Conn }
+func (c *conn) NetConn() net.Conn { return c.Conn }
 
 // answeredWith notes the answer.
 func (c *conn) answeredWith(status int, header http.Header) {
@@ -132,8 +130,13 @@ func (c *conn) open() {
 		c.phase.Store(aside)
 		return
 	}
-	c.BeginBehind(wsconn.Config{Observed: observed, Extensions: c.accepted}, c.early)
-	c.CountMessages(nil)
+	underneath := c.Conn
+	if c.ahead != nil {
+		underneath = c.ahead
+	}
+	c.followed = wsconn.New(underneath)
+	c.followed.BeginBehind(wsconn.Config{Observed: observed, Extensions: c.accepted}, c.early)
+	c.followed.CountMessages(nil)
 	c.handshake, c.early = nil, nil // the connection may outlive the request by hours
 	c.phase.Store(following)
 	observed.OnDrain(c.drain)
@@ -141,41 +144,63 @@ func (c *conn) open() {
 
 // Read reads what the peer has sent, see net.Conn.
 func (c *conn) Read(p []byte) (int, error) {
-	switch c.phase.Load() {
-	case answered:
-		c.open()
-	case answering:
-		return c.readEarly(p)
+	for {
+		switch c.phase.Load() {
+		case following:
+			return c.followed.Read(p)
+		case aside:
+			return c.Conn.Read(p)
+		case answered:
+			c.open()
+		case answering:
+			if n, err, early := c.readEarly(p); early {
+				return n, err
+			}
+		}
 	}
-	if c.phase.Load() == aside {
-		return c.transport.Read(p)
-	}
-	return c.Conn.Read(p)
 }
 
-// readEarly reads before the answer. A peer that sends more than is kept is refused, and its connection not observed.
-func (c *conn) readEarly(p []byte) (int, error) {
-	n, err := c.transport.Read(p)
+// readEarly reads before the answer. A peer that sends more than is kept is refused, and its connection not observed. It
+// returns false if the answer was written meanwhile: then the next Read returns the same.
+func (c *conn) readEarly(p []byte) (n int, err error, early bool) { //nolint:revive // the error is that of the Read
+	if !c.readAhead() {
+		return 0, nil, false
+	}
+	n, err = c.Conn.Read(p)
 	c.opening.Lock()
-	early := c.phase.Load() == answering
-	if early {
+	defer c.opening.Unlock()
+	switch c.phase.Load() {
+	case answering:
 		c.broken.Store(c.broken.Load() || err != nil)
 		if c.early = append(c.early, p[:n]...); len(c.early) > maxEarly {
 			c.refuse(refusal{status: instrument.StatusBadHandshake, err: errEarly})
 		}
+		return n, err, true
+	case aside:
+		return n, err, true
+	default:
+		c.ahead.read, c.ahead.err = bytes.Clone(p[:n]), err
+		return 0, nil, false
 	}
-	c.opening.Unlock()
-	if early {
-		return n, err
+}
+
+// readAhead reports whether the answer has not been written, and notes that somebody reads nevertheless.
+func (c *conn) readAhead() bool {
+	c.opening.Lock()
+	defer c.opening.Unlock()
+	if c.phase.Load() != answering {
+		return false
 	}
-	c.transport.pending, c.transport.err = bytes.Clone(p[:n]), err // the answer was written meanwhile
-	return c.Read(p)
+	if c.ahead == nil {
+		c.ahead = &ahead{Conn: c.Conn}
+	}
+	return true
 }
 
 // Write writes to the peer, see net.Conn.
 func (c *conn) Write(p []byte) (int, error) {
 	if c.phase.Load() == aside {
-		return c.transport.Write(p)
+		return c.Conn.Write(p)
 	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
@@ -188,7 +213,7 @@ func (c *conn) Write(p []byte) (int, error) {
 // answer writes a part of the answer, and what comes behind it.
 func (c *conn) answer(p []byte) (int, error) {
 	rest, whole := c.head.Read(p)
-	n, err := c.transport.Write(p[:len(p)-len(rest)])
+	n, err := c.Conn.Write(p[:len(p)-len(rest)])
 	if err != nil {
 		c.broken.Store(true)
 		return n, err
@@ -211,11 +236,11 @@ func (c *conn) write(p []byte) (int, error) {
 	}
 	switch {
 	case c.phase.Load() == aside:
-		return c.transport.Write(p)
+		return c.Conn.Write(p)
 	case c.stopped:
 		return 0, errStopped
 	}
-	n, err := c.Conn.Write(p)
+	n, err := c.followed.Write(p)
 	c.follow(p[:n])
 	return n, err
 }
@@ -233,12 +258,29 @@ func (c *conn) follow(p []byte) {
 	}
 }
 
+// SetDeadline sets the deadline of reads and writes, see net.Conn.
+func (c *conn) SetDeadline(t time.Time) error { return c.current().SetDeadline(t) }
+
+// SetReadDeadline sets the deadline of reads, see net.Conn. One in the past only wakes up a Read.
+func (c *conn) SetReadDeadline(t time.Time) error { return c.current().SetReadDeadline(t) }
+
+// SetWriteDeadline sets the deadline of writes, see net.Conn. One in the past only gives up a Write.
+func (c *conn) SetWriteDeadline(t time.Time) error { return c.current().SetWriteDeadline(t) }
+
+// current returns the connection that takes deadlines.
+func (c *conn) current() net.Conn {
+	if c.phase.Load() == following {
+		return c.followed
+	}
+	return c.Conn
+}
+
 // CloseWrite shuts down the writing side, see net.TCPConn. For the peer that is the end.
 func (c *conn) CloseWrite() error {
-	if c.phase.Load() == following && !c.Known() {
-		c.Say(instrument.ReasonNormal, codeAbnormal)
+	if c.phase.Load() == following && !c.followed.Known() {
+		c.followed.Say(instrument.ReasonNormal, codeAbnormal)
 	}
-	return c.NetConn().(interface{ CloseWrite() error }).CloseWrite() //nolint:forcetypeassert // only handed out where it has
+	return c.Conn.(interface{ CloseWrite() error }).CloseWrite() //nolint:forcetypeassert // only handed out where it has
 }
 
 // The close codes that this side uses by itself.
@@ -247,6 +289,11 @@ const (
 	codeAbnormal  = 1006
 )
 
+// SyscallConn returns the raw connection, see syscall.Conn.
+func (c *conn) SyscallConn() (syscall.RawConn, error) {
+	return c.Conn.(syscall.Conn).SyscallConn() //nolint:forcetypeassert // only handed out where it has
+}
+
 // Close closes the connection, see net.Conn, and ends its observation.
 func (c *conn) Close() error {
 	if c.phase.Load() == answered {
@@ -254,13 +301,13 @@ func (c *conn) Close() error {
 	}
 	switch c.phase.Load() {
 	case following:
-		err := c.Conn.Close()
+		err := c.followed.Close()
 		c.closed()
 		return err
 	case answering:
 		defer c.unanswered()
 	}
-	return c.transport.Close()
+	return c.Conn.Close()
 }
 
 // unanswered ends the handshake of a connection that was closed before it was answered.
@@ -283,7 +330,7 @@ func (c *conn) unanswered() {
 // closed ends the observation after Close. If nobody has said why the connection ends and the handler still runs, it
 // perhaps closes the connection because it panics; that is known when it returns.
 func (c *conn) closed() {
-	if !c.Known() && c.handling.Load() {
+	if !c.followed.Known() && c.handling.Load() {
 		c.cut.Store(true)
 		if c.handling.Load() {
 			return
@@ -293,7 +340,7 @@ func (c *conn) closed() {
 }
 
 func (c *conn) end() {
-	c.End()
+	c.followed.End()
 	c.ends.Do(func() { close(c.ended) })
 }
 
@@ -320,10 +367,10 @@ func (c *conn) handlerPanicked(v any) {
 		c.open()
 	case answering:
 		c.refuse(refusal{status: instrument.StatusError, err: fmt.Errorf("panic: %v", v)})
-		_ = c.transport.Close()
+		_ = c.Conn.Close()
 	}
 	if c.phase.Load() == following {
-		c.Panicked(v)
+		c.followed.Panicked(v)
 		_ = c.Close()
 	}
 }
@@ -331,9 +378,9 @@ func (c *conn) handlerPanicked(v any) {
 // drain closes the connection because the server shuts down: it sends a close frame as soon as it does not tear another
 // frame apart, and closes when whoever reads has found the peer's close frame and closes, or after a second.
 func (c *conn) drain() {
-	c.Say(instrument.ReasonShutdown, codeGoingAway)
+	c.followed.Say(instrument.ReasonShutdown, codeGoingAway)
 	// Also for a write that holds the lock.
-	if c.SetWriteDeadline(time.Now().Add(closeTimeout)) == nil {
+	if c.Conn.SetWriteDeadline(time.Now().Add(closeTimeout)) == nil {
 		c.writing.Lock()
 		c.stopping = true
 		c.follow(nil)
@@ -351,5 +398,5 @@ func (c *conn) drain() {
 // stop sends the close frame.
 func (c *conn) stop() {
 	c.stopping, c.stopped = false, true
-	_, _ = c.Conn.Write([]byte{0x80 | byte(frames.Close), 2, codeGoingAway >> 8, codeGoingAway & 0xFF})
+	_, _ = c.followed.Write([]byte{0x80 | byte(frames.Close), 2, codeGoingAway >> 8, codeGoingAway & 0xFF})
 }

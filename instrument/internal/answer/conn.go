@@ -10,40 +10,35 @@ import (
 
 // A Follower is a connection that stands for the one underneath.
 type Follower interface {
-	net.Conn
-	// NetConn returns the connection underneath, as that of tls.Conn does.
-	NetConn() net.Conn
-	// CloseWrite shuts down the writing side. It is only called where the connection underneath can.
+	halfCloser
+	// SyscallConn is only called where the connection underneath has it.
+	syscall.Conn
+}
+
+type halfCloser interface {
+	netConn
+	// CloseWrite is only called where the connection underneath has it.
 	CloseWrite() error
 }
 
-type (
-	closeWriter interface{ CloseWrite() error }
-	followed    interface {
-		net.Conn
-		NetConn() net.Conn
-	}
-)
+type netConn interface {
+	net.Conn
+	// NetConn returns the connection underneath, as that of tls.Conn does.
+	NetConn() net.Conn
+}
 
-// HandOut returns the connection and the buffers to hand out for f, which follows conn, with what handlers look for on
-// a connection as far as conn has it: CloseWrite and SyscallConn. What rw has read already stays in its buffer.
+// HandOut returns the connection and the buffers to hand out for f, which follows conn, with the methods that conn has:
+// all for TCP, no SyscallConn for TLS, and no CloseWrite either for what a middleware may have made. What rw has read
+// already stays in its buffer.
 func HandOut(f Follower, conn net.Conn, rw *bufio.ReadWriter) (net.Conn, *bufio.ReadWriter) {
-	var out net.Conn = plain{f}
-	_, closes := conn.(closeWriter)
-	raw, calls := conn.(syscall.Conn)
+	var out net.Conn = f
+	_, closes := conn.(interface{ CloseWrite() error })
+	_, calls := conn.(syscall.Conn)
 	switch {
-	case closes && calls:
-		out = struct {
-			Follower
-			syscall.Conn
-		}{f, raw}
-	case closes:
-		out = f
-	case calls:
-		out = struct {
-			followed
-			syscall.Conn
-		}{f, raw}
+	case !closes:
+		out = struct{ netConn }{f}
+	case !calls:
+		out = struct{ halfCloser }{f}
 	}
 	_ = rw.Flush() // nothing is in it, unless a middleware has begun the answer
 	rw.Writer.Reset(out)
@@ -62,5 +57,3 @@ func Buffered(rw *bufio.ReadWriter) []byte {
 	p, _ := rw.Peek(rw.Reader.Buffered())
 	return bytes.Clone(p)
 }
-
-type plain struct{ followed }
