@@ -47,8 +47,9 @@ type conn struct {
 	head     answer.Head
 	accepted frames.Extensions
 	out      frames.Follower // finds the end of the frame that is being written
-	stopping bool            // a close frame is due when that frame has ended
-	stopped  bool            // it was the last
+	closes   bool            // a close frame was written
+	stopping bool            // one of our own is due when that frame has ended
+	stopped  bool            // it was written, and is the last
 }
 
 // The phases of a conn. They only go on.
@@ -88,11 +89,12 @@ func (c *conn) NetConn() net.Conn { return c.Conn }
 
 // answeredWith notes the answer.
 func (c *conn) answeredWith(status int, header http.Header) {
-	if c.accept(status, header) && !c.handshake.Taken() {
+	if c.accept(status, header) {
 		c.open()
 	}
 }
 
+// accept reports whether to open the connection at once, because nobody else may.
 func (c *conn) accept(status int, header http.Header) bool {
 	c.opening.Lock()
 	defer c.opening.Unlock()
@@ -106,7 +108,7 @@ func (c *conn) accept(status int, header http.Header) bool {
 	c.accepted = frames.ParseExtensions(header["Sec-Websocket-Extensions"])
 	c.out = frames.New(frames.Config{Extensions: c.accepted})
 	c.phase.Store(answered)
-	return true
+	return !c.handshake.Taken()
 }
 
 // refuse ends the handshake, unless somebody has taken it, who knows more: then it ends with the handler at the latest.
@@ -251,9 +253,11 @@ var errStopped = fmt.Errorf("ws: the server shuts down and has sent a close fram
 // follow follows what was written to the end of the frame, and sends the close frame that is due then.
 func (c *conn) follow(p []byte) {
 	for whole := true; whole; {
-		p, whole = c.out.Next(p)
+		if p, whole = c.out.Next(p); whole && c.out.Opcode() == frames.Close {
+			c.closes = true
+		}
 	}
-	if c.stopping && c.out.Aligned() {
+	if c.stopping && !c.closes && c.out.Aligned() {
 		c.stop()
 	}
 }
@@ -366,8 +370,12 @@ func (c *conn) handlerPanicked(v any) {
 	case answered:
 		c.open()
 	case answering:
-		c.refuse(refusal{status: instrument.StatusError, err: fmt.Errorf("panic: %v", v)})
-		_ = c.Conn.Close()
+		c.opening.Lock()
+		if c.phase.Load() == answering {
+			c.refuse(refusal{status: instrument.StatusError, err: fmt.Errorf("panic: %v", v)})
+			_ = c.Conn.Close()
+		}
+		c.opening.Unlock()
 	}
 	if c.phase.Load() == following {
 		c.followed.Panicked(v)

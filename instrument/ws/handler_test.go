@@ -69,8 +69,8 @@ func dial(t testing.TB, url string) (*coderws.Conn, context.Context) {
 	return c, ctx
 }
 
-// request sends bytes, and returns the connection and the answer, nil if there is none.
-func request(t *testing.T, url string, text string) (net.Conn, *http.Response) {
+// send sends bytes on a new connection.
+func send(t *testing.T, url string, text string) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 	if err != nil {
@@ -83,6 +83,13 @@ func request(t *testing.T, url string, text string) (net.Conn, *http.Response) {
 	if _, err := io.WriteString(c, text); err != nil {
 		t.Fatal(err)
 	}
+	return c
+}
+
+// request sends bytes, and returns the connection and the answer, nil if there is none.
+func request(t *testing.T, url string, text string) (net.Conn, *http.Response) {
+	t.Helper()
+	c := send(t, url, text)
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
 		return c, nil
@@ -351,11 +358,7 @@ func TestPeerGone(t *testing.T) {
 			<-r.Context().Done()
 		})
 	})
-	c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, _ = io.WriteString(c, upgrade)
+	c := send(t, url, upgrade)
 	<-arrived
 	_ = c.Close()
 	r.ExpectOnly(refused("bad_handshake", "handshake"))
@@ -469,6 +472,37 @@ func TestDrainWithinFrame(t *testing.T) {
 	}
 	if closed := r.Record("connection closed"); closed["reason"] != "shutdown" || closed["code"] != 1001. {
 		t.Errorf("record is %v, want shutdown by 1001", closed)
+	}
+}
+
+// TestDrainWhileClosing drains a connection that the handler is about to close: the peer gets one close frame.
+func TestDrainWhileClosing(t *testing.T) {
+	closing := make(chan struct{})
+	r, url := serve(t, func(*instrument.Observer) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			c, _, _, err := gobwasws.UpgradeHTTP(r, w)
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			_, _ = c.Write(gobwasws.CompiledCloseNormalClosure)
+			close(closing)
+			_, _ = io.Copy(io.Discard, c)
+		})
+	})
+	c := send(t, url, upgrade)
+	<-closing
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	if err := r.Observer.Drain(ctx); err != nil {
+		t.Error(err)
+	}
+	all, err := io.ReadAll(c)
+	if _, frames, _ := bytes.Cut(all, []byte("\r\n\r\n")); !bytes.Equal(frames, gobwasws.CompiledCloseNormalClosure) || err != nil {
+		t.Errorf("read % x, %v, want one close frame", frames, err)
+	}
+	if closed := r.Record("connection closed"); closed["reason"] != "normal" || closed["code"] != 1000. {
+		t.Errorf("record is %v, want a normal end", closed)
 	}
 }
 
