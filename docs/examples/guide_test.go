@@ -2,46 +2,99 @@
 package examples_test
 
 import (
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-// Every code block of the guide that names a file is that file, to the byte.
+var update = flag.Bool("update", false, "rewrite the code blocks of the guide from the files that they name")
+
+// maxGuideLines keeps the guide readable in one sitting.
+const maxGuideLines = 500
+
+// TestGuideShowsTheFiles compares each code block that names a file, or a function of a file as in file.go#room.say, with
+// that file.
 func TestGuideShowsTheFiles(t *testing.T) {
-	guide, err := os.ReadFile("../instrument-your-service.md")
+	const path = "../instrument-your-service.md"
+	guide, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	blocks := regexp.MustCompile("(?ms)^```[a-z]+ (\\S+)\n(.*?)^```$")
-	var shown []string
-	for _, block := range blocks.FindAllStringSubmatch(string(guide), -1) {
-		shown = append(shown, block[1])
-		file, err := os.ReadFile(filepath.Join("../..", block[1]))
+	shown := map[string]bool{}
+	blocks := regexp.MustCompile("(?ms)^```([a-z]+) (\\S+)\n(.*?)^```$")
+	want := blocks.ReplaceAllStringFunc(string(guide), func(block string) string {
+		m := blocks.FindStringSubmatch(block)
+		text, err := excerpt(m[2])
 		if err != nil {
 			t.Error(err)
-			continue
+			return block
 		}
-		if diff := cmp.Diff(string(file), block[2]); diff != "" {
-			t.Errorf("the guide shows another %s than there is (-file +guide):\n%s", block[1], diff)
+		file, _, _ := strings.Cut(m[2], "#")
+		shown[strings.TrimPrefix(file, "docs/examples/")] = true
+		return "```" + m[1] + " " + m[2] + "\n" + text + "```"
+	})
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
 		}
+	} else if diff := cmp.Diff(want, string(guide)); diff != "" {
+		t.Errorf("run `go test -run TestGuideShowsTheFiles -update` in docs/examples (-files +guide):\n%s", diff)
 	}
-	want := []string{"instrument/ws/gorilla/testdata/chat.patch", "docs/examples/clock_test.go", "docs/examples/middleware_test.go",
-		"docs/examples/refusal_test.go"}
-	programs, err := filepath.Glob("*/*.go")
+	if n := strings.Count(want, "\n"); n > maxGuideLines {
+		t.Errorf("the guide has %d lines, want at most %d", n, maxGuideLines)
+	}
+	programs, err := filepath.Glob("*/main.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range programs {
-		want = append(want, "docs/examples/"+file)
+	for _, p := range programs {
+		if dir := filepath.Dir(p); !shown[p] && !strings.Contains(string(guide), "(examples/"+dir+")") {
+			t.Errorf("the guide neither shows nor links the program %s", dir)
+		}
 	}
-	slices.Sort(want)
-	slices.Sort(shown)
-	if diff := cmp.Diff(want, shown); diff != "" {
-		t.Errorf("files that the guide shows (-want +got):\n%s", diff)
+}
+
+// excerpt returns the text of a file of the repository, or of one of its functions with its comment.
+func excerpt(reference string) (string, error) {
+	file, name, part := strings.Cut(reference, "#")
+	text, err := os.ReadFile(filepath.Join("../..", file))
+	if err != nil || !part {
+		return string(text), err
 	}
+	files := token.NewFileSet()
+	parsed, err := parser.ParseFile(files, file, text, parser.ParseComments)
+	if err != nil {
+		return "", err
+	}
+	for _, d := range parsed.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && nameOf(f) == name {
+			start := f.Pos()
+			if f.Doc != nil {
+				start = f.Doc.Pos()
+			}
+			return string(text[files.Position(start).Offset:files.Position(f.End()).Offset]) + "\n", nil
+		}
+	}
+	return "", fmt.Errorf("%s has no function %s", file, name)
+}
+
+// nameOf returns the name of a function, after that of its receiver's type if it is a method.
+func nameOf(f *ast.FuncDecl) string {
+	if f.Recv == nil {
+		return f.Name.Name
+	}
+	receiver := f.Recv.List[0].Type
+	if star, ok := receiver.(*ast.StarExpr); ok {
+		receiver = star.X
+	}
+	return fmt.Sprint(receiver) + "." + f.Name.Name
 }

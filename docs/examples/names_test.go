@@ -29,7 +29,7 @@ import (
 var (
 	fence     = regexp.MustCompile("(?ms)^```.*?^```$")
 	quoted    = regexp.MustCompile("`([^`]+)`")
-	ourMetric = regexp.MustCompile(`^(websocket|sse|grpc|grpc_stream|instrument)_\w*(\{.*\})?$`)
+	ourMetric = regexp.MustCompile(`^(websocket|sse|grpc|grpc_stream|sockscope)_\w*(\{.*\})?$`)
 	ourSpan   = regexp.MustCompile(`^websocket\.[a-z.]+`)
 	labelPair = regexp.MustCompile(`\w+="[^"]*"`)
 )
@@ -196,6 +196,8 @@ func observe(t *testing.T, transport string) (*instrument.Observer, []trace.Read
 	_, delivery := observer.Backplane("redis").BeginDelivery(t.Context(), published, time.Now())
 	delivery.End(nil)
 	message.End(errors.New("failed"))
+	conn.BeginDelivery().Sent(instrument.MessageType{}, 1)
+	conn.BeginPing().End(instrument.PingPong)
 	conn.Closed(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonNormal})
 	return observer, recorder.Ended()
 }

@@ -2,6 +2,7 @@ package examples_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -17,7 +18,7 @@ import (
 	"github.com/sockscope/sockscope/instrument/ws/coder"
 )
 
-// members lets in who has the token, and listens.
+// members lets in peers that have the token, and logs that it heard them.
 func members(observer *instrument.Observer, logger *slog.Logger) http.Handler {
 	chat := observer.MessageType("chat")
 	logger = slog.New(instrument.NewLogHandler(logger.Handler())) // adds trace_id, span_id and connection_id
@@ -28,13 +29,13 @@ func members(observer *instrument.Observer, logger *slog.Logger) http.Handler {
 			handshake.Refused(instrument.StatusUnauthorized, http.StatusUnauthorized, errors.New("no token"))
 			return
 		}
-		conn, err := coder.Accept(w, r.WithContext(ctx), observer, nil) // goes on with the handshake that ctx carries
+		conn, err := coder.Accept(w, r.WithContext(ctx), observer, nil) // continues the handshake that ctx carries
 		if err != nil {
 			return
 		}
 		defer conn.CloseNow()
-		session := conn.Observed()
-		connCtx := session.Context(r.Context())
+		observed := conn.Observed()
+		connCtx := observed.Context(r.Context())
 		var envelope carrier.JSON // one for all messages of the connection
 		for {
 			_, payload, err := conn.Read(connCtx)
@@ -42,9 +43,10 @@ func members(observer *instrument.Observer, logger *slog.Logger) http.Handler {
 				return
 			}
 			envelope.Reset(payload)
-			ctx, message := session.BeginMessage(connCtx, chat, len(payload), &envelope) // linked to the sender's span
-			logger.InfoContext(ctx, "heard")
-			message.End(nil)
+			_ = observed.Handle(connCtx, chat, len(payload), &envelope, func(ctx context.Context) error { // linked to the sender's span
+				logger.InfoContext(ctx, "heard")
+				return nil
+			})
 		}
 	})
 }
@@ -81,10 +83,10 @@ func TestMembers(t *testing.T) {
 		`websocket_active_connections{}`:                                     0,
 		`websocket_handshake_duration_seconds_count{status="unauthorized"}`:  1,
 	})
-	session := r.Record("connection closed")["connection_id"] // written after all others
+	connection := r.Record("connection closed")["connection_id"] // written after all others
 	var heard map[string]any
-	if err := json.Unmarshal(logs.Bytes(), &heard); err != nil || heard["connection_id"] != session || heard["trace_id"] == nil {
-		t.Errorf("our own record is %s, want it to have a trace and the session %v: %v", &logs, session, err)
+	if err := json.Unmarshal(logs.Bytes(), &heard); err != nil || heard["connection_id"] != connection || heard["trace_id"] == nil {
+		t.Errorf("our own record is %s, want it to have a trace and the connection %v: %v", &logs, connection, err)
 	}
 	for _, span := range r.Spans() {
 		if span.Name() != "websocket.message chat" {

@@ -9,17 +9,14 @@ import (
 	"net"
 	"net/http"
 	"os/signal"
-	"sync"
 	"syscall"
 	"time"
 
-	"github.com/coder/websocket"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sockscope/sockscope/instrument"
 	"github.com/sockscope/sockscope/instrument/backplane"
 	"github.com/sockscope/sockscope/instrument/telemetry"
-	"github.com/sockscope/sockscope/instrument/ws/coder"
 )
 
 func main() {
@@ -31,28 +28,19 @@ func main() {
 	}
 }
 
-// run serves until it is told to stop, and then closes the connections before it stops.
-func run(address, redisAddress string) (err error) {
+// run serves until it is told to stop, and then closes the connections.
+func run(address, redisAddress string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	tel, err := telemetry.Start(ctx, telemetry.WithServiceName("chat"))
 	if err != nil {
 		return err
 	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		err = errors.Join(err, tel.Shutdown(ctx))
-	}()
-
-	observer, err := instrument.New(instrument.WithNamespace("chat"), instrument.WithMessageTypes("say"),
-		instrument.WithBackplanes("redis"),
-		instrument.WithTracerProvider(tel.TracerProvider()), instrument.WithLogger(tel.Logger()))
+	observer, err := tel.NewObserver(instrument.WithNamespace("chat"), instrument.WithMessageTypes("say"),
+		instrument.WithBackplanes("redis"))
 	if err != nil {
 		return err
 	}
-	tel.Registry().MustRegister(observer)
-
 	client := redis.NewClient(&redis.Options{Addr: redisAddress})
 	defer client.Close()
 	others, err := backplane.New(client, observer, "redis")
@@ -63,60 +51,26 @@ func run(address, redisAddress string) (err error) {
 		return err
 	}
 	r := &room{observer: observer, others: others, members: make(map[*member]struct{})}
-	var running sync.WaitGroup
-	defer func() {
-		stop()
-		running.Wait()
-	}()
-	failed := make(chan error, 2)
-	running.Go(func() {
-		if err := others.Run(ctx, r.deliver); err != nil {
-			failed <- err
-		}
-	})
+	received := make(chan error, 1)
+	go func() { received <- others.Run(ctx, r.deliver) }()
 	if err := others.Ready(ctx); err != nil { // the log says meanwhile what is in the way
-		return err
+		return errors.Join(err, <-received)
 	}
 
-	var open sync.WaitGroup // handlers of connections
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", tel.MetricsHandler())
-	mux.HandleFunc("GET /ws", func(w http.ResponseWriter, req *http.Request) {
-		open.Add(1)
-		defer open.Done()
-		conn, err := coder.Accept(w, req, observer, nil)
-		if err != nil {
-			return // answered, counted and logged
-		}
-		defer conn.CloseNow() //nolint:errcheck // it has ended by then, or is cut
-		closed := make(chan struct{})
-		stop := context.AfterFunc(ctx, func() {
-			defer close(closed)
-			_ = conn.CloseFor(instrument.ReasonShutdown, websocket.StatusGoingAway, "restarting")
-		})
-		defer func() {
-			if !stop() {
-				<-closed // or the program could stop before the end is logged
-			}
-		}()
-		r.serve(conn.Observed().Context(req.Context()), conn)
-	})
+	mux.Handle("GET /ws", r)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return err
 	}
 	tel.Logger().InfoContext(ctx, "listening", "address", listener.Addr().String())
-	go func() { failed <- server.Serve(listener) }()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
+	context.AfterFunc(ctx, func() { _ = listener.Close() })
+	if err = server.Serve(listener); ctx.Err() != nil {
+		err = nil // it was told to stop
 	}
-	observer.SetDraining(true)
 	final, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	err = server.Shutdown(final) // does not wait for WebSockets
-	open.Wait()
-	return err
+	return errors.Join(err, observer.Drain(final), server.Shutdown(final), <-received, tel.Shutdown(final))
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"sync"
 
 	"github.com/coder/websocket"
@@ -14,7 +15,7 @@ import (
 // channel is where the nodes publish to each other what is said in the room.
 const channel = "room:lobby"
 
-// A room passes what one of its members says on to all of them, here and on the other nodes.
+// A room passes on what a member says to all members, here and on the other nodes.
 type room struct {
 	observer *instrument.Observer
 	others   *backplane.Backplane
@@ -34,21 +35,28 @@ type outgoing struct {
 	delivery instrument.Delivery
 }
 
-// serve has a connection take part until it ends.
-func (r *room) serve(ctx context.Context, conn *coder.Conn) {
-	session, say := conn.Observed(), r.observer.MessageType("say")
+// ServeHTTP lets a connection take part until it ends.
+func (r *room) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	conn, err := coder.Accept(w, req, r.observer, nil)
+	if err != nil {
+		return // answered, counted and logged
+	}
+	defer conn.CloseNow() //nolint:errcheck // the connection has ended by then
+	observed, say := conn.Observed(), r.observer.MessageType("say")
+	ctx := observed.Context(req.Context())
 	m := &member{conn: conn, queue: make(chan outgoing, 64)}
-	session.SetQueueCapacity(cap(m.queue))
+	observed.SetQueueCapacity(cap(m.queue))
 	r.enter(m)
 	defer r.leave(m)
 	go m.send(ctx, say)
 	for {
 		_, payload, err := conn.Read(ctx)
 		if err != nil {
-			return // the peer has left, or something broke: counted and logged with its cause
+			return // the peer left, or something broke: counted and logged with its cause
 		}
-		ctx, message := session.BeginMessage(ctx, say, len(payload), nil)
-		message.End(r.say(ctx, payload))
+		_ = observed.Handle(ctx, say, len(payload), nil, func(ctx context.Context) error {
+			return r.say(ctx, payload)
+		})
 	}
 }
 
@@ -65,7 +73,7 @@ func (r *room) leave(m *member) {
 	close(m.queue)
 }
 
-// say serves the members of this node first: they get the message even while Redis is down.
+// say passes a message on, first to the members of this node, who get it even while Redis is down.
 func (r *room) say(ctx context.Context, payload []byte) error {
 	ctx, broadcast := r.observer.BeginBroadcast(ctx)
 	r.enqueue(broadcast, payload)
@@ -73,17 +81,17 @@ func (r *room) say(ctx context.Context, payload []byte) error {
 	return r.others.Publish(ctx, channel, payload)
 }
 
-// deliver serves the members of this node with what was said on another one.
+// deliver passes on to the members of this node what was said on another one.
 func (r *room) deliver(ctx context.Context, m backplane.Message) {
 	if m.Own {
-		return // they have got it already
+		return // say has served them
 	}
 	_, broadcast := m.Deliver(ctx)
 	r.enqueue(broadcast, m.Payload)
 	broadcast.End(nil)
 }
 
-// enqueue waits for nobody: a member whose queue is full loses the message.
+// enqueue never waits: a member whose queue is full loses the message.
 func (r *room) enqueue(broadcast *instrument.Broadcast, payload []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

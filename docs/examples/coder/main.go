@@ -9,11 +9,8 @@ import (
 	"net"
 	"net/http"
 	"os/signal"
-	"sync"
 	"syscall"
 	"time"
-
-	"github.com/coder/websocket"
 
 	"github.com/sockscope/sockscope/instrument"
 	"github.com/sockscope/sockscope/instrument/telemetry"
@@ -28,80 +25,58 @@ func main() {
 	}
 }
 
-// run serves until it is told to stop, and then closes the connections before it stops.
-func run(address string) (err error) {
+// run serves until it is told to stop, and then closes the connections.
+func run(address string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	tel, err := telemetry.Start(ctx, telemetry.WithServiceName("echo"))
 	if err != nil {
 		return err
 	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		err = errors.Join(err, tel.Shutdown(ctx))
-	}()
-
-	observer, err := instrument.New(instrument.WithNamespace("echo"), instrument.WithMessageTypes("echo"),
-		instrument.WithTracerProvider(tel.TracerProvider()), instrument.WithLogger(tel.Logger()))
+	observer, err := tel.NewObserver(instrument.WithNamespace("echo"), instrument.WithMessageTypes("echo"))
 	if err != nil {
 		return err
 	}
-	tel.Registry().MustRegister(observer)
-
-	echo := observer.MessageType("echo")
-	var open sync.WaitGroup // handlers of connections
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", tel.MetricsHandler())
-	mux.HandleFunc("GET /ws", func(w http.ResponseWriter, r *http.Request) {
-		open.Add(1)
-		defer open.Done()
-		conn, err := coder.Accept(w, r, observer, nil) // instead of websocket.Accept
-		if err != nil {
-			return // answered, counted and logged
-		}
-		defer conn.CloseNow() //nolint:errcheck // it has ended by then, or is cut
-		closed := make(chan struct{})
-		stop := context.AfterFunc(ctx, func() {
-			defer close(closed)
-			_ = conn.CloseFor(instrument.ReasonShutdown, websocket.StatusGoingAway, "restarting")
-		})
-		defer func() {
-			if !stop() {
-				<-closed // or the program could stop before the end is logged
-			}
-		}()
-		session := conn.Observed()
-		connCtx := session.Context(r.Context())
-		for {
-			kind, payload, err := conn.Read(connCtx)
-			if err != nil {
-				return // the peer has left, or something broke: counted and logged with its cause
-			}
-			_, message := session.BeginMessage(connCtx, echo, len(payload), nil)
-			if err = conn.Write(connCtx, kind, payload); err == nil {
-				session.Sent(echo, len(payload))
-			}
-			message.End(err)
-		}
-	})
+	mux.Handle("GET /ws", echo(observer))
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return err
 	}
 	tel.Logger().InfoContext(ctx, "listening", "address", listener.Addr().String())
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
+	context.AfterFunc(ctx, func() { _ = listener.Close() })
+	if err = server.Serve(listener); ctx.Err() != nil {
+		err = nil // it was told to stop
 	}
-	observer.SetDraining(true)
 	final, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	err = server.Shutdown(final) // does not wait for WebSockets
-	open.Wait()
-	return err
+	return errors.Join(err, observer.Drain(final), server.Shutdown(final), tel.Shutdown(final))
+}
+
+// echo sends back what it receives.
+func echo(observer *instrument.Observer) http.HandlerFunc {
+	typ := observer.MessageType("echo")
+	return func(w http.ResponseWriter, r *http.Request) {
+		conn, err := coder.Accept(w, r, observer, nil) // instead of websocket.Accept
+		if err != nil {
+			return // answered, counted and logged
+		}
+		defer conn.CloseNow() //nolint:errcheck // the connection has ended by then
+		observed := conn.Observed()
+		ctx := observed.Context(r.Context())
+		for {
+			kind, payload, err := conn.Read(ctx)
+			if err != nil {
+				return // the peer left, or something broke: counted and logged with its cause
+			}
+			err = observed.Handle(ctx, typ, len(payload), nil, func(ctx context.Context) error {
+				return conn.Write(ctx, kind, payload)
+			})
+			if err == nil {
+				observed.Sent(typ, len(payload))
+			}
+		}
+	}
 }

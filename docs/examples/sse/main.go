@@ -25,32 +25,41 @@ func main() {
 	}
 }
 
-// run serves until it is told to stop, and then closes the streams before it stops.
-func run(address string) (err error) {
+// run serves until it is told to stop, and then closes the connections.
+func run(address string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	tel, err := telemetry.Start(ctx, telemetry.WithServiceName("clock"))
 	if err != nil {
 		return err
 	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		err = errors.Join(err, tel.Shutdown(ctx))
-	}()
-
-	observer, err := instrument.New(instrument.WithProtocol(sse.Protocol),
-		instrument.WithNamespace("clock"), instrument.WithMessageTypes("tick"),
-		instrument.WithTracerProvider(tel.TracerProvider()), instrument.WithLogger(tel.Logger()))
+	observer, err := tel.NewObserver(instrument.WithProtocol(sse.Protocol),
+		instrument.WithNamespace("clock"), instrument.WithMessageTypes("tick"))
 	if err != nil {
 		return err
 	}
-	tel.Registry().MustRegister(observer)
-
-	tick := observer.MessageType("tick")
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", tel.MetricsHandler())
-	mux.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
+	mux.Handle("GET /events", clock(observer))
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	tel.Logger().InfoContext(ctx, "listening", "address", listener.Addr().String())
+	context.AfterFunc(ctx, func() { _ = listener.Close() })
+	if err = server.Serve(listener); ctx.Err() != nil {
+		err = nil // it was told to stop
+	}
+	final, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return errors.Join(err, observer.Drain(final), server.Shutdown(final), tel.Shutdown(final))
+}
+
+// clock sends the time every second.
+func clock(observer *instrument.Observer) http.HandlerFunc {
+	tick := observer.MessageType("tick")
+	return func(w http.ResponseWriter, r *http.Request) {
 		stream, err := sse.Accept(w, r, observer)
 		if err != nil {
 			return // answered, counted and logged
@@ -60,35 +69,15 @@ func run(address string) (err error) {
 		defer ticker.Stop()
 		for {
 			select {
-			case <-r.Context().Done():
-				return // the peer has left
-			case <-ctx.Done():
-				stream.CloseFor(instrument.ReasonShutdown)
-				return
+			case <-stream.Context().Done():
+				return // the peer left, or the server drains
 			case now := <-ticker.C:
 				data := now.AppendFormat(nil, time.RFC3339)
 				if err := stream.Send(sse.Event{Type: "tick", Data: data}); err != nil {
-					return // counted and logged with its cause
+					return // the stream has ended: counted and logged with its cause
 				}
 				stream.Observed().Sent(tick, len(data))
 			}
 		}
-	})
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return err
 	}
-	tel.Logger().InfoContext(ctx, "listening", "address", listener.Addr().String())
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	observer.SetDraining(true)
-	final, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	return server.Shutdown(final) // waits for the streams, which are requests
 }
