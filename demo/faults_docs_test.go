@@ -42,7 +42,7 @@ func TestFaultsAreDocumented(t *testing.T) {
 	others := []string{
 		"go_goroutines", "go_memstats_heap_alloc_bytes", "process_resident_memory_bytes", "sockscope_log_records_total",
 	}
-	metrics := regexp.MustCompile("`((?:websocket|instrument|go|process)_[a-z_]+)(\\{[^`]*)?`")
+	metrics := regexp.MustCompile("`((?:websocket|sockscope|go|process)_[a-z_]+)(\\{[^`]*)?`")
 	alerts := regexp.MustCompile(`\[([A-Za-z]+)\]\(runbooks/([A-Za-z]+)\.md\)`)
 
 	var got []string

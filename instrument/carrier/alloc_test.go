@@ -84,9 +84,10 @@ func TestUnsampledMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, handshake := observer.BeginHandshake(t.Context(), instrument.Request{})
-	session, typ := handshake.Opened(http.StatusSwitchingProtocols), observer.MessageType("message")
-	defer session.Closed(instrument.Cause{})
+	_, handshake := observer.BeginHandshake(t.Context(), instrument.Request{})
+	conn, typ := handshake.Opened(http.StatusSwitchingProtocols), observer.MessageType("message")
+	defer conn.Closed(instrument.Cause{})
+	ctx := conn.Context(t.Context())
 	var (
 		object   carrier.JSON
 		rpc      carrier.JSONRPC
@@ -100,7 +101,7 @@ func TestUnsampledMessage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := testing.AllocsPerRun(100, func() {
-				_, m := session.BeginMessage(ctx, typ, len(payload), prepare())
+				_, m := conn.BeginMessage(ctx, typ, len(payload), prepare())
 				m.End(nil)
 			}); got != 0 {
 				t.Errorf("%v allocations, want 0", got)
