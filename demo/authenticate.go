@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"net"
 	"net/http"
 
 	"go.opentelemetry.io/otel/codes"
@@ -38,11 +37,4 @@ func startSpan(ctx context.Context, name string, opts ...trace.SpanStartOption) 
 		return ctx, trace.SpanFromContext(context.Background())
 	}
 	return parent.TracerProvider().Tracer("github.com/sockscope/sockscope/demo").Start(ctx, name, opts...)
-}
-
-func hostname(hostport string) string {
-	if host, _, err := net.SplitHostPort(hostport); err == nil {
-		return host
-	}
-	return hostport
 }

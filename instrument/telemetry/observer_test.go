@@ -2,6 +2,7 @@ package telemetry_test
 
 import (
 	"bytes"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -28,7 +29,7 @@ func TestNewObserver(t *testing.T) {
 		t.Errorf("the log is %q, want the observer's record", &out)
 	}
 	answer := httptest.NewRecorder()
-	tel.MetricsHandler().ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+	tel.MetricsHandler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	if want := `websocket_active_connections{namespace="chat"} 1`; !strings.Contains(answer.Body.String(), want) {
 		t.Errorf("/metrics lacks %s", want)
 	}
