@@ -73,10 +73,9 @@ func (b *Broadcast) BeginDelivery(c *Conn) Delivery {
 }
 
 // Dropped notes that the queue did not take the message: the connection is no recipient after all, and the drop counts
-// as it does by Delivery.Dropped.
+// as it does by Delivery.Dropped, once.
 func (b *Broadcast) Dropped(d Delivery, r DropReason) {
-	d.Dropped(r)
-	if b.live() {
+	if first := d.dropped(r); b.live() && (first || d.conn == nil) { // the recipient may be unobserved
 		b.enqueued.Add(-1)
 		b.dropped.Add(1)
 	}
