@@ -67,13 +67,17 @@ func errorType(err error) string {
 		if named, ok := err.(interface{ ErrorType() string }); ok {
 			return bounded(named.ErrorType())
 		}
-		t := reflect.TypeOf(err)
-		if t.Comparable() && names[err] != "" {
+		// By the value: a type that can be compared may hold one that can't, and panic as a key.
+		if reflect.ValueOf(err).Comparable() && names[err] != "" {
 			return names[err]
 		}
+		typeName := reflect.TypeOf(err).String()
+		if !addsText(typeName) {
+			return typeName
+		}
 		next := unwrap(err)
-		if next == nil || !addsText(t.String()) {
-			return t.String()
+		if next == nil {
+			return typeName
 		}
 		err = next
 	}

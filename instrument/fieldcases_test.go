@@ -377,6 +377,8 @@ func TestFieldCase18Errors(t *testing.T) {
 		"names itself":           {t.Context(), namedError{}, nil, "handler", "store_full"},
 		"joined":                 {t.Context(), errors.Join(io.EOF, errors.New("more")), nil, "handler", "io.EOF"},
 		"not comparable":         {t.Context(), listError{"a"}, nil, "handler", "instrument_test.listError"},
+		"holds such a one":       {t.Context(), wrapError{listError{"a"}}, nil, "handler", "instrument_test.wrapError"},
+		"nil pointer":            {t.Context(), (*textError)(nil), nil, "handler", "*instrument_test.textError"},
 		"classified as no error": {t.Context(), expected, classify, "", ""},
 		"classified":             {t.Context(), errors.New("no JSON"), classify, "decode", "*errors.errorString"},
 	}
@@ -427,6 +429,16 @@ func (namedError) ErrorType() string { return "store_full" }
 type listError []string
 
 func (e listError) Error() string { return strings.Join(e, ", ") }
+
+// wrapError can be compared by its type, but not if what it holds can't.
+type wrapError struct{ cause error }
+
+func (e wrapError) Error() string { return "wrapped: " + e.cause.Error() }
+func (e wrapError) Unwrap() error { return e.cause }
+
+type textError struct{ text string }
+
+func (e *textError) Error() string { return e.text }
 
 // TestFieldCase18Idle has a connection that only receives answer pings, and one that only sends: neither is idle.
 func TestFieldCase18Idle(t *testing.T) {

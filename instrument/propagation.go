@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"strings"
@@ -102,5 +103,5 @@ func errorText(err error) string {
 	if err == nil {
 		return ""
 	}
-	return bounded(err.Error())
+	return bounded(fmt.Sprint(err)) // which survives the Error method of a nil pointer
 }
