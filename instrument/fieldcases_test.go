@@ -255,6 +255,23 @@ func TestFieldCase17Misuse(t *testing.T) {
 		_, m := open(t, o).BeginMessage(t.Context(), instrument.MessageType{}, 1, envelope)
 		m.End(nil)
 	})
+	t.Run("refused as connected", func(t *testing.T) {
+		var out bytes.Buffer
+		o := newObserver(t, instrument.WithLogger(jsonLogger(&out)))
+		for range 2 {
+			_, h := o.BeginHandshake(t.Context(), instrument.Request{})
+			h.Refused(instrument.StatusConnected, http.StatusSwitchingProtocols, nil)
+		}
+		if got := value(t, o, "websocket_connections_total", "status", "connected"); got != 0 {
+			t.Errorf("%v connections, want none", got)
+		}
+		if got := value(t, o, "websocket_connections_total", "status", "other"); got != 2 {
+			t.Errorf("%v handshakes that ended in another way, want 2", got)
+		}
+		if got := strings.Count(out.String(), "refused with the status connected"); got != 1 {
+			t.Errorf("told %d times, want once:\n%s", got, &out)
+		}
+	})
 	t.Run("End twice", func(t *testing.T) {
 		var out bytes.Buffer
 		s := recordSpans()

@@ -111,6 +111,10 @@ func (h *Handshake) Refused(s Status, httpStatus int, err error) {
 		return
 	}
 	o := h.observer
+	if s == StatusConnected {
+		o.misused(misuseRefusedConnected)
+		s = 0
+	}
 	now := o.now()
 	if !h.traced {
 		h.keep(now)
