@@ -9,6 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sockscope/sockscope/instrument/internal/errs"
 )
 
 // BackplaneResult says what became of a message between the nodes of one service.
@@ -105,7 +107,7 @@ func (b *Backplane) Failed(ctx context.Context, err error) {
 		b.broken.Store(true)
 	}
 	o.records.write(ctx, recordBackplane, o.now(),
-		slog.String("backplane", b.name), slog.String("error", errorText(err)))
+		slog.String("backplane", b.name), slog.String("error", errs.Text(err)))
 }
 
 // BeginDelivery begins to observe the delivery of another node's message to the connections of this one. The carrier holds the

@@ -8,6 +8,8 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sockscope/sockscope/instrument/internal/errs"
 )
 
 // clockEvery is for how many recipients of a broadcast the clock is read once: some microseconds' worth.
@@ -99,8 +101,8 @@ func (b *Broadcast) End(err error) {
 		o.keys.dropped.Int64(b.dropped.Load()),
 	)
 	if err != nil {
-		b.span.SetAttributes(semconv.ErrorTypeKey.String(errorType(err)))
-		b.span.SetStatus(codes.Error, errorText(err))
+		b.span.SetAttributes(semconv.ErrorTypeKey.String(errs.Type(err)))
+		b.span.SetStatus(codes.Error, errs.Text(err))
 	}
 	b.span.End()
 }

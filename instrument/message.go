@@ -11,6 +11,8 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sockscope/sockscope/instrument/internal/errs"
 )
 
 // A MessageType is a registered type of messages, resolved by Observer.MessageType. It is small, comparable and belongs
@@ -207,11 +209,11 @@ func (m *Message) report(now, elapsed time.Duration, kind ErrorKind, failed bool
 	}
 	if failed {
 		o.metrics.errors.of(kind).Inc()
-		record, attrs = recordFailed, append(attrs, slog.String("kind", kind.String()), slog.String("error", errorText(err)))
+		record, attrs = recordFailed, append(attrs, slog.String("kind", kind.String()), slog.String("error", errs.Text(err)))
 	}
 	if failed && m.span != nil {
-		m.span.SetAttributes(semconv.ErrorTypeKey.String(errorType(err)))
-		m.span.SetStatus(codes.Error, errorText(err))
+		m.span.SetAttributes(semconv.ErrorTypeKey.String(errs.Type(err)))
+		m.span.SetStatus(codes.Error, errs.Text(err))
 	}
 	o.records.write(m.conn.spanContext(m.span), record, now, attrs...)
 }

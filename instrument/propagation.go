@@ -4,11 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 	"math/rand/v2"
 	"reflect"
-	"strings"
-	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -81,27 +78,4 @@ func newConnectionID() string {
 	binary.BigEndian.PutUint64(b[:8], rand.Uint64())
 	binary.BigEndian.PutUint64(b[8:], rand.Uint64())
 	return hex.EncodeToString(b[:])
-}
-
-const maxTextBytes = 256
-
-// bounded cuts a text that a peer may have chosen.
-func bounded(s string) string {
-	s = strings.ToValidUTF8(s[:min(len(s), maxTextBytes+utf8.UTFMax)], "")
-	if len(s) <= maxTextBytes {
-		return s
-	}
-	cut := maxTextBytes
-	for !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "…"
-}
-
-// errorText is the text of an error for spans and log records.
-func errorText(err error) string {
-	if err == nil {
-		return ""
-	}
-	return bounded(fmt.Sprint(err)) // which survives the Error method of a nil pointer
 }
