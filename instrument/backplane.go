@@ -110,9 +110,9 @@ func (b *Backplane) Failed(ctx context.Context, err error) {
 		slog.String("backplane", b.name), slog.String("error", errs.Text(err)))
 }
 
-// BeginDelivery begins to observe the delivery of another node's message to the connections of this one. The carrier holds the
-// trace context that came with it and may be nil; published is when the other node has sent it, by that node's clock.
-// The difference to this node's counts as lag, 0 if it is negative; a zero time is not observed.
+// BeginDelivery begins to observe the delivery of another node's message to the connections of this one. The carrier
+// holds the trace context that came with it and may be nil. The time published is when the other node sent it, by that
+// node's clock. The time since then, by this node's clock, counts as lag, 0 if it is negative; a zero time does not count.
 //
 // The nodes are one service and trust each other: the span `websocket.deliver` is a child of the sender's if that is
 // sampled, within the limit of WithSpanLimit, and there is none otherwise.

@@ -16,8 +16,8 @@ import (
 const clockEvery = 64
 
 // A Broadcast is the publishing of one message to many connections, from Observer.BeginBroadcast or
-// Backplane.BeginDelivery to End.
-// Its methods are safe for concurrent use; on a nil or zero Broadcast they do nothing but what the Conn would.
+// Backplane.BeginDelivery to End. Its methods are safe for concurrent use; on a nil or zero Broadcast they do nothing but
+// what the Conn would.
 type Broadcast struct {
 	observer *Observer
 	span     trace.Span // nil unless sampled

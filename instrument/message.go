@@ -139,7 +139,8 @@ func (c *Conn) BeginMessage(
 
 // End ends the handling of the message; a second call does nothing but log a warning. An error is counted in
 // websocket_errors_total by the kind that WithErrorClassifier gives it and logged as `message failed`. By default the
-// kind is handler, and an error that only says that the message's context was cancelled is none. A message that failed or was slow and has no span gets it now, if the limit allows.
+// kind is handler. context.Canceled is no error when the message's context is cancelled, or when the connection has
+// ended. A message that failed or was slow and has no span gets one now, if the limit allows it.
 func (m *Message) End(err error) {
 	kind, failed := ErrorKind(0), false
 	if m.conn != nil {
