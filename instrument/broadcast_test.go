@@ -174,3 +174,15 @@ func TestBroadcastDropsOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestBackplaneHasItsOwnFormat has peers send another format of trace context than the nodes of the service.
+func TestBackplaneHasItsOwnFormat(t *testing.T) {
+	s := recordSpans()
+	o := newObserver(t, s.option(), instrument.WithPropagator(single{}), instrument.WithBackplanes("redis"))
+	_, b := o.Backplane("redis").BeginDelivery(t.Context(), sender("01"), time.Now())
+	b.End(nil)
+	ended := s.Ended()
+	if len(ended) != 1 || ended[0].SpanContext().TraceID().String() != senderTraceID {
+		t.Errorf("spans are %v, want one in the trace of the other node", ended)
+	}
+}

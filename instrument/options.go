@@ -240,7 +240,7 @@ func WithTrust(trusted func(ctx context.Context, r Request) bool) Option {
 }
 
 // WithPropagator sets the format of the trace context that comes with handshakes and messages. The default is the W3C's,
-// propagation.TraceContext.
+// propagation.TraceContext, which is also what the nodes of a service pass on to each other by a backplane.
 func WithPropagator(p propagation.TextMapPropagator) Option {
 	return func(c *config) error {
 		if p == nil {

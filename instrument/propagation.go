@@ -14,10 +14,15 @@ import (
 // senderContext returns the trace context that carrier brings along, or an invalid one when there is none or it is
 // malformed.
 func (o *Observer) senderContext(carrier propagation.TextMapCarrier) trace.SpanContext {
+	return o.contextIn(carrier, o.propagator)
+}
+
+// contextIn returns the trace context that carrier brings along in the form of p.
+func (o *Observer) contextIn(carrier propagation.TextMapCarrier, p propagation.TextMapPropagator) trace.SpanContext {
 	if !o.tracing || isNil(carrier) {
 		return trace.SpanContext{}
 	}
-	return trace.SpanContextFromContext(o.propagator.Extract(o.root, carrier))
+	return trace.SpanContextFromContext(p.Extract(o.root, carrier))
 }
 
 // isNil also reports a nil pointer in a carrier, as of a message without an envelope.
