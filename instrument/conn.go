@@ -181,14 +181,19 @@ func (c *Conn) Dropped(r DropReason, n int) {
 	}
 }
 
-// Failed notes an error that is not a message's, see Message.End, and writes the log record `connection error`.
+// Failed notes an error that is not a message's, see Message.End, and writes the log record `connection error`. The record
+// has the ids of the span in ctx, or, if there is none, those of the handshake's.
 func (c *Conn) Failed(ctx context.Context, k ErrorKind, err error) {
 	if !c.live() {
 		return
 	}
 	o := c.observer
 	o.metrics.errors.of(k).Inc()
-	o.records.write(contextWithConnection(ctx, c.id), recordError, o.now(),
+	ctx = contextWithConnection(ctx, c.id)
+	if !trace.SpanContextFromContext(ctx).IsValid() {
+		ctx = trace.ContextWithSpanContext(ctx, c.handshake)
+	}
+	o.records.write(ctx, recordError, o.now(),
 		slog.String("kind", k.String()), slog.String("error", errs.Text(err)))
 }
 
