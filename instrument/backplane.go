@@ -9,6 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sockscope/sockscope/instrument/internal/errs"
 )
 
 // BackplaneResult says what became of a message between the nodes of one service.
@@ -105,12 +107,13 @@ func (b *Backplane) Failed(ctx context.Context, err error) {
 		b.broken.Store(true)
 	}
 	o.records.write(ctx, recordBackplane, o.now(),
-		slog.String("backplane", b.name), slog.String("error", errorText(err)))
+		slog.String("backplane", b.name), slog.String("error", errs.Text(err)))
 }
 
-// BeginDelivery begins to observe the delivery of another node's message to the connections of this one. The carrier holds the
-// trace context that came with it and may be nil; published is when the other node has sent it, by that node's clock.
-// The difference to this node's counts as lag, 0 if it is negative; a zero time is not observed.
+// BeginDelivery begins to observe the delivery of another node's message to the connections of this one. The carrier
+// holds the W3C trace context that came with it, whatever WithPropagator says, and may be nil. The time published is when
+// the other node sent it, by that node's clock. The time since then, by this node's clock, counts as lag, 0 if it is
+// negative; a zero time does not count.
 //
 // The nodes are one service and trust each other: the span `websocket.deliver` is a child of the sender's if that is
 // sampled, within the limit of WithSpanLimit, and there is none otherwise.
@@ -120,7 +123,7 @@ func (b *Backplane) BeginDelivery(ctx context.Context, carrier propagation.TextM
 	}
 	b.Received(BackplaneOK)
 	fan := b.observer.newBroadcast()
-	ctx, fan.span = b.startSpan(ctx, b.observer.senderContext(carrier), fan.start)
+	ctx, fan.span = b.startSpan(ctx, b.observer.contextIn(carrier, propagation.TraceContext{}), fan.start)
 	if !published.IsZero() {
 		lag := b.observer.metrics.backplaneLag.WithLabelValues(b.name)
 		observe(lag, &b.lagThrottle, fan.start, max(time.Since(published), 0), fan.spanContext())

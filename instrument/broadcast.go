@@ -8,14 +8,16 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sockscope/sockscope/instrument/internal/errs"
 )
 
 // clockEvery is for how many recipients of a broadcast the clock is read once: some microseconds' worth.
 const clockEvery = 64
 
 // A Broadcast is the publishing of one message to many connections, from Observer.BeginBroadcast or
-// Backplane.BeginDelivery to End.
-// Its methods are safe for concurrent use; on a nil or zero Broadcast they do nothing but what the Conn would.
+// Backplane.BeginDelivery to End. Its methods are safe for concurrent use; on a nil or zero Broadcast they do nothing but
+// what the Conn would.
 type Broadcast struct {
 	observer *Observer
 	span     trace.Span // nil unless sampled
@@ -73,10 +75,9 @@ func (b *Broadcast) BeginDelivery(c *Conn) Delivery {
 }
 
 // Dropped notes that the queue did not take the message: the connection is no recipient after all, and the drop counts
-// as it does by Delivery.Dropped.
+// as it does by Delivery.Dropped, once.
 func (b *Broadcast) Dropped(d Delivery, r DropReason) {
-	d.Dropped(r)
-	if b.live() {
+	if first := d.dropped(r); b.live() && (first || d.conn == nil) { // the recipient may be unobserved
 		b.enqueued.Add(-1)
 		b.dropped.Add(1)
 	}
@@ -100,8 +101,8 @@ func (b *Broadcast) End(err error) {
 		o.keys.dropped.Int64(b.dropped.Load()),
 	)
 	if err != nil {
-		b.span.SetAttributes(semconv.ErrorTypeKey.String(errorType(err)))
-		b.span.SetStatus(codes.Error, errorText(err))
+		b.span.SetAttributes(semconv.ErrorTypeKey.String(errs.Type(err)))
+		b.span.SetStatus(codes.Error, errs.Text(err))
 	}
 	b.span.End()
 }

@@ -151,3 +151,38 @@ func TestOtherTransport(t *testing.T) {
 		t.Error("nothing is exported")
 	}
 }
+
+// TestBroadcastDropsOnce drops a delivery twice, and one that was sent.
+func TestBroadcastDropsOnce(t *testing.T) {
+	s := recordSpans()
+	o := newObserver(t, s.option(), instrument.WithSampleRatio(1))
+	c := open(t, o)
+	_, b := o.BeginBroadcast(t.Context())
+	sent, full := b.BeginDelivery(c), b.BeginDelivery(c)
+	sent.Sent(instrument.MessageType{}, 1)
+	for range 2 {
+		b.Dropped(sent, instrument.DropQueueFull)
+		b.Dropped(full, instrument.DropQueueFull)
+	}
+	b.End(nil)
+	if got := value(t, o, "websocket_messages_dropped_total", "reason", "queue_full"); got != 1 {
+		t.Errorf("%v messages dropped, want 1", got)
+	}
+	for _, g := range s.ended(t) {
+		if g.Name == "websocket.broadcast" && (g.Attributes["websocket.recipients"] != int64(1) || g.Attributes["websocket.dropped"] != int64(1)) {
+			t.Errorf("span has %v, want one recipient and one dropped", g.Attributes)
+		}
+	}
+}
+
+// TestBackplaneHasItsOwnFormat has peers send another format of trace context than the nodes of the service.
+func TestBackplaneHasItsOwnFormat(t *testing.T) {
+	s := recordSpans()
+	o := newObserver(t, s.option(), instrument.WithPropagator(single{}), instrument.WithBackplanes("redis"))
+	_, b := o.Backplane("redis").BeginDelivery(t.Context(), sender("01"), time.Now())
+	b.End(nil)
+	ended := s.Ended()
+	if len(ended) != 1 || ended[0].SpanContext().TraceID().String() != senderTraceID {
+		t.Errorf("spans are %v, want one in the trace of the other node", ended)
+	}
+}

@@ -8,6 +8,8 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sockscope/sockscope/instrument/internal/errs"
 )
 
 // A Conn observes one open connection, from Handshake.Opened to Closed. All methods are safe for concurrent use and in
@@ -179,15 +181,20 @@ func (c *Conn) Dropped(r DropReason, n int) {
 	}
 }
 
-// Failed notes an error that is not a message's, see Message.End, and writes the log record `connection error`.
+// Failed notes an error that is not a message's, see Message.End, and writes the log record `connection error`. The record
+// has the ids of the span in ctx, or, if there is none, those of the handshake's.
 func (c *Conn) Failed(ctx context.Context, k ErrorKind, err error) {
 	if !c.live() {
 		return
 	}
 	o := c.observer
 	o.metrics.errors.of(k).Inc()
-	o.records.write(contextWithConnection(ctx, c.id), recordError, o.now(),
-		slog.String("kind", k.String()), slog.String("error", errorText(err)))
+	ctx = contextWithConnection(ctx, c.id)
+	if !trace.SpanContextFromContext(ctx).IsValid() {
+		ctx = trace.ContextWithSpanContext(ctx, c.handshake)
+	}
+	o.records.write(ctx, recordError, o.now(),
+		slog.String("kind", k.String()), slog.String("error", errs.Text(err)))
 }
 
 // Closed notes that the connection has ended, and ends its observation. Only the first call counts: whoever learns first
@@ -219,7 +226,7 @@ func (c *Conn) Closed(cause Cause) {
 		slog.Int64("received_bytes", in.bytes.Load()),
 		slog.Int64("sent_messages", out.messages.Load()),
 		slog.Int64("sent_bytes", out.bytes.Load()),
-		slog.String("error", errorText(cause.Err)),
+		slog.String("error", errs.Text(cause.Err)),
 	)...)
 	if cause.Reason == ReasonSlowConsumer {
 		o.records.write(ctx, recordSlowConsumer, now, slog.Int64("sent_messages", out.messages.Load()))

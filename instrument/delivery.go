@@ -52,10 +52,15 @@ func (d Delivery) Sent(t MessageType, size int) {
 }
 
 // Dropped notes that the message left the queue without being written, and why. It counts as by Conn.Dropped.
-func (d Delivery) Dropped(r DropReason) {
-	if d.leave() {
+func (d Delivery) Dropped(r DropReason) { d.dropped(r) }
+
+// dropped reports whether the message was in the queue until now.
+func (d Delivery) dropped(r DropReason) bool {
+	left := d.leave()
+	if left {
 		d.conn.Dropped(r, 1)
 	}
+	return left
 }
 
 // leave reports whether the message was in the queue until now.

@@ -61,6 +61,7 @@ func (o *Observer) Drain(ctx context.Context) error {
 			return o.leftOpen(ctx)
 		}
 	}
+	o.nowEmpty() // for another Drain that waits
 	closing.Wait()
 	return nil
 }
@@ -72,9 +73,14 @@ func (o *Observer) leftOpen(ctx context.Context) error {
 // left notes that a connection has closed.
 func (o *Observer) left() {
 	if o.active.Add(-1) == 0 && o.drains.Load() {
-		select {
-		case o.empty <- struct{}{}:
-		default:
-		}
+		o.nowEmpty()
+	}
+}
+
+// nowEmpty wakes up one Drain, which wakes up the next.
+func (o *Observer) nowEmpty() {
+	select {
+	case o.empty <- struct{}{}:
+	default:
 	}
 }

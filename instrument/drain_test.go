@@ -65,3 +65,24 @@ func TestDrainIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// TestDrainTwiceAtOnce has two callers wait for the same connection, as a signal handler and a shutdown hook do.
+func TestDrainTwiceAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newObserver(t)
+		c := open(t, o)
+		drained := make(chan error, 2)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		for range cap(drained) {
+			go func() { drained <- o.Drain(ctx) }()
+		}
+		synctest.Wait()
+		c.Closed(instrument.Cause{})
+		for range cap(drained) {
+			if err := <-drained; err != nil {
+				t.Errorf("Drain = %v", err)
+			}
+		}
+	})
+}

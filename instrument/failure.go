@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"os"
-	"reflect"
+
+	"github.com/sockscope/sockscope/instrument/internal/errs"
 )
 
 // An ErrorClassifier says what a message's error counts as, and false if it counts as none. The context is the one that
@@ -41,65 +39,9 @@ func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 // ErrorType is that of the error that panic was called with, or else panic.
 func (e *panicError) ErrorType() string {
 	if err, ok := e.value.(error); ok {
-		return errorType(err)
+		return errs.Type(err)
 	}
 	return "panic"
-}
-
-// sentinels are the errors that are known by their value, because their type tells nothing.
-func sentinels() map[error]string {
-	return map[error]string{
-		context.Canceled:         "context.Canceled",
-		context.DeadlineExceeded: "context.DeadlineExceeded",
-		io.EOF:                   "io.EOF",
-		io.ErrUnexpectedEOF:      "io.ErrUnexpectedEOF",
-		io.ErrClosedPipe:         "io.ErrClosedPipe",
-		net.ErrClosed:            "net.ErrClosed",
-		os.ErrDeadlineExceeded:   "os.ErrDeadlineExceeded",
-	}
-}
-
-// errorType returns the value of error.type for err. Errors that only add text are looked through; the first that does
-// more names itself by a method ErrorType, is a sentinel of the standard library, or else is known by its type.
-func errorType(err error) string {
-	names := sentinels()
-	for {
-		if named, ok := err.(interface{ ErrorType() string }); ok {
-			return bounded(named.ErrorType())
-		}
-		t := reflect.TypeOf(err)
-		if t.Comparable() && names[err] != "" {
-			return names[err]
-		}
-		next := unwrap(err)
-		if next == nil || !addsText(t.String()) {
-			return t.String()
-		}
-		err = next
-	}
-}
-
-// addsText reports the types of errors that say nothing beyond what they wrap.
-func addsText(typeName string) bool {
-	switch typeName {
-	case "*fmt.wrapError", "*fmt.wrapErrors", "*errors.joinError":
-		return true
-	default:
-		return false
-	}
-}
-
-// unwrap returns the error that err wraps, the first of several.
-func unwrap(err error) error {
-	switch e := err.(type) { //nolint:errorlint // the chain is walked here
-	case interface{ Unwrap() error }:
-		return e.Unwrap()
-	case interface{ Unwrap() []error }:
-		if all := e.Unwrap(); len(all) > 0 {
-			return all[0]
-		}
-	}
-	return nil
 }
 
 var errGoexit = errors.New("the handler ended its goroutine")

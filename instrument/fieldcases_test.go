@@ -255,6 +255,23 @@ func TestFieldCase17Misuse(t *testing.T) {
 		_, m := open(t, o).BeginMessage(t.Context(), instrument.MessageType{}, 1, envelope)
 		m.End(nil)
 	})
+	t.Run("refused as connected", func(t *testing.T) {
+		var out bytes.Buffer
+		o := newObserver(t, instrument.WithLogger(jsonLogger(&out)))
+		for range 2 {
+			_, h := o.BeginHandshake(t.Context(), instrument.Request{})
+			h.Refused(instrument.StatusConnected, http.StatusSwitchingProtocols, nil)
+		}
+		if got := value(t, o, "websocket_connections_total", "status", "connected"); got != 0 {
+			t.Errorf("%v connections, want none", got)
+		}
+		if got := value(t, o, "websocket_connections_total", "status", "other"); got != 2 {
+			t.Errorf("%v handshakes that ended in another way, want 2", got)
+		}
+		if got := strings.Count(out.String(), "refused with the status connected"); got != 1 {
+			t.Errorf("told %d times, want once:\n%s", got, &out)
+		}
+	})
 	t.Run("End twice", func(t *testing.T) {
 		var out bytes.Buffer
 		s := recordSpans()
@@ -377,6 +394,8 @@ func TestFieldCase18Errors(t *testing.T) {
 		"names itself":           {t.Context(), namedError{}, nil, "handler", "store_full"},
 		"joined":                 {t.Context(), errors.Join(io.EOF, errors.New("more")), nil, "handler", "io.EOF"},
 		"not comparable":         {t.Context(), listError{"a"}, nil, "handler", "instrument_test.listError"},
+		"holds such a one":       {t.Context(), wrapError{listError{"a"}}, nil, "handler", "instrument_test.wrapError"},
+		"nil pointer":            {t.Context(), (*textError)(nil), nil, "handler", "*instrument_test.textError"},
 		"classified as no error": {t.Context(), expected, classify, "", ""},
 		"classified":             {t.Context(), errors.New("no JSON"), classify, "decode", "*errors.errorString"},
 	}
@@ -427,6 +446,16 @@ func (namedError) ErrorType() string { return "store_full" }
 type listError []string
 
 func (e listError) Error() string { return strings.Join(e, ", ") }
+
+// wrapError can be compared by its type, but not if what it holds can't.
+type wrapError struct{ cause error }
+
+func (e wrapError) Error() string { return "wrapped: " + e.cause.Error() }
+func (e wrapError) Unwrap() error { return e.cause }
+
+type textError struct{ text string }
+
+func (e *textError) Error() string { return e.text }
 
 // TestFieldCase18Idle has a connection that only receives answer pings, and one that only sends: neither is idle.
 func TestFieldCase18Idle(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sockscope/sockscope/instrument/internal/errs"
 )
 
 // A Handshake is a request for a connection that has not been answered yet. The first call of Refused or Opened ends it.
@@ -111,6 +113,10 @@ func (h *Handshake) Refused(s Status, httpStatus int, err error) {
 		return
 	}
 	o := h.observer
+	if s == StatusConnected {
+		o.misused(misuseRefusedConnected)
+		s = 0
+	}
 	now := o.now()
 	if !h.traced {
 		h.keep(now)
@@ -118,7 +124,7 @@ func (h *Handshake) Refused(s Status, httpStatus int, err error) {
 	h.span.SetAttributes(semconv.ErrorTypeKey.String(s.String()))
 	h.answered(httpStatus)
 	if httpStatus >= http.StatusInternalServerError || s == StatusError {
-		h.span.SetStatus(codes.Error, errorText(err))
+		h.span.SetStatus(codes.Error, errs.Text(err))
 	}
 	h.span.End()
 	o.metrics.connections.of(s).Inc()
@@ -134,7 +140,7 @@ func (h *Handshake) Refused(s Status, httpStatus int, err error) {
 	if s == StatusError || s == StatusOverCapacity {
 		kind = recordFailedHandshake
 	}
-	o.records.write(h.ctx, kind, now, append(attrs, slog.String("error", errorText(err)))...)
+	o.records.write(h.ctx, kind, now, append(attrs, slog.String("error", errs.Text(err)))...)
 }
 
 // keep makes the span of a handshake that turned out to be worth one, as Message.keep does. It has a limit of its own: a

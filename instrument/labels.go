@@ -46,7 +46,7 @@ type Initiator uint8
 const (
 	// InitiatorLocal is this process.
 	InitiatorLocal Initiator = iota + 1
-	// InitiatorRemote is the peer, by a close frame.
+	// InitiatorRemote is the peer, by a close frame where the protocol has one.
 	InitiatorRemote
 	// InitiatorNetwork is neither: the connection broke, or stopped answering.
 	InitiatorNetwork
@@ -197,7 +197,7 @@ const (
 	ErrorTimeout
 	// ErrorBackplane is a failure between the nodes of one service.
 	ErrorBackplane
-	// ErrorPanic is a recovered panic.
+	// ErrorPanic is a handler that panics.
 	ErrorPanic
 )
 

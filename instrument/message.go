@@ -11,6 +11,8 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sockscope/sockscope/instrument/internal/errs"
 )
 
 // A MessageType is a registered type of messages, resolved by Observer.MessageType. It is small, comparable and belongs
@@ -137,7 +139,8 @@ func (c *Conn) BeginMessage(
 
 // End ends the handling of the message; a second call does nothing but log a warning. An error is counted in
 // websocket_errors_total by the kind that WithErrorClassifier gives it and logged as `message failed`. By default the
-// kind is handler, and an error that only says that the message's context was cancelled is none. A message that failed or was slow and has no span gets it now, if the limit allows.
+// kind is handler. context.Canceled is no error when the message's context is cancelled, or when the connection has
+// ended. A message that failed or was slow and has no span gets one now, if the limit allows it.
 func (m *Message) End(err error) {
 	kind, failed := ErrorKind(0), false
 	if m.conn != nil {
@@ -207,11 +210,11 @@ func (m *Message) report(now, elapsed time.Duration, kind ErrorKind, failed bool
 	}
 	if failed {
 		o.metrics.errors.of(kind).Inc()
-		record, attrs = recordFailed, append(attrs, slog.String("kind", kind.String()), slog.String("error", errorText(err)))
+		record, attrs = recordFailed, append(attrs, slog.String("kind", kind.String()), slog.String("error", errs.Text(err)))
 	}
 	if failed && m.span != nil {
-		m.span.SetAttributes(semconv.ErrorTypeKey.String(errorType(err)))
-		m.span.SetStatus(codes.Error, errorText(err))
+		m.span.SetAttributes(semconv.ErrorTypeKey.String(errs.Type(err)))
+		m.span.SetStatus(codes.Error, errs.Text(err))
 	}
 	o.records.write(m.conn.spanContext(m.span), record, now, attrs...)
 }

@@ -13,6 +13,7 @@ const (
 	misuseMessageEndedTwice misuse = iota
 	misuseNegativeSize
 	misuseHiddenDeadlines
+	misuseRefusedConnected
 	misuseCount // of misuses
 )
 
@@ -25,6 +26,8 @@ func (m misuse) String() string {
 	case misuseHiddenDeadlines:
 		return "the server's WriteTimeout ends every stream, because a middleware hides the deadlines of its ResponseWriter; " +
 			"give the middleware's ResponseWriter an Unwrap method"
+	case misuseRefusedConnected:
+		return "a handshake was refused with the status connected; it counts as other"
 	default:
 		return "unknown"
 	}

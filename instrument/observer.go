@@ -11,12 +11,11 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sockscope/sockscope/instrument/internal/version"
 )
 
-const (
-	scope   = "github.com/sockscope/sockscope/instrument"
-	version = "0.1.0" // of this module
-)
+const scope = "github.com/sockscope/sockscope/instrument"
 
 // An Observer observes one endpoint: it hands out a Handshake for each upgrade request and, for those that succeed, a
 // Conn. It is a prometheus.Collector for the program to register. All methods are safe for concurrent use; on a nil
@@ -85,7 +84,7 @@ func New(opts ...Option) (*Observer, error) {
 		shards:        shardCount(runtime.GOMAXPROCS(0)),
 		types:         make(map[string]*messageType, len(c.messageTypes)+1),
 		backplanes:    make(map[string]*Backplane, len(c.backplanes)),
-		tracer:        c.tracerProvider.Tracer(scope, trace.WithInstrumentationVersion(version), trace.WithSchemaURL(semconv.SchemaURL)),
+		tracer:        c.tracerProvider.Tracer(scope, trace.WithInstrumentationVersion(version.Number), trace.WithSchemaURL(semconv.SchemaURL)),
 		records:       newRecords(c.logger, c.namespace, c.levels),
 		empty:         make(chan struct{}, 1),
 	}

@@ -294,6 +294,18 @@ func TestWrongOptions(t *testing.T) {
 	}
 }
 
+// TestContradictingOptions trusts all peers and those that a function chooses, in both orders.
+func TestContradictingOptions(t *testing.T) {
+	some := instrument.WithTrust(func(context.Context, instrument.Request) bool { return false })
+	for _, options := range [][]instrument.Option{
+		{some, instrument.WithTrustedPeers()}, {instrument.WithTrustedPeers(), some},
+	} {
+		if _, err := instrument.New(options...); err == nil || !strings.Contains(err.Error(), "contradict") {
+			t.Errorf("New = %v, want it to refuse the contradiction", err)
+		}
+	}
+}
+
 // TestOptionCombinations opens, uses and scrapes an observer for every combination of options.
 func TestOptionCombinations(t *testing.T) {
 	options := []instrument.Option{

@@ -69,6 +69,9 @@ func newConfig(opts []Option) (*config, error) {
 			return nil, fmt.Errorf("instrument: %w", err)
 		}
 	}
+	if c.trustedPeers && c.trust != nil {
+		return nil, errors.New("instrument: WithTrustedPeers and WithTrust contradict each other: give one of them")
+	}
 	return c, nil
 }
 
@@ -211,9 +214,10 @@ func WithSlowThreshold(d time.Duration) Option {
 	}
 }
 
-// WithTrustedPeers makes the trace context that a handshake or message brings along the parent of our span, and obeys
-// the sampled flag of a message's, within the limit of WithSpanLimit. It is meant for peers that are services of your
-// own: anybody else could force every message to be traced. By default the sender's context is only linked.
+// WithTrustedPeers trusts all peers: the trace context that comes with a handshake or message becomes the parent of its
+// span, and a message is traced if its sender's span is sampled, within the limit of WithSpanLimit. It is meant for peers
+// that are services of your own: anybody else could have every message traced. By default the sender's context is only
+// linked.
 func WithTrustedPeers() Option {
 	return func(c *config) error {
 		c.trustedPeers = true
@@ -221,10 +225,10 @@ func WithTrustedPeers() Option {
 	}
 }
 
-// WithTrust asks trusted for each handshake whether its peer is trusted, as WithTrustedPeers trusts all, for an endpoint
-// that serves both services of your own and strangers. It is called before the peer is authenticated by the handler, so
-// decide by what a middleware has put into ctx, or by a header that a proxy of yours sets. The answer holds for the
-// connection's messages, too.
+// WithTrust asks trusted for each handshake whether its peer is trusted as by WithTrustedPeers, for an endpoint that
+// serves both services of your own and strangers. It is called before the handler authenticates the peer, so decide by
+// what a middleware has put into ctx, or by a header that a proxy of yours sets. The answer holds for the connection's
+// messages, too. With WithTrustedPeers it is an error.
 func WithTrust(trusted func(ctx context.Context, r Request) bool) Option {
 	return func(c *config) error {
 		if trusted == nil {
@@ -236,7 +240,7 @@ func WithTrust(trusted func(ctx context.Context, r Request) bool) Option {
 }
 
 // WithPropagator sets the format of the trace context that comes with handshakes and messages. The default is the W3C's,
-// propagation.TraceContext.
+// propagation.TraceContext, which is also what the nodes of a service pass on to each other by a backplane.
 func WithPropagator(p propagation.TextMapPropagator) Option {
 	return func(c *config) error {
 		if p == nil {

@@ -6,8 +6,6 @@ import (
 	"encoding/hex"
 	"math/rand/v2"
 	"reflect"
-	"strings"
-	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -16,10 +14,15 @@ import (
 // senderContext returns the trace context that carrier brings along, or an invalid one when there is none or it is
 // malformed.
 func (o *Observer) senderContext(carrier propagation.TextMapCarrier) trace.SpanContext {
+	return o.contextIn(carrier, o.propagator)
+}
+
+// contextIn returns the trace context that carrier brings along in the form of p.
+func (o *Observer) contextIn(carrier propagation.TextMapCarrier, p propagation.TextMapPropagator) trace.SpanContext {
 	if !o.tracing || isNil(carrier) {
 		return trace.SpanContext{}
 	}
-	return trace.SpanContextFromContext(o.propagator.Extract(o.root, carrier))
+	return trace.SpanContextFromContext(p.Extract(o.root, carrier))
 }
 
 // isNil also reports a nil pointer in a carrier, as of a message without an envelope.
@@ -80,27 +83,4 @@ func newConnectionID() string {
 	binary.BigEndian.PutUint64(b[:8], rand.Uint64())
 	binary.BigEndian.PutUint64(b[8:], rand.Uint64())
 	return hex.EncodeToString(b[:])
-}
-
-const maxTextBytes = 256
-
-// bounded cuts a text that a peer may have chosen.
-func bounded(s string) string {
-	s = strings.ToValidUTF8(s[:min(len(s), maxTextBytes+utf8.UTFMax)], "")
-	if len(s) <= maxTextBytes {
-		return s
-	}
-	cut := maxTextBytes
-	for !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "…"
-}
-
-// errorText is the text of an error for spans and log records.
-func errorText(err error) string {
-	if err == nil {
-		return ""
-	}
-	return bounded(err.Error())
 }

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sockscope/sockscope/instrument"
 )
@@ -66,10 +67,8 @@ func TestRecords(t *testing.T) {
 		var want []map[string]any
 		add := func(span int, level, msg string, fields map[string]any) {
 			fields["level"], fields["msg"], fields["namespace"] = level, msg, "chat"
-			if span >= 0 {
-				sc := s.Ended()[span].SpanContext()
-				fields["trace_id"], fields["span_id"] = sc.TraceID().String(), sc.SpanID().String()
-			}
+			sc := s.Ended()[span].SpanContext()
+			fields["trace_id"], fields["span_id"] = sc.TraceID().String(), sc.SpanID().String()
 			if fields["connection_id"] == nil {
 				fields["connection_id"] = c.ID()
 			}
@@ -84,7 +83,7 @@ func TestRecords(t *testing.T) {
 			"type": "message", "size": 7.0, "duration_seconds": 0.0, "kind": "handler", "error": "room is full",
 		})
 		add(3, "WARN", "message slow", map[string]any{"type": "message", "size": 8.0, "duration_seconds": 1.0})
-		add(-1, "WARN", "connection error", map[string]any{"kind": "decode", "error": "no JSON"})
+		add(1, "WARN", "connection error", map[string]any{"kind": "decode", "error": "no JSON"})
 		add(4, "INFO", "connection closed", map[string]any{
 			"initiator": "local", "reason": "slow_consumer", "code": 1008.0, "duration_seconds": 1.0, "error": "queue is full",
 			"received_messages": 2.0, "received_bytes": 15.0, "sent_messages": 1.0, "sent_bytes": 20.0,
@@ -243,5 +242,24 @@ func TestLogHandlerSharesNothing(t *testing.T) {
 func TestLogHandlerWithoutHandler(t *testing.T) {
 	if h := instrument.NewLogHandler(nil); h.Enabled(t.Context(), slog.LevelError) {
 		t.Error("a handler over nil is enabled")
+	}
+}
+
+// TestConnectionErrorLeadsToTheHandshake has an adapter, which knows no context, and the application note errors.
+func TestConnectionErrorLeadsToTheHandshake(t *testing.T) {
+	var out bytes.Buffer
+	s := recordSpans()
+	o := newObserver(t, s.option(), instrument.WithLogger(jsonLogger(&out)))
+	c := open(t, o)
+	out.Reset()
+	ctx, span := s.provider.Tracer("test").Start(t.Context(), "work")
+	defer span.End()
+	c.Failed(t.Context(), instrument.ErrorWrite, errors.New("broken pipe"))
+	c.Failed(ctx, instrument.ErrorTimeout, errors.New("too late"))
+	got := lines(t, &out)
+	for i, want := range []trace.SpanContext{s.Ended()[0].SpanContext(), span.SpanContext()} {
+		if got[i]["span_id"] != want.SpanID().String() || got[i]["connection_id"] != c.ID() {
+			t.Errorf("record is %v, want the span %s", got[i], want.SpanID())
+		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/propagation"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/sockscope/sockscope/instrument/internal/errs"
 )
 
 // A Request asks for a connection. All fields are optional.
@@ -37,7 +39,7 @@ func (r *Request) attributes(to []attribute.KeyValue) []attribute.KeyValue {
 		}
 	}
 	if host != "" {
-		to = append(to, semconv.ServerAddress(bounded(host)))
+		to = append(to, semconv.ServerAddress(errs.Bounded(host)))
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err == nil {
 		to = append(to, semconv.ServerPort(int(n)))
@@ -46,7 +48,7 @@ func (r *Request) attributes(to []attribute.KeyValue) []attribute.KeyValue {
 		to = append(to, semconv.HTTPRequestMethodKey.String(knownMethod(r.Method)))
 	}
 	if r.Path != "" {
-		to = append(to, semconv.URLPath(bounded(r.Path)))
+		to = append(to, semconv.URLPath(errs.Bounded(r.Path)))
 	}
 	return to
 }

@@ -28,9 +28,9 @@ import (
 	"github.com/sockscope/sockscope/instrument/realtimetest"
 )
 
-// TestFieldCase6Measured has requests ask for all kinds of things, and wants them to be measured by what became of them:
+// TestFieldCase06Measured has requests ask for all kinds of things, and wants them to be measured by what became of them:
 // each once, with its status, when its connection is open at the latest.
-func TestFieldCase6Measured(t *testing.T) {
+func TestFieldCase06Measured(t *testing.T) {
 	mux := http.NewServeMux()
 	open, leave := make(chan struct{}, 1), make(chan struct{})
 	stay := func() { open <- struct{}{}; <-leave }

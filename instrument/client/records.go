@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -117,7 +118,7 @@ func errorAttr(err error) slog.Attr {
 
 // errorText returns the text of an error for records and spans, bounded and without secrets in URLs.
 func errorText(err error) string {
-	text := withoutPaths(err.Error())
+	text := withoutPaths(fmt.Sprint(err)) // which survives the Error method of a nil pointer
 	if len(text) > maxErrorBytes {
 		text = strings.ToValidUTF8(text[:maxErrorBytes], "") + "…"
 	}

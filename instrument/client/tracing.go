@@ -16,6 +16,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/internal/errs"
+	"github.com/sockscope/sockscope/instrument/internal/version"
 )
 
 const (
@@ -47,7 +49,8 @@ type messageSpan struct {
 
 func newTracing(c *config) *tracing {
 	return &tracing{
-		tracer:     c.tracerProvider.Tracer(scope, trace.WithSchemaURL(semconv.SchemaURL)),
+		tracer: c.tracerProvider.Tracer(scope,
+			trace.WithInstrumentationVersion(version.Number), trace.WithSchemaURL(semconv.SchemaURL)),
 		propagator: c.propagator,
 		client:     c.name,
 		ratio:      c.sampleRatio,
@@ -133,7 +136,7 @@ func (t *tracing) begin(ctx context.Context, it item) (context.Context, func(err
 		))
 	return ctx, func(err error) {
 		if err != nil {
-			span.SetAttributes(semconv.ErrorTypeKey.String(instrument.ErrorHandler.String()))
+			span.SetAttributes(semconv.ErrorTypeKey.String(errs.Type(err)))
 			span.SetStatus(codes.Error, errorText(err))
 		}
 		span.End()

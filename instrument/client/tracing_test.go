@@ -2,7 +2,6 @@ package client_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -60,7 +59,7 @@ func TestSpans(t *testing.T) {
 					t.Errorf("trace id %v is not the handshake's", e.HandshakeTraceID)
 				}
 				if e.First == 4 {
-					return errors.New("disk full")
+					return (*diskError)(nil) // an easy mistake, and an error nevertheless
 				}
 				return nil
 			},
@@ -102,15 +101,22 @@ func TestSpans(t *testing.T) {
 				"websocket.message.type": "book", "websocket.message.size": int64(17), "websocket.message.number": int64(2),
 			}, codes.Unset, []string{"websocket.handshake"}},
 			{"websocket.message book", trace.SpanKindConsumer, map[attribute.Key]any{
-				"websocket.message.type": "book", "websocket.message.size": int64(8), "websocket.message.number": int64(3), "error.type": "handler",
+				"websocket.message.type": "book", "websocket.message.size": int64(8), "websocket.message.number": int64(3), "error.type": "*client_test.diskError",
 			}, codes.Error, []string{"websocket.handshake"}},
 			{"order", trace.SpanKindInternal, map[attribute.Key]any{"websocket.message.number": int64(3)}, codes.Unset, []string{"websocket.handshake"}},
 		}, spansOf(recorder))
 
+		if scope := recorder.Ended()[1].InstrumentationScope(); scope.Version == "" {
+			t.Errorf("scope is %+v, want a version", scope)
+		}
 		sc := recorder.Ended()[1].SpanContext()
 		compare(t, "traceparent", fmt.Sprintf("00-%s-%s-01", sc.TraceID(), sc.SpanID()), x.header[1].Get("traceparent"))
 	})
 }
+
+type diskError struct{ device string }
+
+func (e *diskError) Error() string { return e.device + " is full" }
 
 // TestSpansAreFew has no message be sampled, or so many that the cap matters.
 func TestSpansAreFew(t *testing.T) {

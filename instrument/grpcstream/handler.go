@@ -64,7 +64,8 @@ func New(c Config) (*Handler, error) {
 }
 
 // ServerOptions returns the options for grpc.NewServer: a stats.Handler, chained interceptors, and Config.Credentials, so
-// do not use grpc.Creds beside them. Interceptors of your own may come before or after. An RPC that is observed costs a few allocations, a message none but those of gRPC itself.
+// do not use grpc.Creds beside them. Interceptors of your own may come before or after. An RPC that is observed costs a
+// few allocations, a message none but those of gRPC itself.
 func (h *Handler) ServerOptions() []grpc.ServerOption {
 	if h == nil {
 		return nil

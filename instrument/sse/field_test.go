@@ -7,12 +7,18 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sockscope/sockscope/instrument"
 	"github.com/sockscope/sockscope/instrument/sse"
 )
 
@@ -311,6 +317,75 @@ func TestDrain(t *testing.T) {
 				want[`sse_draining{}`] = 1
 				s.ExpectOnly(want)
 			})
+		}
+	}
+}
+
+// TestDrainOfADeafPeer drains a stream without a write timeout, whose peer reads nothing anymore: the retry hint must not
+// hold up the shutdown.
+func TestDrainOfADeafPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, err := instrument.New(instrument.WithProtocol(sse.Protocol))
+		if err != nil {
+			t.Fatal(err)
+		}
+		peer := &deafPeer{header: http.Header{}, changed: make(chan struct{})}
+		stream, err := sse.Accept(peer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream.SetWriteTimeout(0)
+		peer.deaf.Store(true)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := o.Drain(ctx); err != nil {
+			t.Error(err)
+		}
+		stream.Close()
+	})
+}
+
+// A deafPeer is the ResponseWriter of a peer that stops reading: a Write lasts until its deadline.
+type deafPeer struct {
+	header http.Header
+	deaf   atomic.Bool
+
+	mu       sync.Mutex
+	deadline time.Time
+	changed  chan struct{} // closed when the deadline changes
+}
+
+func (p *deafPeer) Header() http.Header { return p.header }
+func (p *deafPeer) WriteHeader(int)     {}
+func (p *deafPeer) Flush()              {}
+
+func (p *deafPeer) SetReadDeadline(time.Time) error { return nil }
+
+func (p *deafPeer) SetWriteDeadline(deadline time.Time) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.deadline = deadline
+	close(p.changed)
+	p.changed = make(chan struct{})
+	return nil
+}
+
+func (p *deafPeer) Write(b []byte) (int, error) {
+	if !p.deaf.Load() {
+		return len(b), nil
+	}
+	for {
+		p.mu.Lock()
+		deadline, changed := p.deadline, p.changed
+		p.mu.Unlock()
+		var passed <-chan time.Time
+		if !deadline.IsZero() {
+			passed = time.After(time.Until(deadline))
+		}
+		select {
+		case <-passed:
+			return 0, os.ErrDeadlineExceeded
+		case <-changed:
 		}
 	}
 }

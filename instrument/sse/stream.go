@@ -17,6 +17,7 @@ import (
 
 const (
 	defaultWriteTimeout = 10 * time.Second
+	hintTimeout         = time.Second
 	maxKeptFrame        = 64 << 10 // a larger buffer is not kept for the next event
 )
 
@@ -274,6 +275,11 @@ func (s *Stream) drain() {
 func (s *Stream) hint() {
 	if s.hinted {
 		return
+	}
+	timeout := s.timeout
+	defer func() { s.timeout = timeout }()
+	if timeout == 0 || timeout > hintTimeout { // a peer that does not read must not hold up the shutdown
+		s.timeout = hintTimeout
 	}
 	e := Event{Retry: time.Second + rand.N(4*time.Second)}
 	_ = s.writeLocked(func(frame []byte) []byte { return appendEvent(frame, &e) }) // the stream ends in any case

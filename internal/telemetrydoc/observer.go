@@ -50,19 +50,23 @@ func driveObserver() (*exports, error) {
 // the last value of a closed set all others are "other".
 func connect(ctx context.Context, o *instrument.Observer) {
 	for s := instrument.StatusUnauthorized; s.String() != "other"; s++ {
-		_, h := o.BeginHandshake(ctx, instrument.Request{Host: "chat.example"})
+		_, h := o.BeginHandshake(ctx, request())
 		h.Refused(s, http.StatusForbidden, errors.New("no token"))
 	}
-	_, h := o.BeginHandshake(ctx, instrument.Request{Host: "chat.example"})
+	_, h := o.BeginHandshake(ctx, request())
 	c := h.Opened(http.StatusSwitchingProtocols)
 	converse(ctx, o, c)
 	c.Closed(instrument.Cause{Reason: instrument.ReasonOther, Initiator: instrument.InitiatorRemote, Code: 4000})
 	for r := instrument.ReasonNormal; r.String() != "other"; r++ {
-		_, h := o.BeginHandshake(ctx, instrument.Request{Host: "chat.example"})
+		_, h := o.BeginHandshake(ctx, request())
 		h.Opened(http.StatusSwitchingProtocols).Closed(instrument.Cause{
 			Initiator: instrument.InitiatorLocal, Reason: r, Code: 1008, Err: errors.New("too slow"),
 		})
 	}
+}
+
+func request() instrument.Request {
+	return instrument.Request{Method: http.MethodGet, Host: "chat.example:8443", Path: "/ws"}
 }
 
 // converse carries messages on a connection and between nodes.
@@ -75,6 +79,7 @@ func converse(ctx context.Context, o *instrument.Observer, c *instrument.Conn) {
 	m.End(nil)
 	_, m = c.BeginMessage(ctx, instrument.MessageType{}, 100, nil)
 	m.End(nil)
+	m.End(nil) // which is a misuse
 	c.Failed(ctx, instrument.ErrorDecode, errors.New("no JSON"))
 	c.BeginPing().End(instrument.PingPong)
 
@@ -85,6 +90,7 @@ func converse(ctx context.Context, o *instrument.Observer, c *instrument.Conn) {
 	propagation.TraceContext{}.Inject(published, envelope)
 	backplane := o.Backplane("{backplane}")
 	backplane.Failed(ctx, errors.New("connection refused"))
+	backplane.SetUp(true)
 	_, b = backplane.BeginDelivery(ctx, envelope, time.Now())
 	b.End(nil)
 }

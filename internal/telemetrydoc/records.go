@@ -16,7 +16,7 @@ type records struct {
 }
 
 type recordKind struct {
-	level  string
+	levels names
 	fields names
 }
 
@@ -33,9 +33,10 @@ func (r *records) Write(line []byte) (int, error) {
 	message := fmt.Sprint(record["msg"])
 	kind := r.kinds[message]
 	if kind == nil {
-		kind = &recordKind{level: strings.ToLower(fmt.Sprint(record["level"])), fields: names{}}
+		kind = &recordKind{levels: names{}, fields: names{}}
 		r.kinds[message] = kind
 	}
+	kind.levels[strings.ToLower(fmt.Sprint(record["level"]))] = true
 	for field := range record {
 		switch field {
 		case "time", "level", "msg", "suppressed": // which any record may have

@@ -108,7 +108,7 @@ func spans(b *strings.Builder, spans []sdktrace.ReadOnlySpan) {
 func logRecords(b *strings.Builder, r *records) {
 	b.WriteString("\n| log record | level | fields |\n|---|---|---|\n")
 	for _, message := range slices.Sorted(maps.Keys(r.kinds)) {
-		fmt.Fprintf(b, "| `%s` | %s | %s |\n", message, r.kinds[message].level, r.kinds[message].fields)
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", message, r.kinds[message].levels, r.kinds[message].fields)
 	}
 }
 
