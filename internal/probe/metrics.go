@@ -6,14 +6,22 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// success is the result of a probe that passed all phases.
+const success = "success"
+
 // metrics are those of the contract.
 type metrics struct {
+	probes   *prometheus.CounterVec
 	success  *prometheus.GaugeVec
 	duration *prometheus.HistogramVec
 }
 
 func newMetrics(targets []Target) *metrics {
 	m := &metrics{
+		probes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "websocket_probes_total",
+			Help: "Probes, by the phase that failed, or success.",
+		}, []string{"target", "result"}),
 		success: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "websocket_probe_success",
 			Help: "Whether the last probe connected, got an answer and saw its message delivered in time (1) or not (0).",
@@ -30,7 +38,9 @@ func newMetrics(targets []Target) *metrics {
 	}
 	// Counters that are there from the start have a rate from the first probe on.
 	for _, t := range targets {
+		m.probes.WithLabelValues(t.Name, success)
 		for _, phase := range []phase{connect, echo, delivery} {
+			m.probes.WithLabelValues(t.Name, string(phase))
 			m.duration.WithLabelValues(t.Name, string(phase))
 		}
 	}
@@ -39,23 +49,26 @@ func newMetrics(targets []Target) *metrics {
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
+	m.probes.Describe(ch)
 	m.success.Describe(ch)
 	m.duration.Describe(ch)
 }
 
 // Collect implements prometheus.Collector.
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	m.probes.Collect(ch)
 	m.success.Collect(ch)
 	m.duration.Collect(ch)
 }
 
 // record counts what came of a probe.
 func (m *metrics) record(t Target, r result) {
-	success := 1.
+	outcome, up := success, 1.
 	if r.err != nil {
-		success = 0
+		outcome, up = string(r.failed), 0
 	}
-	m.success.WithLabelValues(t.Name).Set(success)
+	m.probes.WithLabelValues(t.Name, outcome).Inc()
+	m.success.WithLabelValues(t.Name).Set(up)
 	for _, s := range r.passed {
 		observer := m.duration.WithLabelValues(t.Name, string(s.phase))
 		if s.traceID == "" {

@@ -4,6 +4,8 @@
 //
 // # Metrics
 //
+//   - websocket_probes_total by target and result counts probes: success, or the phase that failed. Error budgets and burn
+//     rates are made of it.
 //   - websocket_probe_success by target is 1 if the last probe went through all of its phases within the timeout, else
 //     0, and absent until there was one. Its average over a window is the availability; scrape at least as often as
 //     there are probes, and each is seen.

@@ -139,6 +139,15 @@ func TestFailures(t *testing.T) {
 	for name, n := range values(t, r.registry) {
 		if target, ok := strings.CutPrefix(name, "websocket_probe_success "); ok {
 			got[target] = n
+		} else if outcome, ok := strings.CutPrefix(name, "websocket_probes_total "); ok {
+			result, target, _ := strings.Cut(outcome, " ")
+			expected := "success"
+			if target != "good" {
+				expected = targets[target].phase
+			}
+			if (n > 0) != (result == expected) {
+				t.Errorf("%v probes of %s have the result %s, want only %s", n, target, result, expected)
+			}
 		} else if n > 0 && strings.Contains(name, " delivery ") && !strings.HasSuffix(name, " good") {
 			t.Errorf("%s is %v although none succeeded", name, n)
 		}
