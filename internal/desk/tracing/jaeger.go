@@ -135,14 +135,11 @@ func (t jaegerTrace) found() (Found, bool) {
 	if id == "" || len(t.Spans) == 0 {
 		return Found{}, false
 	}
-	first := t.Spans[0]
-	var end int64
 	found := Found{TraceID: id, Spans: len(t.Spans)}
+	var times Trace
 	for _, s := range t.Spans {
-		if s.StartMicros < first.StartMicros {
-			first = s
-		}
-		end = max(end, s.StartMicros+s.DurationMicros)
+		start := time.UnixMicro(s.StartMicros).UTC()
+		times.Spans = append(times.Spans, Span{Start: start, End: start.Add(time.Duration(s.DurationMicros) * time.Microsecond)})
 		for _, ref := range s.References {
 			if other := hexID(leadingZeros(ref.TraceID), 16); other != "" && other != id {
 				found.LinksTo = append(found.LinksTo, Link{TraceID: other, SpanID: hexID(ref.SpanID, 8)})
@@ -152,10 +149,12 @@ func (t jaegerTrace) found() (Found, bool) {
 			found.Failed = found.Failed || tag.Key == "error" && string(tag.Value) == "true"
 		}
 	}
+	start, end := times.Range()
+	first := t.Spans[slices.IndexFunc(times.Spans, func(s Span) bool { return s.Start.Equal(start) })]
 	found.Name = cutText(first.Name, 256)
 	found.Service = cutText(t.Processes[first.ProcessID].ServiceName, 256)
-	found.Start = time.UnixMicro(first.StartMicros).UTC()
-	found.Duration = time.Duration(end-first.StartMicros) * time.Microsecond
+	found.Start = start
+	found.Duration = end.Sub(start)
 	return found, true
 }
 

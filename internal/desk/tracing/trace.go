@@ -5,6 +5,7 @@ package tracing
 import (
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 )
@@ -19,6 +20,10 @@ const (
 	maxLinks      = 32
 	maxValue      = 4 << 10
 )
+
+// maxRange is how far from the others a span may lie. What lies farther off, such
+// as at the start of 1970, is a mistake of its sender's.
+const maxRange = 24 * time.Hour
 
 // Attribute is a name and a value in words.
 type Attribute struct {
@@ -80,18 +85,56 @@ type Trace struct {
 	More  int    `json:"more,omitempty"` // spans beyond what is shown
 }
 
-// Range returns the first start and the last end of the spans.
+// Count is the number of spans, with those that are not shown.
+func (t Trace) Count() int { return len(t.Spans) + t.More }
+
+// Range returns the first start and the last end of the spans whose times are
+// plausible.
 func (t Trace) Range() (start, end time.Time) {
+	middle := t.middle()
 	for _, s := range t.Spans {
+		if far(s.Start, middle) {
+			continue
+		}
 		if start.IsZero() || s.Start.Before(start) {
 			start = s.Start
 		}
-		if s.End.After(end) {
+		if s.Start.After(end) {
+			end = s.Start
+		}
+		if s.End.After(end) && !far(s.End, middle) {
 			end = s.End
 		}
 	}
 	return start, end
 }
+
+// Misplaced is the number of spans whose start or end is not plausible.
+func (t Trace) Misplaced() int {
+	middle := t.middle()
+	n := 0
+	for _, s := range t.Spans {
+		if far(s.Start, middle) || far(s.End, middle) {
+			n++
+		}
+	}
+	return n
+}
+
+// middle is the start of which as many spans start earlier as later.
+func (t Trace) middle() time.Time {
+	starts := make([]time.Time, 0, len(t.Spans))
+	for _, s := range t.Spans {
+		starts = append(starts, s.Start)
+	}
+	if len(starts) == 0 {
+		return time.Time{}
+	}
+	slices.SortFunc(starts, time.Time.Compare)
+	return starts[len(starts)/2]
+}
+
+func far(at, middle time.Time) bool { return at.Sub(middle).Abs() > maxRange }
 
 // ParseID returns a trace id in its canonical form, or an error that says what a
 // trace id looks like.

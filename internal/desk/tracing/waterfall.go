@@ -34,8 +34,16 @@ func Waterfall(t Trace) []Row {
 	for i := range order {
 		order[i] = i
 	}
+	middle := t.middle()
+	misplaced := func(i int) int { // what the trace is named after is its first span with a plausible time
+		if far(t.Spans[i].Start, middle) {
+			return 1
+		}
+		return 0
+	}
 	slices.SortStableFunc(order, func(a, b int) int {
-		return cmp.Or(t.Spans[a].Start.Compare(t.Spans[b].Start), t.Spans[b].End.Compare(t.Spans[a].End))
+		return cmp.Or(misplaced(a)-misplaced(b),
+			t.Spans[a].Start.Compare(t.Spans[b].Start), t.Spans[b].End.Compare(t.Spans[a].End))
 	})
 	var roots []int
 	for _, i := range order {
@@ -81,8 +89,8 @@ func scale(t Trace) func(Span, int, bool) Row {
 	whole := max(end.Sub(start), time.Nanosecond)
 	percent := func(d time.Duration) float64 { return 100 * float64(d) / float64(whole) }
 	return func(s Span, depth int, orphan bool) Row {
-		width := max(percent(s.Duration()), minWidth)
-		offset := min(percent(s.Start.Sub(start)), 100-width)
+		width := min(max(percent(s.Duration()), minWidth), 100)
+		offset := min(max(percent(s.Start.Sub(start)), 0), 100-width)
 		return Row{Span: s, Depth: depth, Offset: offset, Width: width, Orphan: orphan}
 	}
 }

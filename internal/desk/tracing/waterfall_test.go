@@ -67,3 +67,26 @@ func TestDeepTraceStaysOnThePage(t *testing.T) {
 		t.Errorf("%d rows, the last at depth %d; want %d at %d", len(rows), rows[len(rows)-1].Depth, len(spans), maxDepth)
 	}
 }
+
+// TestMisplacedSpans has spans of 1970 and 2100 beside others: the range stays that of the others.
+func TestMisplacedSpans(t *testing.T) {
+	early, late := at("early", "a", 0, 0), at("late", "a", 100, 0)
+	early.Start = time.Unix(0, 0)
+	late.End = late.Start.AddDate(74, 0, 0)
+	trace := Trace{Spans: []Span{early, at("a", "", 0, 200), at("b", "a", 50, 150), late}, More: 3}
+	start, end := trace.Range()
+	if whole := end.Sub(start); whole != 200*time.Millisecond {
+		t.Errorf("the range is %s", whole)
+	}
+	if got := trace.Misplaced(); got != 2 {
+		t.Errorf("%d spans are misplaced", got)
+	}
+	if got := trace.Count(); got != 7 {
+		t.Errorf("%d spans are counted", got)
+	}
+	for _, row := range Waterfall(trace) {
+		if row.Offset < 0 || row.Width < minWidth || row.Offset+row.Width > 100 {
+			t.Errorf("%s is drawn from %v, %v wide", row.ID, row.Offset, row.Width)
+		}
+	}
+}
