@@ -105,13 +105,15 @@ func TestDecodeRefusesMalformedJSON(t *testing.T) {
 		`[]`:                      "not a push in JSON",
 		`{"streams": [{"values":`: "not a push in JSON",
 		`{"streams": [{"stream": {"a-b": "c"}, "values": []}]}`: "not a valid label name",
-		values(`["1", "x", {}, 4]`):                             "4 elements",
-		values(`["1"]`):                                         "1 elements",
-		values(`[1, "x"]`):                                      "entry's time",
-		values(`["1.5", "x"]`):                                  "nanoseconds",
-		values(`["-1", "x"]`):                                   "out of range",
-		values(`["1", 2]`):                                      "entry's line",
-		values(`["1", "x", {"a": 1}]`):                          "structured metadata",
+		`{}`:                    "no streams",
+		`{"streams": []}`:       "no streams",
+		values(`["1"]`):         "1 elements",
+		values(`[1, "x"]`):      "entry's time",
+		values(`["1.5", "x"]`):  "nanoseconds",
+		values(`["-1", "x"]`):   "out of range",
+		values(`["1", 2]`):      "entry's line",
+		values(`["1", null]`):   "entry's line",
+		values(`["1", "x", 1]`): "structured metadata",
 		values(`["1", "x", ` + manyJSON(maxAttributes+1) + `]`): "at most",
 	} {
 		err := decodeJSON([]byte(body), newTranslation(arrival, true))
@@ -119,6 +121,19 @@ func TestDecodeRefusesMalformedJSON(t *testing.T) {
 			t.Errorf("%.60s: %v, want it to say %q", body, err, reason)
 		}
 	}
+}
+
+// TestDecodeTakesWhatClientsLog has winston-loki's labels: whatever values the application logs beside its message.
+func TestDecodeTakesWhatClientsLog(t *testing.T) {
+	out := newTranslation(arrival, true)
+	const body = `{"streams": [{"stream": {"zero": 0, "no": false, "none": null, "list": [1, "a"]},
+		"values": [["1700000000123456789", "x", {"attempt": 0, "ok": true}, "more"]]}]}`
+	if err := decodeJSON([]byte(body), out); err != nil {
+		t.Fatal(err)
+	}
+	expectRecords(t, out.logs, []string{
+		`1700000000123456789 "x" map[attempt:0 list:[1, "a"] no:false none:null ok:true zero:0]`,
+	})
 }
 
 func TestDecodeRefusesMalformedProtobuf(t *testing.T) {
@@ -132,6 +147,7 @@ func TestDecodeRefusesMalformedProtobuf(t *testing.T) {
 		body         []byte
 	}{
 		{"not compressed", "snappy", whole},
+		{"nothing", "no streams", compressed(t, &push.PushRequest{})},
 		{"cut off", "protobuf", snappy.Encode(nil, whole[:len(whole)-3])},
 		{"labels", "labels of a stream", stream(`{a=}`, push.Entry{Timestamp: sent})},
 		{"no labels", "labels of a stream", stream("", push.Entry{Timestamp: sent})},

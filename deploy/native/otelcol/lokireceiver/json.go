@@ -1,6 +1,7 @@
 package lokireceiver
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,18 +14,26 @@ import (
 // jsonPush is the JSON form of a push, as Loki's HTTP API documents it.
 type jsonPush struct {
 	Streams []struct {
-		Labels  map[string]string `json:"stream"`
-		Entries []*jsonEntry      `json:"values"`
+		Labels  map[string]text `json:"stream"`
+		Entries []*jsonEntry    `json:"values"`
 	} `json:"streams"`
 }
 
+// text is a value that should be a string. Like Loki, it takes any other value as it is written: clients send the
+// numbers, booleans and nulls that an application logs.
+type text string
+
 // jsonEntry is ["<nanoseconds since 1970>", "<line>"] with an optional object of structured metadata as third element.
+// Further elements are ignored, as by Loki.
 type jsonEntry struct{ entry }
 
 func decodeJSON(body []byte, out *translation) error {
 	var push jsonPush
 	if err := json.Unmarshal(body, &push); err != nil {
 		return fmt.Errorf("body is not a push in JSON: %w", err)
+	}
+	if len(push.Streams) == 0 {
+		return errNoStreams
 	}
 	for i, stream := range push.Streams {
 		labels, err := jsonLabels(stream.Labels)
@@ -43,7 +52,7 @@ func decodeJSON(body []byte, out *translation) error {
 	return nil
 }
 
-func jsonLabels(set map[string]string) ([]pair, error) {
+func jsonLabels(set map[string]text) ([]pair, error) {
 	var labels []pair
 	for _, p := range sortedPairs(set) {
 		if !isName(p.name) {
@@ -54,13 +63,24 @@ func jsonLabels(set map[string]string) ([]pair, error) {
 	return labels, nil
 }
 
-func sortedPairs(set map[string]string) []pair {
+func sortedPairs(set map[string]text) []pair {
 	pairs := make([]pair, 0, len(set))
 	for _, name := range slices.Sorted(maps.Keys(set)) {
-		pairs = append(pairs, pair{name, set[name]})
+		pairs = append(pairs, pair{name, string(set[name])})
 	}
 	return pairs
 }
+
+// UnmarshalJSON reads a string, or takes another value as it is written.
+func (v *text) UnmarshalJSON(data []byte) error {
+	if !isString(data) {
+		*v = text(data)
+		return nil
+	}
+	return json.Unmarshal(data, (*string)(v))
+}
+
+func isString(data []byte) bool { return bytes.HasPrefix(data, []byte(`"`)) }
 
 // UnmarshalJSON reads the array that is an entry.
 func (e *jsonEntry) UnmarshalJSON(data []byte) error {
@@ -68,7 +88,7 @@ func (e *jsonEntry) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &parts); err != nil {
 		return fmt.Errorf("an entry is not an array: %w", err)
 	}
-	if len(parts) != 2 && len(parts) != 3 {
+	if len(parts) < 2 {
 		return fmt.Errorf("an entry has %d elements, not time, line and perhaps structured metadata", len(parts))
 	}
 	var stamp string
@@ -82,11 +102,14 @@ func (e *jsonEntry) UnmarshalJSON(data []byte) error {
 	if e.at, err = unixTime(nanos/int64(time.Second), nanos%int64(time.Second)); err != nil {
 		return err
 	}
+	if !isString(parts[1]) {
+		return errors.New("an entry's line is not a string")
+	}
 	if err := json.Unmarshal(parts[1], &e.line); err != nil {
 		return fmt.Errorf("an entry's line: %w", err)
 	}
-	if len(parts) == 3 {
-		var set map[string]string
+	if len(parts) > 2 {
+		var set map[string]text
 		if err := json.Unmarshal(parts[2], &set); err != nil {
 			return fmt.Errorf("an entry's structured metadata: %w", err)
 		}

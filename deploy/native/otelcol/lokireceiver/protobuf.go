@@ -35,12 +35,18 @@ func decodeProtobuf(body []byte, limit int64, out *translation) error {
 	if err != nil {
 		return fmt.Errorf("body is not snappy-compressed: %w", err)
 	}
-	return eachField(push, func(f field) error {
+	streams := 0
+	err = eachField(push, func(f field) error {
 		if f.number != pushStreams {
 			return nil
 		}
+		streams++
 		return decodeStream(f.bytes, out)
 	})
+	if err == nil && streams == 0 {
+		err = errNoStreams
+	}
+	return err
 }
 
 // decodeStream goes over the message twice, since fields may come in any order and every entry needs the labels.

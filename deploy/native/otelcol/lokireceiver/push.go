@@ -18,7 +18,7 @@ const (
 	mediaTypeProtobuf = "application/x-protobuf"
 )
 
-// push answers one request: 204 when the records were taken over by the pipeline, 400, 413 or 415 when sending the same
+// push answers one request: 204 when the records were taken over by the pipeline, 400, 413, 415 or 422 when sending the same
 // again can't help, 503 when it can.
 func (r *lokiReceiver) push(w http.ResponseWriter, req *http.Request) {
 	format, logs, err := r.read(req)
@@ -65,6 +65,7 @@ func (r *lokiReceiver) read(req *http.Request) (format string, logs plog.Logs, e
 var (
 	errUnsupported = errors.New("unsupported media type: send Content-Type " + mediaTypeProtobuf + " or " + mediaTypeJSON)
 	errTooLarge    = errors.New("push is too large: send smaller batches")
+	errNoStreams   = errors.New("push has no streams")
 )
 
 func statusOf(err error) int {
@@ -72,6 +73,8 @@ func statusOf(err error) int {
 	switch {
 	case errors.Is(err, errUnsupported):
 		return http.StatusUnsupportedMediaType
+	case errors.Is(err, errNoStreams):
+		return http.StatusUnprocessableEntity // as Loki says
 	case errors.Is(err, errTooLarge), errors.As(err, &body):
 		return http.StatusRequestEntityTooLarge
 	default:
