@@ -1,0 +1,101 @@
+package otelcollector_test
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// TestCollector runs the Collector with real stores and sends it what the field sends.
+func TestCollector(t *testing.T) {
+	s := start(t)
+	t.Run("bad senders harm nobody", s.testBadSendersHarmNobody)
+	t.Run("names", s.testNames)
+	t.Run("instances", s.testInstances)
+	t.Run("logs", s.testLogs)
+	t.Run("application's level stays", s.testApplicationsLevelStays)
+	t.Run("large span", s.testLargeSpan)
+	t.Run("preflight", s.testPreflight)
+	t.Run("killed", s.testKilled)
+}
+
+// testKilled kills the stores, then the Collector, and starts them again, while a client sends and repeats what is not
+// accepted: what was accepted is stored.
+func (s *stack) testKilled(t *testing.T) {
+	const rounds = 40
+	trace := func(round int) string { return fmt.Sprintf("0af7651916cd43dd8448eb21%08x", round+1) }
+	send := func(address, path string, body any) {
+		eventually(t, path, func() error {
+			if status := post(t, address, path, body); status/100 != 2 {
+				return fmt.Errorf("status %d", status)
+			}
+			return nil
+		})
+	}
+	pace := time.NewTicker(20 * time.Millisecond) // Prometheus' clock has milliseconds
+	defer pace.Stop()
+	for round := range rounds {
+		<-pace.C
+		switch round {
+		case rounds / 4:
+			for _, store := range s.stores {
+				store.kill()
+			}
+		case rounds / 2:
+			s.collector.kill()
+			s.collector.start(t)
+		case rounds * 3 / 4:
+			s.collector.kill()
+			for _, store := range s.stores {
+				store.start(t)
+			}
+			s.collector.start(t)
+		}
+		now := time.Now()
+		send(s.otlp, "/v1/metrics", metricsOf("killed", gauge("round", point(now, round, nil))))
+		send(s.loki, "/loki/api/v1/push", object{"streams": list{object{"stream": map[string]any{"service_name": "killed"}, "values": list{list{nanos(now), strconv.Itoa(round)}}}}})
+		send(s.otlp, "/v1/traces", object{"resourceSpans": list{object{
+			"resource": resource("killed", nil),
+			"scopeSpans": list{object{"spans": list{object{
+				"traceId": trace(round), "spanId": "b7ad6b7169203331", "name": "round", "startTimeUnixNano": nanos(now), "endTimeUnixNano": nanos(now),
+			}}}},
+		}}})
+	}
+	eventually(t, "every sample is stored", func() error {
+		samples, err := s.only(`round{job="killed"}`)
+		if err != nil || len(samples) != rounds {
+			return errors.Join(err, fmt.Errorf("%d samples of %d", len(samples), rounds))
+		}
+		for i, sample := range samples {
+			if sample.value != strconv.Itoa(i) {
+				return fmt.Errorf("sample %d is %s", i, sample.value)
+			}
+		}
+		return nil
+	})
+	eventually(t, "every log record is stored once", func() error {
+		records, err := s.records(`{service_name="killed"}`)
+		seen := make(map[string]bool)
+		for _, record := range records {
+			seen[record.line] = true
+		}
+		if err != nil || len(seen) != rounds || len(records) != rounds {
+			return errors.Join(err, fmt.Errorf("%d records, %d different ones, of %d", len(records), len(seen), rounds))
+		}
+		return nil
+	})
+	eventually(t, "every span is stored", func() error {
+		for round := range rounds {
+			var answer struct{ Data []struct{ Spans []object } }
+			if err := get("http://"+s.jaegerRead+"/api/traces/"+trace(round), &answer); err != nil {
+				return fmt.Errorf("round %d: %w", round, err)
+			}
+			if len(answer.Data) != 1 || len(answer.Data[0].Spans) == 0 {
+				return fmt.Errorf("round %d: %v", round, answer)
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,171 @@
+package otelcollector_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// testLogs has lines as loggers of other languages write them.
+func (s *stack) testLogs(t *testing.T) {
+	const trace = "0af7651916cd43dd8448eb211c80319c"
+	type labels = map[string]any
+	tests := []struct {
+		name   string
+		labels labels
+		line   string
+		want   map[string]string
+	}{
+		{"level as a label", labels{"level": "warn"}, "x", map[string]string{"level": "warn"}},
+		{"winston http", labels{"level": "http"}, "x", map[string]string{"level": "debug", "severity_text": "http"}},
+		{"winston verbose", labels{"level": "verbose"}, "x", map[string]string{"level": "debug"}},
+		{"winston silly", labels{"level": "silly"}, "x", map[string]string{"level": "trace"}},
+		{"colours", labels{"level": "\x1b[32minfo\x1b[39m"}, "x", map[string]string{"level": "info"}},
+		{"syslog", labels{"severity": "notice"}, "x", map[string]string{"level": "info"}},
+		{"java", labels{"lvl": "SEVERE"}, "x", map[string]string{"level": "error"}},
+		{"three letters", labels{"loglevel": "wrn"}, "x", map[string]string{"level": "warn"}},
+		{"a letter", labels{"level": "E"}, "x", map[string]string{"level": "error"}},
+		{"pino", labels{"level": 50}, "x", map[string]string{"level": "error"}},
+		{"pino in JSON", nil, `{"level":30,"msg":"x"}`, map[string]string{"level": "info"}},
+		{"pino as a string", nil, `{"level":"60","msg":"x"}`, map[string]string{"level": "fatal"}},
+		{"JSON", nil, `{"severity":"Warning","msg":"x"}`, map[string]string{"level": "warn"}},
+		{"logfmt", nil, `ts=1 lvl=err msg="x"`, map[string]string{"level": "error"}},
+		{"plain text", nil, `2026-01-01 10:00:00 [ERROR] x`, map[string]string{"level": "error"}},
+		{"glog", nil, `W0102 15:04:05.000000 1 main.go:1] x`, map[string]string{"level": "warn"}},
+		{"no level", nil, "nothing to see", map[string]string{"level": ""}},
+		{"another level", labels{"level": "dungeon 4"}, "x", map[string]string{"level": "", "severity_text": "dungeon 4"}},
+		{"not JSON", nil, `{"level":`, map[string]string{"level": ""}},
+		{"trace id as metadata", labels{"trace_id": trace}, "x", map[string]string{"trace_id": trace}},
+		{"traceID", labels{"traceID": trace}, "x", map[string]string{"trace_id": trace}},
+		{"trace id in JSON", nil, `{"traceId":"` + trace + `","spanId":"b7ad6b7169203331"}`, map[string]string{"trace_id": trace, "span_id": "b7ad6b7169203331"}},
+		{"malformed trace id", labels{"trace_id": "no"}, "x", map[string]string{"trace_id": "no"}},
+		{"zero, false and null", labels{"attempt": 0, "retry": false, "none": nil}, "x", map[string]string{"attempt": "0", "retry": "false", "none": "null"}},
+		{"a long line", nil, strings.Repeat("x", 3_300_000), map[string]string{"cut_from_bytes": "3300000"}},
+	}
+	now := time.Now()
+	for i, test := range tests {
+		labels := labels{"service_name": fmt.Sprint("logs-", i)}
+		for name, value := range test.labels {
+			labels[name] = value
+		}
+		s.push(t, labels, now, test.line)
+	}
+	for i, test := range tests {
+		eventually(t, test.name, func() error {
+			records, err := s.records(fmt.Sprintf(`{service_name="logs-%d"}`, i))
+			if err != nil || len(records) != 1 {
+				return errors.Join(err, fmt.Errorf("%d records", len(records)))
+			}
+			for name, want := range test.want {
+				if got := records[0].fields[name]; got != want {
+					return fmt.Errorf("%s is %q, want %q: %v", name, got, want, records[0].fields)
+				}
+			}
+			return nil
+		})
+	}
+
+	for _, label := range []string{"job", "app", "service", "container", "component", "name"} {
+		s.push(t, labels{label: "by-" + label}, now, "x")
+		eventually(t, "service by "+label, func() error {
+			records, err := s.records(fmt.Sprintf(`{service_name="by-%s"}`, label))
+			if err == nil && len(records) == 0 {
+				err = errors.New("no records")
+			}
+			return err
+		})
+	}
+
+	// Its neighbours are stored, and who sent it is counted.
+	s.push(t, labels{"service_name": "late"}, now.Add(-200*time.Hour), "too late")
+	s.push(t, labels{"service_name": "late"}, now, "in time")
+	eventually(t, "the late line is counted", func() error {
+		count, err := s.last(`sockscope_refused_log_records_total{job="late",reason="too_old"}`)
+		if err == nil && count != "1" {
+			err = fmt.Errorf("it is %s", count)
+		}
+		records, errRecords := s.records(`{service_name="late"}`)
+		if len(records) != 1 {
+			errRecords = errors.Join(errRecords, fmt.Errorf("%d records", len(records)))
+		}
+		return errors.Join(err, errRecords)
+	})
+}
+
+func (s *stack) push(t *testing.T, labels map[string]any, at time.Time, line string) {
+	t.Helper()
+	if status := post(t, s.loki, "/loki/api/v1/push", object{"streams": list{object{"stream": labels, "values": list{list{nanos(at), line}}}}}); status != http.StatusNoContent {
+		t.Fatalf("push of %v: status %d", labels, status)
+	}
+}
+
+// testApplicationsLevelStays has an attribute that is called level and means something else.
+func (s *stack) testApplicationsLevelStays(t *testing.T) {
+	status := post(t, s.otlp, "/v1/logs", object{"resourceLogs": list{object{
+		"resource": resource("game", nil),
+		"scopeLogs": list{object{"logRecords": list{object{
+			"timeUnixNano": nanos(time.Now()), "severityNumber": 9, "body": object{"stringValue": "next level"}, "attributes": attributes(map[string]string{"level": "17"}),
+		}}}},
+	}}})
+	if status != http.StatusOK {
+		t.Fatalf("status %d", status)
+	}
+	eventually(t, "the record", func() error {
+		records, err := s.records(`{service_name="game", level="info"}`)
+		if err != nil || len(records) != 1 || records[0].fields["level_original"] != "17" {
+			return errors.Join(err, fmt.Errorf("records are %v", records))
+		}
+		return nil
+	})
+}
+
+// testLargeSpan has an attribute of nearly all that a request may have.
+func (s *stack) testLargeSpan(t *testing.T) {
+	const trace = "0af7651916cd43dd8448eb211c80319d"
+	span := func(id, value string) object {
+		now := time.Now()
+		return object{
+			"traceId": trace, "spanId": id, "name": "span", "startTimeUnixNano": nanos(now), "endTimeUnixNano": nanos(now),
+			"attributes": attributes(map[string]string{"value": value}),
+		}
+	}
+	status := post(t, s.otlp, "/v1/traces", object{"resourceSpans": list{object{
+		"resource":   resource("large", nil),
+		"scopeSpans": list{object{"spans": list{span("b7ad6b7169203331", strings.Repeat("x", 3_400_000)), span("b7ad6b7169203332", "small")}}},
+	}}})
+	if status != http.StatusOK {
+		t.Fatalf("status %d", status)
+	}
+	eventually(t, "both spans are stored", func() error {
+		var answer struct{ Data []struct{ Spans []object } }
+		err := get("http://"+s.jaegerRead+"/api/traces/"+trace, &answer)
+		if err == nil && (len(answer.Data) != 1 || len(answer.Data[0].Spans) != 2) {
+			err = fmt.Errorf("got %d traces", len(answer.Data))
+		}
+		return err
+	})
+}
+
+// testPreflight asks as browsers do before they send.
+func (s *stack) testPreflight(t *testing.T) {
+	for origin, want := range map[string]string{"https://chat.example.org": "https://chat.example.org", "https://evil.example.org": ""} {
+		request, err := http.NewRequest(http.MethodOptions, "http://"+s.otlp+"/v1/traces", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Origin", origin)
+		request.Header.Set("Access-Control-Request-Method", http.MethodPost)
+		request.Header.Set("Access-Control-Request-Headers", "content-type")
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if got := response.Header.Get("Access-Control-Allow-Origin"); got != want {
+			t.Errorf("%s: allowed is %q, want %q", origin, got, want)
+		}
+	}
+}
