@@ -170,8 +170,8 @@ func selectors(text string) []selector {
 	return found
 }
 
-// exportedMetrics returns the labels of each metric that an Observer or a Prober
-// exports, with their values where the set of them is closed.
+// exportedMetrics returns the labels of each metric that an Observer, a Prober or
+// the Collector's count exports, with their values where the set of them is closed.
 func exportedMetrics(t *testing.T) map[string]map[string]map[string]bool {
 	t.Helper()
 	observer, err := instrument.New(instrument.WithNamespace("chat"), instrument.WithConnectionLimit(1))
@@ -231,6 +231,9 @@ func exportedMetrics(t *testing.T) map[string]map[string]map[string]bool {
 				}
 			}
 		}
+	}
+	for _, counted := range regexp.MustCompile(`(?m)^ +(sockscope_refused_\w+):$`).FindAllStringSubmatch(read(t, "../otel-collector/config.yaml"), -1) {
+		metrics[counted[1]] = map[string]map[string]bool{"job": nil, "instance": nil, "reason": nil}
 	}
 	return metrics
 }
