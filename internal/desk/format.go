@@ -26,6 +26,7 @@ func formats() template.FuncMap {
 		"web":       web,
 		"words":     func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") },
 		"waterfall": tracing.Waterfall,
+		"first":     first,
 		"name":      nameOf,
 		"span":      func(now, t time.Time) string { return coarse(now.Sub(t)) },
 	}
@@ -75,6 +76,14 @@ func digits(v float64) string {
 		return fmt.Sprintf("%.1f", v)
 	}
 	return strings.TrimSuffix(strings.TrimSuffix(fmt.Sprintf("%.2f", v), "0"), ".0")
+}
+
+// first is the row that a trace is named after. A span that is missing has children.
+func first(rows []tracing.Row) tracing.Row {
+	if rows[0].Missing {
+		return rows[1]
+	}
+	return rows[0]
 }
 
 // fraction is the time at so many quarters of a trace.

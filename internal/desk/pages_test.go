@@ -86,6 +86,9 @@ func goldenPages() map[string]struct {
 		},
 		Linking: found, Session: found,
 	}}
+	second := orphan
+	second.ID, second.Warning = "00f067aa0ba902ba", "Negative duration detected"
+	open := traceData{View: tracing.View{Trace: tracing.Trace{ID: id, Spans: []tracing.Span{orphan, second}}}}
 	unknown := traceData{View: tracing.View{Trace: tracing.Trace{ID: id}, Unknown: true, LogsProblem: "ask Loki: " + hostile}}
 	dead := traceData{View: tracing.View{Trace: tracing.Trace{ID: id}, SpansProblem: "ask Jaeger: connection refused"}}
 
@@ -107,6 +110,7 @@ func goldenPages() map[string]struct {
 		"trace":        {"trace", page{Title: "Trace", Section: "trace", Data: whole}},
 		"trace-absent": {"trace", page{Title: "Trace", Section: "trace", Refresh: 3, Data: unknown}},
 		"trace-dead":   {"trace", page{Title: "Trace", Section: "trace", Data: dead}},
+		"trace-open":   {"trace", page{Title: "Trace", Section: "trace", Data: open}},
 		"problem":      {"problem", page{Title: "Problem", Data: problemData{hostile, hostile}}},
 	}
 }

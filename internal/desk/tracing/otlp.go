@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -137,6 +138,13 @@ func (s otlpSpan) span(traceID string, resource []Attribute) Span {
 
 		Attributes: attributes(s.Attributes),
 		Resource:   resource,
+	}
+	for i, a := range span.Attributes {
+		if a.Key == "@jaeger@warnings" {
+			span.Warning = strings.Trim(a.Value, "[]")
+			span.Attributes = slices.Delete(span.Attributes, i, i+1)
+			break
+		}
 	}
 	if span.End.Before(span.Start) {
 		span.End = span.Start

@@ -191,3 +191,16 @@ func FuzzDecodeTrace(f *testing.F) {
 		}
 	})
 }
+
+// TestWarnings has what Jaeger says about a span without an end.
+func TestWarnings(t *testing.T) {
+	trace, err := decodeTrace(strings.NewReader(`{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"`+messageID+`","spanId":"b7ad6b7169203331","attributes":[
+		{"key":"a","value":{"intValue":"1"}},
+		{"key":"@jaeger@warnings","value":{"arrayValue":{"values":[{"stringValue":"Negative duration detected"}]}}}]}]}]}]}`), messageID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := trace.Spans[0]; got.Warning != "Negative duration detected" || len(got.Attributes) != 1 || got.Attributes[0].Key != "a" {
+		t.Errorf("warning %q, attributes %v", got.Warning, got.Attributes)
+	}
+}

@@ -49,6 +49,7 @@ type Span struct {
 	End        time.Time   `json:"end"`
 	Status     string      `json:"status,omitempty"` // ok or error
 	Message    string      `json:"statusMessage,omitempty"`
+	Warning    string      `json:"warning,omitempty"` // Jaeger's, about what it had to correct
 	Attributes []Attribute `json:"attributes,omitempty"`
 	Resource   []Attribute `json:"resource,omitempty"`
 	Links      []Link      `json:"links,omitempty"`

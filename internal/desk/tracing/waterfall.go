@@ -14,6 +14,9 @@ type Row struct {
 	Offset float64
 	Width  float64
 	Orphan bool // its parent is not in the trace
+	// Missing tells that the span is not in the trace, but several of its children
+	// are: it has not ended, or was lost.
+	Missing bool
 }
 
 // minWidth keeps the shortest span visible.
@@ -25,6 +28,8 @@ const maxDepth = 24
 // Waterfall orders spans so that each stands below its parent, siblings by start,
 // and every span appears exactly once, whatever their parents say.
 func Waterfall(t Trace) []Row {
+	present := len(t.Spans)
+	t.Spans = append(slices.Clone(t.Spans), missing(t)...)
 	byID := map[string]bool{}
 	children := map[string][]int{}
 	for _, s := range t.Spans {
@@ -68,7 +73,9 @@ func Waterfall(t Trace) []Row {
 			}
 			placed[v.span] = true
 			s := t.Spans[v.span]
-			rows = append(rows, place(s, min(v.depth, maxDepth), s.Parent != "" && !byID[s.Parent]))
+			row := place(s, min(v.depth, maxDepth), s.Parent != "" && !byID[s.Parent])
+			row.Missing = v.span >= present
+			rows = append(rows, row)
 			for _, child := range slices.Backward(children[s.ID]) {
 				stack = append(stack, visit{child, v.depth + 1})
 			}
@@ -81,6 +88,34 @@ func Waterfall(t Trace) []Row {
 		walk(i)
 	}
 	return rows
+}
+
+// missing returns a span in place of each that is not in the trace and has several
+// children there, as long as they are. Otherwise each of them would be a root.
+func missing(t Trace) []Span {
+	present := map[string]bool{}
+	for _, s := range t.Spans {
+		present[s.ID] = true
+	}
+	children := map[string]Trace{}
+	var parents []string
+	for _, s := range t.Spans {
+		if s.Parent == "" || present[s.Parent] {
+			continue
+		}
+		if len(children[s.Parent].Spans) == 0 {
+			parents = append(parents, s.Parent)
+		}
+		children[s.Parent] = Trace{Spans: append(children[s.Parent].Spans, s)}
+	}
+	var list []Span
+	for _, id := range parents {
+		if of := children[id]; len(of.Spans) > 1 {
+			start, end := of.Range()
+			list = append(list, Span{TraceID: t.ID, ID: id, Name: "not in this trace", Service: of.Spans[0].Service, Start: start, End: end})
+		}
+	}
+	return list
 }
 
 // scale returns what turns times into per cent of the trace.

@@ -18,12 +18,13 @@ func TestWaterfallOrder(t *testing.T) {
 	tests := []struct {
 		name  string
 		spans []Span
-		want  []string // depth and id, "!" for an orphan
+		want  []string // depth and id, "!" for an orphan, "?" for a parent that is missing
 	}{
 		{"nothing", nil, nil},
 		{"children by start", []Span{at("c", "a", 5, 6), at("b", "a", 1, 2), at("a", "", 0, 9), at("d", "b", 1, 2)}, []string{"0a", "1b", "2d", "1c"}},
 		{"longer first", []Span{at("b", "", 0, 1), at("a", "", 0, 9)}, []string{"0a", "0b"}},
 		{"parent elsewhere", []Span{at("a", "x", 0, 9), at("b", "a", 1, 2)}, []string{"0a!", "1b"}},
+		{"several of a parent elsewhere", []Span{at("a", "x", 0, 1), at("b", "x", 1, 2), at("c", "b", 1, 2)}, []string{"0x?", "1a", "1b", "2c"}},
 		{"its own parent", []Span{at("a", "a", 0, 9)}, []string{"0a"}},
 		{"in a circle", []Span{at("a", "b", 0, 9), at("b", "a", 1, 2), at("c", "", 3, 4)}, []string{"0c", "0a", "1b"}},
 		{"the same id twice", []Span{at("a", "", 0, 9), at("b", "a", 1, 2), at("b", "a", 3, 4), at("c", "b", 1, 2)}, []string{"0a", "1b", "2c", "1b"}},
@@ -35,6 +36,9 @@ func TestWaterfallOrder(t *testing.T) {
 				mark := ""
 				if r.Orphan {
 					mark = "!"
+				}
+				if r.Missing {
+					mark = "?"
 				}
 				got = append(got, fmt.Sprint(r.Depth, r.ID, mark))
 			}
