@@ -3,6 +3,7 @@ package otelcollector_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -122,30 +123,70 @@ func (s *stack) testApplicationsLevelStays(t *testing.T) {
 	})
 }
 
-// testLargeSpan has an attribute of nearly all that a request may have.
-func (s *stack) testLargeSpan(t *testing.T) {
-	const trace = "0af7651916cd43dd8448eb211c80319d"
-	span := func(id, value string) object {
-		now := time.Now()
-		return object{
-			"traceId": trace, "spanId": id, "name": "span", "startTimeUnixNano": nanos(now), "endTimeUnixNano": nanos(now),
-			"attributes": attributes(map[string]string{"value": value}),
+// testBadSpans has good spans of one sender share batches with bad ones of others, and one span with nearly all that a
+// request may have.
+func (s *stack) testBadSpans(t *testing.T) {
+	now := time.Now()
+	span := func(trace string, more object) object {
+		span := object{"traceId": trace, "spanId": "b7ad6b7169203331", "name": "span", "startTimeUnixNano": nanos(now), "endTimeUnixNano": nanos(now)}
+		maps.Copy(span, more)
+		return span
+	}
+	event := func(id string, pairs map[string]string) object {
+		return object{"spanId": id, "events": list{object{"timeUnixNano": nanos(now), "name": "event", "attributes": attributes(pairs)}}}
+	}
+	send := func(service string, spans ...object) {
+		body := object{"resourceSpans": list{object{"resource": resource(service, nil), "scopeSpans": list{object{"spans": spans}}}}}
+		if status := post(t, s.otlp, "/v1/traces", body); status != http.StatusOK {
+			t.Errorf("%s: status %d", service, status)
 		}
 	}
-	status := post(t, s.otlp, "/v1/traces", object{"resourceSpans": list{object{
-		"resource":   resource("large", nil),
-		"scopeSpans": list{object{"spans": list{span("b7ad6b7169203331", strings.Repeat("x", 3_400_000)), span("b7ad6b7169203332", "small")}}},
-	}}})
-	if status != http.StatusOK {
-		t.Fatalf("status %d", status)
+	good := func(i int) string { return fmt.Sprintf("1af7651916cd43dd8448eb21%08x", i+1) }
+	const large = "0af7651916cd43dd8448eb211c80319d"
+	bad := []object{
+		span(strings.Repeat("0", 32), nil),
+		span("", nil),
+		span(large, object{"spanId": ""}),
+		span(large, object{"spanId": "b7ad6b7169203332", "startTimeUnixNano": "0"}),
+		span(large, object{"spanId": "b7ad6b7169203333", "endTimeUnixNano": "0"}),
+		span(large, object{"spanId": "b7ad6b7169203334", "name": strings.Repeat("x", 100_000)}),
+		span(large, object{"spanId": "b7ad6b7169203335", "name": ""}),
+		span(large, object{"spanId": "b7ad6b7169203336", "attributes": attributes(map[string]string{"": "x", strings.Repeat("x", 100_000): "x"})}),
+		span(large, object{"spanId": "b7ad6b7169203337", "attributes": attributes(map[string]string{"large": strings.Repeat("x", 3_400_000)})}),
+		span(large, object{"spanId": "b7ad6b7169203338", "attributes": list{object{"key": "x", "value": object{"arrayValue": object{"values": list{
+			object{"stringValue": strings.Repeat("x", 100_000)},
+		}}}}}}),
+		span(large, event("b7ad6b716920333b", map[string]string{"large": strings.Repeat("x", 100_000), strings.Repeat("x", 100_000): "x"})),
+		span(large, object{"spanId": "b7ad6b7169203339", "attributes": list{object{"key": "x", "value": object{"bytesValue": strings.Repeat("AAAA", 50_000)}}}}),
 	}
-	eventually(t, "both spans are stored", func() error {
+	for i, b := range bad {
+		send("good", span(good(2*i), nil))
+		send(fmt.Sprint("bad-", i), b)
+		send("good", span(good(2*i+1), nil))
+	}
+	send(strings.Repeat("s", 100_000), span(large, object{"spanId": "b7ad6b716920333a"}))
+	send("good", span(good(2*len(bad)), nil))
+	spans := func(trace string) (int, error) {
 		var answer struct{ Data []struct{ Spans []object } }
 		err := get("http://"+s.jaegerRead+"/api/traces/"+trace, &answer)
-		if err == nil && (len(answer.Data) != 1 || len(answer.Data[0].Spans) != 2) {
-			err = fmt.Errorf("got %d traces", len(answer.Data))
+		if err != nil || len(answer.Data) != 1 {
+			return 0, errors.Join(err, fmt.Errorf("%d traces", len(answer.Data)))
 		}
-		return err
+		return len(answer.Data[0].Spans), nil
+	}
+	eventually(t, "good spans are stored", func() error {
+		for i := range 2*len(bad) + 1 {
+			if n, err := spans(good(i)); err != nil || n != 1 {
+				return fmt.Errorf("trace %d has %d spans, %w", i, n, err)
+			}
+		}
+		return nil
+	})
+	eventually(t, "what can be stored of the bad ones is", func() error {
+		if n, err := spans(large); err != nil || n < 10 {
+			return fmt.Errorf("%d spans, %w", n, err)
+		}
+		return nil
 	})
 }
 
