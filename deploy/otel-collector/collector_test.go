@@ -16,6 +16,7 @@ func TestCollector(t *testing.T) {
 	t.Run("instances", s.testInstances)
 	t.Run("logs", s.testLogs)
 	t.Run("application's level stays", s.testApplicationsLevelStays)
+	t.Run("bad records", s.testBadRecords)
 	t.Run("bad spans", s.testBadSpans)
 	t.Run("preflight", s.testPreflight)
 	t.Run("killed", s.testKilled)

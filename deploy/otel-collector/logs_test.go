@@ -3,6 +3,7 @@ package otelcollector_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"strings"
@@ -120,6 +121,71 @@ func (s *stack) testApplicationsLevelStays(t *testing.T) {
 			return errors.Join(err, fmt.Errorf("records are %v", records))
 		}
 		return nil
+	})
+}
+
+// testBadRecords has good records of one sender share batches with bad ones of others.
+func (s *stack) testBadRecords(t *testing.T) {
+	now := time.Now()
+	send := func(service string, record object) {
+		all := object{"timeUnixNano": nanos(now), "severityNumber": 9, "body": object{"stringValue": "x"}}
+		maps.Copy(all, record)
+		body := object{"resourceLogs": list{object{"resource": resource(service, nil), "scopeLogs": list{object{"logRecords": list{all}}}}}}
+		if status := post(t, s.otlp, "/v1/logs", body); status != http.StatusOK {
+			t.Errorf("%s: status %d", service, status)
+		}
+	}
+	many := make(map[string]string)
+	for i := range 3000 {
+		many[fmt.Sprint("key-", i)] = "value"
+	}
+	nested := object{"kvlistValue": object{"values": attributes(many)}}
+	bad := []object{
+		{"timeUnixNano": "0"},
+		{"timeUnixNano": nanos(now.Add(-time.Hour))},
+		{"timeUnixNano": "18446744073709551615"},
+		{"body": nested},
+		{"body": object{"kvlistValue": object{"values": attributes(map[string]string{"long": strings.Repeat("x", 3_000_000)})}}},
+		{"body": object{}},
+		{"attributes": attributes(many)},
+		{"attributes": list{object{"key": "nested", "value": nested}}},
+		{"attributes": attributes(map[string]string{"": "x", strings.Repeat("x", 100_000): "x", "long": strings.Repeat("x", 3_000_000)})},
+		{"severityNumber": 99},
+		{"traceId": "00"},
+	}
+	for i, record := range bad {
+		send("good-records", object{"body": object{"stringValue": fmt.Sprint("good ", 2*i)}})
+		if i == len(bad)-1 {
+			post(t, s.otlp, "/v1/logs", object{"resourceLogs": list{object{"scopeLogs": list{object{"logRecords": list{record}}}}}})
+		} else {
+			send(fmt.Sprint("bad-records-", i), record)
+		}
+		send("good-records", object{"body": object{"stringValue": fmt.Sprint("good ", 2*i+1)}})
+	}
+	send(strings.Repeat("s", 100_000), nil)
+	send("bad\x00name\n\"}", nil)
+	send("", nil)
+	send("good-records", object{"body": object{"stringValue": "the last"}})
+	eventually(t, "good records are stored", func() error {
+		records, err := s.records(`{service_name="good-records"}`)
+		if want := 2*len(bad) + 1; err == nil && len(records) != want {
+			err = fmt.Errorf("%d records, want %d", len(records), want)
+		}
+		return err
+	})
+	eventually(t, "nothing waits", func() error {
+		response, err := http.Get("http://" + s.metrics + "/metrics")
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		page, err := io.ReadAll(response.Body)
+		for line := range strings.Lines(string(page)) {
+			if strings.HasPrefix(line, "otelcol_exporter_queue_size") && !strings.HasSuffix(line, " 0\n") {
+				return errors.New(line)
+			}
+		}
+		return err
 	})
 }
 
