@@ -35,6 +35,7 @@ func TestStack(t *testing.T) {
 	t.Run("probe", s.testProbe)
 	t.Run("dashboard", s.testDashboard)
 	t.Run("alert", s.testAlert)
+	t.Run("service in Node", s.testNodeService)
 	t.Run("collector killed under load", s.testCollectorKilled)
 	t.Run("each component killed", s.testEachKilled)
 	t.Run("second stack", s.testSecondStack)
