@@ -2,6 +2,7 @@ package ws
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 	"github.com/sockscope/sockscope/instrument/internal/answer"
 	"github.com/sockscope/sockscope/instrument/internal/frames"
+	"github.com/sockscope/sockscope/instrument/internal/handshake"
 	"github.com/sockscope/sockscope/instrument/internal/wsconn"
 )
 
@@ -37,7 +39,7 @@ type conn struct {
 	ended    chan struct{}
 
 	handshake *instrument.Handshake // nil when it is not ours to end anymore
-	refused   refusal               // in the phase aside
+	refused   handshake.Refusal     // in the phase aside
 	early     []byte                // received before the answer
 	ahead     *ahead                // nil unless somebody has read before the answer
 	broken    atomic.Bool           // a read or write failed before the answer
@@ -78,6 +80,14 @@ func (a *ahead) Read(p []byte) (int, error) {
 
 var _ answer.Follower = (*conn)(nil)
 
+// Why a handshake ends that has hijacked the connection.
+var (
+	errGone       = errors.New("the peer was gone before it was answered")
+	errUnanswered = errors.New("the connection was closed without an answer")
+	errNoAnswer   = errors.New("the connection was taken over, and what was written on it is no answer")
+	errEarly      = errors.New("the peer sent data before it was answered")
+)
+
 func newConn(hijacked net.Conn, o *instrument.Observer, h *instrument.Handshake, early []byte) *conn {
 	c := &conn{Conn: hijacked, observer: o, handshake: h, early: early, ended: make(chan struct{})}
 	c.handling.Store(true)
@@ -101,8 +111,13 @@ func (c *conn) accept(status int, header http.Header) bool {
 	if c.phase.Load() != answering {
 		return false
 	}
-	if status != http.StatusSwitchingProtocols {
-		c.refuse(refusalFor(c.observer, status))
+	switch status {
+	case http.StatusSwitchingProtocols:
+	case 0:
+		c.refuse(handshake.Failed(errNoAnswer))
+		return false
+	default:
+		c.refuse(handshake.Answered(c.observer, status, nil))
 		return false
 	}
 	c.accepted = frames.ParseExtensions(header["Sec-Websocket-Extensions"])
@@ -112,11 +127,11 @@ func (c *conn) accept(status int, header http.Header) bool {
 }
 
 // refuse ends the handshake, unless somebody has taken it, who knows more: then it ends with the handler at the latest.
-func (c *conn) refuse(r refusal) {
+func (c *conn) refuse(r handshake.Refusal) {
 	c.refused = r
 	c.phase.Store(aside)
 	if !c.handshake.Taken() || !c.handling.Load() {
-		r.end(c.handshake)
+		r.End(c.handshake)
 	}
 }
 
@@ -175,7 +190,7 @@ func (c *conn) readEarly(p []byte) (n int, err error, early bool) { //nolint:rev
 	case answering:
 		c.broken.Store(c.broken.Load() || err != nil)
 		if c.early = append(c.early, p[:n]...); len(c.early) > maxEarly {
-			c.refuse(refusal{status: instrument.StatusBadHandshake, err: errEarly})
+			c.refuse(handshake.Gone(errEarly))
 		}
 		return n, err, true
 	case aside:
@@ -323,11 +338,11 @@ func (c *conn) unanswered() {
 	}
 	switch {
 	case c.broken.Load():
-		c.refuse(refusal{status: instrument.StatusBadHandshake, err: errGone})
+		c.refuse(handshake.Gone(errGone))
 	case len(c.early) > 0:
-		c.refuse(refusal{status: instrument.StatusBadHandshake, err: errEarly})
+		c.refuse(handshake.Gone(errEarly))
 	default:
-		c.refuse(refusal{status: instrument.StatusError, err: errUnanswered})
+		c.refuse(handshake.Failed(errUnanswered))
 	}
 }
 
@@ -359,7 +374,7 @@ func (c *conn) handlerReturned() {
 			c.end()
 		}
 	case aside:
-		c.refused.end(c.handshake) // which may have ended
+		c.refused.End(c.handshake) // which may have ended
 	}
 }
 
@@ -372,7 +387,7 @@ func (c *conn) handlerPanicked(v any) {
 	case answering:
 		c.opening.Lock()
 		if c.phase.Load() == answering {
-			c.refuse(refusal{status: instrument.StatusError, err: fmt.Errorf("panic: %v", v)})
+			c.refuse(handshake.Panic(v))
 			_ = c.Conn.Close()
 		}
 		c.opening.Unlock()

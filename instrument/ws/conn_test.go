@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"sync"
 	"testing"
@@ -40,7 +41,7 @@ func FuzzUnchanged(f *testing.F) {
 		r := realtimetest.New(t)
 		_, h := r.Observer.BeginHandshake(t.Context(), instrument.Request{})
 		m := &memory{in: bytes.NewReader(comes)}
-		x := &exchange{observer: r.Observer, handshake: h, ctx: t.Context()}
+		x, _ := newExchange(t.Context(), httptest.NewRecorder(), r.Observer, h)
 		c, rw := x.Hijacked(m, bufio.NewReadWriter(bufio.NewReader(m), bufio.NewWriter(m)))
 		got := make([]byte, min(max(early, 0), len(comes)))
 		if _, err := io.ReadFull(c, got); err != nil {
@@ -94,7 +95,7 @@ func pipe(t *testing.T, r *realtimetest.Recorder) (*exchange, net.Conn, net.Conn
 	}
 	t.Cleanup(func() { _ = accepted.Close() })
 	_, h := r.Observer.BeginHandshake(t.Context(), instrument.Request{})
-	x := &exchange{observer: r.Observer, handshake: h, ctx: t.Context()}
+	x, _ := newExchange(t.Context(), httptest.NewRecorder(), r.Observer, h)
 	c, _ := x.Hijacked(accepted, bufio.NewReadWriter(bufio.NewReader(accepted), bufio.NewWriter(accepted)))
 	return x, c, peer
 }

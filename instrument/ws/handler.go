@@ -3,13 +3,13 @@ package ws
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"strings"
 
 	"github.com/sockscope/sockscope/instrument"
 	"github.com/sockscope/sockscope/instrument/internal/answer"
+	"github.com/sockscope/sockscope/instrument/internal/handshake"
 )
 
 // Handler returns a handler that serves requests by next and observes the WebSockets that they become. A nil Observer
@@ -26,8 +26,8 @@ func Handler(o *instrument.Observer, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		ctx, handshake := o.BeginHandshake(r.Context(), instrument.HTTPRequest(r))
-		x := &exchange{observer: o, handshake: handshake, header: w.Header(), ctx: ctx}
+		ctx, h := o.BeginHandshake(r.Context(), instrument.HTTPRequest(r))
+		x, w := newExchange(ctx, w, o, h)
 		defer func() {
 			if v := recover(); v != nil {
 				x.panicked(v)
@@ -35,7 +35,6 @@ func Handler(o *instrument.Observer, next http.Handler) http.Handler {
 			}
 			x.returned()
 		}()
-		_, w = answer.NewWriter(w, x)
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
@@ -56,38 +55,46 @@ func asksForWebSocket(r *http.Request) bool {
 type exchange struct {
 	observer  *instrument.Observer
 	handshake *instrument.Handshake
-	header    http.Header     // of the answer
 	ctx       context.Context //nolint:containedctx // it tells if the peer has gone
-	status    int             // of the answer, 0 if there is none yet
-	conn      *conn           // nil until it is hijacked
+	writer    *answer.Writer
+	conn      *conn // nil until it is hijacked
 }
 
-// Answering notes the status.
-func (x *exchange) Answering(status int) bool {
-	x.status = status
-	return false
+// newExchange returns an exchange that is answered by w, and the ResponseWriter for the handler.
+func newExchange(
+	ctx context.Context, w http.ResponseWriter, o *instrument.Observer, h *instrument.Handshake,
+) (*exchange, http.ResponseWriter) {
+	x := &exchange{observer: o, handshake: h, ctx: ctx}
+	x.writer, w = answer.NewWriter(w, x)
+	return x, w
 }
+
+// Answering implements answer.Witness.
+func (x *exchange) Answering(int) bool { return false }
 
 // Hijacked follows the connection from here on.
 func (x *exchange) Hijacked(hijacked net.Conn, rw *bufio.ReadWriter) (net.Conn, *bufio.ReadWriter) {
 	x.conn = newConn(hijacked, x.observer, x.handshake, answer.Buffered(rw))
-	if x.status != 0 {
-		x.conn.answeredWith(x.status, x.header)
+	if status := x.writer.Status(); status != 0 {
+		x.conn.answeredWith(status, x.writer.Header())
 	}
 	return answer.HandOut(x.conn, hijacked, rw)
 }
 
 // returned ends a handshake that has not become a connection, unless somebody else has.
 func (x *exchange) returned() {
+	status := x.writer.Status()
 	switch {
 	case x.conn != nil:
 		x.conn.handlerReturned()
-	case x.status != 0:
-		refusalFor(x.observer, x.status).end(x.handshake)
+	case x.writer.Gone() != nil:
+		handshake.Gone(x.writer.Gone()).End(x.handshake)
+	case status != 0:
+		handshake.Answered(x.observer, status, nil).End(x.handshake)
 	case x.ctx.Err() != nil:
-		refusal{status: instrument.StatusBadHandshake, err: errGone}.end(x.handshake)
+		handshake.Gone(errGone).End(x.handshake)
 	default: // net/http is about to answer for the handler
-		refusalFor(x.observer, http.StatusOK).end(x.handshake)
+		handshake.Answered(x.observer, http.StatusOK, nil).End(x.handshake)
 	}
 }
 
@@ -96,5 +103,5 @@ func (x *exchange) panicked(v any) {
 		x.conn.handlerPanicked(v)
 		return
 	}
-	refusal{instrument.StatusError, x.status, fmt.Errorf("panic: %v", v)}.end(x.handshake)
+	handshake.Panic(v).End(x.handshake)
 }

@@ -28,8 +28,7 @@ type netConn interface {
 }
 
 // HandOut returns the connection and the buffers to hand out for f, which follows conn, with the methods that conn has:
-// all for TCP, no SyscallConn for TLS, and no CloseWrite either for what a middleware may have made. What rw has read
-// already stays in its buffer.
+// all for TCP, no SyscallConn for TLS, and no CloseWrite either for what a middleware may have made.
 func HandOut(f Follower, conn net.Conn, rw *bufio.ReadWriter) (net.Conn, *bufio.ReadWriter) {
 	var out net.Conn = f
 	_, closes := conn.(interface{ CloseWrite() error })
@@ -40,16 +39,22 @@ func HandOut(f Follower, conn net.Conn, rw *bufio.ReadWriter) (net.Conn, *bufio.
 	case !calls:
 		out = struct{ halfCloser }{f}
 	}
+	return out, Reset(rw, out)
+}
+
+// Reset lets rw read and write conn, which follows the connection that it was made for. What it has read already stays in
+// its buffer, where libraries look for it.
+func Reset(rw *bufio.ReadWriter, conn net.Conn) *bufio.ReadWriter {
 	_ = rw.Flush() // nothing is in it, unless a middleware has begun the answer
-	rw.Writer.Reset(out)
+	rw.Writer.Reset(conn)
 	early := Buffered(rw)
 	if len(early) == 0 {
-		rw.Reader.Reset(out)
-		return out, rw
+		rw.Reader.Reset(conn)
+		return rw
 	}
-	rw.Reader.Reset(io.MultiReader(bytes.NewReader(early), out))
+	rw.Reader.Reset(io.MultiReader(bytes.NewReader(early), conn))
 	_, _ = rw.Peek(len(early))
-	return out, rw
+	return rw
 }
 
 // Buffered returns a copy of what rw has read and nobody has read from it.

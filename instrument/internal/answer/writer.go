@@ -20,7 +20,8 @@ type Witness interface {
 type Writer struct {
 	http.ResponseWriter
 	witness Witness
-	status  int // 0 until it is answered
+	status  int   // 0 until it is answered
+	gone    error // the header could not be sent
 }
 
 // NewWriter returns a Writer that hands everything on to w and tells the witness, and the ResponseWriter to hand to a
@@ -65,12 +66,19 @@ func find[T any](w http.ResponseWriter) (T, bool) {
 // Status returns the status that the handler has answered with, 0 before that.
 func (w *Writer) Status() int { return w.status }
 
+// Gone returns the error of a peer that was gone before it could be told by the header that it is to be hijacked, nil if
+// there is none. Nothing more is written then.
+func (w *Writer) Gone() error { return w.gone }
+
 // Unwrap returns the ResponseWriter underneath, in which http.ResponseController finds the methods that Writer has not.
 func (w *Writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // WriteHeader sends the header, see http.ResponseWriter.
 func (w *Writer) WriteHeader(status int) {
 	final := status >= http.StatusOK || status == http.StatusSwitchingProtocols
+	if w.gone != nil {
+		return
+	}
 	if !final || !w.answering(status) {
 		w.ResponseWriter.WriteHeader(status)
 	}
@@ -86,18 +94,27 @@ func (w *Writer) answering(status int) bool {
 
 // Write writes a part of the body, see http.ResponseWriter.
 func (w *Writer) Write(p []byte) (int, error) {
+	if w.gone != nil {
+		return 0, w.gone
+	}
 	w.answering(http.StatusOK)
 	return w.ResponseWriter.Write(p)
 }
 
 // WriteString is Write for a string.
 func (w *Writer) WriteString(s string) (int, error) {
+	if w.gone != nil {
+		return 0, w.gone
+	}
 	w.answering(http.StatusOK)
 	return io.WriteString(w.ResponseWriter, s)
 }
 
 // ReadFrom writes what it reads from src, without copying where the ResponseWriter underneath can.
 func (w *Writer) ReadFrom(src io.Reader) (int64, error) {
+	if w.gone != nil {
+		return 0, w.gone
+	}
 	w.answering(http.StatusOK)
 	return io.Copy(w.ResponseWriter, src)
 }
@@ -121,12 +138,41 @@ func (w *Writer) hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if late, ok := w.ResponseWriter.(interface{ WriteHeaderNow() }); ok && w.status != 0 {
 		late.WriteHeaderNow()
 	}
+	if err := w.sendHeader(); err != nil {
+		return nil, nil, err
+	}
 	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err != nil {
 		return nil, nil, err
 	}
 	conn, rw = w.witness.Hijacked(conn, rw)
 	return conn, rw, nil
+}
+
+// sendHeader sends a header that was written before the connection is hijacked. Hijack would send it, too, but not tell
+// that it could not.
+func (w *Writer) sendHeader() error {
+	if w.gone == nil && w.status == http.StatusSwitchingProtocols {
+		w.gone = sendHeader(w.ResponseWriter)
+	}
+	return w.gone
+}
+
+// sendHeader asks net/http's own ResponseWriter, since what wraps it may take a flush for the begin of a body, but has
+// other Writers on the way note the error.
+func sendHeader(w http.ResponseWriter) error {
+	for {
+		switch t := w.(type) {
+		case interface{ sendHeader() error }:
+			return t.sendHeader()
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = t.Unwrap()
+		case interface{ FlushError() error }:
+			return t.FlushError()
+		default:
+			return nil
+		}
+	}
 }
 
 // The methods that ResponseWriters may have: see http.Flusher, http.ResponseController and http.Hijacker.

@@ -13,6 +13,7 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 	"github.com/sockscope/sockscope/instrument/realtimetest"
 	"github.com/sockscope/sockscope/instrument/sse"
+	"github.com/sockscope/sockscope/instrument/ws"
 )
 
 // A refusal is all that is exported about a request that does not become a connection.
@@ -76,6 +77,11 @@ func TestFieldCase08Refusals(t *testing.T) {
 	for name, serveBy := range webSockets() {
 		adapters[name] = func(w http.ResponseWriter, r *http.Request, o *instrument.Observer) {
 			serveBy(w, r, o, func(conn) { t.Error("accepted") })
+		}
+		adapters["handler of "+name] = func(w http.ResponseWriter, r *http.Request, o *instrument.Observer) {
+			ws.Handler(o, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				serveBy(w, r, nil, func(conn) { t.Error("accepted") })
+			})).ServeHTTP(w, r)
 		}
 	}
 	for name, serveBy := range adapters {

@@ -24,12 +24,36 @@ func Panicked(h *instrument.Handshake, v any) {
 	if v == nil {
 		return
 	}
-	h.Refused(instrument.StatusError, 0, fmt.Errorf("panic: %v", v))
+	Panic(v).End(h)
 	panic(v) //nolint:forbidigo // the panic goes on as if nobody had looked
 }
 
-// Status returns the status of a handshake that was refused with an HTTP status.
-func Status(o *instrument.Observer, code int) instrument.Status {
+// A Refusal is how a handshake ends that does not become a connection.
+type Refusal struct {
+	status     instrument.Status
+	httpStatus int // 0 if there was no answer
+	err        error
+}
+
+// End ends the handshake.
+func (r Refusal) End(h *instrument.Handshake) { h.Refused(r.status, r.httpStatus, r.err) }
+
+// Answered is a refusal by an answer. One by which a server ignores what the peer asks for, such as 200, is a bad
+// handshake.
+func Answered(o *instrument.Observer, httpStatus int, err error) Refusal {
+	return Refusal{statusOf(o, httpStatus), httpStatus, err}
+}
+
+// Gone is the peer's fault, to which there was no answer, such as being gone before.
+func Gone(err error) Refusal { return Refusal{status: instrument.StatusBadHandshake, err: err} }
+
+// Failed is this side's fault, to which there was no answer.
+func Failed(err error) Refusal { return Refusal{status: instrument.StatusError, err: err} }
+
+// Panic is a panic with v before the request was answered. net/http sends no header that was written before.
+func Panic(v any) Refusal { return Failed(fmt.Errorf("panic: %v", v)) }
+
+func statusOf(o *instrument.Observer, code int) instrument.Status {
 	switch {
 	case code == http.StatusUnauthorized:
 		return instrument.StatusUnauthorized

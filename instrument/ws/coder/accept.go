@@ -21,8 +21,8 @@ import (
 func Accept(w http.ResponseWriter, r *http.Request, o *instrument.Observer, opts *websocket.AcceptOptions) (*Conn, error) {
 	_, h := handshake.Begin(o, r)
 	defer func() { handshake.Panicked(h, recover()) }()
-	answer := wsconn.NewAnswer(w)
-	ws, err := websocket.Accept(answer.Writer(), r, opts)
+	answer, writer := wsconn.NewAnswer(w)
+	ws, err := websocket.Accept(writer, r, opts)
 	if err != nil {
 		answer.Refuse(h, o, 0, err)
 		return nil, err

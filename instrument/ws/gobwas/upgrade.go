@@ -35,7 +35,7 @@ func UpgradeHTTP(r *http.Request, w http.ResponseWriter, u ws.HTTPUpgrader, o *i
 	}
 	early, err := rw.Peek(rw.Reader.Buffered())
 	if err != nil {
-		h.Refused(instrument.StatusError, 0, err)
+		handshake.Failed(err).End(h)
 		return nil, hs, errors.Join(err, conn.Close())
 	}
 	return open(conn, hs, h, early), hs, nil
@@ -57,7 +57,7 @@ func Upgrade(conn net.Conn, u ws.Upgrader, o *instrument.Observer) (*Conn, ws.Ha
 		return open(conn, hs, r.begin(), nil), hs, nil
 	case len(r.head) == 0:
 	case !r.answered:
-		r.begin().Refused(instrument.StatusBadHandshake, 0, err)
+		handshake.Gone(err).End(r.begin())
 	default:
 		refuse(r.begin(), o, err)
 	}
@@ -89,12 +89,12 @@ func extensions(options []httphead.Option) frames.Extensions {
 func refuse(h *instrument.Handshake, o *instrument.Observer, err error) {
 	var network net.Error
 	if errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		h.Refused(instrument.StatusBadHandshake, 0, err) // the peer was gone before it could be answered
+		handshake.Gone(err).End(h)
 		return
 	}
 	code := http.StatusInternalServerError
 	if rejected, ok := err.(*ws.ConnectionRejectedError); ok && rejected.StatusCode() != 0 { //nolint:errorlint // as ws does
 		code = rejected.StatusCode()
 	}
-	h.Refused(handshake.Status(o, code), code, err)
+	handshake.Answered(o, code, err).End(h)
 }

@@ -37,8 +37,8 @@ func Upgrade(
 		answered = status
 		refuse(w, r, status, reason)
 	}
-	answer := wsconn.NewAnswer(w)
-	ws, err := observed.Upgrade(answer.Writer(), r, responseHeader)
+	answer, writer := wsconn.NewAnswer(w)
+	ws, err := observed.Upgrade(writer, r, responseHeader)
 	if err != nil {
 		answer.Refuse(h, o, answered, err)
 		return nil, err
