@@ -3,7 +3,6 @@ package ws
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"sync"
@@ -19,7 +18,7 @@ import (
 )
 
 const (
-	// closeTimeout is how long the close frame of a drain may take to be written, and then to be answered.
+	// closeTimeout is how long the close frame of a drain may take to be answered.
 	closeTimeout = time.Second
 	// maxEarly is how many bytes a peer may send before it is answered.
 	maxEarly = 4096
@@ -45,13 +44,9 @@ type conn struct {
 	broken    atomic.Bool           // a read or write failed before the answer
 	cut       atomic.Bool           // closed by this side while the handler ran, for no reason that is known
 
-	writing  sync.Mutex
+	writing  sync.Mutex // until the answer is written
 	head     answer.Head
 	accepted frames.Extensions
-	out      frames.Follower // finds the end of the frame that is being written
-	closes   bool            // a close frame was written
-	stopping bool            // one of our own is due when that frame has ended
-	stopped  bool            // it was written, and is the last
 }
 
 // The phases of a conn. They only go on.
@@ -121,7 +116,6 @@ func (c *conn) accept(status int, header http.Header) bool {
 		return false
 	}
 	c.accepted = frames.ParseExtensions(header["Sec-Websocket-Extensions"])
-	c.out = frames.New(frames.Config{Extensions: c.accepted})
 	c.phase.Store(answered)
 	return !c.handshake.Taken()
 }
@@ -216,8 +210,8 @@ func (c *conn) readAhead() bool {
 
 // Write writes to the peer, see net.Conn.
 func (c *conn) Write(p []byte) (int, error) {
-	if c.phase.Load() == aside {
-		return c.Conn.Write(p)
+	if c.phase.Load() == following {
+		return c.followed.Write(p)
 	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
@@ -247,34 +241,12 @@ func (c *conn) answer(p []byte) (int, error) {
 	return n + m, err
 }
 
+// write writes what is no answer.
 func (c *conn) write(p []byte) (int, error) {
 	if c.phase.Load() == answered {
 		c.open()
 	}
-	switch {
-	case c.phase.Load() == aside:
-		return c.Conn.Write(p)
-	case c.stopped:
-		return 0, errStopped
-	}
-	n, err := c.followed.Write(p)
-	c.follow(p[:n])
-	return n, err
-}
-
-// errStopped is the error of writing after the close frame of a drain.
-var errStopped = fmt.Errorf("ws: the server shuts down and has sent a close frame: %w", net.ErrClosed)
-
-// follow follows what was written to the end of the frame, and sends the close frame that is due then.
-func (c *conn) follow(p []byte) {
-	for whole := true; whole; {
-		if p, whole = c.out.Next(p); whole && c.out.Opcode() == frames.Close {
-			c.closes = true
-		}
-	}
-	if c.stopping && !c.closes && c.out.Aligned() {
-		c.stop()
-	}
+	return c.current().Write(p)
 }
 
 // SetDeadline sets the deadline of reads and writes, see net.Conn.
@@ -286,7 +258,7 @@ func (c *conn) SetReadDeadline(t time.Time) error { return c.current().SetReadDe
 // SetWriteDeadline sets the deadline of writes, see net.Conn. One in the past only gives up a Write.
 func (c *conn) SetWriteDeadline(t time.Time) error { return c.current().SetWriteDeadline(t) }
 
-// current returns the connection that takes deadlines.
+// current returns the connection that is written to and takes deadlines.
 func (c *conn) current() net.Conn {
 	if c.phase.Load() == following {
 		return c.followed
@@ -398,28 +370,17 @@ func (c *conn) handlerPanicked(v any) {
 	}
 }
 
-// drain closes the connection because the server shuts down: it sends a close frame as soon as it does not tear another
-// frame apart, and closes when whoever reads has found the peer's close frame and closes, or after a second.
+// drain closes the connection because the server shuts down: it sends a close frame, and closes when whoever reads has
+// found the peer's close frame and closes, or after a second.
 func (c *conn) drain() {
 	c.followed.Say(instrument.ReasonShutdown, codeGoingAway)
-	// Also for a write that holds the lock.
-	if c.Conn.SetWriteDeadline(time.Now().Add(closeTimeout)) == nil {
-		c.writing.Lock()
-		c.stopping = true
-		c.follow(nil)
-		c.writing.Unlock()
+	if err := c.followed.SendClose(codeGoingAway, ""); err == nil {
+		timeout := time.NewTimer(closeTimeout)
+		defer timeout.Stop()
+		select {
+		case <-c.ended:
+		case <-timeout.C:
+		}
 	}
-	timeout := time.NewTimer(closeTimeout)
-	defer timeout.Stop()
-	select {
-	case <-c.ended:
-	case <-timeout.C:
-		_ = c.Close()
-	}
-}
-
-// stop sends the close frame.
-func (c *conn) stop() {
-	c.stopping, c.stopped = false, true
-	_, _ = c.followed.Write([]byte{0x80 | byte(frames.Close), 2, codeGoingAway >> 8, codeGoingAway & 0xFF})
+	_ = c.Close()
 }

@@ -20,16 +20,17 @@ const (
 
 // evidence is what may turn out to be why the connection ends, if nobody says so.
 type evidence struct {
-	violation   atomic.Pointer[error] // of the protocol by the peer, the first
-	peerCloses  atomic.Bool           // a close frame has begun to come in
-	pingTimeout atomic.Pointer[error] // of the last ping, nil if it was answered
-	readTimeout atomic.Pointer[error] // of the last read, nil if it succeeded
-	lifetime    atomic.Bool           // the connection's time is up
-	writeError  atomic.Pointer[error] // of the last write, nil if it succeeded
-	givenUp     atomic.Pointer[error] // a write that has succeeded after its time was up
-	cancelled   atomic.Bool           // by this side
-	aborted     atomic.Bool           // by http.ErrAbortHandler
-	judged      atomic.Bool           // the application closes, for what it has found itself
+	violation    atomic.Pointer[error] // of the protocol by the peer, the first
+	peerCloses   atomic.Bool           // a close frame has begun to come in
+	pingTimeout  atomic.Pointer[error] // of the last ping, nil if it was answered
+	readTimeout  atomic.Pointer[error] // of the last read, nil if it succeeded
+	lifetime     atomic.Bool           // the connection's time is up
+	writeError   atomic.Pointer[error] // of the last write, nil if it succeeded
+	writeCounted atomic.Bool           // that a write has failed
+	givenUp      atomic.Pointer[error] // a write that has succeeded after its time was up
+	cancelled    atomic.Bool           // by this side
+	aborted      atomic.Bool           // by http.ErrAbortHandler
+	judged       atomic.Bool           // the application closes, for what it has found itself
 }
 
 // say tells why the connection ends. The first to know is believed; a close frame that is being written comes first.
@@ -82,6 +83,7 @@ func (c *Conn) WriteFailed(err error) {
 		return
 	}
 	if c.evidence.writeError.Swap(&err) == nil {
+		c.evidence.writeCounted.Store(true)
 		c.failed(instrument.ErrorWrite, err)
 	}
 }
@@ -229,7 +231,7 @@ func (c *Conn) Panicked(v any) {
 	}
 	cause.Code = codeInternal
 	c.say(*cause)
-	_ = c.sendClose(codeInternal, "") // there is nobody to tell that it failed
+	_ = c.SendClose(codeInternal, "") // there is nobody to tell that it failed
 }
 
 // Known says whether it is known why the connection ends.
@@ -253,14 +255,14 @@ func (c *Conn) End() {
 		unanswered = instrument.PingTimeout
 	}
 	c.pings.end(unanswered)
-	if kind, ok := errorKind(cause); ok && (kind != instrument.ErrorRead || !c.evidence.judged.Load() || c.violation() != nil) {
+	if kind, ok := c.errorKind(cause); ok && (kind != instrument.ErrorRead || !c.evidence.judged.Load() || c.violation() != nil) {
 		c.failed(kind, cause.Err)
 	}
 	c.config.Observed.Closed(cause)
 }
 
 // errorKind returns which error the end of a connection is. A failed write or a panic was counted when it happened.
-func errorKind(cause instrument.Cause) (instrument.ErrorKind, bool) {
+func (c *Conn) errorKind(cause instrument.Cause) (instrument.ErrorKind, bool) {
 	type end struct {
 		instrument.Initiator
 		instrument.CloseReason
@@ -273,6 +275,8 @@ func errorKind(cause instrument.Cause) (instrument.ErrorKind, bool) {
 		end{instrument.InitiatorLocal, instrument.ReasonProtocolError},
 		end{instrument.InitiatorLocal, instrument.ReasonMessageTooBig}:
 		return instrument.ErrorRead, true
+	case end{instrument.InitiatorNetwork, instrument.ReasonWriteError}:
+		return instrument.ErrorWrite, !c.evidence.writeCounted.Load() // but only given up
 	}
 	return 0, false
 }

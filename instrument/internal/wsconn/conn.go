@@ -1,10 +1,7 @@
 package wsconn
 
 import (
-	"encoding/binary"
-	"errors"
 	"net"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,12 +10,8 @@ import (
 	"github.com/sockscope/sockscope/instrument/internal/frames"
 )
 
-const (
-	// closeTimeout is how long a close frame of CloseFor may take to be written.
-	closeTimeout = time.Second
-	// probeTimeout is how long Probe waits for what the peer has sent already.
-	probeTimeout = time.Millisecond
-)
+// probeTimeout is how long Probe waits for what the peer has sent already.
+const probeTimeout = time.Millisecond
 
 // Config is what a Conn needs to know before it observes.
 type Config struct {
@@ -50,6 +43,9 @@ type Conn struct {
 
 	writing sync.Mutex // frames are followed in the order in which they are written
 	out     frames.Follower
+	due     *dueClose // a close frame to be written behind the frame that is being written
+	torn    bool      // a write has failed within a frame
+	stopped bool      // by a close frame of SendClose, which is the last
 
 	pings pings
 
@@ -174,6 +170,9 @@ func (c *Conn) Write(p []byte) (int, error) {
 }
 
 func (c *Conn) write(p []byte) (int, error) {
+	if c.stopped {
+		return 0, errStopped
+	}
 	var closes *instrument.Cause
 	if c.out.MayControl(p) {
 		closes = c.announce(p)
@@ -191,6 +190,9 @@ func (c *Conn) write(p []byte) (int, error) {
 		c.writeFailed(err)
 	case c.evidence.writeError.Load() != nil:
 		c.evidence.writeError.Store(nil)
+	}
+	if err != nil || c.due != nil {
+		c.closeBehind(err)
 	}
 	return n, err
 }
@@ -273,49 +275,6 @@ func (c *Conn) Probe() {
 		c.readFailed(err)
 	}
 	_ = c.Conn.SetReadDeadline(time.Time{}) // it fails when the connection is closed
-}
-
-// CloseFor sends a close frame with the code and text, waits at most a second for it to be written, and closes the
-// connection for the reason. It does not send the frame within another frame or after another close frame. The text is
-// cut to the 123 bytes that fit into the frame. A code that must not be sent makes a frame without code and text.
-func (c *Conn) CloseFor(reason instrument.CloseReason, code int, text string) error {
-	code = frames.SendableCode(code)
-	c.Say(reason, code)
-	return errors.Join(c.sendClose(code, text), c.close())
-}
-
-var errWithinFrame = errors.New("wsconn: close frame not sent, because another frame is not written to its end")
-
-func (c *Conn) sendClose(code int, text string) error {
-	// Also for a write that holds the lock.
-	if err := c.Conn.SetWriteDeadline(time.Now().Add(closeTimeout)); err != nil {
-		if errors.Is(err, net.ErrClosed) {
-			return nil // the connection has ended before
-		}
-		return err
-	}
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	if c.closeSent.Load() {
-		return nil
-	}
-	if !c.out.Aligned() {
-		return errWithinFrame
-	}
-	_, err := c.write(closeFrame(code, text))
-	return err
-}
-
-// closeFrame returns a close frame of a server.
-func closeFrame(code int, text string) []byte {
-	frame := []byte{0x80 | byte(frames.Close), 0}
-	if code != frames.NoStatus {
-		const room = 123
-		frame = binary.BigEndian.AppendUint16(frame, uint16(code))
-		frame = append(frame, strings.ToValidUTF8(text[:min(len(text), room)], "")...)
-		frame[1] = byte(len(frame) - 2)
-	}
-	return frame
 }
 
 // Close closes the connection.

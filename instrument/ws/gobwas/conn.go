@@ -48,10 +48,10 @@ func (c *Conn) CountMessages(classify func(op ws.OpCode, size int64) instrument.
 	})
 }
 
-// CloseFor sends a close frame with the code and text, waits at most a second for it to be written, and closes the
-// connection, for a reason that a close code cannot tell, such as instrument.ReasonSlowConsumer. It does not send the
-// frame where it would do harm, within another frame or after another close frame. The text is cut to the 123 bytes
-// that fit into the frame; a code that must not be sent, such as 1005, makes a frame without code and text.
+// CloseFor sends a close frame with the code and text, behind the frame that is being written, and closes the connection,
+// for a reason that a close code cannot tell, such as instrument.ReasonSlowConsumer. It waits at most a second for that,
+// and sends no second close frame. The text is cut to the 123 bytes that fit into the frame; a code that must not be
+// sent, such as 1005, makes a frame without code and text.
 func (c *Conn) CloseFor(reason instrument.CloseReason, code ws.StatusCode, text string) error {
 	return c.conn.CloseFor(reason, int(code), text)
 }

@@ -1,0 +1,117 @@
+package wsconn
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"testing"
+
+	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/realtimetest"
+)
+
+// observed returns a Conn on one end of a TCP connection, and the other end.
+func observed(t *testing.T, r *realtimetest.Recorder) (*Conn, net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	peer, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = peer.Close() })
+	accepted, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = accepted.Close() })
+	_, h := r.Observer.BeginHandshake(t.Context(), instrument.Request{})
+	c := New(accepted)
+	c.Begin(Config{Observed: h.Opened(101), EndOnClose: true}, nil)
+	return c, peer
+}
+
+// TestCloseWithinFrame closes a connection in the middle of a frame, twice: one close frame comes behind the frame, and
+// nothing after it.
+func TestCloseWithinFrame(t *testing.T) {
+	c, peer := observed(t, realtimetest.New(t))
+	if _, err := c.Write([]byte{0x82, 4, 'o', 'n'}); err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan error, 2)
+	for range cap(closed) {
+		go func() { closed <- c.SendClose(1001, "bye") }()
+	}
+	for due := false; !due; {
+		c.writing.Lock()
+		due = c.due != nil
+		c.writing.Unlock()
+	}
+	if _, err := c.Write([]byte("ce")); err != nil {
+		t.Error(err)
+	}
+	for range cap(closed) {
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := c.Write([]byte{0x82, 0}); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("write behind the close frame: %v, want net.ErrClosed", err)
+	}
+	if err := c.CloseFor(instrument.ReasonPolicy, 1008, ""); err != nil {
+		t.Error(err)
+	}
+	got, err := io.ReadAll(peer)
+	if want := []byte("\x82\x04once\x88\x05\x03\xe9bye"); !bytes.Equal(got, want) || err != nil {
+		t.Errorf("the peer reads %q, %v, want %q", got, err, want)
+	}
+}
+
+// full is a connection that takes no more than the given number of bytes.
+type full struct {
+	net.Conn
+	room int
+}
+
+func (f *full) Write(p []byte) (int, error) {
+	if len(p) > f.room {
+		return f.room, os.ErrDeadlineExceeded
+	}
+	return len(p), nil
+}
+
+// TestCloseWithinFrameWithoutEnd closes connections in the middle of a frame that nobody ends.
+func TestCloseWithinFrameWithoutEnd(t *testing.T) {
+	for name, message := range map[string][]byte{"left": []byte("\x82\x04on"), "failed": []byte("\x82\x04once")} {
+		t.Run(name, func(t *testing.T) {
+			r := realtimetest.New(t)
+			c, _ := observed(t, r)
+			c.Conn = &full{c.Conn, 4}
+			if _, err := c.Write(message); (err != nil) != (name == "failed") {
+				t.Fatal(err)
+			}
+			if err := c.CloseFor(instrument.ReasonSlowConsumer, 1008, ""); !errors.Is(err, errWithinFrame) {
+				t.Errorf("CloseFor: %v, want errWithinFrame", err)
+			}
+			r.Expect(map[string]float64{`websocket_active_connections{}`: 0})
+		})
+	}
+}
+
+// TestGivenUp ends a connection after a write that has succeeded too late, which is the only error.
+func TestGivenUp(t *testing.T) {
+	r := realtimetest.New(t)
+	c, _ := observed(t, r)
+	c.WriteGivenUp(context.DeadlineExceeded)
+	_ = c.Close()
+	r.Expect(map[string]float64{
+		`websocket_disconnections_total{initiator="network",reason="write_error"}`: 1,
+		`websocket_errors_total{kind="write"}`:                                     1,
+	})
+}
