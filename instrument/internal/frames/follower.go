@@ -183,6 +183,9 @@ func (f *Follower) CloseCode() (int, error) {
 // Aligned says whether a frame can begin here.
 func (f *Follower) Aligned() bool { return !f.within && f.seen == 0 && !f.lost }
 
+// Lost says whether it cannot be told anymore where a frame begins.
+func (f *Follower) Lost() bool { return f.lost }
+
 // MayControl says whether the bytes p, which come next, may hold a control frame or a part of one. It costs less than to
 // follow them, and is true where it cannot tell at a glance.
 func (f *Follower) MayControl(p []byte) bool {

@@ -67,7 +67,7 @@ func (c *Conn) begunClose(frame []byte) (*dueClose, error) {
 	switch {
 	case c.closeSent.Load():
 		return nil, nil
-	case c.torn:
+	case c.torn, c.out.Lost():
 		return nil, errWithinFrame
 	case c.due == nil && c.out.Aligned():
 		return nil, c.writeLast(frame)
