@@ -554,7 +554,9 @@ func TestOpensWhileDraining(t *testing.T) {
 	if _, _, err := late.Read(ctx); coderws.CloseStatus(err) != coderws.StatusGoingAway {
 		t.Errorf("read %v, want close code 1001", err)
 	}
-	_ = held.CloseNow()
+	if _, _, err := held.Read(ctx); coderws.CloseStatus(err) != coderws.StatusGoingAway {
+		t.Errorf("read %v, want close code 1001", err)
+	}
 	if err := <-drained; err != nil {
 		t.Error(err)
 	}

@@ -28,21 +28,19 @@ type Config struct {
 // A Follower finds the frames in a stream of bytes, in whatever pieces they come. A copy of it follows the stream
 // independently from there on. It is not safe for concurrent use. New makes one.
 type Follower struct {
-	config Config
-	header Header
-	within bool  // the frame of header
-	left   int64 // bytes of the frame's payload to come
-
-	head [maxHeader]byte // of the frame that begins, if it comes in pieces
-	seen int             // bytes of head
-
-	control    control // payload of the control frame
+	config     Config
+	within     bool // the frame of header
+	fragmented bool // the message has begun and not ended
+	lost       bool // where frames begin can't be told anymore
 	message    Opcode
+	seen       int   // bytes of head
+	left       int64 // bytes of the frame's payload to come
 	size       int64 // payload of the message so far
-	fragmented bool  // the message has begun and not ended
 
-	violation error // the first
-	lost      bool  // where frames begin can't be told anymore
+	header    Header
+	head      [maxHeader]byte // of the frame that begins, if it comes in pieces
+	violation error           // the first
+	control   control         // payload of the control frame
 }
 
 // New returns a Follower at the beginning of a stream.
@@ -68,6 +66,29 @@ func (f *Follower) Next(p []byte) (rest []byte, whole bool) {
 		f.size += f.header.Length
 	}
 	return p[n:], true
+}
+
+// Whole looks whether p, which comes next, is nothing but a message in one frame, as most pieces are. If so it returns the
+// message's opcode and payload size, and has followed p. It costs much less than Next, and is false where it cannot tell
+// at a glance.
+func (f *Follower) Whole(p []byte) (op Opcode, size int, ok bool) {
+	if f.within || f.fragmented || f.lost || f.seen != 0 || len(p) < minHeader {
+		return 0, 0, false
+	}
+	head := minHeader
+	switch size = int(p[1] & 0x7F); {
+	case size == 127, size == 126 && len(p) < minHeader+2:
+		return 0, 0, false
+	case size == 126:
+		size, head = int(binary.BigEndian.Uint16(p[minHeader:])), minHeader+2
+	}
+	if f.config.Client {
+		head += len(f.header.Mask)
+	}
+	const fin, masked = 0x80, 0x80
+	op = Opcode(p[0] &^ fin)
+	ok = p[0]&fin != 0 && (op == Text || op == Binary) && (p[1]&masked != 0) == f.config.Client && len(p) == head+size
+	return op, size, ok
 }
 
 // begin follows p to the end of a header and returns the bytes behind it.

@@ -40,6 +40,8 @@ func follow(t testing.TB, p, cuts []byte) stream {
 	f, s := frames.New(frames.Config{Client: true}), stream{}
 	for piece := range pieces(p, cuts) {
 		may, controls := f.MayControl(piece), 0
+		glance, before := f, len(s.Frames)
+		op, size, whole := glance.Whole(piece)
 		for {
 			var whole bool
 			if piece, whole = f.Next(piece); !whole {
@@ -60,6 +62,9 @@ func follow(t testing.TB, p, cuts []byte) stream {
 				found.Op, found.Message = op, size
 			}
 			s.Frames = append(s.Frames, found)
+		}
+		if whole && (!f.Aligned() || len(s.Frames) != before+1 || s.Frames[before].Op != op || s.Frames[before].Message != int64(size)) {
+			t.Errorf("at a glance a message with opcode %d and %d bytes, found %+v", op, size, s.Frames[before:])
 		}
 		if controls > 0 && !may {
 			t.Errorf("%d control frames end in a piece that may hold none", controls)

@@ -69,7 +69,10 @@ func (c *Conn) PingAnswered() {
 }
 
 // ReadTimedOut notes that nothing was received in time.
-func (c *Conn) ReadTimedOut(err error) { c.evidence.readTimeout.Store(&err) }
+func (c *Conn) ReadTimedOut(err error) {
+	c.evidence.readTimeout.Store(&err)
+	c.heeds.Store(true)
+}
 
 // LifetimeOver notes that the connection has lasted as long as this side lets it.
 func (c *Conn) LifetimeOver() { c.evidence.lifetime.Store(true) }
@@ -82,7 +85,7 @@ func (c *Conn) WriteFailed(err error) {
 	if c.ending.Load() != nil || c.announced.Load() != nil {
 		return
 	}
-	if c.evidence.writeError.Swap(&err) == nil {
+	if c.failing.Swap(&err) == nil {
 		c.evidence.writeCounted.Store(true)
 		c.failed(instrument.ErrorWrite, err)
 	}
@@ -105,7 +108,7 @@ func (c *Conn) readFailed(err error) {
 		if c.readDeadline.wakes() {
 			return
 		}
-		c.evidence.readTimeout.Store(&err)
+		c.ReadTimedOut(err)
 		c.evidence.lifetime.Store(c.readDeadline.isLifetime())
 	case isClosed(err): // by this side
 	default:
@@ -206,7 +209,7 @@ func (c *Conn) suspected(cause instrument.Cause) instrument.Cause {
 	}
 	reason, err := instrument.ReasonPingTimeout, unanswered
 	if err == nil {
-		reason, err = instrument.ReasonWriteError, cmp.Or(load(&c.evidence.writeError), load(&c.evidence.givenUp))
+		reason, err = instrument.ReasonWriteError, cmp.Or(load(&c.failing), load(&c.evidence.givenUp))
 	}
 	if err != nil {
 		cause.Initiator, cause.Reason, cause.Err = instrument.InitiatorNetwork, reason, err

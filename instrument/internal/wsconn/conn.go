@@ -30,24 +30,29 @@ type Config struct {
 
 // A Conn is the server's end of a WebSocket connection. It starts no goroutine. As on any stream of frames, only one
 // goroutine may read at a time; a frame that is written by one call of Write is not torn apart.
+//
+// Its fields are grouped by cache lines: what all messages need, what is received, what is sent, and what is seldom needed.
+// After a system call, each line costs more than what is done with it.
 type Conn struct {
 	net.Conn
-	config   Config
-	begun    bool
 	counter  instrument.Counter
-	counts   bool
 	classify func(frames.Opcode, int64) instrument.MessageType
+	begun    bool
+	counts   bool
+	heeds    atomic.Bool // what arrives changes what is known of deadlines
+	early    []byte      // received before it is read
 
-	early []byte // received before it is read
-	in    frames.Follower
+	in frames.Follower
 
-	writing sync.Mutex // frames are followed in the order in which they are written
+	writing sync.Mutex            // frames are followed in the order in which they are written
+	due     *dueClose             // a close frame to be written behind the frame that is being written
+	failing atomic.Pointer[error] // of the last write, nil if it succeeded
+	torn    bool                  // a write has failed within a frame
+	stopped bool                  // by a close frame of SendClose, which is the last
 	out     frames.Follower
-	due     *dueClose // a close frame to be written behind the frame that is being written
-	torn    bool      // a write has failed within a frame
-	stopped bool      // by a close frame of SendClose, which is the last
 
-	pings pings
+	config Config
+	pings  pings
 
 	ending    atomic.Pointer[instrument.Cause] // the first to know why the connection ends sets it
 	announced atomic.Pointer[instrument.Cause] // by a close frame that is being written
@@ -115,23 +120,31 @@ func (c *Conn) Read(p []byte) (int, error) {
 
 // received follows what was read.
 func (c *Conn) received(p []byte) {
-	if len(p) > 0 && c.evidence.readTimeout.Load() != nil {
-		c.evidence.readTimeout.Store(nil)
-		c.evidence.lifetime.Store(false)
+	if c.heeds.Load() {
+		c.heardFrom(p)
 	}
-	for {
+	if op, size, ok := c.in.Whole(p); ok {
+		c.frameArrived()
+		if c.counts {
+			c.counter.Received(c.typeOf(op, int64(size)), size)
+		}
+		return
+	}
+	for len(p) > 0 {
 		var whole bool
 		if p, whole = c.in.Next(p); !whole {
 			break
 		}
-		c.readDeadline.met()
+		c.frameArrived()
 		switch c.in.Opcode() {
 		case frames.Close:
 			c.say(c.peerCause())
 		case frames.Pong:
 			c.pings.answered(c.in.Sum())
 		default:
-			c.count(&c.in, instrument.Counter.Received)
+			if op, size, ok := c.in.Message(); ok && c.counts {
+				c.counter.Received(c.typeOf(op, size), int(size))
+			}
 		}
 	}
 	if c.in.Closing() {
@@ -142,20 +155,27 @@ func (c *Conn) received(p []byte) {
 	}
 }
 
-// count counts the message that has ended, if one has.
-func (c *Conn) count(f *frames.Follower, by func(instrument.Counter, instrument.MessageType, int)) {
-	if !c.counts {
-		return
+// heardFrom notes that the peer is not silent.
+func (c *Conn) heardFrom(p []byte) {
+	if len(p) > 0 && c.evidence.readTimeout.Load() != nil {
+		c.evidence.readTimeout.Store(nil)
+		c.evidence.lifetime.Store(false)
 	}
-	op, size, ok := f.Message()
-	if !ok {
-		return
+}
+
+// frameArrived notes that a frame has come in before the deadline.
+func (c *Conn) frameArrived() {
+	if c.heeds.Load() {
+		c.heeds.Store(false)
+		c.readDeadline.met()
 	}
-	var t instrument.MessageType
-	if c.classify != nil {
-		t = c.classify(op, size)
+}
+
+func (c *Conn) typeOf(op frames.Opcode, size int64) instrument.MessageType {
+	if c.classify == nil {
+		return instrument.MessageType{}
 	}
-	by(c.counter, t, int(size))
+	return c.classify(op, size)
 }
 
 // Write writes to the peer. A write that fails is counted as an error and, unless there turns out to be a better reason,
@@ -173,12 +193,18 @@ func (c *Conn) write(p []byte) (int, error) {
 	if c.stopped {
 		return 0, errStopped
 	}
+	op, size, whole := c.out.Whole(p)
 	var closes *instrument.Cause
-	if c.out.MayControl(p) {
+	if !whole && c.out.MayControl(p) {
 		closes = c.announce(p)
 	}
 	n, err := c.Conn.Write(p)
-	c.sent(p[:n])
+	switch {
+	case !whole, err != nil:
+		c.sent(p[:n])
+	case c.counts:
+		c.counter.Sent(c.typeOf(op, int64(size)), size)
+	}
 	if closes != nil {
 		if err == nil {
 			c.say(*closes)
@@ -188,8 +214,8 @@ func (c *Conn) write(p []byte) (int, error) {
 	switch {
 	case err != nil:
 		c.writeFailed(err)
-	case c.evidence.writeError.Load() != nil:
-		c.evidence.writeError.Store(nil)
+	case c.failing.Load() != nil:
+		c.failing.Store(nil)
 	}
 	if err != nil || c.due != nil {
 		c.closeBehind(err)
@@ -201,10 +227,10 @@ func (c *Conn) write(p []byte) (int, error) {
 // the cause of a close frame among it.
 func (c *Conn) announce(p []byte) (closes *instrument.Cause) {
 	ahead := c.out
-	for {
+	for len(p) > 0 {
 		var whole bool
 		if p, whole = ahead.Next(p); !whole {
-			return closes
+			break
 		}
 		switch {
 		case ahead.Opcode() == frames.Ping && !c.config.WithoutPings:
@@ -215,27 +241,28 @@ func (c *Conn) announce(p []byte) (closes *instrument.Cause) {
 			c.announced.Store(closes)
 		}
 	}
+	return closes
 }
 
 // sent follows what was written.
 func (c *Conn) sent(p []byte) {
-	for {
+	for len(p) > 0 {
 		var whole bool
 		if p, whole = c.out.Next(p); !whole {
 			return
 		}
 		if c.out.Opcode() == frames.Close {
 			c.closeSent.Store(true)
-			continue
+		} else if op, size, ok := c.out.Message(); ok && c.counts {
+			c.counter.Sent(c.typeOf(op, size), int(size))
 		}
-		c.count(&c.out, instrument.Counter.Sent)
 	}
 }
 
 // SetDeadline sets the deadline of reads and writes, see SetReadDeadline and SetWriteDeadline.
 func (c *Conn) SetDeadline(t time.Time) error {
-	c.readDeadline.set(t)
-	c.writeWoken.Store(!c.config.RearmsWrites && passed(t))
+	c.setReadDeadline(t)
+	c.setWriteDeadline(t)
 	return c.Conn.SetDeadline(t)
 }
 
@@ -243,15 +270,26 @@ func (c *Conn) SetDeadline(t time.Time) error {
 // nothing was received in time. A deadline in the past only wakes up a Read. One before which frames have arrived is the
 // connection's maximum lifetime.
 func (c *Conn) SetReadDeadline(t time.Time) error {
-	c.readDeadline.set(t)
+	c.setReadDeadline(t)
 	return c.Conn.SetReadDeadline(t)
+}
+
+func (c *Conn) setReadDeadline(t time.Time) {
+	c.readDeadline.set(t)
+	c.heeds.Store(true)
 }
 
 // SetWriteDeadline sets the deadline of writes. A write that reaches it has failed, unless it was set in the past in
 // order to give up the write.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
-	c.writeWoken.Store(!c.config.RearmsWrites && passed(t))
+	c.setWriteDeadline(t)
 	return c.Conn.SetWriteDeadline(t)
+}
+
+func (c *Conn) setWriteDeadline(t time.Time) {
+	if !c.config.RearmsWrites {
+		c.writeWoken.Store(passed(t))
+	}
 }
 
 // Woken says whether the last read failed only because its deadline was set in the past.

@@ -5,7 +5,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -13,9 +12,8 @@ import (
 type deadline struct {
 	mu       sync.Mutex
 	at       time.Time
-	woken    bool        // it was set in the past, in order to wake up the reader
-	armed    atomic.Bool // there is a deadline before which no frame has arrived
-	lifetime bool        // frames have arrived before it
+	woken    bool // it was set in the past, in order to wake up the reader
+	lifetime bool // frames have arrived before it
 }
 
 func (d *deadline) set(t time.Time) {
@@ -23,7 +21,6 @@ func (d *deadline) set(t time.Time) {
 	defer d.mu.Unlock()
 	if !passed(t) {
 		d.woken, d.lifetime = false, false
-		d.armed.Store(!t.IsZero())
 	} else if !passed(d.at) {
 		d.woken = true // otherwise time was up before
 	}
@@ -32,13 +29,9 @@ func (d *deadline) set(t time.Time) {
 
 // met notes that a frame has arrived.
 func (d *deadline) met() {
-	if !d.armed.Load() {
-		return
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.lifetime = true
-	d.armed.Store(false)
+	d.lifetime = d.lifetime || !d.at.IsZero()
 }
 
 func (d *deadline) wakes() bool {
