@@ -137,7 +137,7 @@ func (c *Conn) count(d direction, t *messageType, size int) int64 {
 	}
 	t.messages.inc(c.shard, int(d))
 	o.metrics.messageSize[d].observe(c.shard, int64(size))
-	raise(&c.last[d], o.last[d].mark(o.epoch))
+	raise(&c.last[d], o.last[d].mark(&o.epoch))
 	return c.totals[d].add(size)
 }
 

@@ -23,11 +23,12 @@ const maxNativeBuckets = 160
 //
 // What a shard needs, some 2 KiB, exists from its first observation on. Before any, the histogram exports nothing.
 type histogram struct {
+	layout *layout
+	shards []atomic.Pointer[[]tally] // by cell
+
 	desc    *prometheus.Desc
 	labels  []*dto.LabelPair
-	layout  *layout
 	created *timestamppb.Timestamp
-	shards  []atomic.Pointer[[]tally] // by cell
 
 	throttle, keptThrottle throttle // of exemplars
 	exemplars              []atomic.Pointer[dto.Exemplar]

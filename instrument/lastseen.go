@@ -25,9 +25,9 @@ func (l *lastSeen) init() {
 }
 
 // mark says that it happens now and returns when that is, since the epoch.
-func (l *lastSeen) mark(epoch time.Time) time.Duration {
+func (l *lastSeen) mark(epoch *time.Time) time.Duration {
 	if !l.fresh.Load() {
-		l.refresh(epoch)
+		l.refresh(*epoch)
 	}
 	return time.Duration(l.since.Load())
 }

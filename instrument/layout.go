@@ -22,13 +22,14 @@ const slotBits = 4
 // the classic one, so an observation is one addition, and a scrape that reads the cells once gets both views of the very
 // same observations.
 type layout struct {
+	upper []int64                // by cell: the largest value in it
+	first [63 << slotBits]uint16 // by the first bit of a value and those after it: the cell of the smallest one
+
 	stepsPerUnit  float64   // 1e9 for durations, 1 for sizes
 	zeroThreshold float64   // upper bound of the zero bucket, cell 0, in units
 	bounds        []float64 // of the classic buckets, in units
 	classic       []int64   // the same in steps
 	cells         []cell
-	upper         []int64                // by cell: the largest value in it
-	first         [63 << slotBits]uint16 // by the first bit of a value and those after it: the cell of the smallest one
 }
 
 // cell says which buckets it belongs to.

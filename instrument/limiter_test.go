@@ -105,7 +105,8 @@ func TestLastSeen(t *testing.T) {
 			t.Error("seen before anything happened")
 		}
 		for range 100 {
-			l.mark(time.Now())
+			now := time.Now()
+			l.mark(&now)
 			time.Sleep(17 * time.Millisecond)
 			seconds, ok := l.seconds()
 			behind := float64(time.Now().UnixNano())/1e9 - seconds
@@ -129,7 +130,7 @@ func TestLastSeenAfterSilence(t *testing.T) {
 		for range 4 {
 			all.Go(func() {
 				<-start
-				if seen := l.mark(epoch); seen < time.Hour {
+				if seen := l.mark(&epoch); seen < time.Hour {
 					t.Errorf("seen %v after the epoch, want at least an hour", seen)
 				}
 			})

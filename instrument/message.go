@@ -30,12 +30,12 @@ func (t MessageType) String() string {
 // messageType holds all that messages of one type need, so that none of them has to look anything up.
 type messageType struct {
 	observer  *Observer
+	messages  counters // by direction
+	duration  *histogram
 	name      string
 	spanName  string
 	attribute attribute.KeyValue
-	messages  counters         // by direction
-	exported  func() []*series // the same
-	duration  *histogram
+	exported  func() []*series // messages
 }
 
 func newMessageType(o *Observer, name string) *messageType {

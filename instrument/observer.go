@@ -21,6 +21,12 @@ const scope = "github.com/sockscope/sockscope/instrument"
 // Conn. It is a prometheus.Collector for the program to register. All methods are safe for concurrent use; on a nil
 // or zero Observer they do nothing.
 type Observer struct {
+	// What every message needs lies together.
+	metrics *metrics // nil in a zero Observer, which observes nothing
+	other   *messageType
+	last    [2]lastSeen // by direction
+	epoch   time.Time   // what monotonic times count from
+
 	protocol      string // also the prefix of spans and their attributes
 	namespace     string
 	limit         int
@@ -33,11 +39,8 @@ type Observer struct {
 	keys          keys
 
 	root       context.Context // of the spans and records that belong to no request
-	epoch      time.Time       // what monotonic times count from
 	shards     int             // of what messages move
-	metrics    *metrics        // nil in a zero Observer, which observes nothing
 	types      map[string]*messageType
-	other      *messageType
 	backplanes map[string]*Backplane
 	tracer     trace.Tracer
 	spanStarts sync.Pool // of *spanStart
@@ -55,7 +58,6 @@ type Observer struct {
 	draining atomic.Bool
 	drains   atomic.Bool   // Drain was called
 	empty    chan struct{} // has an element after the last connection has closed
-	last     [2]lastSeen   // by direction
 
 	computed computed
 }

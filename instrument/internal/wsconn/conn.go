@@ -31,7 +31,7 @@ type Config struct {
 // A Conn is the server's end of a WebSocket connection. It starts no goroutine. As on any stream of frames, only one
 // goroutine may read at a time; a frame that is written by one call of Write is not torn apart.
 //
-// Its fields are grouped by cache lines: what all messages need, what is received, what is sent, and what is seldom needed.
+// Its fields are grouped by cache lines: what all messages need, what is sent, what is received, and what is seldom needed.
 // After a system call, each line costs more than what is done with it.
 type Conn struct {
 	net.Conn
@@ -42,14 +42,14 @@ type Conn struct {
 	heeds    atomic.Bool // what arrives changes what is known of deadlines
 	early    []byte      // received before it is read
 
-	in frames.Follower
-
 	writing sync.Mutex            // frames are followed in the order in which they are written
 	due     *dueClose             // a close frame to be written behind the frame that is being written
 	failing atomic.Pointer[error] // of the last write, nil if it succeeded
 	torn    bool                  // a write has failed within a frame
 	stopped bool                  // by a close frame of SendClose, which is the last
 	out     frames.Follower
+
+	in frames.Follower
 
 	config Config
 	pings  pings
