@@ -47,13 +47,35 @@ type Conn struct {
 // connections that lie next to each other in memory, would slow each other down.
 type totals struct {
 	messages, bytes atomic.Int64
-	_               [cacheLine - 16]byte
+
+	// What messages move beyond the connection. To find it anew for each of them would cost more than to move it.
+	sizes   *histogram
+	tallies atomic.Pointer[[]tally]      // of sizes, once there was a message
+	other   atomic.Pointer[counterShard] // of messages of the type other, once there was one
+
+	_ [cacheLine - 40]byte
 }
 
 // add returns the number of the message.
-func (t *totals) add(size int) int64 {
+func (t *totals) add(shard uint32, size int) int64 {
+	tallies := t.tallies.Load()
+	if tallies == nil {
+		tallies = t.sizes.of(shard)
+		t.tallies.Store(tallies)
+	}
+	t.sizes.observeIn(tallies, int64(size))
 	t.bytes.Add(int64(size))
 	return t.messages.Add(1)
+}
+
+// addOther counts a message of the type other.
+func (t *totals) addOther(c counters, shard uint32, d direction) {
+	other := t.other.Load()
+	if other == nil {
+		other = c.of(shard)
+		t.other.Store(other)
+	}
+	other.n[d].Add(1)
 }
 
 func (o *Observer) newConn(h *Handshake, now time.Duration) *Conn {
@@ -67,6 +89,9 @@ func (o *Observer) newConn(h *Handshake, now time.Duration) *Conn {
 		number:    o.opened.Add(1),
 	}
 	c.shard = uint32(c.number) % uint32(o.shards)
+	for d := range c.totals {
+		c.totals[d].sizes = o.metrics.messageSize[d]
+	}
 	o.conns.add(c)
 	o.active.Add(1)
 	return c
@@ -135,10 +160,14 @@ func (c *Conn) count(d direction, t *messageType, size int) int64 {
 		o.misused(misuseNegativeSize)
 		size = 0
 	}
-	t.messages.inc(c.shard, int(d))
-	o.metrics.messageSize[d].observe(c.shard, int64(size))
+	n := &c.totals[d]
+	if t == o.other {
+		n.addOther(t.messages, c.shard, d)
+	} else {
+		t.messages.inc(c.shard, int(d))
+	}
 	raise(&c.last[d], o.last[d].mark(&o.epoch))
-	return c.totals[d].add(size)
+	return n.add(c.shard, size)
 }
 
 // lastActive is when a message or pong was last seen, or the connection was opened.

@@ -16,13 +16,15 @@ type counterShard struct {
 	_ [cacheLine - 16]byte
 }
 
-func (c counters) inc(shard uint32, which int) {
-	s := c[shard].Load()
-	if s == nil {
-		c[shard].CompareAndSwap(nil, new(counterShard))
-		s = c[shard].Load()
+func (c counters) inc(shard uint32, which int) { c.of(shard).n[which].Add(1) }
+
+// of returns the counters of a shard, which stay the same.
+func (c counters) of(shard uint32) *counterShard {
+	if s := c[shard].Load(); s != nil {
+		return s
 	}
-	s.n[which].Add(1)
+	c[shard].CompareAndSwap(nil, new(counterShard))
+	return c[shard].Load()
 }
 
 func (c counters) total(which int) (n int64) {

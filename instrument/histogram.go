@@ -63,11 +63,18 @@ const (
 )
 
 // observe adds a value in steps: nanoseconds or bytes.
-func (h *histogram) observe(shard uint32, v int64) {
-	tallies := h.shards[shard].Load()
-	if tallies == nil {
-		tallies = h.open(shard)
+func (h *histogram) observe(shard uint32, v int64) { h.observeIn(h.of(shard), v) }
+
+// of returns the tallies of a shard, which stay the same.
+func (h *histogram) of(shard uint32) *[]tally {
+	if tallies := h.shards[shard].Load(); tallies != nil {
+		return tallies
 	}
+	return h.open(shard)
+}
+
+// observeIn is observe for a shard whose tallies are known.
+func (h *histogram) observeIn(tallies *[]tally, v int64) {
 	i, offset := h.layout.cell(v)
 	if offset >= maxOffset { // durations above half a minute, sizes above 32 GiB
 		h.take(i, 1, offset)
