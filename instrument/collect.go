@@ -92,8 +92,12 @@ func (o *Observer) collectMessages(ch chan<- prometheus.Metric) {
 	for _, t := range o.types {
 		for _, d := range []direction{receive, transmit} {
 			// The type "other" is there from the start, so that the sum of all types is.
-			if n := t.messages.total(int(d)); n > 0 || t == o.other {
-				ch <- t.exported()[d].at(float64(n))
+			n := float64(t.messages.total(int(d)))
+			if t == o.other {
+				n = float64(o.metrics.otherSize[d].total())
+			}
+			if n > 0 || t == o.other {
+				ch <- t.exported()[d].at(n)
 			}
 		}
 		collectHistogram(ch, t.duration)

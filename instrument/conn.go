@@ -49,33 +49,30 @@ type totals struct {
 	messages, bytes atomic.Int64
 
 	// What messages move beyond the connection. To find it anew for each of them would cost more than to move it.
-	sizes   *histogram
-	tallies atomic.Pointer[[]tally]      // of sizes, once there was a message
-	other   atomic.Pointer[counterShard] // of messages of the type other, once there was one
+	sizes, others sizes
 
-	_ [cacheLine - 40]byte
+	_ [cacheLine - 48]byte
 }
 
 // add returns the number of the message.
-func (t *totals) add(shard uint32, size int) int64 {
-	tallies := t.tallies.Load()
-	if tallies == nil {
-		tallies = t.sizes.of(shard)
-		t.tallies.Store(tallies)
-	}
-	t.sizes.observeIn(tallies, int64(size))
+func (t *totals) add(size int) int64 {
 	t.bytes.Add(int64(size))
 	return t.messages.Add(1)
 }
 
-// addOther counts a message of the type other.
-func (t *totals) addOther(c counters, shard uint32, d direction) {
-	other := t.other.Load()
-	if other == nil {
-		other = c.of(shard)
-		t.other.Store(other)
+// sizes are the tallies of a shard of a histogram.
+type sizes struct {
+	*histogram
+	tallies atomic.Pointer[[]tally] // once there was a message
+}
+
+func (s *sizes) observe(shard uint32, size int) {
+	tallies := s.tallies.Load()
+	if tallies == nil {
+		tallies = s.of(shard)
+		s.tallies.Store(tallies)
 	}
-	other.n[d].Add(1)
+	s.observeIn(tallies, int64(size))
 }
 
 func (o *Observer) newConn(h *Handshake, now time.Duration) *Conn {
@@ -90,7 +87,7 @@ func (o *Observer) newConn(h *Handshake, now time.Duration) *Conn {
 	}
 	c.shard = uint32(c.number) % uint32(o.shards)
 	for d := range c.totals {
-		c.totals[d].sizes = o.metrics.messageSize[d]
+		c.totals[d].sizes.histogram, c.totals[d].others.histogram = o.metrics.messageSize[d], o.metrics.otherSize[d]
 	}
 	o.conns.add(c)
 	o.active.Add(1)
@@ -162,12 +159,13 @@ func (c *Conn) count(d direction, t *messageType, size int) int64 {
 	}
 	n := &c.totals[d]
 	if t == o.other {
-		n.addOther(t.messages, c.shard, d)
+		n.others.observe(c.shard, size)
 	} else {
 		t.messages.inc(c.shard, int(d))
+		n.sizes.observe(c.shard, size)
 	}
 	raise(&c.last[d], o.last[d].mark(&o.epoch))
-	return n.add(c.shard, size)
+	return n.add(size)
 }
 
 // lastActive is when a message or pong was last seen, or the connection was opened.

@@ -16,15 +16,13 @@ type counterShard struct {
 	_ [cacheLine - 16]byte
 }
 
-func (c counters) inc(shard uint32, which int) { c.of(shard).n[which].Add(1) }
-
-// of returns the counters of a shard, which stay the same.
-func (c counters) of(shard uint32) *counterShard {
-	if s := c[shard].Load(); s != nil {
-		return s
+func (c counters) inc(shard uint32, which int) {
+	s := c[shard].Load()
+	if s == nil {
+		c[shard].CompareAndSwap(nil, new(counterShard))
+		s = c[shard].Load()
 	}
-	c[shard].CompareAndSwap(nil, new(counterShard))
-	return c[shard].Load()
+	s.n[which].Add(1)
 }
 
 func (c counters) total(which int) (n int64) {

@@ -2,6 +2,7 @@ package instrument
 
 import (
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,7 @@ const maxNativeBuckets = 160
 type histogram struct {
 	layout *layout
 	shards []atomic.Pointer[[]tally] // by cell
+	part   *histogram                // of some of the values, which it exports, too; nil if there is none
 
 	desc    *prometheus.Desc
 	labels  []*dto.LabelPair
@@ -147,6 +149,9 @@ func (h *histogram) Desc() *prometheus.Desc { return h.desc }
 
 // used reports whether there was an observation.
 func (h *histogram) used() bool {
+	if h.part != nil && h.part.used() {
+		return true
+	}
 	for i := range h.shards {
 		if h.shards[i].Load() != nil {
 			return true
@@ -157,25 +162,48 @@ func (h *histogram) used() bool {
 
 // Write implements prometheus.Metric.
 func (h *histogram) Write(out *dto.Metric) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.collect()
+	counts, sum := h.totals()
 	native := make([]bucket, 0, maxNativeBuckets)
-	for i, n := range h.counts {
+	for i, n := range counts {
 		if i > 0 && n > 0 {
 			native = addBucket(native, h.layout.cells[i].key, n)
 		}
 	}
 	d := &dto.Histogram{
-		SampleSum:        proto.Float64(h.sum / h.layout.stepsPerUnit),
+		SampleSum:        proto.Float64(sum / h.layout.stepsPerUnit),
 		CreatedTimestamp: h.created,
 		ZeroThreshold:    &h.layout.zeroThreshold,
-		ZeroCount:        proto.Uint64(h.counts[0]),
+		ZeroCount:        &counts[0],
 	}
-	h.writeClassic(d)
+	h.writeClassic(d, counts)
 	writeNative(d, native)
 	out.Label, out.Histogram = h.labels, d
 	return nil
+}
+
+// totals returns how many values each cell has got, and the sum of all in steps.
+func (h *histogram) totals() (counts []uint64, sum float64) {
+	h.mu.Lock()
+	h.collect()
+	counts, sum = slices.Clone(h.counts), h.sum
+	h.mu.Unlock()
+	if h.part == nil {
+		return counts, sum
+	}
+	others, more := h.part.totals()
+	for i, n := range others {
+		counts[i] += n
+	}
+	return counts, sum + more
+}
+
+// total returns how many values there were.
+func (h *histogram) total() (n uint64) {
+	counts, _ := h.totals()
+	for _, c := range counts {
+		n += c
+	}
+	return n
 }
 
 // collect takes out what is in the shards.
@@ -198,7 +226,7 @@ func (h *histogram) collect() {
 }
 
 // writeClassic allocates all buckets at once: there are many of them, and each has a count to point to.
-func (h *histogram) writeClassic(d *dto.Histogram) {
+func (h *histogram) writeClassic(d *dto.Histogram, counts []uint64) {
 	type bucket struct {
 		dto.Bucket
 
@@ -206,7 +234,7 @@ func (h *histogram) writeClassic(d *dto.Histogram) {
 	}
 	last := len(h.layout.classic) // +Inf
 	buckets := make([]bucket, last+1)
-	for i, n := range h.counts {
+	for i, n := range counts {
 		buckets[h.layout.cells[i].classic].count += n
 	}
 	d.Bucket = make([]*dto.Bucket, 0, len(buckets))

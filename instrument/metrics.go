@@ -32,6 +32,7 @@ type metrics struct {
 	suppressed   counters // spans, by cause
 
 	messageSize        [2]*histogram // by direction
+	otherSize          [2]*histogram // the part for messages of the type other, which are counted by it
 	delivery           *histogram
 	newMessageDuration func(name string) *histogram
 }
@@ -78,6 +79,8 @@ func newMetrics(c *config, shards int, created time.Time) *metrics {
 	size := f.desc("_message_size_bytes", "Payload size of messages.", "direction")
 	for _, d := range []direction{receive, transmit} {
 		m.messageSize[d] = newHistogram(size, sizes, shards, created, d.String())
+		m.otherSize[d] = newHistogram(size, sizes, shards, created, d.String())
+		m.messageSize[d].part = m.otherSize[d]
 	}
 	m.delivery = newHistogram(f.desc("_delivery_duration_seconds",
 		"Time from handing a message to the send queue to writing it to the socket."), durations, shards, created)
