@@ -341,6 +341,10 @@ func (c *conn) handlerReturned() {
 	switch c.phase.Load() {
 	case answered:
 		c.open()
+	case answering:
+		if c.broken.Load() {
+			c.unanswered() // there is nobody left to answer
+		}
 	case following:
 		if c.cut.Load() {
 			c.end()

@@ -3,6 +3,7 @@ package conformance_test
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	gorillaws "github.com/gorilla/websocket"
 
 	"github.com/sockscope/sockscope/instrument"
+	observed "github.com/sockscope/sockscope/instrument/ws"
 	"github.com/sockscope/sockscope/instrument/ws/coder"
 	"github.com/sockscope/sockscope/instrument/ws/gobwas"
 	"github.com/sockscope/sockscope/instrument/ws/gorilla"
@@ -44,10 +46,20 @@ type conn interface {
 // An adapter serves a request: it accepts it and defers closing the connection, as its documentation tells.
 type adapter func(w http.ResponseWriter, r *http.Request, o *instrument.Observer, behave func(conn))
 
-// webSockets are the adapters for WebSockets.
-func webSockets() map[string]adapter {
+// aware are the adapters for WebSockets that the application uses.
+func aware() map[string]adapter {
 	return map[string]adapter{"coder": serveCoder, "gorilla": serveGorilla, "gobwas": serveGobwas}
 }
+
+// webSockets are all that observe WebSockets.
+func webSockets() map[string]adapter {
+	all := aware()
+	all[handler] = serveHandler
+	return all
+}
+
+// handler is the name of what observes code that knows of no observer.
+const handler = "handler"
 
 type coderConn struct {
 	*coder.Conn
@@ -144,9 +156,24 @@ func (c gorillaConn) closeFor(reason instrument.CloseReason, code int) {
 	_ = c.CloseFor(reason, code, "")
 }
 
+// A gobwasServer is a connection for gobwas/ws, by the adapter or as the handler's own code has it.
+type gobwasServer interface {
+	net.Conn
+	Observed() *instrument.Conn
+	CountMessages(classify func(ws.OpCode, int64) instrument.MessageType)
+	CloseFor(reason instrument.CloseReason, code ws.StatusCode, text string) error
+}
+
 type gobwasConn struct {
-	*gobwas.Conn
+	gobwasServer
 	reader *wsutil.Reader
+}
+
+func newGobwasConn(c gobwasServer) gobwasConn {
+	return gobwasConn{c, &wsutil.Reader{
+		Source: c, State: ws.StateServerSide | ws.StateExtended, Extensions: []wsutil.RecvExtension{new(wsflate.MessageState)},
+		MaxFrameSize: readLimit,
+	}}
 }
 
 func serveGobwas(w http.ResponseWriter, r *http.Request, o *instrument.Observer, behave func(conn)) {
@@ -156,10 +183,30 @@ func serveGobwas(w http.ResponseWriter, r *http.Request, o *instrument.Observer,
 		return
 	}
 	defer c.Close()
-	behave(gobwasConn{c, &wsutil.Reader{
-		Source: c, State: ws.StateServerSide | ws.StateExtended, Extensions: []wsutil.RecvExtension{new(wsflate.MessageState)},
-		MaxFrameSize: readLimit,
-	}})
+	behave(newGobwasConn(c))
+}
+
+// unawareConn is a connection of code that knows of no observer.
+type unawareConn struct{ net.Conn }
+
+func (unawareConn) Observed() *instrument.Conn { return nil }
+
+func (unawareConn) CountMessages(func(ws.OpCode, int64) instrument.MessageType) {}
+
+func (unawareConn) CloseFor(instrument.CloseReason, ws.StatusCode, string) error { return nil }
+
+// serveHandler serves a request by code that knows of no observer, behind the handler. It leaves the connection of a
+// panic to the handler.
+func serveHandler(w http.ResponseWriter, r *http.Request, o *instrument.Observer, behave func(conn)) {
+	observed.Handler(o, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		extension := wsflate.Extension{Parameters: wsflate.DefaultParameters}
+		c, _, _, err := ws.HTTPUpgrader{Negotiate: extension.Negotiate}.Upgrade(r, w)
+		if err != nil {
+			return
+		}
+		behave(newGobwasConn(unawareConn{c}))
+		_ = c.Close()
+	})).ServeHTTP(w, r)
 }
 
 func (c gobwasConn) countMessages() { c.CountMessages(nil) }

@@ -64,6 +64,9 @@ func webSocketRows() (rows []row) {
 		if e.only != "" {
 			name += " (" + e.only + ")"
 		}
+		if e.aware {
+			name += " (adapters)"
+		}
 		rows = append(rows, row{name, e.want})
 	}
 	return rows

@@ -12,7 +12,7 @@ import (
 
 // TestFieldCase17Counted has the adapter count messages, and the application, too: each counts once.
 func TestFieldCase17Counted(t *testing.T) {
-	for name, serveBy := range webSockets() {
+	for name, serveBy := range aware() {
 		t.Run(name, func(t *testing.T) {
 			recorder := realtimetest.New(t, instrument.WithMessageTypes("chat"))
 			chat := recorder.Observer.MessageType("chat")
@@ -52,7 +52,7 @@ func TestFieldCase17Counted(t *testing.T) {
 
 // TestFieldCase17EndedHandshake has the request carry a handshake that has ended: the connection is observed all the same.
 func TestFieldCase17EndedHandshake(t *testing.T) {
-	for name, serveBy := range webSockets() {
+	for name, serveBy := range aware() {
 		t.Run(name, func(t *testing.T) {
 			recorder := realtimetest.New(t)
 			url, returned := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -78,7 +78,7 @@ func TestFieldCase17EndedHandshake(t *testing.T) {
 func TestFieldCase18Woken(t *testing.T) {
 	type deadlines interface{ SetReadDeadline(time.Time) error }
 	past := time.Unix(1, 0)
-	for name, serveBy := range webSockets() {
+	for name, serveBy := range aware() {
 		if name == "coder" {
 			continue // it has contexts
 		}
@@ -106,7 +106,7 @@ func TestFieldCase18Woken(t *testing.T) {
 				p := ask(t, url, upgrade)
 				p.upgraded()
 				<-returned
-				ended(t, recorder, "websocket", tt.want)
+				ended(t, recorder, "websocket", tt.want, false)
 			})
 		}
 	}

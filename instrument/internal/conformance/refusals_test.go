@@ -78,6 +78,8 @@ func TestFieldCase08Refusals(t *testing.T) {
 		adapters[name] = func(w http.ResponseWriter, r *http.Request, o *instrument.Observer) {
 			serveBy(w, r, o, func(conn) { t.Error("accepted") })
 		}
+	}
+	for name, serveBy := range aware() {
 		adapters["handler of "+name] = func(w http.ResponseWriter, r *http.Request, o *instrument.Observer) {
 			ws.Handler(o, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				serveBy(w, r, nil, func(conn) { t.Error("accepted") })

@@ -156,7 +156,7 @@ func TestFieldCases04And05StreamEnds(t *testing.T) {
 				case <-time.After(patience):
 					t.Error("the handler does not return")
 				}
-				ended(t, recorder, "sse", tt.want)
+				ended(t, recorder, "sse", tt.want, false)
 			})
 		}
 	}

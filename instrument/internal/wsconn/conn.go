@@ -166,9 +166,13 @@ func (c *Conn) heardFrom(p []byte) {
 // frameArrived notes that a frame has come in before the deadline.
 func (c *Conn) frameArrived() {
 	if c.heeds.Load() {
-		c.heeds.Store(false)
-		c.readDeadline.met()
+		c.metDeadline()
 	}
+}
+
+func (c *Conn) metDeadline() {
+	c.heeds.Store(false)
+	c.readDeadline.met()
 }
 
 func (c *Conn) typeOf(op frames.Opcode, size int64) instrument.MessageType {

@@ -11,7 +11,7 @@ import (
 // ReadMessage reads a message, see websocket.Conn.ReadMessage. When it fails the connection has ended, and the error
 // tells how.
 func (c *Conn) ReadMessage() (kind int, p []byte, err error) {
-	c.reading.end()
+	c.endReading()
 	kind, p, err = c.Conn.ReadMessage()
 	switch {
 	case err != nil:
@@ -34,7 +34,7 @@ func (c *Conn) NextReader() (kind int, r io.Reader, err error) {
 }
 
 func (c *Conn) nextReader() (*messageReader, error) {
-	c.reading.end()
+	c.endReading()
 	kind, r, err := c.Conn.NextReader()
 	if err != nil {
 		c.readFailed()
@@ -60,6 +60,14 @@ func (c *Conn) ReadJSON(v any) error {
 	}
 	m.end() // the decoder stops where the value does
 	return err
+}
+
+// endReading counts what the application has not read to its end.
+func (c *Conn) endReading() {
+	if c.reading != nil {
+		c.reading.end()
+		c.reading = nil
+	}
 }
 
 // messageReader reads one message and counts it.
@@ -100,7 +108,7 @@ func (m *messageReader) read(p []byte) {
 
 // end counts the message, unless it has been.
 func (m *messageReader) end() {
-	if m == nil || m.ended {
+	if m.ended {
 		return
 	}
 	m.ended = true
