@@ -25,7 +25,6 @@ type evidence struct {
 	pingTimeout  atomic.Pointer[error] // of the last ping, nil if it was answered
 	readTimeout  atomic.Pointer[error] // of the last read, nil if it succeeded
 	lifetime     atomic.Bool           // the connection's time is up
-	writeError   atomic.Pointer[error] // of the last write, nil if it succeeded
 	writeCounted atomic.Bool           // that a write has failed
 	givenUp      atomic.Pointer[error] // a write that has succeeded after its time was up
 	cancelled    atomic.Bool           // by this side
