@@ -29,12 +29,6 @@ func networkEnds() map[string]endTest {
 	broken := end{initiator: "network", reason: "abnormal", code: 1006, errors: map[string]float64{"read": 1}}
 	unwritable := end{initiator: "network", reason: "write_error", code: 1006, errors: map[string]float64{"write": 1}}
 	return map[string]endTest{
-		"peer vanishes": {
-			readUntilEnd, func(_ *testing.T, c *websocket.Conn, _ <-chan struct{}) { _ = c.Close() }, broken,
-		},
-		"peer resets": {
-			readUntilEnd, func(t *testing.T, c *websocket.Conn, _ <-chan struct{}) { reset(t, c) }, broken,
-		},
 		"peer vanishes within a message": {
 			func(_ *instrument.Observer, c *gorilla.Conn) {
 				defer c.Close()

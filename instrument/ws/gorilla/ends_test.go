@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -228,22 +227,11 @@ func localEnds() map[string]endTest {
 			}, peerIsSilent,
 			end{initiator: "local", reason: "slow_consumer", code: 1006, errors: map[string]float64{"write": 1}},
 		},
-		"we close for a slow consumer": {
-			func(_ *instrument.Observer, c *gorilla.Conn) {
-				_ = c.CloseFor(instrument.ReasonSlowConsumer, 1008, "too slow")
-			}, peerReads, end{initiator: "local", reason: "slow_consumer", code: 1008},
-		},
 		"closed behind our back": {
 			func(o *instrument.Observer, c *gorilla.Conn) {
 				_ = c.Unwrap().Close()
 				readUntilEnd(o, c)
 			}, peerReads, end{initiator: "local", reason: "normal", code: 1006},
-		},
-		"nothing received in time": {
-			func(o *instrument.Observer, c *gorilla.Conn) {
-				_ = c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
-				readUntilEnd(o, c)
-			}, peerReads, end{initiator: "local", reason: "idle_timeout", code: 1006},
 		},
 		"read given up": {
 			func(o *instrument.Observer, c *gorilla.Conn) {
@@ -351,12 +339,6 @@ func localEnds() map[string]endTest {
 				_ = readToEnd(c)
 				panic("mistake")
 			}, peerCloses(1000), end{initiator: "remote", reason: "normal", code: 1000, errors: map[string]float64{"panic": 1}},
-		},
-		"handler aborts": {
-			func(_ *instrument.Observer, c *gorilla.Conn) {
-				defer c.Close()
-				panic(http.ErrAbortHandler)
-			}, peerReads, end{initiator: "local", reason: "abnormal", code: 1006},
 		},
 	}
 }
