@@ -3,6 +3,7 @@ package sse_test
 import (
 	"bufio"
 	"errors"
+	"io"
 	"net/http"
 	"testing"
 	"time"
@@ -35,7 +36,9 @@ func bare(tb testing.TB) func(http.ResponseWriter, *http.Request, <-chan struct{
 	return func(w http.ResponseWriter, _ *http.Request, wishes <-chan struct{}) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		control := http.NewResponseController(w)
-		if err := errors.Join(control.SetWriteDeadline(time.Time{}), control.SetReadDeadline(time.Time{}), control.Flush()); err != nil {
+		_, err := io.WriteString(w, ":\n\n") // as a Stream begins
+		err = errors.Join(err, control.SetWriteDeadline(time.Time{}), control.SetReadDeadline(time.Time{}), control.Flush())
+		if err != nil {
 			tb.Error(err)
 		}
 		for range wishes {
@@ -94,13 +97,17 @@ func pairOf(tb testing.TB, handler func(http.ResponseWriter, *http.Request, <-ch
 	s.start(tb, protocols()["HTTP1"], func(w http.ResponseWriter, r *http.Request) { handler(w, r, wishes) })
 	c := connect(tb, s, nil)
 	lines := bufio.NewReader(c.Body)
-	wish = func() {
-		wishes <- struct{}{}
-		for range 2 {
+	read := func() {
+		for range 2 { // the line, and the empty one that ends an event or a comment
 			if _, err := lines.ReadSlice('\n'); err != nil {
 				tb.Fatal(err)
 			}
 		}
+	}
+	read() // the comment with which a stream begins, or the peer would always be an event behind
+	wish = func() {
+		wishes <- struct{}{}
+		read()
 	}
 	return wish, func() { close(wishes) }
 }
