@@ -64,11 +64,11 @@
 //   - A feed that resumes: Stream.Resume lets the numbers go on over connections. What is replayed twice is not handled
 //     again, and what is not replayed is counted as missing.
 //
-// That something comes is no proof of health. A stream stops being Live when nothing of what comes is of use: when for
-// a second, and at least three times in a row, its events are older than what was received, or invalid, or find no room
-// in the queue, or when no message at all is understood. Then a stream with snapshots is reconciled, and accepts a lower
-// number; another one is Stale until something new comes. A replay that reaches the newest number is healthy, and so
-// is a server that repeats the newest event.
+// Traffic does not prove health. A stream stops being Live when it receives nothing useful: when for a second, and at
+// least three times in a row, its events are older than what it has received, or invalid, or find no room in the queue, or
+// when the client understands no message at all. Then the client reconciles a stream with snapshots, and accepts a lower
+// number. A stream without snapshots is Stale until something new arrives. A replay that reaches the newest number is
+// healthy, and so is a server that repeats the newest event.
 //
 // # Connecting
 //

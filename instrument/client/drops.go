@@ -3,13 +3,12 @@ package client
 import "time"
 
 const (
-	// droppedEvents and droppedFor are for how many events in a row, and how long, nothing of what comes may be of use
-	// until a stream is no longer trusted.
+	// A stream is no longer trusted after droppedEvents useless events in a row over at least droppedFor.
 	droppedEvents = 3
 	droppedFor    = time.Second
 )
 
-// drops follows a run of events, or messages, of which none was of use: that something comes is no proof of health.
+// drops follows a run of useless events or messages: traffic does not prove health.
 type drops struct {
 	n     int
 	since time.Time

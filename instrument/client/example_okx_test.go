@@ -57,7 +57,7 @@ func (o *okx) resubscribe(ctx context.Context, _ string, to client.Sender) error
 // how the exchange says that nothing has happened. They begin with 0, or with -1 before a snapshot; those of a client
 // begin with 1, so each is higher by one.
 func (o *okx) decode(events []client.Event, _ client.MessageType, payload []byte) ([]client.Event, error) {
-	if string(payload) == "pong" { // to the text that whoever has nothing to say must send every 30 seconds
+	if string(payload) == "pong" { // the answer to "ping", which a silent client must send every 30 seconds
 		return events, nil
 	}
 	var m okxMessage
