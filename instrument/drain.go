@@ -32,6 +32,7 @@ func (c *Conn) askToClose() {
 // how many connections are left. Call it before http.Server.Shutdown, which does not wait for WebSockets.
 //
 // A connection closes by the function that its adapter has given to Conn.OnDrain. Drain only waits for one without.
+// An Observer that was drained stays so: connections that open later are closed, too.
 func (o *Observer) Drain(ctx context.Context) error {
 	if !o.live() {
 		return nil
