@@ -224,8 +224,8 @@ func (c *Conn) Failed(ctx context.Context, k ErrorKind, err error) {
 		slog.String("kind", k.String()), slog.String("error", errs.Text(err)))
 }
 
-// Closed notes that the connection has ended, and ends its observation. Only the first call counts: whoever learns first
-// that the connection has ended says why.
+// Closed notes that the connection has ended, and ends its observation. Only the first call counts, so the first caller to
+// learn of the end gives the cause.
 func (c *Conn) Closed(cause Cause) {
 	if !c.live() || !c.closed.CompareAndSwap(false, true) {
 		return

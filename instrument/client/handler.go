@@ -116,7 +116,7 @@ func (it item) events() int {
 	return 1
 }
 
-// restore replaces the state by the snapshot, and handles what comes after it.
+// restore replaces the state by the snapshot, and handles the events after it.
 func (h *handler) restore(ctx context.Context, st *stream, r *restore) (drifted bool, err error) {
 	if drifted, err = h.replaceState(ctx, st, r.snapshot); err != nil {
 		st.metrics.superseded.Add(float64(len(r.rest)))

@@ -99,7 +99,7 @@ func (m *metrics) ofStreams(f factory) {
 	m.drift = f.counter("drift_total", "Reconciliations that found other state than was held.", "stream")
 	m.lastMessage = f.desc("last_message_timestamp_seconds", "Time of the newest event.", "stream")
 	m.stale = f.desc("stale", "1 while the stream has nothing new to say: for longer than expected, or because "+
-		"nothing of what comes is of use.", "stream")
+		"it receives nothing useful.", "stream")
 	m.connected = f.desc("connected", "1 while there is a connection.")
 	m.disconnectedSeconds = f.desc("disconnected_seconds_total", "Time that the client has run without a connection.")
 }

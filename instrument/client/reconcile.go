@@ -145,7 +145,7 @@ func (conn *connection) snapshot(f fetched) {
 	}
 }
 
-// restore has a snapshot restored and what comes after it handled, if the two meet.
+// restore queues a snapshot to be restored and the events after it, if the two meet.
 func (conn *connection) restore(st *stream, snapshot Snapshot) {
 	rest, sequence, err := st.after(snapshot)
 	if err != nil {
