@@ -109,6 +109,7 @@ func looks(browser context.Context, t *testing.T) {
 	ben.say("Good morning! Has anybody looked at the market?")
 	ada.awaitText("#log", "Good morning")
 	ada.say("GLOBEX is moving. I have switched on a fault to see what the alert says.")
+	ben.awaitText("#log", "GLOBEX is moving") // or his own message might not be the last
 	ben.say("averylongwordwithoutanyspaces" + "averylongwordwithoutanyspacesaverylongwordwithoutanyspacesaverylongword")
 	ben.awaitText("#log .own:last-of-type .fate", "seen")
 	ada.say("And a last one")
