@@ -122,6 +122,14 @@ func (o *Observer) Protocol() string {
 	return o.protocol
 }
 
+// Namespace returns the name given to WithNamespace. It is empty for a nil or zero Observer.
+func (o *Observer) Namespace() string {
+	if !o.live() {
+		return ""
+	}
+	return o.namespace
+}
+
 // MessageType returns the registered message type of that name, to be resolved once where the name is a constant. For
 // any other name it returns the type "other" and counts it in sockscope_label_overflow_total.
 func (o *Observer) MessageType(name string) MessageType {

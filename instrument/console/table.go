@@ -1,0 +1,435 @@
+package console
+
+import (
+	"cmp"
+	"container/heap"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sockscope/sockscope/instrument"
+)
+
+const (
+	defaultLimit = 50
+	maxLimit     = 500
+	// slowestWatched is how many of the longest queues are known by name, for findings.
+	slowestWatched = 10
+
+	// silentAfter is when a connection whose pings are answered counts as silent.
+	silentAfter = 5 * time.Minute
+	// behindAfter is when a connection counts as behind: its oldest queued message is that old.
+	behindAfter = time.Second
+	// lateAfter is when a ping counts as unanswered.
+	lateAfter = 10 * time.Second
+)
+
+// Sort is what a table of connections begins with.
+type Sort string
+
+// The ways to sort connections.
+const (
+	SortBehind Sort = "behind" // those whose oldest queued message is oldest
+	SortSilent Sort = "silent" // those without a message for longest
+	SortRTT    Sort = "rtt"    // those with the longest round trips, unanswered pings first
+	SortBusy   Sort = "busy"   // those with most messages per second
+	SortNewest Sort = "newest" // those that opened last
+)
+
+// Sorts lists the ways to sort, the default first.
+func Sorts() []Sort { return []Sort{SortBehind, SortSilent, SortRTT, SortBusy, SortNewest} }
+
+// State says in one word how a connection is.
+type State string
+
+// The states, worst first.
+const (
+	StateBehind     State = "behind"     // its oldest queued message is older than a second
+	StateUnanswered State = "unanswered" // a ping is older than ten seconds
+	StateSilent     State = "silent"     // no message for five minutes, although pings are answered
+	StateOpen       State = "open"       // nothing of the above
+)
+
+// Connections is the answer of api/v1/connections.
+type Connections struct {
+	Service  string    `json:"service"`
+	Instance string    `json:"instance"`
+	Time     time.Time `json:"time"`
+	// Open is the number of all live connections, and Matching of those that the query means.
+	Open     int `json:"open"`
+	Matching int `json:"matching"`
+	// Connections are the first of them, as sorted.
+	Connections []Connection `json:"connections"`
+}
+
+// A Connection is one row of the table. Times are in seconds.
+type Connection struct {
+	ID        string    `json:"id"`
+	Namespace string    `json:"namespace"`
+	Protocol  string    `json:"protocol"`
+	State     State     `json:"state"`
+	Opened    time.Time `json:"opened"`
+	Age       float64   `json:"age_seconds"`
+
+	ReceivedMessages int64 `json:"received_messages"`
+	ReceivedBytes    int64 `json:"received_bytes"`
+	SentMessages     int64 `json:"sent_messages"`
+	SentBytes        int64 `json:"sent_bytes"`
+	// ReceivedPerSecond and SentPerSecond are messages since the last look, nil at the first.
+	ReceivedPerSecond *float64 `json:"received_per_second,omitempty"`
+	SentPerSecond     *float64 `json:"sent_per_second,omitempty"`
+	// SinceReceived and SinceSent are the times since the newest message, nil where there was none.
+	SinceReceived *float64 `json:"since_received_seconds,omitempty"`
+	SinceSent     *float64 `json:"since_sent_seconds,omitempty"`
+
+	Queued        int     `json:"queued"`
+	QueueCapacity int     `json:"queue_capacity,omitempty"`
+	QueueOldest   float64 `json:"queue_oldest_seconds"`
+	RTT           float64 `json:"rtt_seconds,omitempty"`
+	// Unanswered is the age of the oldest ping without an answer.
+	Unanswered float64 `json:"ping_unanswered_seconds,omitempty"`
+}
+
+// query is what a viewer wants of the table.
+type query struct {
+	sort      Sort
+	limit     int
+	search    string // part of an id
+	namespace string
+	protocol  string
+}
+
+// tables looks at all connections on behalf of the viewers.
+type tables struct {
+	mu    sync.Mutex
+	marks [2]marks // the older and the newer ones, at least an interval apart
+	last  look
+}
+
+// look is what a visit of all connections has found.
+type look struct {
+	query    query
+	at       time.Time
+	took     time.Duration
+	rows     []Connection
+	matching int
+	survey   survey // whatever the query
+}
+
+// mark is what a connection had carried at an earlier look, for rates.
+type mark struct {
+	conn           *instrument.Conn
+	received, sent int64
+}
+
+// marks are those of all connections.
+type marks struct {
+	all []mark
+	at  time.Time
+}
+
+// survey is what all connections have in common, for findings.
+type survey struct {
+	open, silent, behind, unanswered int
+
+	queued    int
+	longest   []int // queues, longest first
+	oldest    time.Duration
+	oldestID  string
+	queueFull int
+}
+
+// ranked is a candidate for the table: the worse, the earlier.
+type ranked struct {
+	conn  *instrument.Conn
+	stats instrument.ConnStats
+	worse float64
+	rate  [2]float64 // received and sent per second
+}
+
+// surveyFor is how long a survey is good enough for findings. Most of the time a table has just made one.
+const surveyFor = 5 * time.Second
+
+// recent returns a survey of the last seconds.
+func (t *tables) recent(observers []*instrument.Observer, now time.Time) survey {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if age := now.Sub(t.last.at); age < 0 || age >= surveyFor {
+		t.last = t.look(observers, query{}, now)
+	}
+	return t.last.survey
+}
+
+// table returns what the query wants, as it was a moment ago: how long a moment is, see rest.
+func (t *tables) table(observers []*instrument.Observer, q query, now time.Time) look {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if age := now.Sub(t.last.at); q != t.last.query || age < 0 || age >= rest(t.last.took) {
+		t.last = t.look(observers, q, now)
+	}
+	return t.last
+}
+
+// rest is how long to leave the connections alone after something that took so long, so that it takes no more than a
+// hundredth of one processor, whatever the number of connections and viewers.
+func rest(took time.Duration) time.Duration { return 100 * took }
+
+// look visits each connection once. It keeps the rows that the query wants, and never more.
+func (t *tables) look(observers []*instrument.Observer, q query, now time.Time) look {
+	began := time.Now()
+	found := look{query: q, at: now}
+	// Rates over less than an interval would be noise, whoever else has just looked.
+	last, renew := t.marks[1], now.Sub(t.marks[1].at) >= interval || now.Before(t.marks[1].at)
+	if !renew {
+		last = t.marks[0]
+	}
+	elapsed := now.Sub(last.at)
+	var known map[*instrument.Conn]mark
+	if q.sort == SortBusy {
+		known = last.of(elapsed, func(*instrument.Conn) bool { return true })
+	}
+	var next []mark
+	if renew {
+		next = make([]mark, 0, len(t.marks[1].all))
+	}
+	top := &worst{limit: q.limit}
+	for _, o := range observers {
+		wanted := q.wants(o)
+		for conn := range o.Conns() {
+			r := ranked{conn: conn, stats: conn.Stats()}
+			found.survey.add(r.stats, now)
+			if renew {
+				next = append(next, mark{conn, r.stats.ReceivedMessages, r.stats.SentMessages})
+			}
+			if !wanted || !strings.Contains(r.stats.ID, q.search) {
+				continue
+			}
+			found.matching++
+			if m, ok := known[conn]; ok {
+				r.rate = m.rate(r.stats, elapsed)
+			}
+			r.worse = r.badness(q.sort, now)
+			top.offer(r)
+		}
+	}
+	chosen := top.sorted()
+	if known == nil {
+		shown := make(map[*instrument.Conn]bool, len(chosen))
+		for _, r := range chosen {
+			shown[r.conn] = true
+		}
+		known = last.of(elapsed, func(c *instrument.Conn) bool { return shown[c] })
+	}
+	found.rows = make([]Connection, 0, len(chosen))
+	for _, r := range chosen {
+		row := newConnection(r.conn, r.stats, now)
+		if m, ok := known[r.conn]; ok {
+			rate := m.rate(r.stats, elapsed)
+			row.ReceivedPerSecond, row.SentPerSecond = &rate[0], &rate[1]
+		}
+		found.rows = append(found.rows, row)
+	}
+	if renew {
+		t.marks = [2]marks{t.marks[1], {next, now}}
+	}
+	slices.SortFunc(found.survey.longest, func(a, b int) int { return b - a })
+	found.took = time.Since(began)
+	return found
+}
+
+// of returns the marks of some connections, none if they are too old for rates.
+func (m marks) of(elapsed time.Duration, wanted func(*instrument.Conn) bool) map[*instrument.Conn]mark {
+	some := make(map[*instrument.Conn]mark)
+	if elapsed <= 0 || elapsed > 30*time.Second {
+		return some
+	}
+	for _, mark := range m.all {
+		if wanted(mark.conn) {
+			some[mark.conn] = mark
+		}
+	}
+	return some
+}
+
+// rate returns the messages per second since the mark, received and sent.
+func (m mark) rate(now instrument.ConnStats, elapsed time.Duration) [2]float64 {
+	return [2]float64{
+		float64(now.ReceivedMessages-m.received) / elapsed.Seconds(),
+		float64(now.SentMessages-m.sent) / elapsed.Seconds(),
+	}
+}
+
+func (q query) wants(o *instrument.Observer) bool {
+	return (q.namespace == "" || q.namespace == o.Namespace()) && (q.protocol == "" || q.protocol == o.Protocol())
+}
+
+// badness is by how much the connection belongs to the top.
+func (r *ranked) badness(by Sort, now time.Time) float64 {
+	switch by {
+	case SortSilent:
+		return now.Sub(lastMessage(r.stats)).Seconds()
+	case SortRTT:
+		return max(r.stats.RTT, r.stats.Unanswered).Seconds()
+	case SortBusy:
+		return r.rate[0] + r.rate[1]
+	case SortNewest:
+		return -now.Sub(r.stats.Opened).Seconds()
+	default:
+		return r.stats.QueuedFor.Seconds() + float64(r.stats.Queued)*1e-9 // of two that are as old, the longer one
+	}
+}
+
+// lastMessage is when the newest message was seen, or the connection was opened.
+func lastMessage(s instrument.ConnStats) time.Time {
+	last := s.Opened
+	for _, t := range []time.Time{s.LastReceived, s.LastSent} {
+		if t.After(last) {
+			last = t
+		}
+	}
+	return last
+}
+
+func newConnection(conn *instrument.Conn, s instrument.ConnStats, now time.Time) Connection {
+	since := func(t time.Time) *float64 {
+		if t.IsZero() {
+			return nil
+		}
+		d := max(now.Sub(t).Seconds(), 0)
+		return &d
+	}
+	o := conn.Observer()
+	return Connection{
+		ID: s.ID, Namespace: o.Namespace(), Protocol: o.Protocol(), State: state(s, now),
+		Opened: s.Opened, Age: max(now.Sub(s.Opened).Seconds(), 0),
+		ReceivedMessages: s.ReceivedMessages, ReceivedBytes: s.ReceivedBytes,
+		SentMessages: s.SentMessages, SentBytes: s.SentBytes,
+		SinceReceived: since(s.LastReceived), SinceSent: since(s.LastSent),
+		Queued: s.Queued, QueueCapacity: s.QueueCapacity, QueueOldest: s.QueuedFor.Seconds(),
+		RTT: s.RTT.Seconds(), Unanswered: s.Unanswered.Seconds(),
+	}
+}
+
+func state(s instrument.ConnStats, now time.Time) State {
+	switch {
+	case s.QueuedFor >= behindAfter:
+		return StateBehind
+	case s.Unanswered >= lateAfter:
+		return StateUnanswered
+	case now.Sub(lastMessage(s)) >= silentAfter && now.Sub(s.LastPong) < silentAfter:
+		return StateSilent
+	default:
+		return StateOpen
+	}
+}
+
+func (s *survey) add(c instrument.ConnStats, now time.Time) {
+	s.open++
+	switch state(c, now) {
+	case StateBehind:
+		s.behind++
+	case StateUnanswered:
+		s.unanswered++
+	case StateSilent:
+		s.silent++
+	}
+	if c.Queued == 0 {
+		return
+	}
+	s.queued += c.Queued
+	if c.QueuedFor > s.oldest {
+		s.oldest, s.oldestID = c.QueuedFor, c.ID
+	}
+	if c.QueueCapacity > 0 && c.Queued >= c.QueueCapacity {
+		s.queueFull++
+	}
+	if len(s.longest) < slowestWatched {
+		s.longest = append(s.longest, c.Queued)
+		return
+	}
+	if i := shortest(s.longest); c.Queued > s.longest[i] {
+		s.longest[i] = c.Queued
+	}
+}
+
+func shortest(queues []int) int {
+	least := 0
+	for i, n := range queues {
+		if n < queues[least] {
+			least = i
+		}
+	}
+	return least
+}
+
+// worst keeps the first rows of a table of any length: a heap whose root is the least of them.
+type worst struct {
+	limit int
+	rows  []ranked
+}
+
+func (w *worst) Len() int           { return len(w.rows) }
+func (w *worst) Less(i, j int) bool { return before(w.rows[j], w.rows[i]) }
+func (w *worst) Swap(i, j int)      { w.rows[i], w.rows[j] = w.rows[j], w.rows[i] }
+func (w *worst) Push(x any)         { w.rows = append(w.rows, x.(ranked)) } //nolint:forcetypeassert // heap.Push is ours
+func (w *worst) Pop() any {
+	last := w.rows[len(w.rows)-1]
+	w.rows = w.rows[:len(w.rows)-1]
+	return last
+}
+
+// before says whether a stands above b in the table. The id decides between equals, so that rows don't jump.
+func before(a, b ranked) bool {
+	return cmp.Or(cmp.Compare(b.worse, a.worse), cmp.Compare(a.stats.ID, b.stats.ID)) < 0
+}
+
+func (w *worst) offer(r ranked) {
+	switch {
+	case len(w.rows) < w.limit:
+		heap.Push(w, r)
+	case w.limit > 0 && before(r, w.rows[0]):
+		w.rows[0] = r
+		heap.Fix(w, 0)
+	}
+}
+
+func (w *worst) sorted() []ranked {
+	slices.SortFunc(w.rows, func(a, b ranked) int {
+		if before(a, b) {
+			return -1
+		}
+		return 1
+	})
+	return w.rows
+}
+
+// connection returns the live connection of that id.
+func connection(observers []*instrument.Observer, id string) *instrument.Conn {
+	for _, o := range observers {
+		for conn := range o.Conns() {
+			if conn.ID() == id {
+				return conn
+			}
+		}
+	}
+	return nil
+}
+
+// parse reads a query from the values of a URL.
+func parse(get func(string) string) (query, error) {
+	q := query{
+		sort: cmp.Or(Sort(get("sort")), SortBehind), limit: defaultLimit,
+		search: strings.ToLower(strings.TrimSpace(get("q"))), namespace: get("namespace"), protocol: get("protocol"),
+	}
+	if !slices.Contains(Sorts(), q.sort) {
+		return q, fmt.Errorf("sort is %.20q: give one of %v", string(q.sort), Sorts())
+	}
+	if s := get("limit"); s != "" {
+		if _, err := fmt.Sscanf(s, "%d", &q.limit); err != nil || q.limit < 1 || q.limit > maxLimit {
+			return q, fmt.Errorf("limit is %.20q: give a number from 1 to %d", s, maxLimit)
+		}
+	}
+	return q, nil
+}
