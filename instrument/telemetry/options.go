@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
 // Option changes what [Start] sets up.
@@ -19,6 +20,8 @@ type config struct {
 	logWriter      io.Writer
 	logLevel       slog.Leveler
 	logExporter    sdklog.Exporter
+	logHandlers    []func(slog.Handler) slog.Handler
+	processors     []sdktrace.SpanProcessor
 }
 
 func newConfig(opts []Option) config {
@@ -81,4 +84,24 @@ func WithLogLevel(level slog.Leveler) Option {
 // Refused() bool which returns true.
 func WithLogExporter(e sdklog.Exporter) Option {
 	return func(c *config) { c.logExporter = e }
+}
+
+// WithLogHandler has all log records pass through the handler that wrap returns before they are written and exported, as
+// in WithLogHandler(live.LogHandler) for the live console. Of several, the first given is the outermost.
+func WithLogHandler(wrap func(slog.Handler) slog.Handler) Option {
+	return func(c *config) {
+		if wrap != nil {
+			c.logHandlers = append(c.logHandlers, wrap)
+		}
+	}
+}
+
+// WithSpanProcessor gives p all sampled spans, beside the export and also where there is none, as in
+// WithSpanProcessor(live.SpanProcessor()) for the live console. Shutdown shuts it down.
+func WithSpanProcessor(p sdktrace.SpanProcessor) Option {
+	return func(c *config) {
+		if p != nil {
+			c.processors = append(c.processors, p)
+		}
+	}
 }

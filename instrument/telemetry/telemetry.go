@@ -30,7 +30,7 @@ type Telemetry struct {
 	logger   *slog.Logger
 	output   *output
 
-	spans        *sdktrace.TracerProvider // nil where spans are not exported
+	spans        *sdktrace.TracerProvider // nil where nobody gets spans
 	abandonSpans context.CancelFunc
 
 	logs     *logExporter    // nil where log records are not exported
@@ -53,7 +53,11 @@ func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
 		abandonSpans: func() {},
 		unused:       c.logExporter,
 	}
-	t.logger = slog.New(instrument.NewLogHandler(&handler{level: c.logLevel, out: t.output}))
+	var logs slog.Handler = &handler{level: c.logLevel, out: t.output}
+	for _, wrap := range slices.Backward(c.logHandlers) {
+		logs = wrap(logs)
+	}
+	t.logger = slog.New(instrument.NewLogHandler(logs))
 	t.metrics = newMetricsHandler(c.registry, t.output.errorLog())
 	if err := t.start(ctx, c, env, res); err != nil {
 		return nil, errors.Join(fmt.Errorf("telemetry: %w", err), t.Shutdown(ctx))
@@ -72,21 +76,23 @@ func (t *Telemetry) start(ctx context.Context, c config, env *environment, res *
 	if err != nil || env.boolean("OTEL_SDK_DISABLED") {
 		return err
 	}
-	if err := t.startTraces(ctx, env, res); err != nil {
+	if err := t.startTraces(ctx, env, res, c.processors); err != nil {
 		return err
 	}
 	return t.startLogs(ctx, env, res, counts)
 }
 
-func (t *Telemetry) startTraces(ctx context.Context, env *environment, res *resource.Resource) (err error) {
+func (t *Telemetry) startTraces(
+	ctx context.Context, env *environment, res *resource.Resource, processors []sdktrace.SpanProcessor,
+) (err error) {
 	exporters := env.exporters(signalTraces, exporterOTLP)
-	if len(exporters) == 0 {
+	if len(exporters)+len(processors) == 0 {
 		return nil
 	}
 	var d delivery
 	d.failing = newWarning(t.output.errorLog(), "span export failed")
 	d.ctx, t.abandonSpans = context.WithCancel(context.Background())
-	t.spans, err = newTracerProvider(ctx, exporters, env, res, d)
+	t.spans, err = newTracerProvider(ctx, exporters, processors, env, res, d)
 	return err
 }
 
@@ -134,7 +140,7 @@ func (t *Telemetry) NewObserver(opts ...instrument.Option) (*instrument.Observer
 	return o, nil
 }
 
-// TracerProvider returns the provider of tracers whose spans are exported. Where they are not, its spans cost next to
+// TracerProvider returns the provider of tracers whose spans are exported. Where nobody gets them, its spans cost next to
 // nothing and have no trace id.
 func (t *Telemetry) TracerProvider() trace.TracerProvider {
 	if t.spans == nil {

@@ -15,12 +15,17 @@ import (
 const maxQueueSpans = 2048
 
 // newTracerProvider makes a provider that exports to the exporters that are named.
-func newTracerProvider(ctx context.Context, exporters []string, env *environment, res *resource.Resource, d delivery) (*sdktrace.TracerProvider, error) {
+func newTracerProvider(
+	ctx context.Context, exporters []string, processors []sdktrace.SpanProcessor, env *environment, res *resource.Resource, d delivery,
+) (*sdktrace.TracerProvider, error) {
 	b := env.batching("BSP", maxQueueSpans)
 	batcher := func(e sdktrace.SpanExporter) sdktrace.TracerProviderOption {
 		return sdktrace.WithSpanProcessor(newGatherer(e, b))
 	}
 	opts := []sdktrace.TracerProviderOption{sdktrace.WithResource(res)}
+	for _, p := range processors {
+		opts = append(opts, sdktrace.WithSpanProcessor(p))
+	}
 	if slices.Contains(exporters, exporterOTLP) {
 		o := env.otlp(signalTraces)
 		exporter, err := o.newSpanExporter(ctx)
