@@ -18,6 +18,7 @@ import (
 	"github.com/sockscope/sockscope/demo/auth"
 	"github.com/sockscope/sockscope/demo/history"
 	"github.com/sockscope/sockscope/demo/outbox"
+	"github.com/sockscope/sockscope/instrument/console"
 )
 
 // Config says how a Server behaves. The zero value of a field means its default.
@@ -57,6 +58,9 @@ type Config struct {
 
 	TraceURL string // what a trace id is appended to for a link; default: no link
 	FaultAPI Access // who may switch faults, at /fault; default: callers on this machine
+
+	Console       *console.Console // shows the live connections, at /debug/realtime/; default: not served
+	ConsoleAccess Access           // who may see it; default: callers on this machine
 }
 
 // Limits bound what peers can make grow. The zero value of a field means its default.

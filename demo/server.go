@@ -74,6 +74,10 @@ func New(cfg Config) (*Server, error) {
 	if s.streams, err = observeStreams(cfg); err != nil {
 		return nil, fmt.Errorf("demo: observe: %w", err)
 	}
+	if cfg.Console != nil {
+		cfg.Console.Observe(s.sockets.observer)
+		cfg.Console.Observe(s.streams.observer)
+	}
 	if s.page, err = pageHandler(cfg.TraceURL); err != nil {
 		return nil, fmt.Errorf("demo: prepare the page: %w", err)
 	}
@@ -115,6 +119,9 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /readyz", s.serveReady)
 	if s.cfg.Metrics != nil {
 		mux.Handle("GET /metrics", s.cfg.Metrics)
+	}
+	if s.cfg.Console != nil {
+		s.cfg.ConsoleAccess.handle(mux, s.cfg.Console, "GET /debug/realtime/")
 	}
 	s.cfg.DevTokens.handle(mux, s.cfg.Authority.DevHandler(), "POST /auth/token")
 	s.cfg.FaultAPI.handle(mux, fault.NewAPI(s.strike, s.faults.all...).Handler(), "GET /fault", "PUT /fault/", "DELETE /fault/")

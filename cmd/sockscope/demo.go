@@ -18,6 +18,7 @@ import (
 	"github.com/sockscope/sockscope/demo"
 	"github.com/sockscope/sockscope/demo/auth"
 	"github.com/sockscope/sockscope/demo/history"
+	"github.com/sockscope/sockscope/instrument/console"
 	"github.com/sockscope/sockscope/instrument/telemetry"
 	"github.com/sockscope/sockscope/internal/endpoint"
 )
@@ -59,8 +60,9 @@ issues tokens to callers on this machine:
 
 Its telemetry goes where the standard OTEL_* variables say, and its logs to the
 Loki endpoint in SOCKSCOPE_LOKI_URL (by default to a Collector on this machine;
-OTEL_SDK_DISABLED=true keeps it here). Its metrics are at /metrics. At /fault it
-can be told to misbehave; see sockscope fault.`,
+OTEL_SDK_DISABLED=true keeps it here). Its metrics are at /metrics, and its live
+connections at /debug/realtime/. At /fault it can be told to misbehave; see
+sockscope fault.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if len(f.keyFiles) > 0 && !cmd.Flags().Changed("dev-tokens") {
@@ -79,6 +81,7 @@ can be told to misbehave; see sockscope fault.`,
 	flags.StringArrayVar(&f.keyFiles, "auth-key-file", nil, "file with a key for tokens, 32 bytes or more; give two to replace one: the first signs")
 	flags.TextVar(&f.server.DevTokens, "dev-tokens", demo.Loopback, "who is issued tokens: loopback (callers on this machine), open (everybody) or off (default off with --auth-key-file)")
 	flags.TextVar(&f.server.FaultAPI, "fault-api", demo.Loopback, "who may switch faults: loopback (callers on this machine), open (everybody who reaches the server) or off")
+	flags.TextVar(&f.server.ConsoleAccess, "console", demo.Loopback, "who may see the live connections at /debug/realtime/: loopback (callers on this machine), open (everybody who reaches the server) or off")
 	flags.StringArrayVar(&f.origins, "origin", nil, "origin of pages that may connect besides this server's own, as in https://app.example.com")
 	flags.StringArrayVar(&f.proxies, "trusted-proxy", nil, "addresses of load balancers whose X-Forwarded-For is believed, as in 10.0.0.0/8")
 
@@ -107,7 +110,11 @@ func runDemo(ctx context.Context, f demoFlags, cmd *cobra.Command) (err error) {
 	if err := f.complete(); err != nil {
 		return err
 	}
-	t, err := startTelemetry(ctx, "sockscope-demo", telemetry.WithLogWriter(cmd.OutOrStdout()), telemetry.WithLogLevel(f.logLevel))
+	// Whether callers from elsewhere may see it is decided by --console.
+	f.server.Console = console.New(console.Config{Service: "sockscope-demo", AllowRemote: true})
+	t, err := startTelemetry(ctx, "sockscope-demo",
+		telemetry.WithLogWriter(cmd.OutOrStdout()), telemetry.WithLogLevel(f.logLevel),
+		telemetry.WithLogHandler(f.server.Console.LogHandler), telemetry.WithSpanProcessor(f.server.Console.SpanProcessor()))
 	if err != nil {
 		return err
 	}
