@@ -46,6 +46,9 @@ func TestPage(t *testing.T) {
 		{"a token runs out", tokenRunsOut},
 		{"a token is wrong", tokenIsWrong},
 		{"modules keep order", modulesKeepOrder},
+		{"the console shows a connection", consoleShowsAConnection},
+		{"the console finds faults", consoleFindsFaults},
+		{"the console's charts", consoleChartsZoom},
 		{"looks", looks},
 	} {
 		t.Run(test.name, func(t *testing.T) {

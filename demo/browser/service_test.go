@@ -50,7 +50,7 @@ func newAuthority(t *testing.T, key string) *auth.Authority {
 }
 
 // serve runs a service. What cfg has to have and has not is added; an empty address is any that is free.
-func serve(t *testing.T, cfg demo.Config, address string) *service {
+func serve(t *testing.T, cfg demo.Config, address string, opts ...sdktrace.TracerProviderOption) *service {
 	t.Helper()
 	if cfg.History == nil {
 		cfg.History = openHistory(t)
@@ -60,7 +60,7 @@ func serve(t *testing.T, cfg demo.Config, address string) *service {
 	}
 	spans := tracetest.NewSpanRecorder()
 	cfg.SampleRatio, cfg.TraceURL = 1, traceURL
-	cfg.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
+	cfg.TracerProvider = sdktrace.NewTracerProvider(append(opts, sdktrace.WithSpanProcessor(spans))...)
 	chat, err := demo.New(cfg)
 	if err != nil {
 		t.Fatal(err)
