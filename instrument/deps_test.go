@@ -34,6 +34,7 @@ func TestDependencies(t *testing.T) {
 		"gobwas":  {[]string{"/ws/gobwas"}, []string{"github.com/gobwas/ws", "github.com/gobwas/httphead", "github.com/gobwas/pool"}},
 		"sse":     {imports: []string{"/sse"}},
 		"client":  {[]string{"/client", "/carrier"}, []string{"github.com/coder/websocket"}},
+		"console": {[]string{"/console"}, []string{"go.opentelemetry.io/otel/sdk", "github.com/google/uuid"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

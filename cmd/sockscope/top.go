@@ -61,7 +61,7 @@ interval. Orders of --sort:
 	flags.IntVar(&f.options.Limit, "limit", 20, "rows of the table, at most 500")
 	flags.StringVar(&f.options.Search, "id", "", "show only connections whose id has this in it")
 	flags.DurationVar(&f.interval, "interval", 2*time.Second, "time between two looks")
-	flags.BoolVar(&f.once, "once", false, "look once, and fail if no instance answers")
+	flags.BoolVar(&f.once, "once", false, "print one table, over one interval, and fail if no instance answers")
 	flags.BoolVar(&f.json, "json", false, "print JSON, a line for each look")
 	return cmd
 }
@@ -74,6 +74,15 @@ func runTop(ctx context.Context, f topFlags, out io.Writer) error {
 	screen := isFile && !f.json && !f.once && term.IsTerminal(int(file.Fd()))
 	tick := time.NewTicker(f.interval)
 	defer tick.Stop()
+	if f.once { // rates need a look before
+		if _, err := top.Look(ctx, f.options); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
 	for {
 		view, err := top.Look(ctx, f.options)
 		if f.once && err != nil {

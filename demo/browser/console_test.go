@@ -38,16 +38,21 @@ func consoleShowsAConnection(browser context.Context, t *testing.T) {
 	s, _, registry := serveConsole(t)
 	ada, operator := newTab(browser, t), newTab(browser, t)
 	operator.openConsole(s)
+	operator.awaitText("#table tbody", "No connection is open.")
 	ada.enter(s.url, "Ada")
-	operator.awaitCount("#table tbody tr", 1)
+	operator.awaitCount("#table tbody a", 1)
 	ada.say("is anybody there?")
 	ada.awaitCount("#log .sent", 1)
 
 	// The page goes on sending little things, so the two are compared until they agree.
-	received := func() string { return fmt.Sprintf("%.0f · ", total(t, registry, "websocket_messages_total", "receive")) }
+	received := func() string {
+		return fmt.Sprintf("%.0f · ", total(t, registry, "websocket_messages_total", "receive"))
+	}
 	operator.await(func() bool {
 		return strings.HasPrefix(operator.text("#table tbody tr td:nth-child(7)"), received())
-	}, func() string { return fmt.Sprintf("the row is %q, want %s in it", operator.text("#table tbody tr"), received()) })
+	}, func() string {
+		return fmt.Sprintf("the row is %q, want %s in it", operator.text("#table tbody tr"), received())
+	})
 	operator.awaitText("#now", "1 open")
 
 	id := operator.text("#table tbody a")

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/sockscope/sockscope/instrument"
 )
 
 // Findings is the answer of api/v1/findings.
@@ -124,6 +126,7 @@ func refusal(status string) string {
 
 func (e *evidence) dropped() *Finding {
 	dropped := e.sum(func(p Endpoint) map[string]float64 { return p.Dropped })
+	delete(dropped, instrument.DropClosed.String()) // their readers have gone
 	total := 0.0
 	for _, n := range dropped {
 		total += n

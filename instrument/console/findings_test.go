@@ -46,6 +46,7 @@ func TestFindings(t *testing.T) {
 		"one bot": {evidence{samples: minute(Endpoint{Opened: 10, Refused: by("unauthorized", 0.2)})}, nil},
 		"drops": {evidence{samples: minute(Endpoint{Dropped: by("queue_full", 2)})},
 			[]string{"120 messages were dropped in the last minute instead of being sent, most of them as queue_full."}},
+		"readers left": {evidence{samples: minute(Endpoint{Dropped: by("closed", 2)})}, nil},
 		"behind": {evidence{survey: survey{open: 9, behind: 1, oldest: 90 * time.Second, oldestID: "abc"}},
 			[]string{"1 connection is behind: the oldest message that waits to be sent is 90 s old, on connection abc."}},
 		"few hold the queue": {evidence{survey: survey{open: 5000, queued: 1000, longest: []int{400, 300, 210, 10}}},

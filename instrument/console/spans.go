@@ -120,7 +120,7 @@ func plain(v attribute.Value) any {
 	case attribute.FLOAT64:
 		return finite(v.AsFloat64())
 	default:
-		return cut(v.Emit())
+		return cut(v.String())
 	}
 }
 

@@ -180,7 +180,14 @@ async function drawTable() {
   const body = $("table").tBodies[0];
   const focused = body.contains(document.activeElement) ? document.activeElement.textContent : null;
   body.replaceChildren(...answer.connections.map(row));
+  if (!answer.connections.length) body.append(element("tr", "", emptyRow(answer.open ? "None of them matches." : "No connection is open.")));
   if (focused) [...body.querySelectorAll("a")].find((a) => a.textContent === focused)?.focus({ preventScroll: true });
+}
+
+function emptyRow(text) {
+  const cell = element("td", "quiet", text);
+  cell.colSpan = $("table").tHead.rows[0].cells.length;
+  return cell;
 }
 
 function row(c) {
@@ -238,7 +245,7 @@ function record(r) {
   const item = element("li", `record ${r.level.toLowerCase()}`,
     element("time", "", clock(r.time)), " ", element("span", "badge", r.level), " ", element("b", "", r.message), " ",
     element("span", "fields", text));
-  if (a.connection_id) {
+  if (a.connection_id && a.connection_id !== wantedConnection()) {
     const link = element("a", "id", a.connection_id);
     link.href = `#c=${encodeURIComponent(a.connection_id)}`;
     item.append(" ", link);
