@@ -557,7 +557,7 @@ func startCollector(t *testing.T, p *pod, to *server, job string) {
 	writeYAML(t, filepath.Join(dir, "scrape.yml"), map[string]any{"scrape_configs": []scrapeConfig{p.scrapes(job, "/metrics", plain(t))}})
 	environment := append(os.Environ(),
 		"OTELCOL_SCRAPE_CONFIGS="+filepath.Join(dir, "scrape.yml"), "OTELCOL_TARGETS="+dir, "OTELCOL_QUEUE_DIR="+filepath.Join(dir, "queue"),
-		"PROMETHEUS_URL="+to.url, "LOKI_URL=http://127.0.0.1:1", "JAEGER_OTLP=127.0.0.1:1", "OTELCOL_HOST=127.0.0.1")
+		"PROMETHEUS_URL="+to.url, "LOGS_OTLP_URL=http://127.0.0.1:1", "JAEGER_OTLP=127.0.0.1:1", "OTELCOL_HOST=127.0.0.1")
 	if err := os.Mkdir(filepath.Join(dir, "scale"), 0o700); err != nil { // which has targets too
 		t.Fatal(err)
 	}

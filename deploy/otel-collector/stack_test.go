@@ -62,7 +62,7 @@ func start(t *testing.T) *stack {
 		"OTELCOL_HOST=127.0.0.1", "OTELCOL_OTLP_HTTP_PORT=" + ports[0], "OTELCOL_OTLP_GRPC_PORT=" + ports[12], "OTELCOL_LOKI_PORT=" + ports[1],
 		"OTELCOL_METRICS_PORT=" + ports[2], "OTELCOL_HEALTH_PORT=" + ports[11], "OTELCOL_SCRAPE_INTERVAL=1s",
 		"OTELCOL_QUEUE_DIR=" + filepath.Join(data, "queue"), "OTELCOL_TARGETS=" + s.targets, `OTELCOL_CORS_ORIGINS=["https://chat.example.org"]`,
-		"PROMETHEUS_URL=http://" + s.prometheus, "LOKI_URL=http://" + s.lokiStore, "JAEGER_OTLP=" + at(9),
+		"PROMETHEUS_URL=http://" + s.prometheus, "LOGS_OTLP_URL=http://" + s.lokiStore + "/otlp", "JAEGER_OTLP=" + at(9),
 	}}
 	for _, p := range append(s.stores, s.collector) {
 		p.start(t)

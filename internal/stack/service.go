@@ -147,7 +147,7 @@ func services(at endpoint.Set, in places, alertSpeed int) []service {
 				"OTELCOL_TARGETS=" + in.targets(),
 				"PROMETHEUS_URL=" + url(at.Prometheus),
 				"JAEGER_OTLP=" + at.JaegerOTLP,
-				"LOKI_URL=" + url(at.Loki),
+				"LOGS_OTLP_URL=" + url(at.Loki) + "/otlp",
 			},
 		},
 		{
