@@ -21,8 +21,11 @@ func newCheckCommand() *cobra.Command {
 		Short: "Prove that telemetry goes all the way through the stack",
 		Long: `Check sends a marked message to the demo over a WebSocket and follows it through
 the running stack: into Prometheus' counters and histograms, from an exemplar to
-its trace in Jaeger, from the trace to its log records in Loki and back; and it
-looks whether the alert that always fires reached the desk's inbox.
+its trace in Jaeger, from the trace to its log records and back; and it looks
+whether the alert that always fires reached the desk's inbox.
+
+Log records are looked for in VictoriaLogs or Loki, whichever is running, unless
+a flag names one of them.
 
 Each line is printed when its step holds, with the time that it took from the
 event until it was to be seen. The exit code is 0 if all steps hold, else 1.`,
@@ -40,6 +43,7 @@ event until it was to be seen. The exit code is 0 if all steps hold, else 1.`,
 	flags.StringVar(&cfg.Demo, "demo", cfg.Demo, "address of the demo")
 	flags.StringVar(&cfg.Prometheus, "prometheus", cfg.Prometheus, "address of Prometheus")
 	flags.StringVar(&cfg.Jaeger, "jaeger", cfg.Jaeger, "address of Jaeger's HTTP API")
+	flags.StringVar(&cfg.VictoriaLogs, "victorialogs", cfg.VictoriaLogs, "address of VictoriaLogs")
 	flags.StringVar(&cfg.Loki, "loki", cfg.Loki, "address of Loki")
 	flags.StringVar(&cfg.Desk, "desk", cfg.Desk, "address of the desk")
 	flags.IntVar(&portOffset, "port-offset", 0, "number added to the port of every address that is not given")
@@ -52,6 +56,12 @@ event until it was to be seen. The exit code is 0 if all steps hold, else 1.`,
 // with that offset.
 func shiftPorts(cmd *cobra.Command, cfg *check.Config, offset int) {
 	shifted := check.Local(offset)
+	if cmd.Flags().Changed("loki") {
+		shifted.VictoriaLogs = ""
+	}
+	if cmd.Flags().Changed("victorialogs") {
+		shifted.Loki = ""
+	}
 	for flag, address := range map[string]struct {
 		to   *string
 		from string
@@ -59,8 +69,10 @@ func shiftPorts(cmd *cobra.Command, cfg *check.Config, offset int) {
 		"demo":       {&cfg.Demo, shifted.Demo},
 		"prometheus": {&cfg.Prometheus, shifted.Prometheus},
 		"jaeger":     {&cfg.Jaeger, shifted.Jaeger},
-		"loki":       {&cfg.Loki, shifted.Loki},
 		"desk":       {&cfg.Desk, shifted.Desk},
+
+		"victorialogs": {&cfg.VictoriaLogs, shifted.VictoriaLogs},
+		"loki":         {&cfg.Loki, shifted.Loki},
 	} {
 		if !cmd.Flags().Changed(flag) {
 			*address.to = address.from

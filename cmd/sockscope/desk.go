@@ -26,6 +26,9 @@ It takes what Alertmanager sends to PagerDuty (POST /v2/enqueue), to Slack
 as they would.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if config.LokiURL != "" && !cmd.Flags().Changed("victorialogs") {
+				config.VictoriaLogsURL = ""
+			}
 			config.Logger = slog.New(slog.NewJSONHandler(cmd.OutOrStdout(), nil))
 			if components != "" {
 				if config.Components, err = status.Load(components); err != nil {
@@ -49,7 +52,8 @@ as they would.`,
 	flags.StringVar(&listen, "listen", "127.0.0.1:8090", "address to listen on")
 	flags.StringVar(&components, "components", "", "JSON file that lists the components to watch")
 	flags.StringVar(&config.JaegerURL, "jaeger", "http://127.0.0.1:16686", "Jaeger's query API; empty if there is none")
-	flags.StringVar(&config.LokiURL, "loki", "http://127.0.0.1:3100", "Loki's API; empty if there is none")
+	flags.StringVar(&config.VictoriaLogsURL, "victorialogs", "http://127.0.0.1:9428", "VictoriaLogs' API; empty if there is none")
+	flags.StringVar(&config.LokiURL, "loki", "", "Loki's API, if log records are in Loki")
 	flags.StringVar(&config.DataDir, "data", "", "directory in which the inbox survives a restart; empty to keep it in memory")
 	flags.StringVar(&config.JaegerUI, "jaeger-ui", "", "Jaeger's user interface, to link to; empty if there is none")
 	return cmd

@@ -1,6 +1,6 @@
 // Package check proves that telemetry goes all the way through a running stack.
 // It holds a conversation with the demo over a WebSocket and follows one marked
-// message into Prometheus, Jaeger, Loki and the desk's inbox, by their public
+// message into Prometheus, Jaeger, the log store and the desk's inbox, by their public
 // HTTP APIs alone.
 package check
 
@@ -22,8 +22,12 @@ type Config struct {
 	Demo       string
 	Prometheus string
 	Jaeger     string
-	Loki       string
 	Desk       string
+
+	// VictoriaLogs and Loki are the log stores, either of which may be empty. Of
+	// two, the one is asked that is running.
+	VictoriaLogs string
+	Loki         string
 
 	// Timeout bounds the whole check: a step that does not hold by then has failed.
 	Timeout time.Duration
@@ -37,16 +41,24 @@ func Local(offset int) Config {
 		Demo:       "http://" + at.Demo,
 		Prometheus: "http://" + at.Prometheus,
 		Jaeger:     "http://" + at.JaegerQuery,
-		Loki:       "http://" + at.Loki,
 		Desk:       "http://" + at.Desk,
-		Timeout:    time.Minute,
+
+		VictoriaLogs: "http://" + at.VictoriaLogs,
+		Loki:         "http://" + at.Loki,
+
+		Timeout: time.Minute,
 	}
 }
 
 func (c Config) validate() error {
-	for flag, address := range map[string]string{
-		"demo": c.Demo, "prometheus": c.Prometheus, "jaeger": c.Jaeger, "loki": c.Loki, "desk": c.Desk,
-	} {
+	addresses := map[string]string{"demo": c.Demo, "prometheus": c.Prometheus, "jaeger": c.Jaeger, "desk": c.Desk}
+	if c.Loki != "" {
+		addresses["loki"] = c.Loki
+	}
+	if c.VictoriaLogs != "" || c.Loki == "" {
+		addresses["victorialogs"] = c.VictoriaLogs
+	}
+	for flag, address := range addresses {
 		u, err := url.Parse(address)
 		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 			return fmt.Errorf("--%s: %q is not an address; write it like http://127.0.0.1:8080", flag, address)

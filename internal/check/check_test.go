@@ -34,7 +34,7 @@ func TestRun(t *testing.T) {
 		"quantiles": "within 2.999ms by the native histogram, 4.75ms by the classic one",
 		"exemplar":  "an exemplar of our own message leads to trace " + s.messages[3].span.TraceID().String(),
 		"trace":     "websocket.message message, linked to its handshake and to our traceparent",
-		"logs":      "log records with the trace id: 1;",
+		"logs":      "log records with the trace id in Loki: 1;",
 		"alerts":    "Watchdog reached the inbox by webhook ",
 	} {
 		if r := results[name]; !r.OK || !strings.Contains(r.Detail, want) {
@@ -70,8 +70,9 @@ func TestRunFails(t *testing.T) {
 			[]string{"exemplar", "metrics", "quantiles"}, nil, "Prometheus answers with status 500"},
 		{"Jaeger hangs", broken("jaeger", hangs),
 			[]string{"exemplar", "logs", "trace"}, nil, "Jaeger does not answer: nothing came back within"},
-		{"Loki and the desk are others", func(s *stack) { s.handler["loki"], s.handler["desk"] = saysNonsense, saysNonsense },
-			[]string{"alerts", "logs"}, nil, "something else than the JSON of its API"},
+		{"Loki is another", broken("loki", saysNonsense), []string{"logs"}, nil, "read the answer of Loki: invalid character"},
+		{"the desk is another", broken("desk", saysNonsense), []string{"alerts"}, nil, "something else than the JSON of its API"},
+		{"Loki fails", broken("loki", failsInside), []string{"logs"}, nil, "Loki answers 500 Internal Server Error"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -131,6 +132,7 @@ func TestRunRefusesConfig(t *testing.T) {
 		want   string
 	}{
 		{"no scheme", func(c *Config) { c.Loki = "127.0.0.1:3100" }, "--loki: "},
+		{"no log store", func(c *Config) { c.Loki, c.VictoriaLogs = "", "" }, "--victorialogs: "},
 		{"no host", func(c *Config) { c.Desk = "http://" }, "--desk: "},
 		{"another scheme", func(c *Config) { c.Demo = "ws://127.0.0.1:8080" }, "--demo: "},
 		{"no time", func(c *Config) { c.Timeout = 0 }, "--timeout: "},

@@ -2,55 +2,69 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net/url"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/sockscope/sockscope/internal/backend"
+	"github.com/sockscope/sockscope/internal/logstore"
 )
 
-// stream is the records of a Loki answer that share labels and structured
-// metadata.
-type stream struct {
-	Labels map[string]string `json:"stream"`
-	Values [][]string        `json:"values"` // time and line
+// logStores are those that the stack may have: of two, it has one.
+func logStores(cfg Config, r *run) []logstore.Store {
+	var stores []logstore.Store
+	if cfg.VictoriaLogs != "" {
+		stores = append(stores, logstore.VictoriaLogs(cfg.VictoriaLogs, r.http.Transport))
+	}
+	if cfg.Loki != "" {
+		stores = append(stores, logstore.Loki(cfg.Loki, r.http.Transport))
+	}
+	return stores
 }
 
-// tryLogs holds when Loki has records with our trace's id and when a record
-// leads back to a span in Jaeger.
+// tryLogs holds when the log store has records with our trace's id and when a
+// record leads back to a span in Jaeger.
 func (r *run) tryLogs(ctx context.Context) (string, error) {
-	var answer struct {
-		Data struct {
-			Result []stream `json:"result"`
-		} `json:"data"`
+	q := logstore.Query{
+		Service: service,
+		TraceID: r.marked.trace.TraceID().String(),
+		Start:   r.began.Add(-time.Minute), // clocks differ
+		End:     time.Now().Add(time.Minute),
+		Limit:   20,
 	}
-	id := r.marked.trace.TraceID().String()
-	e, err := r.get(ctx, r.loki, "/loki/api/v1/query_range", url.Values{
-		"query": {`{service_name="` + service + `"} | trace_id="` + id + `"`},
-		"start": {nanoseconds(r.began.Add(-time.Minute))}, // clocks differ
-		"end":   {nanoseconds(time.Now().Add(time.Minute))},
-		"limit": {"20"},
-	}, &answer)
+	store, records, err := r.records(ctx, q)
 	if err != nil {
-		return "", err
+		return "", &failure{missing: oneLine(err.Error()), url: store.URL(q)}
 	}
-	records := 0
-	for _, s := range answer.Data.Result {
-		records += len(s.Values)
+	if len(records) == 0 {
+		return "", &failure{missing: fmt.Sprintf("%s has no record with trace_id %s", store.Name(), q.TraceID), url: store.URL(q)}
 	}
-	if records == 0 {
-		return "", e.lacks("Loki has no record with trace_id %s", id)
+	if slices.ContainsFunc(records, func(record logstore.Record) bool { return contains(record, r.marked.text) }) {
+		return "", &failure{missing: "a log record contains what our message said; payloads must not be logged", url: store.URL(q)}
 	}
-	if strings.Contains(string(e.body), r.marked.text) {
-		return "", e.lacks("a log record contains what our message said; payloads must not be logged")
-	}
-	labels := answer.Data.Result[0].Labels
-	back := spanRef{TraceID: labels["trace_id"], SpanID: labels["span_id"]}
-	s, _, err := r.findSpan(ctx, back)
+	s, _, err := r.findSpan(ctx, spanRef{TraceID: records[0].TraceID, SpanID: records[0].SpanID})
 	if err != nil {
 		return "", fmt.Errorf("from the log record back to its trace: %w", err)
 	}
-	return fmt.Sprintf("log records with the trace id: %d; the first leads back to the span %s", records, s.Name), nil
+	return fmt.Sprintf("log records with the trace id in %s: %d; the first leads back to the span %s", store.Name(), len(records), s.Name), nil
 }
 
-func nanoseconds(t time.Time) string { return strconv.FormatInt(t.UnixNano(), 10) }
+// records asks the store that is running, or the first if none is.
+func (r *run) records(ctx context.Context, q logstore.Query) (logstore.Store, []logstore.Record, error) {
+	var away []string
+	for _, store := range r.logs {
+		records, err := store.Records(ctx, q)
+		if !errors.Is(err, backend.ErrNotRunning) {
+			return store, records, err
+		}
+		away = append(away, err.Error())
+	}
+	return r.logs[0], nil, errors.New(strings.Join(away, "; "))
+}
+
+func contains(record logstore.Record, text string) bool {
+	return strings.Contains(record.Message, text) ||
+		slices.ContainsFunc(record.Fields, func(f logstore.Field) bool { return strings.Contains(f.Value, text) })
+}

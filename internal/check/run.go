@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sockscope/sockscope/internal/logstore"
 )
 
 // service is the name under which the demo's telemetry is found.
@@ -14,8 +16,9 @@ const service = "sockscope-demo"
 
 // A run is one check under way: what its steps share.
 type run struct {
-	http                            *http.Client
-	prometheus, jaeger, loki, inbox component
+	http                      *http.Client
+	prometheus, jaeger, inbox component
+	logs                      []logstore.Store
 
 	began    time.Time
 	patience time.Duration // with a Prometheus that does not tell the counters before the conversation
@@ -38,7 +41,6 @@ func newRun(cfg Config) *run {
 		http:       &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}},
 		prometheus: component{"Prometheus", cfg.Prometheus},
 		jaeger:     component{"Jaeger", cfg.Jaeger},
-		loki:       component{"Loki", cfg.Loki},
 		inbox:      component{"the desk", cfg.Desk},
 		began:      time.Now(),
 		patience:   cfg.Timeout / 5,
@@ -48,6 +50,7 @@ func newRun(cfg Config) *run {
 		sampled:    newMoment("no acknowledged message has a trace"),
 		ours:       make(map[trace.TraceID]bool),
 	}
+	r.logs = logStores(cfg, r)
 	r.conversation = &conversation{demo: cfg.Demo, room: "check-" + uuid.NewString(), http: r.http}
 	r.started.settle(true)
 	return r
@@ -84,7 +87,7 @@ func (r *run) steps() []step {
 		},
 		{
 			name: "logs", after: r.sampled, every: often, try: r.tryLogs,
-			next: "in Prometheus: sockscope_log_records_total and otelcol_exporter_send_failed_log_records_total; then Loki's log",
+			next: "in Prometheus: sockscope_log_records_total and otelcol_exporter_send_failed_log_records_total; then the log store's own log",
 		},
 		{
 			name: "alerts", after: r.started, every: often, try: r.tryAlerts,

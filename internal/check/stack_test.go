@@ -48,6 +48,7 @@ type stack struct {
 	mute    bool                        // the demo acknowledges nothing
 	frozen  bool                        // the counters do not count
 	leaks   bool                        // the demo logs what was said
+	noLogs  bool                        // no log store is running
 	handler map[string]http.HandlerFunc // a component's name → what serves in its place
 	edit    map[string][]string         // a recording's name → texts to be replaced in it
 	instead map[string]string           // a recording's name → the one given in its place
@@ -76,9 +77,14 @@ func newStack(t *testing.T, faults ...func(*stack)) *stack {
 		Demo:       serve("demo", s.demo),
 		Prometheus: serve("prometheus", s.prometheus),
 		Jaeger:     serve("jaeger", s.jaeger),
-		Loki:       serve("loki", s.loki),
 		Desk:       serve("desk", s.desk),
-		Timeout:    20 * time.Second,
+
+		VictoriaLogs: "http://127.0.0.1:1", // nothing is there
+		Loki:         serve("loki", s.loki),
+		Timeout:      20 * time.Second,
+	}
+	if s.noLogs {
+		s.config.Loki = s.config.VictoriaLogs
 	}
 	return s
 }

@@ -78,8 +78,9 @@ func TestSteps(t *testing.T) {
 		{"stream without records", "logs", edited("loki-streams.json", `["1795314426959413274","message handled"]`, ""), "Loki has no record with trace_id"},
 		{"record without ids", "logs", edited("loki-streams.json", `"span_id"`, `"span"`), "from the log record back to its trace: not in Jaeger: trace"},
 		{"record with what was said", "logs", func(s *stack) { s.leaks = true }, "a log record contains what our message said"},
-		{"Loki hangs", "logs", broken("loki", hangs), "Loki does not answer: nothing came back"},
-		{"Loki fails", "logs", broken("loki", failsInside), "Loki answers with status 500"},
+		{"no log store", "logs", func(s *stack) { s.noLogs = true }, "ask VictoriaLogs at http://127.0.0.1:1: connection refused: it is not running; ask Loki at http://127.0.0.1:1: connection refused"},
+		{"Loki hangs", "logs", broken("loki", hangs), "ask Loki at http://127.0.0.1:"},
+		{"Loki fails", "logs", broken("loki", failsInside), "Loki answers 500 Internal Server Error: {\"error\":\"out of memory\"}"},
 
 		{"alerts", "alerts", nil, ""},
 		{"no Watchdog", "alerts", edited("desk-inbox.json", `"Watchdog"`, `"Other"`), "has not reached the inbox"},

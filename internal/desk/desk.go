@@ -23,20 +23,23 @@ import (
 	"github.com/sockscope/sockscope/internal/desk/status"
 	"github.com/sockscope/sockscope/internal/desk/tracing"
 	"github.com/sockscope/sockscope/internal/desk/webhook"
+	"github.com/sockscope/sockscope/internal/logstore"
 )
 
 // shutdownTimeout is how long requests under way may still take. A page waits for
-// Jaeger and Loki no longer than that.
+// Jaeger and the log store no longer than that.
 const shutdownTimeout = 5 * time.Second
 
 // Config is what a desk needs to know.
 type Config struct {
 	Components []status.Component
 	JaegerURL  string // Jaeger's query API; empty if there is none
-	LokiURL    string // Loki's API; empty if there is none
-	JaegerUI   string // Jaeger's user interface; empty if there is none
-	DataDir    string // where the inbox is kept; empty to keep it in memory
-	Logger     *slog.Logger
+	// LokiURL or VictoriaLogsURL is the log store's API; both are empty if there is none.
+	LokiURL         string
+	VictoriaLogsURL string
+	JaegerUI        string // Jaeger's user interface; empty if there is none
+	DataDir         string // where the inbox is kept; empty to keep it in memory
+	Logger          *slog.Logger
 }
 
 // Desk is the start page and the receivers behind it.
@@ -53,10 +56,13 @@ type Desk struct {
 // New returns a desk with the inbox that an earlier one left in the data
 // directory. Close it when it is no longer needed.
 func New(c Config) (*Desk, error) {
-	for _, address := range []struct{ what, url string }{{"Jaeger", c.JaegerURL}, {"Loki", c.LokiURL}, {"Jaeger's user interface", c.JaegerUI}} {
+	for _, address := range []struct{ what, url string }{{"Jaeger", c.JaegerURL}, {"Loki", c.LokiURL}, {"VictoriaLogs", c.VictoriaLogsURL}, {"Jaeger's user interface", c.JaegerUI}} {
 		if u, err := url.Parse(address.url); address.url != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 			return nil, fmt.Errorf("the address of %s is %q, which is not an http URL", address.what, address.url)
 		}
+	}
+	if c.LokiURL != "" && c.VictoriaLogsURL != "" {
+		return nil, errors.New("there are addresses of Loki and of VictoriaLogs: log records are in one of them")
 	}
 	pages, err := newPages()
 	if err != nil {
@@ -68,13 +74,20 @@ func New(c Config) (*Desk, error) {
 	}
 	// Without a proxy: everything that is asked is part of the stack.
 	transport := &http.Transport{MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute}
+	var logs logstore.Store
+	switch {
+	case c.LokiURL != "":
+		logs = logstore.Loki(c.LokiURL, transport)
+	case c.VictoriaLogsURL != "":
+		logs = logstore.VictoriaLogs(c.VictoriaLogsURL, transport)
+	}
 	return &Desk{
 		jaegerUI:  strings.TrimRight(c.JaegerUI, "/"),
 		log:       c.Logger,
 		transport: transport,
 		inbox:     in,
 		watcher:   status.NewWatcher(c.Components, transport),
-		finder:    tracing.NewFinder(c.JaegerURL, c.LokiURL, transport),
+		finder:    tracing.NewFinder(c.JaegerURL, logs, transport),
 		pages:     pages,
 	}, nil
 }

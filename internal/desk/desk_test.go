@@ -234,6 +234,8 @@ func TestNewNamesTheMistake(t *testing.T) {
 	for what, c := range map[string]Config{
 		"Jaeger":                  {JaegerURL: "127.0.0.1:16686"},
 		"Loki":                    {LokiURL: "ftp://loki"},
+		"VictoriaLogs":            {VictoriaLogsURL: "victoria-logs:9428"},
+		"one of them":             {VictoriaLogsURL: "http://victoria-logs:9428", LokiURL: "http://loki:3100"},
 		"Jaeger's user interface": {JaegerUI: "javascript:alert(1)"},
 	} {
 		c.Logger = slog.New(slog.DiscardHandler)

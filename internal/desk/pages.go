@@ -163,7 +163,7 @@ type traceData struct {
 func (d *Desk) dashboardPage(w http.ResponseWriter, _ *http.Request) {
 	d.problem(w, http.StatusNotFound, "inbox", "There is no Grafana to show the dashboard",
 		"Get it from grafana.com/grafana/download and start the stack again with sockscope up --grafana PATH, or run it with Docker Compose, which has it. "+
-			"Until then the queries of the alert's runbook can be asked of Prometheus and Loki themselves.")
+			"Until then the queries of the alert's runbook can be asked of Prometheus and the log store themselves.")
 }
 
 func (d *Desk) tracePage(w http.ResponseWriter, r *http.Request) {

@@ -15,6 +15,7 @@ import (
 	"github.com/sockscope/sockscope/internal/desk/inbox"
 	"github.com/sockscope/sockscope/internal/desk/status"
 	"github.com/sockscope/sockscope/internal/desk/tracing"
+	"github.com/sockscope/sockscope/internal/logstore"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -79,7 +80,7 @@ func goldenPages() map[string]struct {
 	found := []tracing.Found{{TraceID: id, Name: hostile, Service: "demo", Start: start, Duration: time.Millisecond, Spans: 1, Failed: true}}
 	whole := traceData{JaegerUI: "http://127.0.0.1:16686/trace/" + id, View: tracing.View{
 		Trace:   tracing.Trace{ID: id, Spans: []tracing.Span{root, child, orphan}, More: 4},
-		Records: []tracing.Record{{Time: start, Level: "error", Service: "demo", Message: hostile, SpanID: root.ID, Fields: []tracing.Attribute{{Key: "room", Value: "lobby"}}}},
+		Records: []logstore.Record{{Time: start, Level: "error", Service: "demo", Message: hostile, SpanID: root.ID, Fields: []logstore.Field{{Key: "room", Value: "lobby"}}}},
 		Linked: []tracing.Linked{
 			{Trace: tracing.Trace{ID: "02620e98b440366a1cf7026b2d76d885", Spans: []tracing.Span{{ID: "00f067aa0ba902b7", Name: "websocket.handshake", Service: "demo", Start: start, End: start.Add(time.Millisecond)}}}, From: []string{root.Name}},
 			{Trace: tracing.Trace{ID: "12620e98b440366a1cf7026b2d76d885"}, From: []string{"x", "y"}, Problem: "not stored"},
@@ -173,7 +174,7 @@ func TestTraceStatus(t *testing.T) {
 	}{
 		{tracing.View{Trace: spans}, 200},
 		{tracing.View{Trace: spans, LogsProblem: "away"}, 200},
-		{tracing.View{Unknown: true, Records: make([]tracing.Record, 1)}, 200},
+		{tracing.View{Unknown: true, Records: make([]logstore.Record, 1)}, 200},
 		{tracing.View{Unknown: true}, 404},
 		{tracing.View{Unknown: true, LogsProblem: "away"}, 404},
 		{tracing.View{SpansProblem: "away"}, 502},

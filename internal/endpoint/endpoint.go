@@ -32,8 +32,9 @@ type Set struct {
 	JaegerHealth    string
 	JaegerMetrics   string
 
-	Loki     string
-	LokiGRPC string
+	VictoriaLogs string // UI and HTTP API; or else
+	Loki         string
+	LokiGRPC     string
 
 	Grafana string
 }
@@ -63,6 +64,7 @@ func Local(offset int) Set {
 		JaegerOTLP:        at(14317),
 		JaegerHealth:      at(13134),
 		JaegerMetrics:     at(8887),
+		VictoriaLogs:      at(9428),
 		Loki:              at(3100),
 		LokiGRPC:          at(9095),
 		Grafana:           at(3000),

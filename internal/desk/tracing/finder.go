@@ -7,25 +7,34 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/sockscope/sockscope/internal/backend"
+	"github.com/sockscope/sockscope/internal/logstore"
 )
 
 const (
 	findTimeout = 10 * time.Second
 	maxLinked   = 8  // linked traces that are fetched
 	maxInline   = 40 // spans that a linked trace may have to be shown in full
-	session     = "connection.id"
+	maxRecords  = 200
+	// aroundSpans is how far from the spans their records may lie: clocks of
+	// several machines, and what is logged after the last span has ended.
+	aroundSpans = time.Minute
+	// recently is where records are looked for when there are no spans.
+	recently = 6 * time.Hour
+	session  = "connection.id"
 )
 
-// Finder asks Jaeger and Loki.
+// Finder asks Jaeger and the log store.
 type Finder struct {
-	jaeger *backend
-	loki   *backend
+	jaeger *backend.Backend
+	logs   logstore.Store
 }
 
-// NewFinder returns a finder for backends at these addresses. An empty address is
-// a backend that is not there.
-func NewFinder(jaegerURL, lokiURL string, transport http.RoundTripper) *Finder {
-	return &Finder{newBackend("Jaeger", jaegerURL, transport), newBackend("Loki", lokiURL, transport)}
+// NewFinder returns a finder for the Jaeger at an address, which is empty if there
+// is none, and a log store, which is nil if there is none.
+func NewFinder(jaegerURL string, logs logstore.Store, transport http.RoundTripper) *Finder {
+	return &Finder{backend.New("Jaeger", jaegerURL, transport), logs}
 }
 
 // Linked is a trace that one of the shown spans links to.
@@ -38,13 +47,13 @@ type Linked struct {
 // View is everything that was found about a trace.
 type View struct {
 	Trace
-	Records      []Record `json:"records"`
-	Linked       []Linked `json:"linked"`                 // traces that it links to
-	Linking      []Found  `json:"linking"`                // traces that link to it
-	Session      []Found  `json:"session"`                // other traces of the same connection
-	Unknown      bool     `json:"unknown"`                // Jaeger answered and has no spans of it
-	SpansProblem string   `json:"spansProblem,omitempty"` // why spans are missing
-	LogsProblem  string   `json:"logsProblem,omitempty"`  // why log records are missing
+	Records      []logstore.Record `json:"records"`
+	Linked       []Linked          `json:"linked"`                 // traces that it links to
+	Linking      []Found           `json:"linking"`                // traces that link to it
+	Session      []Found           `json:"session"`                // other traces of the same connection
+	Unknown      bool              `json:"unknown"`                // Jaeger answered and has no spans of it
+	SpansProblem string            `json:"spansProblem,omitempty"` // why spans are missing
+	LogsProblem  string            `json:"logsProblem,omitempty"`  // why log records are missing
 }
 
 // Find looks for a trace by its canonical id. It always returns what there is;
@@ -58,7 +67,7 @@ func (f *Finder) Find(ctx context.Context, id string) View {
 	if view.Spans == nil {
 		view.Spans = []Span{}
 	}
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, backend.ErrNotFound) {
 		view.Unknown = true
 	} else if err != nil {
 		view.SpansProblem = err.Error()
@@ -75,17 +84,23 @@ func (f *Finder) Find(ctx context.Context, id string) View {
 }
 
 func (f *Finder) addRecords(ctx context.Context, view *View, trace Trace) {
+	view.Records = []logstore.Record{}
+	if f.logs == nil {
+		view.LogsProblem = "no address of a log store is set"
+		return
+	}
 	start, end := trace.Range()
 	start, end = start.Add(-aroundSpans), end.Add(aroundSpans)
 	if len(trace.Spans) == 0 {
 		end = time.Now()
 		start = end.Add(-recently)
 	}
-	records, err := f.records(ctx, view.ID, start, end)
-	view.Records = records
+	records, err := f.logs.Records(ctx, logstore.Query{TraceID: view.ID, Start: start, End: end, Limit: maxRecords})
 	if err != nil {
 		view.LogsProblem = err.Error()
+		return
 	}
+	view.Records = records
 }
 
 // linked fetches the traces that the spans link to, the first few of them.
@@ -119,7 +134,7 @@ func (f *Finder) linked(ctx context.Context, trace Trace) []Linked {
 func (f *Finder) fill(ctx context.Context, l *Linked) {
 	trace, err := f.trace(ctx, l.ID)
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, backend.ErrNotFound):
 		l.Problem = "not stored: it was not sampled, or is older than what is kept"
 	case err != nil:
 		l.Problem = err.Error()

@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+
+	"github.com/sockscope/sockscope/internal/logstore"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -66,7 +68,10 @@ func finder(t *testing.T, jaeger, loki string) *Finder {
 	t.Helper()
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	return NewFinder(jaeger, loki, transport)
+	if loki == "" {
+		return NewFinder(jaeger, nil, transport)
+	}
+	return NewFinder(jaeger, logstore.Loki(loki, transport), transport)
 }
 
 func TestFind(t *testing.T) {
@@ -84,10 +89,10 @@ func TestFind(t *testing.T) {
 	if len(v.Records) != 3 {
 		t.Fatalf("%d records, want 3", len(v.Records))
 	}
-	want := Record{
+	want := logstore.Record{
 		Time: time.Unix(0, 1795315449695919905).UTC(), Level: "error", Service: "sockscope-demo", Message: "message failed",
-		SpanID: v.Records[0].SpanID,
-		Fields: []Attribute{{"connection_id", "5f0c2d1e-7777-4d31-9ad3-000000000042"}, {"error", "store: timeout"}, {"namespace", "chat"}},
+		TraceID: messageID, SpanID: v.Records[0].SpanID,
+		Fields: []logstore.Field{{Key: "connection_id", Value: "5f0c2d1e-7777-4d31-9ad3-000000000042"}, {Key: "error", Value: "store: timeout"}, {Key: "namespace", Value: "chat"}},
 	}
 	if diff := cmp.Diff(want, v.Records[0]); diff != "" {
 		t.Errorf("first record (-want +got):\n%s", diff)
@@ -165,7 +170,7 @@ func TestDeadBackends(t *testing.T) {
 		{"no Jaeger", away.URL, b.loki.URL, 0, 3, "ask Jaeger at " + away.URL + ": connection refused", ""},
 		{"no Loki", b.jaeger.URL, away.URL, 5, 0, "", "ask Loki at " + away.URL + ": connection refused"},
 		{"neither", away.URL, away.URL, 0, 0, "connection refused", "connection refused"},
-		{"not set", "", "", 0, 0, "no address of Jaeger is set", "no address of Loki is set"},
+		{"not set", "", "", 0, 0, "no address of Jaeger is set", "no address of a log store is set"},
 		{"rubbish", rubbish.URL, rubbish.URL, 0, 0, "not OTLP JSON", "invalid character"},
 		{"refusing", broken.URL, broken.URL, 0, 0, "429 Too Many Requests: too many outstanding", "429 Too Many Requests: too many outstanding"},
 	}
@@ -213,37 +218,6 @@ func TestRecent(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{messageID, handshakeID}, ids); diff != "" {
 		t.Errorf("traces, newest first, each once (-want +got):\n%s", diff)
-	}
-}
-
-func TestRecord(t *testing.T) {
-	tests := []struct {
-		name   string
-		labels map[string]string
-		value  string
-		want   Record
-		ok     bool
-	}{
-		{"plain line", map[string]string{"service_name": "s", "detected_level": "warn"}, `["1000","hello"]`,
-			Record{Time: time.Unix(0, 1000).UTC(), Level: "warn", Service: "s", Message: "hello"}, true},
-		{"severity of OTLP", map[string]string{"severity_text": "ERROR", "severity_number": "17", "span_id": "b7ad6b7169203331", "flags": "1"}, `["1000","failed",{}]`,
-			Record{Time: time.Unix(0, 1000).UTC(), Level: "error", Message: "failed", SpanID: "b7ad6b7169203331"}, true},
-		{"JSON without a message", nil, `["1000","{\"a\":{\"b\":[1]},\"n\":0.1,\"t\":true}"]`,
-			Record{Time: time.Unix(0, 1000).UTC(), Message: `{"a":{"b":[1]},"n":0.1,"t":true}`, Fields: []Attribute{{"a", `{"b":[1]}`}, {"n", "0.1"}, {"t", "true"}}}, true},
-		{"no line", nil, `["1000"]`, Record{}, false},
-		{"line is a number", nil, `["1000",5]`, Record{}, false},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			var value []json.RawMessage
-			if err := json.Unmarshal([]byte(test.value), &value); err != nil {
-				t.Fatal(err)
-			}
-			got, ok := newRecord(test.labels, value)
-			if diff := cmp.Diff(test.want, got); diff != "" || ok != test.ok {
-				t.Errorf("ok = %v, want %v; (-want +got):\n%s", ok, test.ok, diff)
-			}
-		})
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/sockscope/sockscope/internal/backend"
 )
 
 // Limits on searches.
@@ -19,7 +21,7 @@ const (
 
 // trace returns one trace.
 func (f *Finder) trace(ctx context.Context, id string) (trace Trace, err error) {
-	err = f.jaeger.get(ctx, "/api/v3/traces/"+id, nil, func(r io.Reader) (err error) {
+	err = f.jaeger.Get(ctx, "/api/v3/traces/"+id, nil, func(r io.Reader) (err error) {
 		trace, err = decodeTrace(r, id)
 		return err
 	})
@@ -85,7 +87,7 @@ func (f *Finder) search(ctx context.Context, service string, attribute Attribute
 		query.Set("tags", string(tags))
 	}
 	var answer jaegerAnswer
-	if err := f.jaeger.get(ctx, "/api/traces", query, into(&answer)); err != nil {
+	if err := f.jaeger.Get(ctx, "/api/traces", query, backend.Into(&answer)); err != nil {
 		return nil, err
 	}
 	var list []Found
@@ -105,7 +107,7 @@ func (f *Finder) Recent(ctx context.Context) ([]Found, error) {
 	var services struct {
 		Data []string `json:"data"`
 	}
-	if err := f.jaeger.get(ctx, "/api/services", nil, into(&services)); err != nil {
+	if err := f.jaeger.Get(ctx, "/api/services", nil, backend.Into(&services)); err != nil {
 		return nil, err
 	}
 	slices.Sort(services.Data)
@@ -151,8 +153,8 @@ func (t jaegerTrace) found() (Found, bool) {
 	}
 	start, end := times.Range()
 	first := t.Spans[slices.IndexFunc(times.Spans, func(s Span) bool { return s.Start.Equal(start) })]
-	found.Name = cutText(first.Name, 256)
-	found.Service = cutText(t.Processes[first.ProcessID].ServiceName, 256)
+	found.Name = backend.Cut(first.Name, 256)
+	found.Service = backend.Cut(t.Processes[first.ProcessID].ServiceName, 256)
 	found.Start = start
 	found.Duration = end.Sub(start)
 	return found, true

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sockscope/sockscope/internal/backend"
 )
 
 // The part of OTLP's JSON that is read. Numbers of 64 bits come as strings, ids
@@ -93,7 +95,7 @@ func decodeTrace(r io.Reader, id string) (Trace, error) {
 			return trace, fmt.Errorf("not OTLP JSON: %w", err)
 		}
 		if answer.Error != nil {
-			return trace, fmt.Errorf("error %d in the middle of the answer: %s", answer.Error.HTTPCode, cutText(answer.Error.Message, 200))
+			return trace, fmt.Errorf("error %d in the middle of the answer: %s", answer.Error.HTTPCode, backend.Cut(answer.Error.Message, 200))
 		}
 		if answer.Result != nil {
 			answer.ResourceSpans = append(answer.ResourceSpans, answer.Result.ResourceSpans...)
@@ -103,7 +105,7 @@ func decodeTrace(r io.Reader, id string) (Trace, error) {
 		}
 	}
 	if len(trace.Spans) == 0 {
-		return trace, ErrNotFound
+		return trace, backend.ErrNotFound
 	}
 	return trace, nil
 }
@@ -128,13 +130,13 @@ func (s otlpSpan) span(traceID string, resource []Attribute) Span {
 		TraceID: traceID,
 		ID:      hexID(s.SpanID, 8),
 		Parent:  hexID(s.ParentSpanID, 8),
-		Name:    cutText(s.Name, 256),
+		Name:    backend.Cut(s.Name, 256),
 		Kind:    s.Kind.name("SPAN_KIND_", "", "internal", "server", "client", "producer", "consumer"),
 		Service: "unknown",
 		Start:   s.Start.time(),
 		End:     s.End.time(),
 		Status:  s.Status.Code.name("STATUS_CODE_", "", "ok", "error"),
-		Message: cutText(s.Status.Message, maxValue),
+		Message: backend.Cut(s.Status.Message, maxValue),
 
 		Attributes: attributes(s.Attributes),
 		Resource:   resource,
@@ -160,7 +162,7 @@ func (s otlpSpan) span(traceID string, resource []Attribute) Span {
 		}
 	}
 	for _, e := range s.Events[:min(len(s.Events), maxLinks)] {
-		span.Events = append(span.Events, Event{e.Time.time(), cutText(e.Name, 256), attributes(e.Attributes)})
+		span.Events = append(span.Events, Event{e.Time.time(), backend.Cut(e.Name, 256), attributes(e.Attributes)})
 	}
 	return span
 }
@@ -169,7 +171,7 @@ func (s otlpSpan) span(traceID string, resource []Attribute) Span {
 func attributes(list []otlpAttribute) []Attribute {
 	var result []Attribute
 	for _, a := range list[:min(len(list), maxAttributes)] {
-		result = append(result, Attribute{cutText(a.Key, 256), cutText(a.Value.words(0), maxValue)})
+		result = append(result, Attribute{backend.Cut(a.Key, 256), backend.Cut(a.Value.words(0), maxValue)})
 	}
 	return result
 }
@@ -254,13 +256,4 @@ func hexID(s string, bytes int) string {
 		return ""
 	}
 	return text
-}
-
-// cutText shortens s to at most limit bytes and shows that it did.
-func cutText(s string, limit int) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	if len(s) <= limit {
-		return s
-	}
-	return strings.ToValidUTF8(s[:limit], "") + "…"
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sockscope/sockscope/internal/backend"
 )
 
 const (
@@ -118,9 +120,9 @@ func TestDecodeForms(t *testing.T) {
 
 func TestDecodeFailures(t *testing.T) {
 	for text, want := range map[string]string{
-		``:              ErrNotFound.Error(),
-		`{}`:            ErrNotFound.Error(),
-		`{"result":{}}`: ErrNotFound.Error(),
+		``:              backend.ErrNotFound.Error(),
+		`{}`:            backend.ErrNotFound.Error(),
+		`{"result":{}}`: backend.ErrNotFound.Error(),
 		`{"result":`:    "not OTLP JSON",
 		`<html>`:        "not OTLP JSON",
 		`{"error":{"httpCode":500,"message":"disk"}}`: "error 500 in the middle of the answer: disk",
@@ -130,8 +132,8 @@ func TestDecodeFailures(t *testing.T) {
 			t.Errorf("%s: error = %v, want %q", text, err, want)
 		}
 	}
-	if _, err := decodeTrace(strings.NewReader(`{}`), messageID); !errors.Is(err, ErrNotFound) {
-		t.Errorf("error = %v, want %v", err, ErrNotFound)
+	if _, err := decodeTrace(strings.NewReader(`{}`), messageID); !errors.Is(err, backend.ErrNotFound) {
+		t.Errorf("error = %v, want %v", err, backend.ErrNotFound)
 	}
 }
 

@@ -1,5 +1,5 @@
 // Package tracing finds one trace in Jaeger, the traces that belong to it, and
-// its log records in Loki, and lays them out to be read.
+// its log records in the log store, and lays them out to be read.
 package tracing
 
 import (
@@ -9,9 +9,6 @@ import (
 	"strings"
 	"time"
 )
-
-// ErrNotFound tells that a backend answered and does not know the trace.
-var ErrNotFound = errors.New("the trace is not known")
 
 // Limits on what is shown of one trace.
 const (

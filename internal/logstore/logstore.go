@@ -1,0 +1,123 @@
+// Package logstore asks the stack's log store for records: Loki in LogQL, or
+// VictoriaLogs in LogsQL. Both get them from the same Collector, under the names
+// of docs/telemetry.md.
+package logstore
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sockscope/sockscope/internal/backend"
+)
+
+// Store is a log store. It is safe for concurrent use.
+type Store interface {
+	// Name is what people call the store.
+	Name() string
+	// URL is the address that Records asks, so that a person can ask it again.
+	URL(Query) string
+	// Records returns what the query describes, oldest first. An error says which
+	// store was asked where, and what it answered.
+	Records(context.Context, Query) ([]Record, error)
+}
+
+// Query describes records. Texts are compared as a whole; an empty one is any.
+type Query struct {
+	Start, End time.Time // from Start on, before End
+	Limit      int       // of several, so many of the oldest; at most 5000, which is all that Loki gives
+	Service    string
+	Level      string // in lower case, as the Collector writes it: trace, debug, info, warn, error or fatal
+	TraceID    string
+}
+
+// Record is a log record.
+type Record struct {
+	Time    time.Time `json:"time"`
+	Level   string    `json:"level,omitempty"` // in lower case
+	Service string    `json:"service,omitempty"`
+	Message string    `json:"message"`
+	TraceID string    `json:"traceId,omitempty"` // empty if it is malformed
+	SpanID  string    `json:"spanId,omitempty"`  // empty if it is malformed
+	Fields  []Field   `json:"fields,omitempty"`  // everything else, by name
+}
+
+// Field is a name and a value in words.
+type Field struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// Limits on what is kept of one record.
+const (
+	maxFields = 128
+	maxKey    = 256
+	maxValue  = 4 << 10
+)
+
+// newRecord reads a line with the fields that the store has beside it. A line of
+// JSON, as slog writes it, is taken apart, so that the message stands out.
+func newRecord(at time.Time, line string, fields map[string]string) Record {
+	message := line
+	var object map[string]any
+	if json.Unmarshal([]byte(line), &object) == nil {
+		for k, v := range object {
+			fields[k] = words(v)
+		}
+		message = cmp.Or(fields["msg"], fields["message"], line)
+	}
+	take := func(names ...string) string {
+		var first string
+		for _, name := range names {
+			first = cmp.Or(first, fields[name])
+			delete(fields, name)
+		}
+		return first
+	}
+	record := Record{
+		Time:    at.UTC(),
+		Level:   strings.ToLower(backend.Cut(take("level", "severity_text", "detected_level"), maxKey)),
+		Service: backend.Cut(take("service_name", "service.name", "service"), maxKey),
+		Message: backend.Cut(message, maxValue),
+	}
+	if id, err := trace.TraceIDFromHex(take("trace_id")); err == nil {
+		record.TraceID = id.String()
+	}
+	if id, err := trace.SpanIDFromHex(take("span_id")); err == nil {
+		record.SpanID = id.String()
+	}
+	take("msg", "message", "severity_number", "time", "flags") // said already, or of no use to people
+	for k, v := range fields {
+		record.Fields = append(record.Fields, Field{backend.Cut(k, maxKey), backend.Cut(v, maxValue)})
+	}
+	slices.SortFunc(record.Fields, func(a, b Field) int { return cmp.Compare(a.Key, b.Key) })
+	record.Fields = record.Fields[:min(len(record.Fields), maxFields)]
+	return record
+}
+
+// words puts a decoded JSON value into words.
+func words(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
+// oldest puts the oldest records first and takes so many of them.
+func oldest(records []Record, limit int) []Record {
+	slices.SortStableFunc(records, func(a, b Record) int { return a.Time.Compare(b.Time) })
+	return records[:min(len(records), limit)]
+}

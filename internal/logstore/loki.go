@@ -1,0 +1,95 @@
+package logstore
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/sockscope/sockscope/internal/backend"
+)
+
+type loki struct{ *backend.Backend }
+
+// Loki returns the Loki at an address such as http://127.0.0.1:3100.
+func Loki(address string, transport http.RoundTripper) Store {
+	return loki{backend.New("Loki", address, transport)}
+}
+
+const lokiPath = "/loki/api/v1/query_range"
+
+func (l loki) URL(q Query) string { return l.Backend.URL(lokiPath, lokiQuery(q)) }
+
+func lokiQuery(q Query) url.Values {
+	return url.Values{
+		"query":     {logQL(q)},
+		"start":     {nanoseconds(q.Start)},
+		"end":       {nanoseconds(q.End)},
+		"limit":     {strconv.Itoa(q.Limit)},
+		"direction": {"forward"},
+	}
+}
+
+// logQL writes the query so that no text in it can be more than a text: LogQL has
+// Go's quoted strings.
+func logQL(q Query) string {
+	stream := `service_name=~".+"` // Loki asks for one that can't be empty
+	if q.Service != "" {
+		stream = "service_name=" + strconv.Quote(q.Service)
+	}
+	if q.Level != "" {
+		stream += ", level=" + strconv.Quote(q.Level)
+	}
+	query := "{" + stream + "}"
+	if q.TraceID != "" {
+		query += " | trace_id=" + strconv.Quote(q.TraceID)
+	}
+	return query
+}
+
+func nanoseconds(t time.Time) string { return strconv.FormatInt(t.UnixNano(), 10) }
+
+// lokiAnswer is the part of a range query's answer that is read. Loki adds a
+// record's structured metadata to the labels of its stream.
+type lokiAnswer struct {
+	Data struct {
+		Result []struct {
+			Stream map[string]string   `json:"stream"`
+			Values [][]json.RawMessage `json:"values"`
+		} `json:"result"`
+	} `json:"data"`
+}
+
+func (l loki) Records(ctx context.Context, q Query) ([]Record, error) {
+	var answer lokiAnswer
+	if err := l.Get(ctx, lokiPath, lokiQuery(q), backend.Into(&answer)); err != nil {
+		return nil, err
+	}
+	records := []Record{}
+	for _, stream := range answer.Data.Result {
+		for _, value := range stream.Values {
+			if record, ok := lokiRecord(stream.Stream, value); ok {
+				records = append(records, record)
+			}
+		}
+	}
+	return oldest(records, q.Limit), nil
+}
+
+// lokiRecord reads a time in nanoseconds and a line.
+func lokiRecord(labels map[string]string, value []json.RawMessage) (Record, bool) {
+	var stamp, line string
+	if len(value) < 2 || json.Unmarshal(value[0], &stamp) != nil || json.Unmarshal(value[1], &line) != nil {
+		return Record{}, false
+	}
+	at, err := strconv.ParseInt(stamp, 10, 64)
+	if err != nil {
+		return Record{}, false
+	}
+	fields := make(map[string]string, len(labels))
+	maps.Copy(fields, labels)
+	return newRecord(time.Unix(0, at), line, fields), true
+}
