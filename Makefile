@@ -20,8 +20,8 @@ SOCKSCOPE := .cache/sockscope
 # The tests of deploy run these.
 export-tools = AMTOOL=$$($(SOCKSCOPE) build amtool); PROMTOOL=$$($(SOCKSCOPE) build promtool); \
 	ALERTMANAGER=$$($(SOCKSCOPE) build alertmanager); PROMETHEUS=$$($(SOCKSCOPE) build prometheus); \
-	OTELCOL=$$($(SOCKSCOPE) build otelcol); JAEGER=$$($(SOCKSCOPE) build jaeger); LOKI=$$($(SOCKSCOPE) build loki); \
-	export AMTOOL PROMTOOL ALERTMANAGER PROMETHEUS OTELCOL JAEGER LOKI
+	OTELCOL=$$($(SOCKSCOPE) build otelcol); JAEGER=$$($(SOCKSCOPE) build jaeger); VICTORIALOGS=$$($(SOCKSCOPE) build victoria-logs); \
+	export AMTOOL PROMTOOL ALERTMANAGER PROMETHEUS OTELCOL JAEGER VICTORIALOGS
 
 .PHONY: help
 help:

@@ -12,9 +12,10 @@ import (
 //
 //go:embed alertmanager/*.yml alertmanager/secrets alertmanager/templates
 //go:embed grafana/dashboards grafana/provisioning
-//go:embed jaeger loki native
+//go:embed jaeger loki/config.yaml native
 //go:embed otel-collector/config.yaml otel-collector/targets/*.yaml
 //go:embed prometheus/prometheus.yml prometheus/rules prometheus/targets
+//go:embed victorialogs/targets.yml
 var files embed.FS
 
 // Files returns this folder as it was when the program was compiled.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -25,6 +24,7 @@ type upFlags struct {
 	data       string
 	secrets    string
 	grafana    string
+	loki       string
 	alertSpeed int
 	store      storeFlags
 }
@@ -34,9 +34,10 @@ func newUpCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Run the whole stack and the demo on this machine, without Docker",
-		Long: `Run Prometheus, Alertmanager, the OpenTelemetry Collector, Jaeger, Loki, the demo
-service, a probe of it and the desk as processes on the loopback interface, and
-Grafana too if it is installed. Once all are ready, a message is sent and
+		Long: `Run Prometheus, Alertmanager, the OpenTelemetry Collector, Jaeger, VictoriaLogs,
+the demo service, a probe of it and the desk as processes on the loopback
+interface, and Grafana too if it is installed. If Loki is installed, it keeps the
+log records instead of VictoriaLogs. Once all are ready, a message is sent and
 followed through the whole path, as "sockscope check" does.
 
 The components are built from Go modules with pinned versions. The first start
@@ -55,7 +56,8 @@ in the data directory. It is read within ten seconds, and kept.`,
 	flags.IntVar(&f.portOffset, "port-offset", 0, "add `N` to every port")
 	flags.StringVar(&f.data, "data", "", "keep what is stored in `DIR` (default ~/.local/share/sockscope, with -N for a port offset)")
 	flags.StringVar(&f.secrets, "secrets", "", "page for real: take pagerduty_routing_key, slack_api_url, webhook_url and watchdog_url, as far as they exist, from `DIR`")
-	flags.StringVar(&f.grafana, "grafana", "", "run the grafana binary at `PATH` (default the one on PATH, if any)")
+	flags.StringVar(&f.grafana, "grafana", "", "run the grafana binary at `PATH` (default the one in --bin-dir or on PATH, if any)")
+	flags.StringVar(&f.loki, "loki", "", "keep log records by the loki binary at `PATH` (default the one in --bin-dir or on PATH, if any; empty for VictoriaLogs)")
 	flags.IntVar(&f.alertSpeed, "alert-speed", 1, "divide the durations of alerts by `N`, to see them sooner")
 	f.store.register(flags)
 	return cmd
@@ -87,9 +89,19 @@ func runUp(cmd *cobra.Command, f upFlags) error {
 	}
 	grafana := f.grafana
 	if grafana == "" {
-		grafana, _ = exec.LookPath("grafana") // without it there is none
+		grafana = store.Installed("grafana")
+	}
+	loki := f.loki
+	if !cmd.Flags().Changed("loki") {
+		loki = store.Installed("loki")
 	}
 	at := endpoint.Local(f.portOffset)
+	proof := check.Local(f.portOffset)
+	if loki != "" {
+		proof.VictoriaLogs = ""
+	} else {
+		proof.Loki = ""
+	}
 	return stack.Up(cmd.Context(), stack.Options{
 		Deploy:     store.Deploy,
 		Data:       data,
@@ -97,11 +109,12 @@ func runUp(cmd *cobra.Command, f upFlags) error {
 		Self:       self,
 		Version:    cmd.Root().Version,
 		Grafana:    grafana,
+		Loki:       loki,
 		At:         at,
 		AlertSpeed: f.alertSpeed,
 		Store:      store,
 		Prove: func(ctx context.Context) error {
-			return check.Run(ctx, check.Local(f.portOffset), check.Printer(os.Stdout, wantsColour(os.Stdout)))
+			return check.Run(ctx, proof, check.Printer(os.Stdout, wantsColour(os.Stdout)))
 		},
 		Display: stack.NewDisplay(os.Stdout),
 	})

@@ -66,12 +66,6 @@ func Services() []Component {
 			LinkFlags:   "-X github.com/jaegertracing/jaeger/internal/version.latestVersion=v2.13.0",
 			VersionArgs: []string{"version"},
 		},
-		{
-			Name: "loki", Version: "3.7.8", Module: "loki",
-			Package:     "github.com/grafana/loki/v3/cmd/loki",
-			LinkFlags:   "-X github.com/grafana/loki/v3/pkg/util/build.Version=3.7.8",
-			VersionArgs: []string{"-version"},
-		},
 	}
 }
 

@@ -192,7 +192,6 @@ func TestCatalog(t *testing.T) {
 		"prometheus": "github.com/prometheus/prometheus v0.313.5",
 		"jaeger":     "github.com/jaegertracing/jaeger v1.76.0",
 		"otelcol":    "go.opentelemetry.io/collector/otelcol v0.155.0",
-		"loki":       "github.com/grafana/loki/v3 v3.7.8",
 	}
 	for _, c := range slices.Concat(Services(), Tools()) {
 		content, err := fs.ReadFile(deploy.Files(), "native/"+c.Module+".mod")

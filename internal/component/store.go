@@ -61,6 +61,18 @@ func (s *Store) Find(ctx context.Context, c Component) (path string, ok bool, er
 	return "", false, nil
 }
 
+// Installed returns the path of a program that is no component, from a Search
+// directory or from PATH, whatever its version. It is empty if there is none.
+func (s *Store) Installed(name string) string {
+	for _, dir := range s.Search {
+		if path := filepath.Join(dir, name); executable(path) {
+			return path
+		}
+	}
+	path, _ := exec.LookPath(name) // without it there is none
+	return path
+}
+
 // findVersion looks in dir for the component under any of its names.
 func findVersion(ctx context.Context, c Component, dir string) (string, bool) {
 	for _, name := range append([]string{c.Name}, c.AlsoNamed...) {

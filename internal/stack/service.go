@@ -28,8 +28,9 @@ type service struct {
 	// for none. Hardly any needs it: they wait for one another by themselves.
 	after string
 
-	// sendsTo are the services that get something from this one: it is
-	// stopped before them, so that what it has still to send arrives.
+	// sendsTo are the services that get something from this one, or are asked by
+	// it: it is stopped before them, so that what it has still to send arrives,
+	// and they need not wait for it to stop asking.
 	sendsTo []string
 
 	args []string
@@ -56,11 +57,16 @@ func port(address string) string { return address[strings.LastIndexByte(address,
 // milliseconds writes a duration as Prometheus reads it: without fractions.
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) + "ms" }
 
-// services lists the stack, in the order that gives most early.
+// services lists the stack, in the order that gives most early. Log records are
+// kept by the Loki at the path loki, or by VictoriaLogs if that is empty.
 //
 // Rules whose durations are divided need samples as much closer together, down
 // to one a second.
-func services(at endpoint.Set, in places, alertSpeed int) []service {
+func services(at endpoint.Set, in places, alertSpeed int, loki string) []service {
+	logs := victoriaLogs(at, in)
+	if loki != "" {
+		logs = lokiOf(at, in, loki)
+	}
 	telemetry := []string{
 		"OTEL_RESOURCE_ATTRIBUTES=service.namespace=sockscope,deployment.environment.name=demo",
 		"OTEL_EXPORTER_OTLP_ENDPOINT=" + url(at.CollectorOTLPGRPC),
@@ -71,10 +77,11 @@ func services(at endpoint.Set, in places, alertSpeed int) []service {
 			name: "desk", title: "Desk", see: "start here: status, inbox, traces",
 			component: self,
 			address:   url(at.Desk), ready: url(at.Desk) + "/healthz", listens: []string{at.Desk},
+			sendsTo: []string{logs.name},
 			args: []string{
 				"desk", "--listen=" + at.Desk,
 				"--components=" + filepath.Join(in.settings, "components.json"),
-				"--jaeger=" + url(at.JaegerQuery), "--loki=" + url(at.Loki),
+				"--jaeger=" + url(at.JaegerQuery), logs.deskFlag,
 				"--data=" + filepath.Join(in.data, "desk"),
 			},
 		},
@@ -99,6 +106,7 @@ func services(at endpoint.Set, in places, alertSpeed int) []service {
 			args:    []string{"probe", "--listen=" + at.Probe, "--target=demo=ws://" + at.Demo + "/ws"},
 			env:     append([]string{"OTEL_SERVICE_NAME=sockscope-probe"}, telemetry...),
 		},
+		logs.service,
 		{
 			name: "prometheus", title: "Prometheus", see: "metrics, rules and alerts (API)",
 			component: "prometheus",
@@ -133,7 +141,7 @@ func services(at endpoint.Set, in places, alertSpeed int) []service {
 			component: "otelcol",
 			address:   url(at.CollectorMetrics) + "/metrics", ready: url(at.CollectorHealth),
 			listens: []string{at.CollectorOTLPGRPC, at.CollectorOTLPHTTP, at.CollectorLoki, at.CollectorHealth, at.CollectorMetrics},
-			sendsTo: []string{"prometheus", "jaeger", "loki"},
+			sendsTo: []string{"prometheus", "jaeger", logs.name},
 			args:    []string{"--config=" + filepath.Join(in.settings, "otel-collector", "config.yaml")},
 			env: []string{
 				"OTELCOL_HOST=127.0.0.1",
@@ -147,7 +155,7 @@ func services(at endpoint.Set, in places, alertSpeed int) []service {
 				"OTELCOL_TARGETS=" + in.targets(),
 				"PROMETHEUS_URL=" + url(at.Prometheus),
 				"JAEGER_OTLP=" + at.JaegerOTLP,
-				"LOGS_OTLP_URL=" + url(at.Loki) + "/otlp",
+				"LOGS_OTLP_URL=" + logs.otlp,
 			},
 		},
 		{
@@ -164,21 +172,6 @@ func services(at endpoint.Set, in places, alertSpeed int) []service {
 				"JAEGER_HEALTH_PORT=" + port(at.JaegerHealth),
 				"JAEGER_METRICS_PORT=" + port(at.JaegerMetrics),
 				"JAEGER_DATA=" + filepath.Join(in.data, "jaeger"),
-			},
-		},
-		{
-			name: "loki", title: "Loki", see: "logs (API; the desk shows a trace's)",
-			component: "loki",
-			address:   url(at.Loki), ready: url(at.Loki) + "/ready", listens: []string{at.Loki, at.LokiGRPC},
-			args: []string{
-				"-config.file=" + filepath.Join(in.settings, "loki", "config.yaml"),
-				"-config.expand-env=true",
-			},
-			env: []string{
-				"LOKI_HOST=127.0.0.1",
-				"LOKI_HTTP_PORT=" + port(at.Loki),
-				"LOKI_GRPC_PORT=" + port(at.LokiGRPC),
-				"LOKI_DATA=" + filepath.Join(in.data, "loki"),
 			},
 		},
 	}

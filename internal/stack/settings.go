@@ -30,6 +30,7 @@ func addressReplacer(at endpoint.Set, alertmanagerDir string, hasGrafana bool) *
 		"alertmanager:9093", at.Alertmanager,
 		"otel-collector:8888", at.CollectorMetrics,
 		"jaeger:8887", at.JaegerMetrics,
+		"victoria-logs:9428", at.VictoriaLogs,
 		"loki:3100", at.Loki,
 		"127.0.0.1:3000", dashboards,
 		"/etc/alertmanager", alertmanagerDir,
@@ -52,6 +53,10 @@ func renderSettings(o Options, in places) error {
 		// With a key of one's own, PagerDuty is meant, not the desk.
 		paging = "alertmanager.paging.yml"
 	}
+	logTargets := "victorialogs/targets.yml"
+	if o.Loki != "" {
+		logTargets = "prometheus/targets/logs.yml"
+	}
 	for _, file := range []struct {
 		from, to string
 		change   func(string) string
@@ -61,6 +66,7 @@ func renderSettings(o Options, in places) error {
 		}},
 		{"prometheus/rules", to("prometheus", "rules"), faster},
 		{"prometheus/targets", to("prometheus", "targets"), addresses},
+		{logTargets, to("prometheus", "targets", "logs.yml"), addresses},
 		{"alertmanager/" + paging, to("alertmanager", "alertmanager.yml"), faster},
 		{"alertmanager/templates", to("alertmanager", "templates"), addresses},
 		{"alertmanager/secrets/desk", to("alertmanager", "secrets"), addresses},
@@ -68,7 +74,7 @@ func renderSettings(o Options, in places) error {
 		// These take from the environment what differs.
 		{"otel-collector/config.yaml", to("otel-collector", "config.yaml"), unchanged},
 		{"jaeger", to("jaeger"), unchanged},
-		{"loki", to("loki"), unchanged},
+		{"loki/config.yaml", to("loki", "config.yaml"), unchanged},
 		{"grafana", to("grafana"), unchanged},
 	} {
 		if err := render(o.Deploy, file.from, file.to, file.change); err != nil {

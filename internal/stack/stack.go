@@ -38,6 +38,9 @@ type Options struct {
 	Version string
 	// Grafana is the path of a grafana binary, or empty for none.
 	Grafana string
+	// Loki is the path of a loki binary that keeps log records, or empty for
+	// VictoriaLogs, which is built.
+	Loki string
 	// At are the addresses of the services.
 	At endpoint.Set
 	// AlertSpeed divides the durations of alert rules and routing, to see
@@ -52,8 +55,8 @@ type Options struct {
 	Display *Display
 }
 
-// How long the services may take. Loki's first start on a slow disk is the
-// longest; the Collector takes up to 30 s to stop when a backend is away.
+// How long the services may take. A first start on a slow disk is the longest;
+// the Collector takes up to 30 s to stop when a backend is away.
 const (
 	readyTimeout = 2 * time.Minute
 	stopTimeout  = 40 * time.Second
@@ -63,7 +66,7 @@ const (
 // returns an error if the stack can't be brought up.
 func Up(ctx context.Context, o Options) error {
 	in := places{settings: filepath.Join(o.Data, "settings"), data: o.Data}
-	list := services(o.At, in, o.AlertSpeed)
+	list := services(o.At, in, o.AlertSpeed, o.Loki)
 	if o.Grafana != "" {
 		list = append(list, grafana(o.At, in, o.Grafana))
 	}

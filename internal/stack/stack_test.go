@@ -29,8 +29,14 @@ func names(list []service) []string {
 
 func TestServicesAreComplete(t *testing.T) {
 	at := endpoint.Local(0)
-	list := append(services(at, places{settings: "s", data: "x"}, 1), grafana(at, places{}, "/opt/grafana/bin/grafana"))
-	known := map[string]bool{self: true, "/opt/grafana/bin/grafana": true}
+	for _, loki := range []string{"", "/opt/loki"} {
+		t.Run("loki="+loki, func(t *testing.T) { testServicesAreComplete(t, at, loki) })
+	}
+}
+
+func testServicesAreComplete(t *testing.T, at endpoint.Set, loki string) {
+	list := append(services(at, places{settings: "s", data: "x"}, 1, loki), grafana(at, places{}, "/opt/grafana/bin/grafana"))
+	known := map[string]bool{self: true, "/opt/grafana/bin/grafana": true, loki: true}
 	for _, c := range component.Services() {
 		known[c.Name] = true
 	}
@@ -60,7 +66,7 @@ func TestServicesAreComplete(t *testing.T) {
 }
 
 func TestStopOrder(t *testing.T) {
-	list := services(endpoint.Local(0), places{}, 1)
+	list := services(endpoint.Local(0), places{}, 1, "")
 	order := names(stopOrder(list))
 	if len(order) != len(list) {
 		t.Fatalf("%d of %d services are stopped: %v", len(order), len(list), order)
@@ -117,7 +123,7 @@ func TestShortenDurations(t *testing.T) {
 }
 
 func TestDurationsOfFlagsHaveNoFractions(t *testing.T) {
-	for _, s := range services(endpoint.Local(0), places{}, 7) {
+	for _, s := range services(endpoint.Local(0), places{}, 7, "") {
 		for _, setting := range append(s.args, s.env...) {
 			if fraction.MatchString(setting) {
 				t.Errorf("%s gets %s, which Prometheus' parser refuses", s.name, setting)
@@ -138,8 +144,8 @@ func TestRenderedSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := environmentDefault.ReplaceAllString(strings.Join(readAll(t, dir), "\n"), "")
-	for _, host := range []string{"demo", "probe", "desk", "prometheus", "alertmanager", "otel-collector", "jaeger", "loki"} {
-		for _, port := range []string{":8080", ":8091", ":8090", ":9090", ":9093", ":8888", ":8887", ":3100"} {
+	for _, host := range []string{"demo", "probe", "desk", "prometheus", "alertmanager", "otel-collector", "jaeger", "loki", "victoria-logs"} {
+		for _, port := range []string{":8080", ":8091", ":8090", ":9090", ":9093", ":8888", ":8887", ":3100", ":9428"} {
 			if strings.Contains(all, "//"+host+port) || strings.Contains(all, `"`+host+port) {
 				t.Errorf("%s%s is left in the rendered settings", host, port)
 			}
@@ -163,8 +169,9 @@ func TestArgumentsNameRenderedFiles(t *testing.T) {
 	at := endpoint.Local(0)
 	dir := t.TempDir()
 	in := places{settings: filepath.Join(dir, "settings"), data: dir}
-	list := append(services(at, in, 1), grafana(at, in, "/opt/grafana/bin/grafana"))
-	if err := renderSettings(Options{Deploy: deploy.Files(), At: at, AlertSpeed: 1}, in); err != nil {
+	const loki = "/opt/loki"
+	list := append(services(at, in, 1, loki), grafana(at, in, "/opt/grafana/bin/grafana"))
+	if err := renderSettings(Options{Deploy: deploy.Files(), At: at, AlertSpeed: 1, Loki: loki}, in); err != nil {
 		t.Fatal(err)
 	}
 	if err := writeComponents(filepath.Join(in.settings, "components.json"), list, nil); err != nil {
@@ -209,6 +216,22 @@ func TestTargetsOfTheUserStay(t *testing.T) {
 	}
 	if written, err := os.ReadFile(demo); err != nil || !strings.Contains(string(written), options.At.Demo) {
 		t.Errorf("the demo's targets are %q, %v", written, err)
+	}
+}
+
+// TestLogStoreIsScraped has either store told to Prometheus, and nothing of the
+// other.
+func TestLogStoreIsScraped(t *testing.T) {
+	at := endpoint.Local(100)
+	for loki, want := range map[string]string{"": at.VictoriaLogs, "/opt/loki": at.Loki} {
+		in := places{settings: t.TempDir(), data: t.TempDir()}
+		if err := renderSettings(Options{Deploy: deploy.Files(), At: at, Loki: loki, AlertSpeed: 1}, in); err != nil {
+			t.Fatal(err)
+		}
+		targets, err := os.ReadFile(filepath.Join(in.settings, "prometheus", "targets", "logs.yml"))
+		if err != nil || strings.Count(string(targets), "targets: [") != 1 || !strings.Contains(string(targets), `targets: ["`+want+`"]`) {
+			t.Errorf("with Loki at %q, its targets are %s, %v; want %s", loki, targets, err, want)
+		}
 	}
 }
 
@@ -273,7 +296,7 @@ func TestDisplayPrintsLinesElsewhere(t *testing.T) {
 	var out strings.Builder
 	d := &Display{w: &out}
 	d.begin([]service{{name: "loki", title: "Loki", address: "http://127.0.0.1:3100", see: "logs"}})
-	d.building(services(endpoint.Local(0), places{}, 1), component.Services(), "/cache")
+	d.building(services(endpoint.Local(0), places{}, 1, ""), component.Services(), "/cache")
 	d.set("loki", "compiling", "1 of 900 packages")
 	for i := range 100 {
 		d.set("loki", "compiling", strconv.Itoa(i)+" of 900 packages")
