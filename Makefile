@@ -93,6 +93,7 @@ check-settings: $(SOCKSCOPE)
 	$$($(SOCKSCOPE) build otelcol) validate --config deploy/otel-collector/config.yaml
 	@compose=$$($(SOCKSCOPE) build docker-compose); \
 	$$compose -f docker-compose.yml --profile='*' config -q; \
+	$$compose -f docker-compose.yml -f deploy/compose/victorialogs.yml --profile='*' config -q; \
 	SOCKSCOPE_SECRETS=deploy/alertmanager/secrets/desk $$compose -f docker-compose.yml -f docker-compose.paging.yml config -q
 
 .PHONY: release-check

@@ -13,7 +13,8 @@ import (
 )
 
 func newDeskCommand() *cobra.Command {
-	var listen, components string
+	var listen string
+	var components []string
 	var config desk.Config
 	cmd := &cobra.Command{
 		Use:   "desk",
@@ -30,10 +31,8 @@ as they would.`,
 				config.VictoriaLogsURL = ""
 			}
 			config.Logger = slog.New(slog.NewJSONHandler(cmd.OutOrStdout(), nil))
-			if components != "" {
-				if config.Components, err = status.Load(components); err != nil {
-					return err
-				}
+			if config.Components, err = status.Load(components...); err != nil {
+				return err
 			}
 			d, err := desk.New(config)
 			if err != nil {
@@ -50,7 +49,7 @@ as they would.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&listen, "listen", "127.0.0.1:8090", "address to listen on")
-	flags.StringVar(&components, "components", "", "JSON file that lists the components to watch")
+	flags.StringArrayVar(&components, "components", nil, "JSON `FILE` that lists components to watch; may be given several times")
 	flags.StringVar(&config.JaegerURL, "jaeger", "http://127.0.0.1:16686", "Jaeger's query API; empty if there is none")
 	flags.StringVar(&config.VictoriaLogsURL, "victorialogs", "http://127.0.0.1:9428", "VictoriaLogs' API; empty if there is none")
 	flags.StringVar(&config.LokiURL, "loki", "", "Loki's API, if log records are in Loki")

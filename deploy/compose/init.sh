@@ -4,8 +4,12 @@
 set -eu
 umask 077
 
-# The users of Jaeger's and the Collector's images.
-chown 10001:10001 /volumes/jaeger /volumes/otel-collector
+# The users of Jaeger's and the Collector's images, and the one that VictoriaLogs is given.
+for volume in jaeger otel-collector victoria-logs; do
+    if [ -d "/volumes/$volume" ]; then
+        chown 10001:10001 "/volumes/$volume"
+    fi
+done
 
 # Nothing is scraped of the profile "scale" unless it is used: scale-targets then puts this file there again.
 rm -f /volumes/scale-targets/scale.yaml

@@ -43,6 +43,7 @@ func publishedPorts(at endpoint.Set) map[string]string {
 		"SOCKSCOPE_ALERTMANAGER_PORT":     at.Alertmanager,
 		"SOCKSCOPE_JAEGER_PORT":           at.JaegerQuery,
 		"SOCKSCOPE_LOKI_PORT":             at.Loki,
+		"SOCKSCOPE_VICTORIALOGS_PORT":     at.VictoriaLogs,
 		"SOCKSCOPE_GRAFANA_PORT":          at.Grafana,
 		"SOCKSCOPE_OTLP_GRPC_PORT":        at.CollectorOTLPGRPC,
 		"SOCKSCOPE_OTLP_HTTP_PORT":        at.CollectorOTLPHTTP,
@@ -79,7 +80,7 @@ func newCompose(e *engine, program, root string) (*compose, error) {
 	}
 	c := &compose{
 		engine: e, program: program, root: root, offset: offset,
-		files: []string{"docker-compose.yml"},
+		files: []string{"docker-compose.yml", "deploy/compose/victorialogs.yml"},
 		env:   []string{"COMPOSE_BAKE=false"}, // it needs a plugin of the docker command
 	}
 	for variable, address := range publishedPorts(endpoint.Local(offset)) {
@@ -95,7 +96,7 @@ func newCompose(e *engine, program, root string) (*compose, error) {
 func (c *compose) command(ctx context.Context, args ...string) *exec.Cmd {
 	global := []string{"--progress=plain", "--project-name=" + projectName, "--project-directory=" + c.root, "--profile=*"}
 	for _, file := range c.files {
-		global = append(global, "--file="+filepath.Join(c.root, file))
+		global = append(global, "--file="+filepath.Join(c.root, filepath.FromSlash(file)))
 	}
 	cmd := c.engine.command(ctx, c.program, append(global, args...)...)
 	cmd.Env = append(cmd.Env, c.env...)

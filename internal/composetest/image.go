@@ -29,8 +29,8 @@ const (
 )
 
 // images follow the Dockerfiles of prometheus v3.13, alertmanager v0.31.1,
-// opentelemetry-collector-releases v0.155.0, jaeger v2.13.0, loki v3.7 and, with
-// Debian's programs in them, nginx v1.30 and redis v8.10.
+// opentelemetry-collector-releases v0.155.0, jaeger v2.13.0, VictoriaLogs v1.52.1
+// and, with Debian's programs in them, nginx v1.30 and redis v8.10.
 func images() []image {
 	return []image{
 		{
@@ -84,20 +84,11 @@ func images() []image {
 			},
 		},
 		{
-			repository: "grafana/loki",
-			config: []string{
-				"USER 10001", "WORKDIR /", `ENTRYPOINT ["/usr/bin/loki"]`,
-				`CMD ["-config.file=/etc/loki/local-config.yaml"]`,
-			},
+			repository: "victoriametrics/victoria-logs",
+			config:     []string{`ENTRYPOINT ["/victoria-logs-prod"]`},
 			content: func(l *layer, b binaries) {
-				l.file(certificates, certificates)
-				l.text("/etc/passwd", "root:x:0:0:root:/root:/sbin/nologin\nloki:x:10001:10001::/home/loki:/sbin/nologin\n")
-				l.dir("/tmp", root, 0o1777)
-				l.file("/usr/bin/loki", b["loki"])
-				l.dir("/etc/loki", 10001, 0o755)
-				l.dir("/loki", 10001, 0o755)
-				l.dir("/loki/rules", 10001, 0o755)
-				l.dir("/loki/rules-temp", 10001, 0o755)
+				busybox(l, b)
+				l.file("/victoria-logs-prod", b["victoria-logs"])
 			},
 		},
 		{

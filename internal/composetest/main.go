@@ -3,6 +3,9 @@
 // the whole path, then the profile with three instances, then a stop and a start
 // after which the data must still be there, then the overlay for paging.
 //
+// Log records are kept by VictoriaLogs, with the overlay for that: Loki's image is
+// not made here, since its licence keeps it out of our modules.
+//
 // Images that the Docker engine has are used. In place of missing ones it makes
 // images around the natively built programs, and removes them at the end. If no
 // engine runs, it starts one for the time of the test.
@@ -106,6 +109,7 @@ func repository(ctx context.Context) (string, error) {
 
 // test is the test proper.
 func test(ctx context.Context, c *compose) error {
+	step("keeping log records in VictoriaLogs, by its overlay: no image of Loki can be made from our modules")
 	started := time.Now()
 	step("building the program's image")
 	if err := c.run(ctx, "build", "demo"); err != nil {

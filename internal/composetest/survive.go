@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sockscope/sockscope/internal/endpoint"
+	"github.com/sockscope/sockscope/internal/logstore"
 )
 
 // checkDataSurvives stops everything, starts it again, and looks for what was
@@ -60,20 +61,31 @@ func checkDataSurvives(ctx context.Context, c *compose) error {
 			}.Encode(),
 			`"traceID"`,
 		},
-		{
-			"Loki",
-			"http://" + at.Loki + "/loki/api/v1/query_range?" + url.Values{
-				"query": {`{service_name="sockscope-demo"}`}, "limit": {"1"},
-				"start": {before.Add(-time.Hour).Format(time.RFC3339)}, "end": {before.Format(time.RFC3339)},
-			}.Encode(),
-			`"values"`,
-		},
 		{"the desk", "http://" + at.Desk + "/api/inbox", `"event"`},
 	} {
 		if err := waitFor(ctx, data.url, data.has); err != nil {
 			return fmt.Errorf("%s lost its data at a restart: %w", data.of, err)
 		}
 		step("%s still has its data", data.of)
+	}
+	if err := checkLogsSurvive(ctx, at, before); err != nil {
+		return err
+	}
+	step("VictoriaLogs still has its data")
+	return nil
+}
+
+func checkLogsSurvive(ctx context.Context, at endpoint.Set, before time.Time) error {
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	records, err := logstore.VictoriaLogs("http://"+at.VictoriaLogs, transport).Records(ctx, logstore.Query{
+		Service: "sockscope-demo", Start: before.Add(-time.Hour), End: before, Limit: 1,
+	})
+	if err != nil {
+		return err
+	}
+	if len(records) == 0 {
+		return errors.New("VictoriaLogs lost its data at a restart")
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -91,7 +92,7 @@ func start(t *testing.T, binary string, offset int, data string, flags ...string
 		output: &lines{}, exited: make(chan error, 1),
 	}
 	s.cmd = exec.Command(binary, append([]string{
-		"up", "--port-offset=" + strconv.Itoa(offset), "--data=" + data,
+		"up", "--port-offset=" + strconv.Itoa(offset), "--data=" + data, "--loki=", // not one that happens to be installed
 	}, flags...)...)
 	s.cmd.Dir = root(t)
 	pipe, err := s.cmd.StdoutPipe()
@@ -168,7 +169,7 @@ func (s *stack) children(t *testing.T) map[string]int {
 			continue
 		}
 		args := strings.Split(string(command), "\x00")
-		name, _, _ := strings.Cut(filepath.Base(args[0]), "-")
+		name := versionAndKey.ReplaceAllString(filepath.Base(args[0]), "")
 		if name == "sockscope" {
 			name = args[1]
 		}
@@ -176,6 +177,8 @@ func (s *stack) children(t *testing.T) map[string]int {
 	}
 	return found
 }
+
+var versionAndKey = regexp.MustCompile(`-[0-9.]+-[0-9a-f]+$`)
 
 // signal sends a signal to a component.
 func (s *stack) signal(t *testing.T, name string, signal syscall.Signal) {

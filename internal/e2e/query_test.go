@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sockscope/sockscope/internal/logstore"
 )
 
 // fetch gets a JSON document.
@@ -52,7 +55,7 @@ func eventually(t *testing.T, what string, limit time.Duration, try func() error
 	t.Fatalf("%s: not within %s: %v", what, limit, err)
 }
 
-// vector is the answer of Prometheus or Loki to an instant query.
+// vector is the answer of Prometheus to an instant query.
 type vector struct {
 	Data struct {
 		ResultType string `json:"resultType"`
@@ -136,42 +139,25 @@ func (s *stack) traces(since time.Time) (float64, error) {
 	return float64(len(answer.Data)), err
 }
 
-// logs returns the sum of a LogQL metric query's result.
-func (s *stack) logs(query string) (float64, error) {
-	var v vector
-	if err := fetch("http://"+s.at.Loki+"/loki/api/v1/query?query="+url.QueryEscape(query), &v); err != nil {
-		return 0, err
-	}
-	return v.sum()
+// logs is the stack's log store.
+func (s *stack) logs() logstore.Store {
+	return logstore.VictoriaLogs("http://"+s.at.VictoriaLogs, http.DefaultTransport)
 }
 
-// records returns how many different log records of the demo Loki has since
+// records returns how many different log records of the demo there are since
 // then: delivery is at least once.
-func (s *stack) records(since time.Time) (float64, error) {
-	const most = 5000 // that Loki returns
-	query := url.Values{
-		"query": {`{service_name="sockscope-demo"}`},
-		"start": {strconv.FormatInt(since.UnixNano(), 10)},
-		"limit": {strconv.Itoa(most)},
-	}
-	var answer struct {
-		Data struct {
-			Result []struct {
-				Values [][2]string `json:"values"`
-			} `json:"result"`
-		} `json:"data"`
-	}
-	if err := fetch("http://"+s.at.Loki+"/loki/api/v1/query_range?"+query.Encode(), &answer); err != nil {
+func (s *stack) records(ctx context.Context, since time.Time) (float64, error) {
+	q := logstore.Query{Service: "sockscope-demo", Start: since, End: time.Now().Add(time.Minute), Limit: 5000}
+	records, err := s.logs().Records(ctx, q)
+	if err != nil {
 		return 0, err
 	}
-	different := make(map[[2]string]bool)
-	for _, stream := range answer.Data.Result {
-		for _, record := range stream.Values {
-			different[record] = true
-		}
+	if len(records) == q.Limit {
+		return 0, fmt.Errorf("%d log records are too many to count", len(records))
 	}
-	if len(different) >= most {
-		return 0, fmt.Errorf("%d log records are too many to count", len(different))
+	different := make(map[string]bool)
+	for _, record := range records {
+		different[fmt.Sprint(record)] = true
 	}
 	return float64(len(different)), nil
 }

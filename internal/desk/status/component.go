@@ -25,8 +25,24 @@ type Component struct {
 	Optional bool   `json:"optional,omitempty"` // may be absent, which is no fault
 }
 
-// Load reads a file with a JSON array of components and checks it.
-func Load(file string) ([]Component, error) {
+// Load reads files with a JSON array of components each, and checks that they go
+// together.
+func Load(files ...string) ([]Component, error) {
+	var all []Component
+	for _, file := range files {
+		list, err := load(file)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, list...)
+		if err := check(all); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+	}
+	return all, nil
+}
+
+func load(file string) ([]Component, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("read the list of components: %w", err)
@@ -39,9 +55,6 @@ func Load(file string) ([]Component, error) {
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: something follows the JSON array", file)
-	}
-	if err := check(list); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return list, nil
 }

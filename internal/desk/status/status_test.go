@@ -51,14 +51,27 @@ func TestLoad(t *testing.T) {
 			}
 		})
 	}
+	file := filepath.Join(t.TempDir(), "components.json")
+	if err := os.WriteFile(file, []byte("["+good+"]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(file, file); err == nil || !strings.Contains(err.Error(), `two components are named "a"`) {
+		t.Errorf("error of the same component in two files = %v", err)
+	}
 	if _, err := Load(filepath.Join(t.TempDir(), "missing")); err == nil {
 		t.Error("a missing file is no error")
 	}
 }
 
-// TestShippedList reads the list that compose uses.
+// TestShippedList reads the lists that compose uses, with either log store.
 func TestShippedList(t *testing.T) {
-	list, err := Load("../../../deploy/desk/components.json")
+	for _, logs := range []string{"loki", "victoria-logs"} {
+		t.Run(logs, func(t *testing.T) { testShippedList(t, logs) })
+	}
+}
+
+func testShippedList(t *testing.T, logs string) {
+	list, err := Load("../../../deploy/desk/components.json", "../../../deploy/desk/"+logs+".json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +85,7 @@ func TestShippedList(t *testing.T) {
 			t.Errorf("%s is opened at %s, want the loopback interface", c.Name, c.Address)
 		}
 	}
-	want := []string{"demo", "probe", "nginx", "otel-collector", "prometheus", "alertmanager", "jaeger", "loki", "grafana"}
+	want := []string{"demo", "probe", "nginx", "otel-collector", "prometheus", "alertmanager", "jaeger", "grafana", logs}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
