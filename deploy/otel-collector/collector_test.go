@@ -6,20 +6,39 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/sockscope/sockscope/internal/tool"
 )
 
 // TestCollector runs the Collector with real stores and sends it what the field sends.
 func TestCollector(t *testing.T) {
-	s := start(t)
+	s := start(t, "victoria-logs")
 	t.Run("bad senders harm nobody", s.testBadSendersHarmNobody)
 	t.Run("names", s.testNames)
 	t.Run("instances", s.testInstances)
-	t.Run("logs", s.testLogs)
-	t.Run("application's level stays", s.testApplicationsLevelStays)
-	t.Run("bad records", s.testBadRecords)
+	s.testLogStore(t)
 	t.Run("bad spans", s.testBadSpans)
 	t.Run("preflight", s.testPreflight)
 	t.Run("killed", s.testKilled)
+}
+
+// TestCollectorWithLoki does so with a Loki that is installed, as far as log records are concerned.
+func TestCollectorWithLoki(t *testing.T) {
+	if _, installed := tool.Installed(t, "loki"); !installed {
+		return
+	}
+	s := start(t, "loki")
+	s.testLogStore(t)
+	t.Run("dashboard", s.testDashboard)
+	t.Run("killed", s.testKilled)
+}
+
+func (s *stack) testLogStore(t *testing.T) {
+	t.Run("logs", s.testLogs)
+	t.Run("application's level stays", s.testApplicationsLevelStays)
+	t.Run("bad records", s.testBadRecords)
+	t.Run("index is bounded", s.testIndexIsBounded)
+	t.Run("structured bodies", s.testStructuredBodies)
 }
 
 // testKilled kills the stores, then the Collector, and starts them again, while a client sends and repeats what is not
@@ -77,7 +96,7 @@ func (s *stack) testKilled(t *testing.T) {
 		return nil
 	})
 	eventually(t, "every log record is stored once", func() error {
-		records, err := s.records(`{service_name="killed"}`)
+		records, err := s.logs.records("killed")
 		seen := make(map[string]bool)
 		for _, record := range records {
 			seen[record.line] = true

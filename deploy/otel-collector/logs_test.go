@@ -57,7 +57,7 @@ func (s *stack) testLogs(t *testing.T) {
 	}
 	for i, test := range tests {
 		eventually(t, test.name, func() error {
-			records, err := s.records(fmt.Sprintf(`{service_name="logs-%d"}`, i))
+			records, err := s.logs.records(fmt.Sprint("logs-", i))
 			if err != nil || len(records) != 1 {
 				return errors.Join(err, fmt.Errorf("%d records", len(records)))
 			}
@@ -73,7 +73,7 @@ func (s *stack) testLogs(t *testing.T) {
 	for _, label := range []string{"job", "app", "service", "container", "component", "name"} {
 		s.push(t, labels{label: "by-" + label}, now, "x")
 		eventually(t, "service by "+label, func() error {
-			records, err := s.records(fmt.Sprintf(`{service_name="by-%s"}`, label))
+			records, err := s.logs.records("by-" + label)
 			if err == nil && len(records) == 0 {
 				err = errors.New("no records")
 			}
@@ -89,7 +89,7 @@ func (s *stack) testLogs(t *testing.T) {
 		if err == nil && count != "1" {
 			err = fmt.Errorf("it is %s", count)
 		}
-		records, errRecords := s.records(`{service_name="late"}`)
+		records, errRecords := s.logs.records("late")
 		if len(records) != 1 {
 			errRecords = errors.Join(errRecords, fmt.Errorf("%d records", len(records)))
 		}
@@ -116,8 +116,8 @@ func (s *stack) testApplicationsLevelStays(t *testing.T) {
 		t.Fatalf("status %d", status)
 	}
 	eventually(t, "the record", func() error {
-		records, err := s.records(`{service_name="game", level="info"}`)
-		if err != nil || len(records) != 1 || records[0].fields["level_original"] != "17" {
+		records, err := s.logs.records("game")
+		if err != nil || len(records) != 1 || records[0].fields["level"] != "info" || records[0].fields["level_original"] != "17" {
 			return errors.Join(err, fmt.Errorf("records are %v", records))
 		}
 		return nil
@@ -139,6 +139,10 @@ func (s *stack) testBadRecords(t *testing.T) {
 	for i := range 3000 {
 		many[fmt.Sprint("key-", i)] = "value"
 	}
+	long := make(map[string]string)
+	for i := range 400 {
+		long[fmt.Sprint("long-", i)] = strings.Repeat("x", 9000)
+	}
 	nested := object{"kvlistValue": object{"values": attributes(many)}}
 	bad := []object{
 		{"timeUnixNano": "0"},
@@ -151,6 +155,8 @@ func (s *stack) testBadRecords(t *testing.T) {
 		{"attributes": list{object{"key": "nested", "value": nested}}},
 		{"attributes": attributes(map[string]string{"": "x", strings.Repeat("x", 100_000): "x", "long": strings.Repeat("x", 3_000_000)})},
 		{"severityNumber": 99},
+		{"attributes": list{object{"key": "bytes", "value": object{"bytesValue": strings.Repeat("AAAA", 700_000)}}}},
+		{"attributes": attributes(long)},
 		{"traceId": "00"},
 	}
 	for i, record := range bad {
@@ -167,11 +173,24 @@ func (s *stack) testBadRecords(t *testing.T) {
 	send("", nil)
 	send("good-records", object{"body": object{"stringValue": "the last"}})
 	eventually(t, "good records are stored", func() error {
-		records, err := s.records(`{service_name="good-records"}`)
+		records, err := s.logs.records("good-records")
 		if want := 2*len(bad) + 1; err == nil && len(records) != want {
 			err = fmt.Errorf("%d records, want %d", len(records), want)
 		}
 		return err
+	})
+	eventually(t, "so are the bad ones, but that of no time that could be", func() error {
+		for i := range len(bad) - 1 {
+			want := 1
+			if bad[i]["timeUnixNano"] == "18446744073709551615" {
+				want = 0
+			}
+			records, err := s.logs.records(fmt.Sprint("bad-records-", i))
+			if err != nil || len(records) != want {
+				return errors.Join(err, fmt.Errorf("%d records of %d, want %d", len(records), i, want))
+			}
+		}
+		return nil
 	})
 	eventually(t, "nothing waits", func() error {
 		response, err := http.Get("http://" + s.metrics + "/metrics")

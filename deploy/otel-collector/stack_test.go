@@ -25,33 +25,37 @@ import (
 
 // stack is the Collector and its stores with the shipped settings, on free ports.
 type stack struct {
-	targets                           string // the folder of what is scraped
-	otlp, loki, metrics               string // the Collector's addresses
-	prometheus, lokiStore, jaegerRead string
+	targets                          string // the folder of what is scraped
+	otlp, loki, metrics              string // the Collector's addresses
+	prometheus, logStore, jaegerRead string
 
+	logs      logStore
 	collector *program
 	stores    []*program
 }
 
-func start(t *testing.T) *stack {
+// start starts them all, with a log store of that name.
+func start(t *testing.T, logs string) *stack {
 	t.Helper()
 	data := t.TempDir()
 	ports := freePorts(t, 13)
 	at := func(i int) string { return "127.0.0.1:" + ports[i] }
 	s := &stack{
 		targets: filepath.Join(data, "targets"),
-		otlp:    at(0), loki: at(1), metrics: at(2), prometheus: at(3), lokiStore: at(4), jaegerRead: at(5),
+		otlp:    at(0), loki: at(1), metrics: at(2), prometheus: at(3), logStore: at(4), jaegerRead: at(5),
 	}
 	if err := os.Mkdir(s.targets, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	s.logs = newVictoriaLogs(data, s.logStore)
+	if logs == "loki" {
+		s.logs = newLoki(data, s.logStore, ports[6])
+	}
 	s.stores = []*program{
+		s.logs.program,
 		{name: "prometheus", ready: "http://" + s.prometheus + "/-/ready", args: []string{
 			"--config.file=../prometheus/prometheus.yml", "--storage.tsdb.path=" + filepath.Join(data, "prometheus"),
 			"--web.listen-address=" + s.prometheus, "--web.enable-otlp-receiver", "--enable-feature=exemplar-storage",
-		}},
-		{name: "loki", ready: "http://" + s.lokiStore + "/ready", args: []string{"-config.file=../loki/config.yaml", "-config.expand-env=true"}, env: []string{
-			"LOKI_HOST=127.0.0.1", "LOKI_HTTP_PORT=" + ports[4], "LOKI_GRPC_PORT=" + ports[6], "LOKI_DATA=" + filepath.Join(data, "loki"),
 		}},
 		{name: "jaeger", ready: "http://" + at(7) + "/status", args: []string{"--config=../jaeger/config.yaml"}, env: []string{
 			"JAEGER_HOST=127.0.0.1", "JAEGER_QUERY_PORT=" + ports[5], "JAEGER_QUERY_GRPC_PORT=" + ports[8], "JAEGER_OTLP_PORT=" + ports[9],
@@ -62,7 +66,7 @@ func start(t *testing.T) *stack {
 		"OTELCOL_HOST=127.0.0.1", "OTELCOL_OTLP_HTTP_PORT=" + ports[0], "OTELCOL_OTLP_GRPC_PORT=" + ports[12], "OTELCOL_LOKI_PORT=" + ports[1],
 		"OTELCOL_METRICS_PORT=" + ports[2], "OTELCOL_HEALTH_PORT=" + ports[11], "OTELCOL_SCRAPE_INTERVAL=1s",
 		"OTELCOL_QUEUE_DIR=" + filepath.Join(data, "queue"), "OTELCOL_TARGETS=" + s.targets, `OTELCOL_CORS_ORIGINS=["https://chat.example.org"]`,
-		"PROMETHEUS_URL=http://" + s.prometheus, "LOGS_OTLP_URL=http://" + s.lokiStore + "/otlp", "JAEGER_OTLP=" + at(9),
+		"PROMETHEUS_URL=http://" + s.prometheus, "LOGS_OTLP_URL=" + s.logs.otlp, "JAEGER_OTLP=" + at(9),
 	}}
 	for _, p := range append(s.stores, s.collector) {
 		p.start(t)
@@ -263,32 +267,6 @@ func (s *stack) last(selector string) (string, error) {
 		return "", err
 	}
 	return found[len(found)-1].value, nil
-}
-
-// stored is a log record in Loki with its labels and structured metadata.
-type stored struct {
-	line   string
-	fields map[string]string
-}
-
-func (s *stack) records(selector string) ([]stored, error) {
-	var answer struct {
-		Data struct {
-			Result []struct {
-				Stream map[string]string
-				Values [][2]string
-			}
-		}
-	}
-	query := url.Values{"query": {selector}, "limit": {"1000"}, "since": {"1h"}}
-	err := get("http://"+s.lokiStore+"/loki/api/v1/query_range?"+query.Encode(), &answer)
-	var all []stored
-	for _, stream := range answer.Data.Result {
-		for _, v := range stream.Values {
-			all = append(all, stored{v[1], stream.Stream})
-		}
-	}
-	return all, err
 }
 
 func get(address string, answer any) error {

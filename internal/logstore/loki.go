@@ -91,5 +91,8 @@ func lokiRecord(labels map[string]string, value []json.RawMessage) (Record, bool
 	}
 	fields := make(map[string]string, len(labels))
 	maps.Copy(fields, labels)
+	if fields["detected_level"] == "unknown" { // it has looked, and found none
+		delete(fields, "detected_level")
+	}
 	return newRecord(time.Unix(0, at), line, fields), true
 }
