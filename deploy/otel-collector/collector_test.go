@@ -39,6 +39,7 @@ func (s *stack) testLogStore(t *testing.T) {
 	t.Run("bad records", s.testBadRecords)
 	t.Run("index is bounded", s.testIndexIsBounded)
 	t.Run("structured bodies", s.testStructuredBodies)
+	t.Run("runbooks", s.testRunbooks)
 }
 
 // testKilled kills the stores, then the Collector, and starts them again, while a client sends and repeats what is not

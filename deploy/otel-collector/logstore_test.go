@@ -10,7 +10,9 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,6 +29,7 @@ import (
 type logStore struct {
 	*program
 	otlp    string                                           // where the Collector sends records
+	ask     func(query string) error                         // in its language
 	records func(service string) ([]stored, error)           // all that it has of a service
 	indexed func() (labels []string, streams int, err error) // its index labels or stream fields, and their combinations
 }
@@ -45,6 +48,9 @@ func newLoki(data, address, grpcPort string) logStore {
 			env: []string{"LOKI_HOST=127.0.0.1", "LOKI_HTTP_PORT=" + port, "LOKI_GRPC_PORT=" + grpcPort, "LOKI_DATA=" + filepath.Join(data, "loki")},
 		},
 		otlp: "http://" + address + "/otlp",
+		ask: func(query string) error {
+			return get("http://"+address+"/loki/api/v1/query_range?query="+url.QueryEscape(query), &object{})
+		},
 		records: func(service string) ([]stored, error) {
 			var answer struct {
 				Data struct {
@@ -106,6 +112,10 @@ func newVictoriaLogs(data, address string) logStore {
 			args: []string{"-httpListenAddr=" + address, "-storageDataPath=" + filepath.Join(data, "victoria-logs"), "-retentionPeriod=7d"},
 		},
 		otlp: "http://" + address + "/insert/opentelemetry",
+		ask: func(query string) error {
+			_, err := lines(query)
+			return err
+		},
 		records: func(service string) ([]stored, error) {
 			found, err := lines(`_time:2h "service.name":=` + strconv.Quote(service))
 			var all []stored
@@ -237,6 +247,35 @@ func (s *stack) testStructuredBodies(t *testing.T) {
 		return err
 	})
 }
+
+// testRunbooks asks the store what the runbooks ask it, in its language.
+func (s *stack) testRunbooks(t *testing.T) {
+	files, err := filepath.Glob("../../docs/runbooks/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, block := range logQuery.FindAllStringSubmatch(string(text), -1) {
+			if ours := strings.HasPrefix(block[1], "{service.name"); ours != (s.logs.name == "victoria-logs") {
+				continue
+			}
+			asked++
+			if err := s.logs.ask(block[1]); err != nil {
+				t.Errorf("%s: %s: %v", file, block[1], err)
+			}
+		}
+	}
+	if asked == 0 {
+		t.Error("no runbook asks for log records")
+	}
+}
+
+var logQuery = regexp.MustCompile("```\n *(\\{service.*)\n")
 
 // testDashboard asks Loki what the dashboards ask it.
 func (s *stack) testDashboard(t *testing.T) {
