@@ -24,7 +24,13 @@ alerts reached the inbox, and what one trace and its log records say.
 
 It takes what Alertmanager sends to PagerDuty (POST /v2/enqueue), to Slack
 (POST /services/T…/B…/…) and to webhooks (POST /webhook/<name>), and checks it
-as they would.`,
+as they would. To see what becomes of alerts when one of them fails, tell it to:
+
+  curl -X PUT -d '{"status":429}' http://127.0.0.1:8090/api/outages/slack
+  curl -X DELETE http://127.0.0.1:8090/api/outages/slack
+
+It is also a dead man's switch: when the alert Watchdog, which always fires,
+stays away, it raises an alarm of its own.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if config.LokiURL != "" && !cmd.Flags().Changed("victorialogs") {
@@ -50,6 +56,7 @@ as they would.`,
 	flags := cmd.Flags()
 	flags.StringVar(&listen, "listen", "127.0.0.1:8090", "address to listen on")
 	flags.StringArrayVar(&components, "components", nil, "JSON `FILE` that lists components to watch; may be given several times")
+	flags.StringVar(&config.PrometheusURL, "prometheus", "", "Prometheus, if it has no pages of its own and the alerts' links to their expression lead here")
 	flags.StringVar(&config.JaegerURL, "jaeger", "http://127.0.0.1:16686", "Jaeger's query API; empty if there is none")
 	flags.StringVar(&config.VictoriaLogsURL, "victorialogs", "http://127.0.0.1:9428", "VictoriaLogs' API; empty if there is none")
 	flags.StringVar(&config.LokiURL, "loki", "", "Loki's API, if log records are in Loki")

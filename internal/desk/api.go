@@ -1,8 +1,11 @@
 package desk
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
+	"slices"
+	"time"
 
 	"github.com/sockscope/sockscope/internal/desk/inbox"
 	"github.com/sockscope/sockscope/internal/desk/status"
@@ -27,11 +30,33 @@ func (d *Desk) statusJSON(w http.ResponseWriter, _ *http.Request) {
 	}{allReady(reports), reports})
 }
 
+// alertJSON is an alert with the channels by which it was told.
+type alertJSON struct {
+	Alert    string          `json:"alert"`
+	Of       string          `json:"of,omitempty"`
+	Severity string          `json:"severity,omitempty"`
+	Summary  string          `json:"summary"`
+	State    inbox.State     `json:"state"`
+	Since    time.Time       `json:"since"`
+	Count    int             `json:"count"`
+	Channels []inbox.Channel `json:"channels"`
+}
+
 func (d *Desk) inboxJSON(w http.ResponseWriter, _ *http.Request) {
+	view := d.inbox.View()
+	alerts := []alertJSON{}
+	for _, g := range slices.Concat(view.Open, view.Closed) {
+		alerts = append(alerts, alertJSON{
+			cmp.Or(g.Subject.Alert, g.Latest.Alert), g.Subject.Of, g.Latest.Severity, g.Latest.Summary,
+			g.State, g.Since, g.Count, g.Channels,
+		})
+	}
 	writeJSON(w, http.StatusOK, struct {
 		Notifications []inbox.Notification `json:"notifications"`
+		Alerts        []alertJSON          `json:"alerts"`
+		Outages       map[inbox.Source]int `json:"outages,omitempty"`
 		DiskError     string               `json:"diskError,omitempty"`
-	}{d.inbox.Notifications(), d.inbox.View().DiskError})
+	}{d.inbox.Notifications(), alerts, d.outages.all(), view.DiskError})
 }
 
 func (d *Desk) notificationJSON(w http.ResponseWriter, r *http.Request) {

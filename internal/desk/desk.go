@@ -30,10 +30,14 @@ import (
 // Jaeger and the log store no longer than that.
 const shutdownTimeout = 5 * time.Second
 
+// heartbeatCheck is how often the desk looks whether a heartbeat is late.
+const heartbeatCheck = 2 * time.Second
+
 // Config is what a desk needs to know.
 type Config struct {
-	Components []status.Component
-	JaegerURL  string // Jaeger's query API; empty if there is none
+	Components    []status.Component
+	PrometheusURL string // for the links of alerts to their expression; empty if they lead elsewhere
+	JaegerURL     string // Jaeger's query API; empty if there is none
 	// LokiURL or VictoriaLogsURL is the log store's API; both are empty if there is none.
 	LokiURL         string
 	VictoriaLogsURL string
@@ -44,19 +48,23 @@ type Config struct {
 
 // Desk is the start page and the receivers behind it.
 type Desk struct {
-	jaegerUI  string
-	log       *slog.Logger
-	transport *http.Transport
-	inbox     *inbox.Inbox
-	watcher   *status.Watcher
-	finder    *tracing.Finder
-	pages     *pages
+	jaegerUI   string
+	log        *slog.Logger
+	transport  *http.Transport
+	prometheus string
+	inbox      *inbox.Inbox
+	outages    *outages
+	watcher    *status.Watcher
+	finder     *tracing.Finder
+	pages      *pages
 }
 
 // New returns a desk with the inbox that an earlier one left in the data
 // directory. Close it when it is no longer needed.
 func New(c Config) (*Desk, error) {
-	for _, address := range []struct{ what, url string }{{"Jaeger", c.JaegerURL}, {"Loki", c.LokiURL}, {"VictoriaLogs", c.VictoriaLogsURL}, {"Jaeger's user interface", c.JaegerUI}} {
+	for _, address := range []struct{ what, url string }{
+		{"Prometheus", c.PrometheusURL}, {"Jaeger", c.JaegerURL}, {"Loki", c.LokiURL}, {"VictoriaLogs", c.VictoriaLogsURL}, {"Jaeger's user interface", c.JaegerUI},
+	} {
 		if u, err := url.Parse(address.url); address.url != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 			return nil, fmt.Errorf("the address of %s is %q, which is not an http URL", address.what, address.url)
 		}
@@ -82,13 +90,15 @@ func New(c Config) (*Desk, error) {
 		logs = logstore.VictoriaLogs(c.VictoriaLogsURL, transport)
 	}
 	return &Desk{
-		jaegerUI:  strings.TrimRight(c.JaegerUI, "/"),
-		log:       c.Logger,
-		transport: transport,
-		inbox:     in,
-		watcher:   status.NewWatcher(c.Components, transport),
-		finder:    tracing.NewFinder(c.JaegerURL, logs, transport),
-		pages:     pages,
+		jaegerUI:   strings.TrimRight(c.JaegerUI, "/"),
+		log:        c.Logger,
+		transport:  transport,
+		prometheus: strings.TrimRight(c.PrometheusURL, "/"),
+		inbox:      in,
+		outages:    newOutages(),
+		watcher:    status.NewWatcher(c.Components, transport),
+		finder:     tracing.NewFinder(c.JaegerURL, logs, transport),
+		pages:      pages,
 	}, nil
 }
 
@@ -107,6 +117,7 @@ func (d *Desk) Handler() http.Handler {
 	mux.HandleFunc("GET /trace", d.tracesPage)
 	mux.HandleFunc("GET /trace/{id}", d.tracePage)
 	mux.HandleFunc("GET /d/{uid}", d.dashboardPage)
+	mux.HandleFunc("GET /prometheus/graph", d.queryPage)
 	mux.HandleFunc("GET /api/status", d.statusJSON)
 	mux.HandleFunc("GET /api/inbox", d.inboxJSON)
 	mux.HandleFunc("GET /api/inbox/{id}", d.notificationJSON)
@@ -114,10 +125,26 @@ func (d *Desk) Handler() http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.Handle("GET /static/", staticFiles())
 
-	mux.Handle("POST /v2/enqueue", pagerduty.Handler(d.inbox))
-	mux.Handle("POST /services/{team}/{hook}/{token}", slack.Handler(d.inbox))
-	mux.Handle("POST /webhook/{name}", webhook.Handler(d.inbox))
+	mux.HandleFunc("PUT /api/outages/{receiver}", d.setOutage)
+	mux.HandleFunc("DELETE /api/outages/{receiver}", d.endOutage)
+	mux.Handle("POST /v2/enqueue", d.outages.around(inbox.PagerDuty, d.inbox, pagerduty.Handler(d.inbox)))
+	mux.Handle("POST /services/{team}/{hook}/{token}", d.outages.around(inbox.Slack, d.inbox, slack.Handler(d.inbox)))
+	mux.Handle("POST /webhook/{name}", d.outages.around(inbox.Webhook, d.inbox, webhook.Handler(d.inbox)))
 	return protect(mux)
+}
+
+// watchHeartbeats is the dead man's switch, until the context ends.
+func (d *Desk) watchHeartbeats(ctx context.Context) {
+	tick := time.NewTicker(heartbeatCheck)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			d.inbox.CheckHeartbeats()
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Serve polls the components and answers requests until the context ends, then
@@ -126,6 +153,7 @@ func (d *Desk) Serve(ctx context.Context, l net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var polling sync.WaitGroup
 	polling.Go(func() { d.watcher.Run(ctx) })
+	polling.Go(func() { d.watchHeartbeats(ctx) })
 	defer polling.Wait()
 	defer cancel()
 

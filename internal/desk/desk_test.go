@@ -90,7 +90,7 @@ func TestRoutes(t *testing.T) {
 	unknown := httptest.NewServer(http.NotFoundHandler())
 	defer unknown.Close()
 	none, _ := serve(t, Config{JaegerURL: unknown.URL, LokiURL: away.URL})
-	dead, _ := serve(t, Config{JaegerURL: away.URL, LokiURL: away.URL})
+	dead, _ := serve(t, Config{PrometheusURL: away.URL, JaegerURL: away.URL, LokiURL: away.URL})
 	const id = "724e3b184d68acf94e746096135d877c"
 	tests := []struct {
 		method, url string
@@ -108,13 +108,19 @@ func TestRoutes(t *testing.T) {
 		{"GET", none + "/trace/" + id, 404, "Spans take some seconds"},
 		{"GET", dead + "/trace/" + id, 502, "connection refused"},
 		{"GET", none + "/api/status", 200, `"components":`},
-		{"GET", none + "/api/inbox", 200, `{"notifications":[]}`},
+		{"GET", none + "/api/inbox", 200, `{"notifications":[],"alerts":[]}`},
 		{"GET", none + "/api/inbox/nothing", 404, `"error"`},
 		{"GET", none + "/api/trace/xyz", 400, `"error"`},
 		{"GET", none + "/api/trace/" + id, 404, `"unknown":true`},
 		{"GET", dead + "/api/trace/" + id, 502, `"spansProblem":"ask Jaeger`},
 		{"GET", none + "/nowhere", 404, ""},
 		{"GET", none + "/d/sockscope-websockets?var-job=x", 404, "sockscope up --grafana"},
+		{"GET", none + "/prometheus/graph?g0.expr=up", 404, "without --prometheus"},
+		{"GET", dead + "/prometheus/graph", 404, "no expression"},
+		{"GET", dead + "/prometheus/graph?g0.expr=up+%3E+1&g0.tab=1", 303, away.URL + "/api/v1/query?query=up+%3E+1"},
+		{"PUT", none + "/api/outages/email", 404, "pagerduty, slack and webhook"},
+		{"PUT", none + "/api/outages/slack", 400, "status code from 400"},
+		{"DELETE", none + "/api/outages/slack", 200, "{}"},
 		{"GET", none + "/v2/enqueue", 405, ""},
 		{"PUT", none + "/v2/enqueue", 405, ""},
 		{"GET", none + "/services/T1/B1/x", 405, ""},
@@ -158,11 +164,42 @@ func TestNotificationsAndRestart(t *testing.T) {
 	if oldest.Source != inbox.PagerDuty || oldest.Alert != "WebSocketLatencyHigh" || oldest.Severity != "critical" || oldest.Key != "k" || !oldest.Accepted {
 		t.Errorf("oldest = %+v, want the trigger", oldest)
 	}
-	if _, text = do(t, "GET", address+"/inbox", ""); !strings.Contains(text, "1 open notification<") || !strings.Contains(text, "Rejected") || !strings.Contains(text, "Deployed") {
+	if _, text = do(t, "GET", address+"/inbox", ""); !strings.Contains(text, "1 open alert<") || !strings.Contains(text, "Rejected") || !strings.Contains(text, "Deployed") {
 		t.Errorf("page = %s", text)
 	}
 	if _, text = do(t, "GET", address+"/inbox/"+oldest.ID, ""); !strings.Contains(text, "event_action") || strings.Contains(text, "0123456789abcdef0123456789abcdef") {
 		t.Errorf("page of the notification = %s, want its body without the routing key", text)
+	}
+}
+
+// TestOutages lets each receiver fail as its vendor does, and work again.
+func TestOutages(t *testing.T) {
+	address, _ := serve(t, Config{})
+	tests := []struct {
+		receiver, path, body string
+		status               int
+		answer               string
+		accepted             int
+	}{
+		{"pagerduty", "/v2/enqueue", trigger, 429, `"message":"Too Many Requests"`, 202},
+		{"pagerduty", "/v2/enqueue", trigger, 500, `"errors":[`, 202},
+		{"slack", "/services/T1/B1/x", `{"text":"t"}`, 429, "rate_limited", 200},
+		{"slack", "/services/T1/B1/x", `{"text":"t"}`, 403, "invalid_token", 200},
+		{"slack", "/services/T1/B1/x", `{"text":"t"}`, 500, "rollup_error", 200},
+	}
+	for _, test := range tests {
+		do(t, "PUT", address+"/api/outages/"+test.receiver, fmt.Sprintf(`{"status":%d}`, test.status))
+		response, text := do(t, "POST", address+test.path, test.body, "Content-Type", "application/json")
+		if response.StatusCode != test.status || !strings.Contains(text, test.answer) {
+			t.Errorf("%s answers %d %s, want %d %s", test.receiver, response.StatusCode, text, test.status, test.answer)
+		}
+		if _, page := do(t, "GET", address+"/inbox", ""); !strings.Contains(page, "was told to answer everything by") || !strings.Contains(page, "Rejected") {
+			t.Errorf("the inbox does not show the outage: %s", page)
+		}
+		do(t, "DELETE", address+"/api/outages/"+test.receiver, "")
+		if response, text := do(t, "POST", address+test.path, test.body, "Content-Type", "application/json"); response.StatusCode != test.accepted {
+			t.Errorf("%s answers %d %s after the outage", test.receiver, response.StatusCode, text)
+		}
 	}
 }
 

@@ -28,8 +28,15 @@ func formats() template.FuncMap {
 		"waterfall": tracing.Waterfall,
 		"first":     first,
 		"name":      nameOf,
+		"pair":      func(now time.Time, list []inbox.Channel) channels { return channels{now, list} },
 		"span":      func(now, t time.Time) string { return coarse(now.Sub(t)) },
 	}
+}
+
+// channels are by which ways an alert was told, for a template that says so.
+type channels struct {
+	Now      time.Time
+	Channels []inbox.Channel
 }
 
 // ago says how long before now a time was.
@@ -102,6 +109,8 @@ func source(s inbox.Source) string {
 		return "PagerDuty"
 	case inbox.Slack:
 		return "Slack"
+	case inbox.Desk:
+		return "Desk"
 	}
 	return "Webhook"
 }

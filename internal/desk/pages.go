@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/sockscope/sockscope/internal/desk/inbox"
@@ -103,8 +104,14 @@ func (d *Desk) statusPage(w http.ResponseWriter, _ *http.Request) {
 	})
 }
 
+// inboxData is what the inbox shows.
+type inboxData struct {
+	inbox.View
+	Outages map[inbox.Source]int // status codes that receivers were told to answer
+}
+
 func (d *Desk) inboxPage(w http.ResponseWriter, _ *http.Request) {
-	d.show(w, http.StatusOK, "inbox", page{Title: "Inbox", Section: "inbox", Refresh: 3, Data: d.inbox.View()})
+	d.show(w, http.StatusOK, "inbox", page{Title: "Inbox", Section: "inbox", Refresh: 3, Data: inboxData{d.inbox.View(), d.outages.all()}})
 }
 
 func (d *Desk) notificationPage(w http.ResponseWriter, r *http.Request) {
@@ -164,6 +171,18 @@ func (d *Desk) dashboardPage(w http.ResponseWriter, _ *http.Request) {
 	d.problem(w, http.StatusNotFound, "inbox", "There is no Grafana to show the dashboard",
 		"Get it from grafana.com/grafana/download and start the stack again with sockscope up --grafana PATH, or run it with Docker Compose, which has it. "+
 			"Until then the queries of the alert's runbook can be asked of Prometheus and the log store themselves.")
+}
+
+// queryPage leads from an alert's link to the graph of its expression, where
+// Prometheus has no pages, to what the expression gives now.
+func (d *Desk) queryPage(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query().Get("g0.expr")
+	if d.prometheus == "" || query == "" {
+		d.problem(w, http.StatusNotFound, "inbox", "There is nothing to query",
+			"The address has no expression (g0.expr), or the desk was started without --prometheus.")
+		return
+	}
+	http.Redirect(w, r, d.prometheus+"/api/v1/query?"+url.Values{"query": {query}}.Encode(), http.StatusSeeOther)
 }
 
 func (d *Desk) tracePage(w http.ResponseWriter, r *http.Request) {

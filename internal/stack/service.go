@@ -81,7 +81,7 @@ func services(at endpoint.Set, in places, alertSpeed int, loki string) []service
 			args: []string{
 				"desk", "--listen=" + at.Desk,
 				"--components=" + filepath.Join(in.settings, "components.json"),
-				"--jaeger=" + url(at.JaegerQuery), logs.deskFlag,
+				"--prometheus=" + url(at.Prometheus), "--jaeger=" + url(at.JaegerQuery), logs.deskFlag,
 				"--data=" + filepath.Join(in.data, "desk"),
 			},
 		},
@@ -117,6 +117,8 @@ func services(at endpoint.Set, in places, alertSpeed int, loki string) []service
 				"--storage.tsdb.path=" + filepath.Join(in.data, "prometheus"),
 				"--storage.tsdb.retention.time=15d", "--storage.tsdb.retention.size=5GB",
 				"--web.listen-address=" + at.Prometheus,
+				// It is built without pages: the alerts' links to their expression lead to the desk.
+				"--web.external-url=" + url(at.Desk) + "/prometheus", "--web.route-prefix=/",
 				"--web.enable-otlp-receiver", "--web.enable-lifecycle",
 				"--enable-feature=exemplar-storage",
 				// What is sent before Alertmanager is discovered, or while it restarts, is lost until then.

@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -8,6 +9,9 @@ import (
 // HeartbeatAlert is the alert that always fires, so that its silence tells that
 // alerting is broken.
 const HeartbeatAlert = "Watchdog"
+
+// SilenceAlert is what the inbox raises itself when a heartbeat stays away.
+const SilenceAlert = "WatchdogSilent"
 
 // firstInterval is how long a heartbeat may stay away before its own rhythm is
 // known.
@@ -36,6 +40,32 @@ func newHeartbeat(g Group, started, now time.Time) Heartbeat {
 	h.Late = listening > overdue(expected) || !g.Open()
 	h.Awaited = !h.Late && g.Latest.Received.Before(started)
 	return h
+}
+
+// CheckHeartbeats is the dead man's switch: it raises an alarm for each heartbeat
+// that is late, and ends it when the heartbeat is back. A heartbeat that has never
+// come can't be late. Call it every few seconds.
+func (in *Inbox) CheckHeartbeats() {
+	for _, h := range in.View().Heartbeats {
+		alarm := Notification{
+			Source: Desk, Receiver: "dead man's switch", Accepted: true,
+			Alert: SilenceAlert, Severity: "critical", Key: h.ID,
+			Links: []Link{{Text: "Runbook", Href: "https://github.com/sockscope/sockscope/blob/main/docs/runbooks/" + HeartbeatAlert + ".md"}},
+		}
+		raised := in.isOpen(alarm.groupID())
+		switch {
+		case h.Late && !raised:
+			alarm.Event = Trigger
+			alarm.Summary = fmt.Sprintf("No %s for %s: alerts may be reaching nobody", HeartbeatAlert, h.Silence.Truncate(time.Second))
+			in.Add(alarm)
+			in.log.Error("the heartbeat is late: alerts may be reaching nobody", "alert", HeartbeatAlert, "receiver", h.Latest.Receiver, "silence", h.Silence.Truncate(time.Second).String())
+		case !h.Late && !h.Awaited && raised:
+			alarm.Event = Resolve
+			alarm.Summary = HeartbeatAlert + " is back: alerts reach this inbox again"
+			in.Add(alarm)
+			in.log.Info("the heartbeat is back", "alert", HeartbeatAlert, "receiver", h.Latest.Receiver)
+		}
+	}
 }
 
 // overdue is the silence after which a heartbeat of that interval is late: one

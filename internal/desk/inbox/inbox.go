@@ -133,6 +133,14 @@ func (in *Inbox) state(group string) (State, Notification) {
 	return state, last
 }
 
+// isOpen tells whether a receiver was told of an alert that is not over.
+func (in *Inbox) isOpen(group string) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	state, _ := in.state(group)
+	return state == StateOpen || state == StateAcknowledged
+}
+
 // keep appends a notification and drops what is then too much.
 func (in *Inbox) keep(n Notification) {
 	added := entry{n, n.groupID(), n.size()}

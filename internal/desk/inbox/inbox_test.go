@@ -184,6 +184,127 @@ func TestHeartbeat(t *testing.T) {
 	})
 }
 
+// TestDeadMansSwitch lets a heartbeat stop and come back.
+func TestDeadMansSwitch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := memory(t)
+		beat := accepted(Trigger, "w")
+		beat.Alert, beat.Source = HeartbeatAlert, Webhook
+		alarms := func() (open, closed []string) {
+			in.CheckHeartbeats()
+			v := in.View()
+			for _, g := range v.Open {
+				open = append(open, g.Latest.Alert+": "+g.Latest.Summary)
+			}
+			for _, g := range v.Closed {
+				closed = append(closed, g.Latest.Alert+": "+g.Latest.Summary)
+			}
+			return open, closed
+		}
+		if open, _ := alarms(); len(open) > 0 {
+			t.Errorf("alarms before the first beat: %v", open)
+		}
+		for range 3 {
+			in.Add(beat)
+			if open, closed := alarms(); len(open)+len(closed) > 0 {
+				t.Errorf("alarms while it beats: %v, %v", open, closed)
+			}
+			time.Sleep(time.Minute)
+		}
+		time.Sleep(61 * time.Second)
+		const late = "WatchdogSilent: No Watchdog for 2m1s: alerts may be reaching nobody"
+		for range 2 { // once, however often it is looked
+			if open, closed := alarms(); len(open) != 1 || open[0] != late || len(closed) > 0 {
+				t.Errorf("open %v, closed %v; want %q open", open, closed, late)
+			}
+		}
+		in.Add(beat)
+		const back = "WatchdogSilent: Watchdog is back: alerts reach this inbox again"
+		if open, closed := alarms(); len(open) > 0 || len(closed) != 1 || closed[0] != back {
+			t.Errorf("open %v, closed %v; want %q closed", open, closed, back)
+		}
+	})
+}
+
+// TestOneEntryPerAlert tells an alert by three channels, of which one covers
+// another alert as well.
+func TestOneEntryPerAlert(t *testing.T) {
+	slow, stall := Subject{"WebSocketLatencyHigh", "demo/chat"}, Subject{"WebSocketSilentStall", "demo/chat"}
+	page := func(event Event, firing, resolved []Subject) Notification {
+		n := accepted(event, "incident")
+		n.Summary, n.Firing, n.Resolved = "page", firing, resolved
+		return n
+	}
+	message := func(event Event, s Subject) Notification {
+		n := Notification{Source: Slack, Receiver: "T/B", Accepted: true, Event: event, Key: s.Alert, Alert: s.Alert, Summary: "message"}
+		if event == Resolve {
+			n.Resolved = []Subject{s}
+		} else {
+			n.Firing = []Subject{s}
+		}
+		return n
+	}
+	both := []Subject{slow, stall}
+	tests := []struct {
+		name  string
+		sent  []Notification
+		slow  string // the state of the entry, and of its channels
+		stall string
+	}{
+		{"one channel", []Notification{page(Trigger, both[:1], nil)}, "open pagerduty=open message 1", ""},
+		{"two channels", []Notification{page(Trigger, both[:1], nil), message(Trigger, slow)}, "open pagerduty=open slack=open message 2", ""},
+		{"joins the incident", []Notification{page(Trigger, both[:1], nil), message(Trigger, stall), page(Trigger, both, nil)},
+			"open pagerduty=open message 2", "open slack=open pagerduty=open message 2"},
+		{"ends, the incident does not", []Notification{page(Trigger, both, nil), page(Trigger, both[:1], both[1:])},
+			"open pagerduty=open message 2", "resolved pagerduty=resolved message 2"},
+		{"incident ends", []Notification{page(Trigger, both, nil), page(Resolve, nil, both[:1])},
+			"resolved pagerduty=resolved message 2", "resolved pagerduty=resolved message 2"},
+		{"message is still open", []Notification{page(Trigger, both[:1], nil), message(Trigger, slow), page(Resolve, nil, both[:1])},
+			"open pagerduty=resolved slack=open message 3", ""},
+		{"acknowledged without naming it", []Notification{page(Trigger, both[:1], nil), page(Acknowledge, nil, nil), message(Trigger, slow)},
+			"acknowledged pagerduty=acknowledged slack=open message 3", ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			in := memory(t)
+			for _, n := range test.sent {
+				in.Add(n)
+			}
+			got := map[string]string{}
+			v := in.View()
+			for _, g := range slices.Concat(v.Open, v.Closed) {
+				text := string(g.State)
+				for _, c := range g.Channels {
+					text += fmt.Sprintf(" %s=%s", c.Source, c.State)
+				}
+				got[g.Subject.Alert] = fmt.Sprintf("%s message %d", text, g.Count)
+			}
+			want := map[string]string{slow.Alert: test.slow}
+			if test.stall != "" {
+				want[stall.Alert] = test.stall
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("entries (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestParseSubject(t *testing.T) {
+	for text, want := range map[string]Subject{
+		"WebSocketLatencyHigh of demo/chat": {"WebSocketLatencyHigh", "demo/chat"},
+		"A of b of c":                       {"A", "b of c"},
+		"A of ":                             {},
+		"the end of the line":               {},
+		"":                                  {},
+	} {
+		got, ok := ParseSubject(text)
+		if got != want || ok != (want != Subject{}) {
+			t.Errorf("ParseSubject(%q) = %+v, %v; want %+v", text, got, ok, want)
+		}
+	}
+}
+
 func TestNotification(t *testing.T) {
 	in := memory(t)
 	n := accepted(Trigger, "k")

@@ -7,6 +7,9 @@
 package inbox
 
 import (
+	"cmp"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -14,11 +17,12 @@ import (
 // Source tells by which protocol a notification came.
 type Source string
 
-// The protocols that the desk takes.
+// The protocols that the desk takes, and the desk itself.
 const (
 	PagerDuty Source = "pagerduty"
 	Slack     Source = "slack"
 	Webhook   Source = "webhook"
+	Desk      Source = "desk" // what it notices by itself
 )
 
 // Event is what a notification says about its alert.
@@ -53,6 +57,35 @@ type Link struct {
 	Href string `json:"href"`
 }
 
+// Subject names an alert in the same way in every protocol.
+type Subject struct {
+	Alert string `json:"alert"`
+	Of    string `json:"of"` // the service, and its endpoint if the alert names one
+}
+
+// subject matches the words in which the templates of deploy/alertmanager name
+// an alert.
+var subject = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*) of (\S.*)$`)
+
+// ParseSubject reads a subject from "Alert of service/endpoint". It returns false
+// for any other text.
+func ParseSubject(text string) (Subject, bool) {
+	found := subject.FindStringSubmatch(text)
+	if found == nil {
+		return Subject{}, false
+	}
+	return Subject{Alert: found[1], Of: found[2]}, true
+}
+
+// SubjectOf returns the subject of an alert with these labels.
+func SubjectOf(labels map[string]string) Subject {
+	s := Subject{Alert: labels["alertname"], Of: cmp.Or(labels["job"], labels["service"], "unknown")}
+	if endpoint := cmp.Or(labels["namespace"], labels["target"]); endpoint != "" {
+		s.Of += "/" + endpoint
+	}
+	return s
+}
+
 // Notification is one request that a receiver took or refused.
 type Notification struct {
 	ID       string    `json:"id"`
@@ -67,6 +100,8 @@ type Notification struct {
 	Severity string    `json:"severity,omitempty"`
 	Key      string    `json:"key,omitempty"`
 	Summary  string    `json:"summary,omitempty"`
+	Firing   []Subject `json:"firing,omitempty"`   // alerts that it says are firing, as far as it names them
+	Resolved []Subject `json:"resolved,omitempty"` // and those that it says are over
 	Links    []Link    `json:"links,omitempty"`
 	Warnings []string  `json:"warnings,omitempty"` // accepted, but somebody should look
 	Since    time.Time `json:"since,omitzero"`     // when the alert that it belongs to opened
@@ -81,6 +116,7 @@ const (
 	maxText  = 2 << 10
 	maxLinks = 20
 	maxWarn  = 10
+	maxNamed = 20 // alerts
 )
 
 // groupID names the alert that a notification is about. Two receivers never
@@ -95,6 +131,12 @@ func (n *Notification) clamp() {
 		*s = cut(*s, maxText)
 	}
 	n.Body = cut(n.Body, MaxBody)
+	for _, list := range []*[]Subject{&n.Firing, &n.Resolved} {
+		*list = (*list)[:min(len(*list), maxNamed)]
+		for i, s := range *list {
+			(*list)[i] = Subject{Alert: cut(s.Alert, maxText), Of: cut(s.Of, maxText)}
+		}
+	}
 	n.Links = n.Links[:min(len(n.Links), maxLinks)]
 	for i := range n.Links {
 		n.Links[i] = Link{Text: cut(n.Links[i].Text, maxText), Href: cut(n.Links[i].Href, maxText)}
@@ -110,6 +152,9 @@ func (n *Notification) size() int {
 	}
 	for _, w := range n.Warnings {
 		size += len(w)
+	}
+	for _, s := range slices.Concat(n.Firing, n.Resolved) {
+		size += len(s.Alert) + len(s.Of) + 30
 	}
 	return size
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -69,6 +70,11 @@ func check(body []byte) (inbox.Notification, []string) {
 		Severity: e.Severity,
 		Summary:  e.Summary,
 		Warnings: inbox.MissingValues(object),
+		Firing:   subjects(e, "firing"),
+		Resolved: subjects(e, "resolved"),
+	}
+	if _, cut := e.Details["error"]; cut && len(e.Details) == 1 {
+		n.Warnings = append(n.Warnings, "the details were too long and got lost: Alertmanager put an error in their place")
 	}
 	for _, l := range e.Links {
 		n.Links = append(n.Links, inbox.Link{Text: l.Text, Href: l.Href})
@@ -77,6 +83,24 @@ func check(body []byte) (inbox.Notification, []string) {
 		n.Links = append(n.Links, inbox.Link{Text: "Source", Href: e.ClientURL})
 	}
 	return n, errs
+}
+
+// subjects reads the alerts in a detail that has one on each line, as the
+// templates of deploy/alertmanager write it: "* Alert of service/endpoint: text".
+func subjects(e event, detail string) []inbox.Subject {
+	text, _ := e.Details[detail].(string)
+	var list []inbox.Subject
+	for line := range strings.Lines(text) {
+		item, ok := strings.CutPrefix(line, "* ")
+		if !ok {
+			continue
+		}
+		name, _, _ := strings.Cut(item, ": ")
+		if s, ok := inbox.ParseSubject(name); ok && !slices.Contains(list, s) {
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 // digest tells routing keys apart without keeping them: they are secrets.

@@ -103,7 +103,7 @@ func payload(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 // check turns a message into a notification, as far as it can be understood.
 func check(body []byte) (inbox.Notification, error) {
 	m, object, err := parse(body)
-	n := inbox.Notification{Event: inbox.Message, Summary: m.Text, Warnings: inbox.MissingValues(object), Body: inbox.Readable(body)}
+	n := inbox.Notification{Event: inbox.Message, Summary: m.Text, Warnings: append(inbox.MissingValues(object), m.warnings()...), Body: inbox.Readable(body)}
 	if len(m.Attachments) > 0 {
 		m.Attachments[0].describe(&n)
 	}
@@ -130,6 +130,14 @@ func (a attachment) describe(n *inbox.Notification) {
 	}
 	n.Key = firstOf(a.CallbackID, alertCount.ReplaceAllString(rest, ""))
 	n.Alert = firstOf(inbox.AlertInTitle(title), a.runbook())
+	if subject, ok := inbox.ParseSubject(a.CallbackID); ok {
+		n.Alert = subject.Alert
+		if n.Event == inbox.Resolve {
+			n.Resolved = []inbox.Subject{subject}
+		} else {
+			n.Firing = []inbox.Subject{subject}
+		}
+	}
 	if status = strings.ToLower(status); status != "resolved" && status != "firing" {
 		n.Severity = status
 	}
@@ -144,7 +152,7 @@ func (a attachment) describe(n *inbox.Notification) {
 }
 
 // alertCount is what a title says of how many alerts there are now.
-var alertCount = regexp.MustCompile(` \(\d+ alerts?\)$`)
+var alertCount = regexp.MustCompile(` \(and [\d,]+ more\)$`)
 
 // bracketed and spoken are the two ways in which titles begin with a state.
 var (

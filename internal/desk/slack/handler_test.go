@@ -186,7 +186,7 @@ func TestTitles(t *testing.T) {
 		{"[FIRING:2] HighLatency (chat critical)", "", inbox.Trigger, "", "HighLatency", "HighLatency (chat critical)"},
 		{"[RESOLVED] HighLatency (chat critical)", "", inbox.Resolve, "", "HighLatency", "HighLatency (chat critical)"},
 		{"CRITICAL: Messages are slow", "", inbox.Trigger, "critical", "", "Messages are slow"},
-		{"WARNING: A target is down (2 alerts)", "", inbox.Trigger, "warning", "", "A target is down"},
+		{"WARNING: A target is down (and 1,204 more)", "", inbox.Trigger, "warning", "", "A target is down"},
 		{"RESOLVED: A target is down", "", inbox.Resolve, "", "", "A target is down"},
 		{"RESOLVED: A target is down", "the key", inbox.Resolve, "", "", "the key"},
 		{"Deployed", "", inbox.Message, "", "", ""},
@@ -217,7 +217,7 @@ func FuzzHandler(f *testing.F) {
 	f.Add(`{"text":"t"}`)
 	f.Add(`{"attachments":[{"title":"[FIRING:1] A (b)","text":"t","actions":[{"type":"button","text":"t","url":"https://x/runbooks/A.md"}],"fields":[{"title":"severity","value":"v"}]}]}`)
 	f.Add(`{"blocks":[{"type":"section"}]}`)
-	f.Add(`{"attachments":[{"fallback":"RESOLVED: x (2 alerts)"}]}`)
+	f.Add(`{"attachments":[{"fallback":"RESOLVED: x (and 2 more)"}]}`)
 	words := []string{"ok", "invalid_payload", "no_text", "too_many_attachments", "missing_text_or_fallback_or_attachments", "invalid_blocks"}
 	f.Fuzz(func(t *testing.T, body string) {
 		in := newInbox(t)

@@ -2,10 +2,9 @@
 // they would refuse with the same plain words, so that a configuration that works
 // with the desk works with Slack.
 //
-// The rules are those of Slack's public documentation of incoming webhooks and of
-// message attachments. How many actions an attachment may have, and which error
-// answers one that is wrong, is not written there; five and invalid_payload are
-// what is known of them.
+// The rules are those of Slack's public documentation of incoming webhooks, of
+// message attachments, of interactive messages and of blocks. Which error answers
+// an action that is wrong is not written there; invalid_payload is what is known.
 package slack
 
 import (
@@ -14,6 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
+	"regexp"
 	"slices"
 	"unicode/utf8"
 )
@@ -21,8 +22,13 @@ import (
 // Limits of a message.
 const (
 	maxAttachments = 100
-	maxBlocks      = 50
 	maxActions     = 5
+	maxURL         = 3000 // of a button
+
+	// Above these Slack takes the message, but shows less of it.
+	manyAttachments = 20
+	longText        = 40_000
+	longAttachment  = 8000
 )
 
 // fault is why a message is refused: the word that Slack answers, and for the
@@ -113,7 +119,7 @@ func (m message) check() error {
 		return &fault{"too_many_attachments", fmt.Sprintf("%d attachments, at most %d are permitted", len(m.Attachments), maxAttachments)}
 	}
 	if err := checkBlocks(m.Blocks); err != nil {
-		return err
+		return &fault{"invalid_blocks", err.Error()}
 	}
 	for i, a := range m.Attachments {
 		if err := a.check(); err != nil {
@@ -139,7 +145,10 @@ func (a attachment) check() error {
 			return invalid("action %d %v", i+1, err)
 		}
 	}
-	return checkBlocks(a.Blocks)
+	if err := checkBlocks(a.Blocks); err != nil {
+		return &fault{"invalid_attachments", err.Error()}
+	}
+	return nil
 }
 
 func (a action) check() error {
@@ -150,21 +159,48 @@ func (a action) check() error {
 		return errors.New("has no text")
 	case a.URL == "" && (a.Name == "" || a.Value == ""):
 		return errors.New("has neither a url nor a name with a value")
+	case len(a.URL) > maxURL:
+		return fmt.Errorf("has a url of %d bytes, at most %d are permitted", len(a.URL), maxURL)
+	case a.URL != "" && !isWeb(a.URL):
+		return fmt.Errorf("has the url %.100q, which is no web address", a.URL)
 	}
 	return nil
 }
 
-func checkBlocks(blocks []json.RawMessage) error {
-	if len(blocks) > maxBlocks {
-		return &fault{"invalid_blocks", fmt.Sprintf("%d blocks, at most %d are permitted", len(blocks), maxBlocks)}
+func isWeb(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+}
+
+// mention matches what makes Slack notify people who have not asked for it.
+var mention = regexp.MustCompile(`<(!(here|channel|everyone)|!subteam\^[A-Z0-9]+|@[A-Z0-9]+)(\|[^>]*)?>`)
+
+// warnings says what Slack takes but nobody can have meant.
+func (m message) warnings() []string {
+	var list []string
+	warn := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
+	if len(m.Attachments) > manyAttachments {
+		warn("%d attachments: Slack asks for no more than %d", len(m.Attachments), manyAttachments)
 	}
-	for i, raw := range blocks {
-		var block struct {
-			Type string `json:"type"`
+	look := func(where, text string, long int) {
+		if found := mention.FindString(text); found != "" {
+			warn("%s notifies people by %s: escape & < > in labels and annotations", where, found)
 		}
-		if json.Unmarshal(raw, &block) != nil || block.Type == "" {
-			return &fault{"invalid_blocks", fmt.Sprintf("block %d is not an object with a type", i+1)}
+		if length := utf8.RuneCountInString(text); length > long {
+			warn("%s has %d characters, of which Slack shows %d", where, length, long)
 		}
 	}
-	return nil
+	look("text", m.Text, longText)
+	for i, a := range m.Attachments {
+		where := func(name string) string { return fmt.Sprintf("attachments[%d].%s", i, name) }
+		look(where("title"), a.Title, longAttachment)
+		look(where("pretext"), a.Pretext, longAttachment)
+		look(where("text"), a.Text, longAttachment)
+		look(where("fallback"), a.Fallback, longText)
+		look(where("footer"), a.Footer, longAttachment)
+		for j, f := range a.Fields {
+			look(where(fmt.Sprintf("fields[%d]", j)), f.Title+" "+f.Value, longAttachment)
+		}
+	}
+	return list
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -20,6 +21,9 @@ import (
 // maxBody leaves room for groups of thousands of alerts: nothing cuts a webhook
 // unless max_alerts is set.
 const maxBody = 4 << 20
+
+// maxNamed is how many alerts of a group the inbox is told of by name.
+const maxNamed = 20
 
 // name is what a webhook may be called.
 var name = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
@@ -85,6 +89,15 @@ func check(body []byte) (inbox.Notification, error) {
 		n.Event = inbox.Trigger
 	case "resolved":
 		n.Event = inbox.Resolve
+	}
+	for _, a := range m.Alerts {
+		list := &n.Firing
+		if a.Status == "resolved" {
+			list = &n.Resolved
+		}
+		if s := inbox.SubjectOf(a.Labels); s.Alert != "" && !slices.Contains(*list, s) && len(*list) < maxNamed {
+			*list = append(*list, s)
+		}
 	}
 	n.Alert = m.CommonLabels["alertname"]
 	n.Severity = m.CommonLabels["severity"]

@@ -131,7 +131,8 @@ func TestAlertmanager(t *testing.T) {
 	want := inbox.Notification{
 		Source: inbox.Webhook, Receiver: "watchdog", Accepted: true, Event: inbox.Trigger, Outcome: inbox.Opened, Count: 1,
 		Alert: "Watchdog", Severity: "none", Summary: "Alerting works",
-		Key: `{}/{alertname="Watchdog"}:{alertname="Watchdog", job="sockscope-demo"}`,
+		Firing: []inbox.Subject{{Alert: "Watchdog", Of: "sockscope-demo"}},
+		Key:    `{}/{alertname="Watchdog"}:{alertname="Watchdog", job="sockscope-demo"}`,
 		Links: []inbox.Link{
 			{Text: "Runbook", Href: "https://github.com/sockscope/sockscope/blob/main/docs/runbooks/Watchdog.md"},
 			{Text: "Dashboard", Href: "http://127.0.0.1:3000/d/sockscope-websockets"},
