@@ -44,18 +44,23 @@ The components are built from Go modules with pinned versions. The first start
 does that, into the cache directory; every further start takes seconds. What the
 components store survives a restart. Ctrl-C stops everything.
 
+Alerts go to the desk's inbox. Real people are reached with secrets of your own:
+by files in a folder (--secrets), or by the variables SOCKSCOPE_PAGERDUTY_ROUTING_KEY,
+SOCKSCOPE_SLACK_API_URL and SOCKSCOPE_WATCHDOG_URL. See docs/on-call.md.
+
 To have a service of your own scraped, put a file for it beside targets/demo.yaml
 in the data directory. It is read within ten seconds, and kept.`,
 		Example: `  sockscope up
   sockscope up --port-offset 10000     # a second stack beside the first
-  sockscope up --secrets ~/sockscope   # pagerduty_routing_key, slack_api_url, …`,
+  sockscope up --secrets ~/sockscope   # pagerduty_routing_key, slack_api_url, …
+  sockscope notify-test                # then see whether somebody is reached`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runUp(cmd, f) },
 	}
 	flags := cmd.Flags()
 	flags.IntVar(&f.portOffset, "port-offset", 0, "add `N` to every port")
 	flags.StringVar(&f.data, "data", "", "keep what is stored in `DIR` (default ~/.local/share/sockscope, with -N for a port offset)")
-	flags.StringVar(&f.secrets, "secrets", "", "page for real: take pagerduty_routing_key, slack_api_url, webhook_url and watchdog_url, as far as they exist, from `DIR`")
+	flags.StringVar(&f.secrets, "secrets", "", "page for real: take pagerduty_routing_key, slack_api_url and watchdog_url, as far as they exist, from `DIR`")
 	flags.StringVar(&f.grafana, "grafana", "", "run the grafana binary at `PATH` (default the one in --bin-dir or on PATH, if any)")
 	flags.StringVar(&f.loki, "loki", "", "keep log records by the loki binary at `PATH` (default the one in --bin-dir or on PATH, if any; empty for VictoriaLogs)")
 	flags.IntVar(&f.alertSpeed, "alert-speed", 1, "divide the durations of alerts by `N`, to see them sooner")
@@ -95,6 +100,10 @@ func runUp(cmd *cobra.Command, f upFlags) error {
 	if !cmd.Flags().Changed("loki") {
 		loki = store.Installed("loki")
 	}
+	secretValues := make(map[string]string)
+	for _, secret := range stack.Secrets() {
+		secretValues[secret.Name] = os.Getenv(secret.Variable)
+	}
 	at := endpoint.Local(f.portOffset)
 	proof := check.Local(f.portOffset)
 	if loki != "" {
@@ -103,16 +112,17 @@ func runUp(cmd *cobra.Command, f upFlags) error {
 		proof.Loki = ""
 	}
 	return stack.Up(cmd.Context(), stack.Options{
-		Deploy:     store.Deploy,
-		Data:       data,
-		Secrets:    f.secrets,
-		Self:       self,
-		Version:    cmd.Root().Version,
-		Grafana:    grafana,
-		Loki:       loki,
-		At:         at,
-		AlertSpeed: f.alertSpeed,
-		Store:      store,
+		Deploy:       store.Deploy,
+		Data:         data,
+		Secrets:      f.secrets,
+		SecretValues: secretValues,
+		Self:         self,
+		Version:      cmd.Root().Version,
+		Grafana:      grafana,
+		Loki:         loki,
+		At:           at,
+		AlertSpeed:   f.alertSpeed,
+		Store:        store,
 		Prove: func(ctx context.Context) error {
 			return check.Run(ctx, proof, check.Printer(os.Stdout, wantsColour(os.Stdout)))
 		},

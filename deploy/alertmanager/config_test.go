@@ -1,7 +1,6 @@
 package alertmanager_test
 
 import (
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -14,43 +13,41 @@ import (
 	"github.com/sockscope/sockscope/internal/tool"
 )
 
-const (
-	config = "alertmanager.yml"
-	paging = "alertmanager.paging.yml"
-)
+const config = "alertmanager.yml"
 
 func TestConfigLoads(t *testing.T) {
 	amtool := tool.Path(t, "amtool")
-	for _, file := range []string{config, paging} {
-		out, err := exec.Command(amtool, "check-config", file).CombinedOutput()
-		if err != nil {
-			t.Errorf("amtool check-config %s: %v\n%s", file, err, out)
-		}
+	for name, edit := range map[string]func(string) string{
+		"as shipped": unchanged,
+		"with a routing key of one's own": func(text string) string {
+			return regexp.MustCompile(`(?m)^  pagerduty_url: .*\n`).ReplaceAllString(text, "")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := exec.Command(amtool, "check-config", "--enable-feature=utf8-strict-mode", filepath.Join(settings(t, edit), config)).CombinedOutput()
+			if err != nil || !strings.Contains(string(out), "1 templates") {
+				t.Errorf("amtool check-config: %v\n%s", err, out)
+			}
+		})
 	}
 }
 
-func TestPagingConfigDiffersInOneLine(t *testing.T) {
-	var want []string
-	lines := strings.Split(read(t, config), "\n")
-	for _, line := range lines {
-		if !strings.Contains(line, "pagerduty_url:") {
-			want = append(want, line)
-		}
-	}
-	if len(lines)-len(want) != 1 {
-		t.Fatalf("%s has %d lines with pagerduty_url, want 1", config, len(lines)-len(want))
-	}
-	if diff := cmp.Diff(want, strings.Split(read(t, paging), "\n")); diff != "" {
-		t.Errorf("%s is not %s without its pagerduty_url (-want +got):\n%s", paging, config, diff)
+// TestOneLineIsTheDesk makes sure that what starts the stack finds the line that
+// it leaves out.
+func TestOneLineIsTheDesk(t *testing.T) {
+	if lines := regexp.MustCompile(`(?m)^.*desk:8090.*$`).FindAllString(read(t, config), -1); len(lines) != 1 || !strings.HasPrefix(lines[0], "  pagerduty_url: ") {
+		t.Errorf("the lines with the desk are %q, want one that is pagerduty_url", lines)
 	}
 }
 
 // Deprecated matchers; and PagerDuty's Events API v1, which ignores
 // pagerduty_url and so could not be tried out.
 func TestConfigHasNothingDeprecated(t *testing.T) {
-	old := regexp.MustCompile(`(?m)^\s*-?\s*((source_|target_)?match(_re)?|service_key(_file)?|opsgenie_configs):`)
-	if found := old.FindString(read(t, config)); found != "" {
-		t.Errorf("%s has %q", config, strings.TrimSpace(found))
+	old := regexp.MustCompile(`(?m)^\s*-?\s*((source_|target_)?match(_re)?|service_key(_file)?):`)
+	for _, path := range append(glob(t, "alternatives/*.yml"), config) {
+		if found := old.FindString(read(t, path)); found != "" {
+			t.Errorf("%s has %q", path, strings.TrimSpace(found))
+		}
 	}
 }
 
@@ -81,18 +78,24 @@ func TestRoutes(t *testing.T) {
 	amtool := tool.Path(t, "amtool")
 	for _, test := range []struct{ receivers, labels string }{
 		{"pagerduty,slack", "alertname=WebSocketLatencyHigh severity=critical job=demo namespace=chat"},
-		{"pagerduty,slack", "alertname=WebSocketSilentStall severity=critical job=demo namespace=chat"},
-		{"pagerduty,slack", "alertname=WebSocketProbeFailing severity=critical job=probe target=eu"},
+		{"pagerduty,slack", "alertname=WebSocketSilentStall severity=critical job=demo namespace=chat service=demo"},
+		{"pagerduty,slack", "alertname=WebSocketProbeFailing severity=critical job=probe target=eu service=demo"},
+		{"pagerduty,slack", "alertname=WebSocketBackplaneDown severity=critical job=demo service=demo"},
+		{"pagerduty,slack", "alertname=RealtimeTargetMissing severity=critical job=demo service=demo"},
+		{"pagerduty,slack", "alertname=SomethingNew severity=critical"},
+		{"pagerduty,slack", "alertname=NotifyTest severity=critical job=notify-test"},
+		{"slack", "alertname=NotifyTest severity=warning job=notify-test"},
 		{"slack", "alertname=WebSocketProbeSlow severity=warning job=probe target=eu"},
-		{"slack", "alertname=HighConnectionDropRate severity=warning job=demo namespace=chat"},
+		{"slack", "alertname=HighConnectionDropRate severity=warning job=demo namespace=chat service=demo"},
 		{"slack", "alertname=ActiveConnectionsSpiking severity=warning job=demo namespace=chat"},
 		{"slack", "alertname=RealtimeTargetDown severity=warning job=demo instance=a:8080"},
+		{"slack", "alertname=SomethingNew severity=Critical"},
+		{"slack", "alertname=SomethingNew severity=page"},
+		{"slack", "alertname=SomethingWithoutSeverity"},
+		{"dashboards", "alertname=WebSocketConnectionImbalance severity=info job=demo"},
+		{"dashboards", "alertname=Heartbeat severity=none"},
 		{"watchdog", "alertname=Watchdog severity=none"},
-		{"watchdog", "alertname=Watchdog severity=critical"},
-		{"default", "alertname=Heartbeat severity=none"},
-		{"default", "alertname=SomethingNew severity=info job=demo"},
-		{"default", "alertname=SomethingNew severity=Critical"},
-		{"default", "alertname=SomethingWithoutSeverity"},
+		{"watchdog", "alertname=Watchdog severity=critical service=prometheus"},
 	} {
 		t.Run(test.labels, func(t *testing.T) {
 			args := []string{"config", "routes", "test", "--config.file=" + config, "--verify.receivers=" + test.receivers}
@@ -102,22 +105,4 @@ func TestRoutes(t *testing.T) {
 			}
 		})
 	}
-}
-
-func read(t *testing.T, path string) string {
-	t.Helper()
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(content)
-}
-
-func glob(t *testing.T, pattern string) []string {
-	t.Helper()
-	paths, err := filepath.Glob(pattern)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return paths
 }

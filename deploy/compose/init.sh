@@ -36,15 +36,30 @@ fi
 # Secrets of one's own replace the desk's. They are copied for the one user who
 # has to read them, so that the originals need to be readable by nobody else.
 if [ -d /secrets ]; then
-    if [ ! -s /secrets/pagerduty_routing_key ]; then
-        echo "No pagerduty_routing_key in the folder that SOCKSCOPE_SECRETS names, or an empty one." >&2
-        exit 1
-    fi
+    volume=/volumes/alertmanager-secrets
+    # give NAME reads a secret from its input.
+    give() {
+        cat >"$volume/$1.new"
+        chmod 400 "$volume/$1.new"
+        chown 65534:65534 "$volume/$1.new"
+        mv "$volume/$1.new" "$volume/$1"
+    }
     for secret in /secrets-of-the-desk/* /secrets/*; do
-        copy="/volumes/alertmanager-secrets/${secret##*/}"
-        cp "$secret" "$copy.new"
-        chmod 400 "$copy.new"
-        chown 65534:65534 "$copy.new"
-        mv "$copy.new" "$copy"
+        if [ ! -s "$secret" ]; then
+            echo "${secret##*/} in the folder that SOCKSCOPE_SECRETS names is empty." >&2
+            exit 1
+        fi
+        give "${secret##*/}" <"$secret"
     done
+    # What the environment has comes before the files.
+    if [ -n "${SOCKSCOPE_PAGERDUTY_ROUTING_KEY:-}" ]; then printf %s "$SOCKSCOPE_PAGERDUTY_ROUTING_KEY" | give pagerduty_routing_key; fi
+    if [ -n "${SOCKSCOPE_SLACK_API_URL:-}" ]; then printf %s "$SOCKSCOPE_SLACK_API_URL" | give slack_api_url; fi
+    if [ -n "${SOCKSCOPE_WATCHDOG_URL:-}" ]; then printf %s "$SOCKSCOPE_WATCHDOG_URL" | give watchdog_url; fi
+
+    # With a routing key of one's own, PagerDuty is meant, not the desk.
+    if cmp -s "$volume/pagerduty_routing_key" /secrets-of-the-desk/pagerduty_routing_key; then
+        give alertmanager.yml </alertmanager.yml
+    else
+        sed '/^  pagerduty_url: /d' /alertmanager.yml | give alertmanager.yml
+    fi
 fi

@@ -136,6 +136,7 @@ func services(at endpoint.Set, in places, alertSpeed int, loki string) []service
 				"--web.listen-address=" + at.Alertmanager,
 				"--web.external-url=" + url(at.Alertmanager),
 				"--cluster.listen-address=",
+				"--enable-feature=utf8-strict-mode,receiver-name-in-metrics",
 			},
 		},
 		{

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -47,11 +48,14 @@ func renderSettings(o Options, in places) error {
 	addresses := addressReplacer(o.At, to("alertmanager"), o.Grafana != "").Replace
 	faster := func(content string) string { return shortenDurations(addresses(content), o.AlertSpeed) }
 	unchanged := func(content string) string { return content }
-
-	paging := "alertmanager.yml"
-	if _, err := os.Stat(filepath.Join(o.Secrets, "pagerduty_routing_key")); o.Secrets != "" && err == nil {
+	own, err := ownSecrets(o)
+	if err != nil {
+		return fmt.Errorf("take the secrets: %w", err)
+	}
+	routing := faster
+	if own["pagerduty_routing_key"] != "" {
 		// With a key of one's own, PagerDuty is meant, not the desk.
-		paging = "alertmanager.paging.yml"
+		routing = func(content string) string { return deskForPagerDuty.ReplaceAllString(faster(content), "") }
 	}
 	logTargets := "victorialogs/targets.yml"
 	if o.Loki != "" {
@@ -67,7 +71,7 @@ func renderSettings(o Options, in places) error {
 		{"prometheus/rules", to("prometheus", "rules"), faster},
 		{"prometheus/targets", to("prometheus", "targets"), addresses},
 		{logTargets, to("prometheus", "targets", "logs.yml"), addresses},
-		{"alertmanager/" + paging, to("alertmanager", "alertmanager.yml"), faster},
+		{"alertmanager/alertmanager.yml", to("alertmanager", "alertmanager.yml"), routing},
 		{"alertmanager/templates", to("alertmanager", "templates"), addresses},
 		{"alertmanager/secrets/desk", to("alertmanager", "secrets"), addresses},
 		{"otel-collector/targets", in.targets(), addresses},
@@ -81,13 +85,75 @@ func renderSettings(o Options, in places) error {
 			return fmt.Errorf("render the settings: %w", err)
 		}
 	}
-	if o.Secrets == "" {
-		return nil
-	}
-	if err := render(os.DirFS(o.Secrets), ".", to("alertmanager", "secrets"), unchanged); err != nil {
-		return fmt.Errorf("take the secrets: %w", err)
+	for name, secret := range own {
+		if err := os.WriteFile(to("alertmanager", "secrets", name), []byte(secret), 0o600); err != nil {
+			return fmt.Errorf("take the secrets: %w", err)
+		}
 	}
 	return nil
+}
+
+// deskForPagerDuty is the one line of alertmanager.yml that must not be there
+// for events to go to PagerDuty itself.
+var deskForPagerDuty = regexp.MustCompile(`(?m)^  pagerduty_url: .*\n`)
+
+// ownSecrets returns the secrets of the user's that take the place of the
+// desk's, by the names of their files. The environment comes before the folder.
+func ownSecrets(o Options) (map[string]string, error) {
+	own := make(map[string]string)
+	for _, secret := range Secrets() {
+		value := o.SecretValues[secret.Name]
+		from := secret.Variable
+		if value == "" && o.Secrets != "" {
+			from = filepath.Join(o.Secrets, secret.Name)
+			content, err := os.ReadFile(from)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			value = string(content)
+		} else if value == "" {
+			continue
+		}
+		value = strings.TrimSpace(value)
+		if !secret.form.MatchString(value) {
+			return nil, fmt.Errorf("what %s has is not %s", from, secret.Form)
+		}
+		own[secret.Name] = value
+	}
+	if o.Secrets != "" && len(own) == 0 {
+		return nil, fmt.Errorf("%s has none of the files %s", o.Secrets, secretNames())
+	}
+	return own, nil
+}
+
+// Secret is what Alertmanager needs to reach somebody.
+type Secret struct {
+	Name     string // of its file
+	Variable string // of the environment, instead of the file
+	Form     string // what it has to be, for people
+
+	form *regexp.Regexp
+}
+
+// Secrets lists what can be given to reach real people.
+func Secrets() []Secret {
+	address := regexp.MustCompile(`^https?://[^\s/]+\S*$`)
+	return []Secret{
+		{"pagerduty_routing_key", "SOCKSCOPE_PAGERDUTY_ROUTING_KEY", "a routing key of PagerDuty's Events API v2: 32 letters and digits", regexp.MustCompile(`^[A-Za-z0-9]{32}$`)},
+		{"slack_api_url", "SOCKSCOPE_SLACK_API_URL", "the URL of an incoming webhook of Slack", address},
+		{"watchdog_url", "SOCKSCOPE_WATCHDOG_URL", "the URL of a dead man's switch", address},
+	}
+}
+
+func secretNames() string {
+	var names []string
+	for _, secret := range Secrets() {
+		names = append(names, secret.Name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // render copies a file, or the files of a folder, changing their content. Only

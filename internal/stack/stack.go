@@ -30,8 +30,11 @@ type Options struct {
 	// next. Two stacks can't share it.
 	Data string
 	// Secrets is a folder with files that take the place of those in
-	// deploy/alertmanager/secrets/desk, or empty.
+	// deploy/alertmanager/secrets/desk, or empty. A file that isn't there stays
+	// the desk's.
 	Secrets string
+	// SecretValues come before the files in Secrets, by the names of the files.
+	SecretValues map[string]string
 	// Self is this program, which is also the demo and the desk.
 	Self string
 	// Version of this program.
