@@ -48,6 +48,9 @@ type alert struct {
 type routing struct {
 	address string // of Alertmanager
 	desk    string // URL
+	log     string // file of Alertmanager's
+
+	settings string // folder with its settings
 
 	mu      sync.Mutex
 	kept    []request
@@ -87,8 +90,17 @@ func start(t *testing.T, edit func(string) string) *routing {
 	dir := settings(t, func(text string) string {
 		return shorter(edit(strings.ReplaceAll(text, "desk:8090", deskAddress)))
 	})
+	r.settings = dir
 	r.runAlertmanager(t, filepath.Join(dir, config))
 	return r
+}
+
+// secret replaces a secret, which Alertmanager reads each time.
+func (r *routing) secret(t *testing.T, name, content string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(r.settings, "secrets", name), []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // record keeps every notification and hands it on.
@@ -128,11 +140,16 @@ func (r *routing) runAlertmanager(t *testing.T, config string) {
 	t.Helper()
 	program := tool.Path(t, "alertmanager")
 	r.address = freeAddress(t)
-	var log bytes.Buffer
+	r.log = filepath.Join(t.TempDir(), "log")
+	log, err := os.Create(r.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = log.Close() })
 	command := exec.Command(program, "--config.file="+config, "--storage.path="+t.TempDir(),
 		"--cluster.listen-address=", "--web.listen-address="+r.address, "--web.external-url=http://"+r.address,
 		"--enable-feature=utf8-strict-mode,receiver-name-in-metrics")
-	command.Stdout, command.Stderr = &log, &log
+	command.Stdout, command.Stderr = log, log
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +159,7 @@ func (r *routing) runAlertmanager(t *testing.T, config string) {
 		}
 		_ = command.Wait() // "signal: killed"
 		if t.Failed() {
-			t.Log(log.String())
+			t.Log(read(t, r.log))
 		}
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
