@@ -45,6 +45,7 @@ if [ -d /secrets ]; then
         mv "$volume/$1.new" "$volume/$1"
     }
     for secret in /secrets-of-the-desk/* /secrets/*; do
+        if [ ! -e "$secret" ]; then continue; fi # an empty folder
         if [ ! -s "$secret" ]; then
             echo "${secret##*/} in the folder that SOCKSCOPE_SECRETS names is empty." >&2
             exit 1

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -172,6 +173,13 @@ type notification struct {
 	Alert    string    `json:"alert"`
 	Severity string    `json:"severity"`
 	Key      string    `json:"key"`
+	Firing   []subject `json:"firing"`
+	Resolved []subject `json:"resolved"`
+}
+
+// subject names an alert that a notification is about.
+type subject struct {
+	Alert string `json:"alert"`
 }
 
 func (s *stack) inbox() ([]notification, error) {
@@ -190,10 +198,13 @@ func (s *stack) paged(event, alert string, since time.Time) error {
 		return err
 	}
 	for _, n := range list {
-		if n.Source == "pagerduty" && n.Alert == alert && n.Event == event && n.Received.After(since) {
-			if !n.Accepted {
-				return fmt.Errorf("rejected: %s", n.Reason)
-			}
+		// One incident covers all alerts about a service.
+		named := n.Firing
+		if event == "resolve" {
+			named = n.Resolved
+		}
+		is := func(s subject) bool { return s.Alert == alert }
+		if n.Source == "pagerduty" && n.Accepted && slices.ContainsFunc(named, is) && n.Received.After(since) {
 			return nil
 		}
 	}

@@ -247,31 +247,61 @@ func TestDashboardLinksWithoutGrafana(t *testing.T) {
 	}
 }
 
+// TestOwnSecretsPageForReal gives secrets by files, by the environment and wrongly.
 func TestOwnSecretsPageForReal(t *testing.T) {
-	const key = "abcdefghijklmnopqrstuvwxyz012345"
-	secrets := t.TempDir()
-	if err := os.WriteFile(filepath.Join(secrets, "pagerduty_routing_key"), []byte(key), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	in := places{settings: dir, data: dir}
-	if err := renderSettings(Options{Deploy: deploy.Files(), At: endpoint.Local(0), Secrets: secrets, AlertSpeed: 1}, in); err != nil {
-		t.Fatal(err)
-	}
-	got, err := os.ReadFile(filepath.Join(dir, "alertmanager", "secrets", "pagerduty_routing_key"))
-	if err != nil || string(got) != key {
-		t.Errorf("the routing key is %q, %v", got, err)
-	}
-	config, err := os.ReadFile(filepath.Join(dir, "alertmanager", "alertmanager.yml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if strings.Contains(string(config), "pagerduty_url") {
-		t.Error("PagerDuty's events still go to the desk")
-	}
-	slack, err := os.ReadFile(filepath.Join(dir, "alertmanager", "secrets", "slack_api_url"))
-	if err != nil || !strings.Contains(string(slack), endpoint.Local(0).Desk) {
-		t.Errorf("Slack's messages, for which there is no secret, go to %q, %v", slack, err)
+	const key, other = "abcdefghijklmnopqrstuvwxyz012345", "012345abcdefghijklmnopqrstuvwxyz"
+	const hook = "https://hooks.slack.com/services/T1/B1/x"
+	for name, test := range map[string]struct {
+		files, values map[string]string
+		want          map[string]string // of the secrets; empty is the desk's
+		wrong         string
+	}{
+		"none":                   {want: map[string]string{"pagerduty_routing_key": "", "slack_api_url": "", "watchdog_url": ""}},
+		"a file":                 {files: map[string]string{"pagerduty_routing_key": key + "\n"}, want: map[string]string{"pagerduty_routing_key": key, "slack_api_url": ""}},
+		"a variable":             {values: map[string]string{"slack_api_url": hook}, want: map[string]string{"pagerduty_routing_key": "", "slack_api_url": hook}},
+		"a variable before":      {files: map[string]string{"pagerduty_routing_key": key}, values: map[string]string{"pagerduty_routing_key": other}, want: map[string]string{"pagerduty_routing_key": other}},
+		"an empty variable":      {files: map[string]string{"pagerduty_routing_key": key}, values: map[string]string{"pagerduty_routing_key": ""}, want: map[string]string{"pagerduty_routing_key": key}},
+		"a key that is none":     {files: map[string]string{"pagerduty_routing_key": "abc"}, wrong: "32 letters and digits"},
+		"an empty file":          {files: map[string]string{"slack_api_url": " \n"}, wrong: "slack_api_url has is not the URL"},
+		"a variable that's none": {values: map[string]string{"watchdog_url": "example.com"}, wrong: "SOCKSCOPE_WATCHDOG_URL"},
+		"another file":           {files: map[string]string{"pagerduty": key}, wrong: "none of the files pagerduty_routing_key, slack_api_url"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			secrets := ""
+			if test.files != nil {
+				secrets = t.TempDir()
+			}
+			for name, content := range test.files {
+				if err := os.WriteFile(filepath.Join(secrets, name), []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			dir := t.TempDir()
+			at := endpoint.Local(0)
+			err := renderSettings(Options{Deploy: deploy.Files(), At: at, Secrets: secrets, SecretValues: test.values, AlertSpeed: 1}, places{settings: dir, data: dir})
+			if test.wrong != "" {
+				if err == nil || !strings.Contains(err.Error(), test.wrong) {
+					t.Errorf("the error is %v, want one with %q", err, test.wrong)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name, want := range test.want {
+				got, err := os.ReadFile(filepath.Join(dir, "alertmanager", "secrets", name))
+				if err != nil || want != "" && string(got) != want || want == "" && name != "pagerduty_routing_key" && !strings.Contains(string(got), at.Desk) {
+					t.Errorf("%s is %q, %v; want %q", name, got, err, want)
+				}
+			}
+			config, err := os.ReadFile(filepath.Join(dir, "alertmanager", "alertmanager.yml"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if toDesk := strings.Contains(string(config), "  pagerduty_url: http://"+at.Desk); toDesk != (test.want["pagerduty_routing_key"] == "") {
+				t.Errorf("events of PagerDuty go to the desk: %v", toDesk)
+			}
+		})
 	}
 }
 

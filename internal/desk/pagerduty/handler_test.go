@@ -234,6 +234,34 @@ func TestAlertName(t *testing.T) {
 	}
 }
 
+// TestSubjects reads the alerts of an incident as the templates write them.
+func TestSubjects(t *testing.T) {
+	details := object{
+		"firing":   "* A of demo/chat: p99: 2s (since T)\n* B of demo/chat: x (since T)\n* A of demo/chat: again\nand 2,980 more",
+		"resolved": "* C of probe/eu: over (from T to T)",
+	}
+	n, errs := check([]byte(edited(t, nil, object{"custom_details": details})))
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	if diff := cmp.Diff([]inbox.Subject{{Alert: "A", Of: "demo/chat"}, {Alert: "B", Of: "demo/chat"}}, n.Firing); diff != "" {
+		t.Errorf("firing (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]inbox.Subject{{Alert: "C", Of: "probe/eu"}}, n.Resolved); diff != "" {
+		t.Errorf("resolved (-want +got):\n%s", diff)
+	}
+	for _, detail := range []any{"none", "", "- alertname = A", 5, "* not a subject"} {
+		n, _ := check([]byte(edited(t, nil, object{"custom_details": object{"firing": detail}})))
+		if len(n.Firing) > 0 {
+			t.Errorf("%v is read as %v", detail, n.Firing)
+		}
+	}
+	n, _ = check([]byte(edited(t, nil, object{"custom_details": object{"error": "Custom details have been removed"}})))
+	if len(n.Warnings) != 1 || !strings.Contains(n.Warnings[0], "got lost") {
+		t.Errorf("warnings = %q, want that the details got lost", n.Warnings)
+	}
+}
+
 func TestSecretsAreNotKept(t *testing.T) {
 	in := newInbox(t)
 	post(t, in, "application/json", edited(t, nil, nil))

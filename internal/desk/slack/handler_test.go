@@ -76,10 +76,13 @@ func TestRules(t *testing.T) {
 		{"block without type", `{"blocks":[{}]}`, 400, "invalid_blocks", "block 1"},
 		{"block is text", `{"blocks":["b"]}`, 400, "invalid_blocks", "block 1"},
 		{"too many blocks", `{"blocks":[` + strings.Repeat(`{"type":"divider"},`, 50) + `{"type":"divider"}]}`, 400, "invalid_blocks", "51 blocks"},
-		{"too many actions", action(strings.Repeat(`{"type":"button","text":"t","url":"u"},`, 5) + `{"type":"button","text":"t","url":"u"}`), 400, "invalid_payload", "6 actions"},
+		{"too many actions", action(strings.Repeat(`{"type":"button","text":"t","url":"https://e"},`, 5) + `{"type":"button","text":"t","url":"https://e"}`), 400, "invalid_payload", "6 actions"},
 		{"action without type", action(`{"text":"t","url":"u"}`), 400, "invalid_payload", "action 1 has the type"},
 		{"action without text", action(`{"type":"button","url":"u"}`), 400, "invalid_payload", "action 1 has no text"},
 		{"action that does nothing", action(`{"type":"button","text":"t","name":"n"}`), 400, "invalid_payload", "neither a url nor a name"},
+		{"action that leads nowhere", action(`{"type":"button","text":"t","url":"javascript:alert(1)"}`), 400, "invalid_payload", "no web address"},
+		{"action that leads too far", action(`{"type":"button","text":"t","url":"https://example.com/` + strings.Repeat("x", 3000) + `"}`), 400, "invalid_payload", "at most 3000"},
+		{"attachment with a wrong block", attachments(1, `{"blocks":[{"type":"section"}]}`), 400, "invalid_attachments", "block 1 (section) has no text"},
 		{"too large", `{"text":"` + strings.Repeat("x", maxBody) + `"}`, 400, "invalid_payload", "too large"},
 	}
 	for _, test := range tests {
@@ -94,6 +97,68 @@ func TestRules(t *testing.T) {
 				t.Errorf("kept %+v, want the reason %q", kept, test.why)
 			}
 		})
+	}
+}
+
+// TestBlocks takes blocks at their limits and refuses them above.
+func TestBlocks(t *testing.T) {
+	long := func(n int) string { return strings.Repeat("ä", n) }
+	repeat := func(n int, each string) string { return strings.TrimSuffix(strings.Repeat(each+",", n), ",") }
+	tests := []struct {
+		block string
+		why   string // empty if Slack takes it
+	}{
+		{`{"type":"section","text":{"type":"mrkdwn","text":"` + long(3000) + `"}}`, ""},
+		{`{"type":"section","text":{"type":"mrkdwn","text":"` + long(3001) + `"}}`, "3001 characters, at most 3000"},
+		{`{"type":"section","text":{"type":"html","text":"t"}}`, `the type "html"`},
+		{`{"type":"section","text":{"type":"mrkdwn","text":""}}`, "is empty"},
+		{`{"type":"section","fields":[` + repeat(10, `{"type":"mrkdwn","text":"t"}`) + `]}`, ""},
+		{`{"type":"section","fields":[` + repeat(11, `{"type":"mrkdwn","text":"t"}`) + `]}`, "11 fields, at most 10"},
+		{`{"type":"section","fields":[{"type":"mrkdwn","text":"` + long(2001) + `"}]}`, "at most 2000"},
+		{`{"type":"section"}`, "no text object"},
+		{`{"type":"header","text":{"type":"plain_text","text":"` + long(150) + `"}}`, ""},
+		{`{"type":"header","text":{"type":"plain_text","text":"` + long(151) + `"}}`, "at most 150"},
+		{`{"type":"header","text":{"type":"mrkdwn","text":"t"}}`, `the type "mrkdwn"`},
+		{`{"type":"context","elements":[` + repeat(10, `{"type":"mrkdwn","text":"t"}`) + `]}`, ""},
+		{`{"type":"context","elements":[` + repeat(11, `{"type":"mrkdwn","text":"t"}`) + `]}`, "1 to 10"},
+		{`{"type":"actions","elements":[` + repeat(25, `{"type":"button","text":{"type":"plain_text","text":"t"}}`) + `]}`, ""},
+		{`{"type":"actions","elements":[` + repeat(26, `{"type":"button","text":{"type":"plain_text","text":"t"}}`) + `]}`, "1 to 25"},
+		{`{"type":"actions","elements":[{"type":"button","text":{"type":"plain_text","text":"` + long(76) + `"}}]}`, "at most 75"},
+		{`{"type":"actions","elements":[{"type":"button","text":{"type":"plain_text","text":"t"},"url":"https://e/` + strings.Repeat("x", 3000) + `"}]}`, "too long"},
+		{`{"type":"actions","elements":[{}]}`, "without a type"},
+		{`{"type":"image","image_url":"https://e/x.png","alt_text":"a"}`, ""},
+		{`{"type":"image","image_url":"https://e/x.png"}`, "alt_text"},
+		{`{"type":"markdown","text":"` + long(12000) + `"}`, ""},
+		{`{"type":"markdown","text":"` + long(12001) + `"}`, "at most 12000"},
+		{`{"type":"divider","block_id":"` + strings.Repeat("x", 256) + `"}`, "at most 255"},
+		{`{"type":"unheard_of"}`, "does not know"},
+	}
+	for _, test := range tests {
+		in := newInbox(t)
+		code, got := post(t, in, hookPath, "application/json", `{"blocks":[`+test.block+`]}`)
+		n := in.Notifications()[0]
+		if test.why == "" && code != 200 || test.why != "" && (got != "invalid_blocks" || !strings.Contains(n.Reason, test.why)) {
+			t.Errorf("%.100s is answered by %q for %q, want %q", test.block, got, n.Reason, test.why)
+		}
+	}
+}
+
+// TestWarnings takes what Slack takes, and says what nobody can have meant.
+func TestWarnings(t *testing.T) {
+	tests := []struct{ body, want string }{
+		{`{"text":"a &lt;!here&gt; b <https://example.com|link>"}`, ""},
+		{`{"text":"<!here> look"}`, "text notifies people by <!here>"},
+		{`{"attachments":[{"text":"<!channel|x>"}]}`, "attachments[0].text notifies people by <!channel|x>"},
+		{`{"attachments":[{"text":"t","title":"<@U024BE7LH>"}]}`, "attachments[0].title notifies people"},
+		{`{"attachments":[{"text":"t","fields":[{"title":"a","value":"<!subteam^S1>"}]}]}`, "attachments[0].fields[0] notifies people"},
+		{`{"text":"` + strings.Repeat("x", 40_001) + `"}`, "of which Slack shows 40000"},
+		{`{"attachments":[` + strings.TrimSuffix(strings.Repeat(`{"text":"t"},`, 21), ",") + `]}`, "no more than 20"},
+	}
+	for _, test := range tests {
+		n, err := check([]byte(test.body))
+		if got := strings.Join(n.Warnings, "\n"); err != nil || !strings.Contains(got, test.want) || test.want == "" && got != "" {
+			t.Errorf("%.80s: %v, warnings %q, want %q", test.body, err, got, test.want)
+		}
 	}
 }
 
@@ -189,6 +254,7 @@ func TestTitles(t *testing.T) {
 		{"WARNING: A target is down (and 1,204 more)", "", inbox.Trigger, "warning", "", "A target is down"},
 		{"RESOLVED: A target is down", "", inbox.Resolve, "", "", "A target is down"},
 		{"RESOLVED: A target is down", "the key", inbox.Resolve, "", "", "the key"},
+		{"CRITICAL: Messages are slow", "WebSocketLatencyHigh of demo/chat", inbox.Trigger, "critical", "WebSocketLatencyHigh", "WebSocketLatencyHigh of demo/chat"},
 		{"Deployed", "", inbox.Message, "", "", ""},
 		{"[not a state] Deployed", "", inbox.Message, "", "", ""},
 	}
@@ -218,7 +284,7 @@ func FuzzHandler(f *testing.F) {
 	f.Add(`{"attachments":[{"title":"[FIRING:1] A (b)","text":"t","actions":[{"type":"button","text":"t","url":"https://x/runbooks/A.md"}],"fields":[{"title":"severity","value":"v"}]}]}`)
 	f.Add(`{"blocks":[{"type":"section"}]}`)
 	f.Add(`{"attachments":[{"fallback":"RESOLVED: x (and 2 more)"}]}`)
-	words := []string{"ok", "invalid_payload", "no_text", "too_many_attachments", "missing_text_or_fallback_or_attachments", "invalid_blocks"}
+	words := []string{"ok", "invalid_payload", "no_text", "too_many_attachments", "missing_text_or_fallback_or_attachments", "invalid_blocks", "invalid_attachments"}
 	f.Fuzz(func(t *testing.T, body string) {
 		in := newInbox(t)
 		code, got := post(t, in, hookPath, "application/json", body)
