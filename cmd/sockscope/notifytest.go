@@ -91,11 +91,7 @@ func printNotified(w io.Writer, colour bool) func(notifytest.Result) {
 		if !r.OK {
 			mark = paint("31", "✗")
 		}
-		way := r.Channel
-		if r.Receiver != r.Channel {
-			way = r.Receiver + " by " + r.Channel
-		}
-		fmt.Fprintf(w, "%s %-10s %6.2fs  %s\n", mark, way, r.Seconds, r.Detail)
+		fmt.Fprintf(w, "%s %-10s %6.2fs  %s\n", mark, r.Way(), r.Seconds, r.Detail)
 		for _, more := range [][2]string{{"said", r.Cause}, {"next", r.Advice}} {
 			if more[1] != "" {
 				fmt.Fprintf(w, "%22s%s  %s\n", "", paint("2", more[0]), more[1])

@@ -64,6 +64,14 @@ type Result struct {
 	Advice   string  `json:"advice,omitempty"` // of a failure: what to do
 }
 
+// Way names the receiver, and the kind of service if that is called otherwise.
+func (r Result) Way() string {
+	if r.Receiver == r.Channel {
+		return r.Channel
+	}
+	return r.Receiver + " by " + r.Channel
+}
+
 // Run sends the alert, calls report with what becomes of it on each way, and ends
 // the alert again, whatever happens. The error names the ways on which it failed.
 func Run(ctx context.Context, cfg Config, report func(Result)) (err error) {
@@ -242,7 +250,7 @@ func (r *run) follow(ctx context.Context, ways []way, before counts, began time.
 // fail reports a way on which it went wrong.
 func (r *run) fail(result Result, f failure) {
 	result.Detail, result.Cause, result.Advice = f.explain(result.Channel, result.Event, r.cfg)
-	r.failed = append(r.failed, result.Receiver+" by "+result.Channel)
+	r.failed = append(r.failed, result.Way())
 	r.report(result)
 }
 
