@@ -10,7 +10,7 @@ import (
 
 // What only docker-compose.yml mounts is left out.
 //
-//go:embed alertmanager/*.yml alertmanager/secrets alertmanager/templates
+//go:embed alertmanager/*.yml alertmanager/alternatives alertmanager/secrets alertmanager/templates
 //go:embed grafana/dashboards grafana/provisioning
 //go:embed jaeger loki/config.yaml native
 //go:embed otel-collector/config.yaml otel-collector/targets/*.yaml

@@ -44,6 +44,7 @@ func goldenPages() map[string]struct {
 	trigger := inbox.Notification{
 		ID: "1", Source: inbox.PagerDuty, Receiver: "key 0123", Accepted: true, Event: inbox.Trigger, Outcome: inbox.Repeated,
 		Alert: "WebSocketLatencyHigh", Severity: "critical", Summary: hostile, Key: "k", Received: before(10 * time.Second),
+		Firing: []inbox.Subject{{Alert: "WebSocketLatencyHigh", Of: hostile}}, Resolved: []inbox.Subject{{Alert: "Other", Of: "demo/chat"}},
 		Since: before(time.Hour), Count: 3, Warnings: []string{"payload.summary contains <no value>"},
 		Links: []inbox.Link{{Text: "Runbook", Href: "https://example.com/r"}, {Text: "Evil", Href: "javascript:alert(1)"}},
 		Body:  `{"x": "` + hostile + `"}`,

@@ -116,7 +116,7 @@ const (
 	maxText  = 2 << 10
 	maxLinks = 20
 	maxWarn  = 10
-	maxNamed = 20 // alerts
+	MaxNamed = 20 // alerts that fire, and as many that are over
 )
 
 // groupID names the alert that a notification is about. Two receivers never
@@ -132,7 +132,7 @@ func (n *Notification) clamp() {
 	}
 	n.Body = cut(n.Body, MaxBody)
 	for _, list := range []*[]Subject{&n.Firing, &n.Resolved} {
-		*list = (*list)[:min(len(*list), maxNamed)]
+		*list = (*list)[:min(len(*list), MaxNamed)]
 		for i, s := range *list {
 			(*list)[i] = Subject{Alert: cut(s.Alert, maxText), Of: cut(s.Of, maxText)}
 		}

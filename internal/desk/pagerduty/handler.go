@@ -96,7 +96,7 @@ func subjects(e event, detail string) []inbox.Subject {
 			continue
 		}
 		name, _, _ := strings.Cut(item, ": ")
-		if s, ok := inbox.ParseSubject(name); ok && !slices.Contains(list, s) {
+		if s, ok := inbox.ParseSubject(name); ok && len(list) < inbox.MaxNamed && !slices.Contains(list, s) {
 			list = append(list, s)
 		}
 	}

@@ -22,9 +22,6 @@ import (
 // unless max_alerts is set.
 const maxBody = 4 << 20
 
-// maxNamed is how many alerts of a group the inbox is told of by name.
-const maxNamed = 20
-
 // name is what a webhook may be called.
 var name = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
 
@@ -95,7 +92,7 @@ func check(body []byte) (inbox.Notification, error) {
 		if a.Status == "resolved" {
 			list = &n.Resolved
 		}
-		if s := inbox.SubjectOf(a.Labels); s.Alert != "" && !slices.Contains(*list, s) && len(*list) < maxNamed {
+		if s := inbox.SubjectOf(a.Labels); s.Alert != "" && len(*list) < inbox.MaxNamed && !slices.Contains(*list, s) {
 			*list = append(*list, s)
 		}
 	}
