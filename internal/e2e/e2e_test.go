@@ -221,6 +221,9 @@ func (s *stack) testAlert(t *testing.T) {
 		began := time.Now()
 		s.fault(t, "PUT", "slow_handling", `{"strength": 1500, "duration": "10m"}`)
 		eventually(t, "fault to page", time.Minute, func() error { return s.paged("trigger", alert, began) })
+		if err := s.onePage(began); err != nil {
+			t.Error(err)
+		}
 		healed := time.Now()
 		s.fault(t, "DELETE", "slow_handling", "")
 		eventually(t, "healed to resolved", time.Minute, func() error { return s.paged("resolve", alert, healed) })
@@ -234,6 +237,25 @@ func (s *stack) testAlert(t *testing.T) {
 			t.Errorf("the inbox rejected a notification of %s by %s: %s", n.Alert, n.Source, n.Reason)
 		}
 	}
+}
+
+// onePage returns an error unless those alerts of the demo and its probe that paged
+// since then are one incident.
+func (s *stack) onePage(since time.Time) error {
+	list, err := s.inbox()
+	if err != nil {
+		return err
+	}
+	incidents := make(map[string]string)
+	for _, n := range list {
+		if n.Source == "pagerduty" && n.Event == "trigger" && n.Received.After(since) {
+			incidents[n.Key] = n.Alert
+		}
+	}
+	if len(incidents) != 1 {
+		return fmt.Errorf("the incidents are %v, want one", incidents)
+	}
+	return nil
 }
 
 // testCollectorKilled kills the Collector in the middle of a load and counts, in
