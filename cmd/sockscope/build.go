@@ -79,7 +79,7 @@ func buildMissing(cmd *cobra.Command, store *component.Store, missing []componen
 			defer mu.Unlock()
 			if stages[c.Name] != p.Stage {
 				stages[c.Name] = p.Stage
-				fmt.Fprintf(os.Stderr, "%s %s: %s %s\n", c.Name, c.Version, p.Stage, p)
+				fmt.Fprintf(os.Stderr, "%s %s: %s\n", c.Name, c.Version, p)
 			}
 		},
 		func(c component.Component, path string) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ type Stage string
 // The stages, in the order in which they come.
 const (
 	StageDownloading Stage = "downloading modules"
+	StageWaiting     Stage = "waiting for its turn"
 	StageCompiling   Stage = "compiling"
 	StageLinking     Stage = "linking"
 )
@@ -30,17 +32,26 @@ const (
 // Progress tells how far a build has come.
 type Progress struct {
 	Stage Stage
-	// Done of Total packages are compiled. Total is 0 while downloading, and
-	// counts packages that the build cache may spare.
+	// Done of Total packages are compiled. Total is 0 before that, and counts
+	// packages that the build cache may spare.
 	Done, Total int
 }
 
-// String says how much is done, as "120 of 900 packages".
+// String says how far it is, as "compiling, 388 of 1,667 packages".
 func (p Progress) String() string {
-	if p.Total == 0 {
-		return ""
+	if p.Stage != StageCompiling {
+		return string(p.Stage)
 	}
-	return fmt.Sprintf("%d of %d packages", p.Done, p.Total)
+	return fmt.Sprintf("%s, %s of %s packages", p.Stage, grouped(p.Done), grouped(p.Total))
+}
+
+// grouped writes a number with a comma between thousands.
+func grouped(n int) string {
+	digits := strconv.Itoa(n)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
 }
 
 // buildArgs are the arguments of the go command that builds c as out. DWARF is
@@ -94,6 +105,7 @@ func (s *Store) Build(ctx context.Context, list []Component, report func(Compone
 			if err != nil {
 				return err
 			}
+			report(c, Progress{Stage: StageWaiting})
 			downloaded <- job{c, dir, packages}
 		}
 		return nil

@@ -77,7 +77,7 @@ func TestBuildsOnce(t *testing.T) {
 	if len(built) != 2 {
 		t.Fatalf("built %q", built)
 	}
-	for _, want := range []string{"stage first downloading modules", "stage first compiling", "stage first linking", "stage second linking"} {
+	for _, want := range []string{"stage first downloading modules", "stage first waiting for its turn", "stage first compiling", "stage first linking", "stage second linking"} {
 		if !slices.Contains(stages, want) {
 			t.Errorf("no %q in %q", want, stages)
 		}
@@ -106,6 +106,20 @@ func TestBuildsOnce(t *testing.T) {
 	build(t, store, list[:1])
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
 		t.Errorf("the replaced binary is still there: %v", err)
+	}
+}
+
+func TestProgressInWords(t *testing.T) {
+	for p, want := range map[Progress]string{
+		{Stage: StageDownloading}:                          "downloading modules",
+		{Stage: StageCompiling, Done: 0, Total: 1}:         "compiling, 0 of 1 packages",
+		{Stage: StageCompiling, Done: 388, Total: 1667}:    "compiling, 388 of 1,667 packages",
+		{Stage: StageCompiling, Done: 1000, Total: 1e6}:    "compiling, 1,000 of 1,000,000 packages",
+		{Stage: StageLinking, Done: 100000, Total: 100000}: "linking",
+	} {
+		if got := p.String(); got != want {
+			t.Errorf("%+v is %q, want %q", p, got, want)
+		}
 	}
 }
 
