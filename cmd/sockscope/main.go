@@ -43,6 +43,10 @@ Start with "sockscope up", then open the address that it prints.`,
 		SilenceErrors: true,
 	}
 	root.SetVersionTemplate("sockscope {{.Version}} (" + builtFrom(info) + ")\n")
-	root.AddCommand(newUpCommand(), newBotCommand(), newBuildCommand(), newCheckCommand(), newDeskCommand(), newDemoCommand(), newFaultCommand(), newLoadCommand(), newNotifyTestCommand(), newProbeCommand(), newReadyCommand(), newSettingsCommand(), newTopCommand())
+	root.AddCommand(
+		newUpCommand(), newStatusCommand(), newLogsCommand(), newDownCommand(),
+		newBotCommand(), newBuildCommand(), newCheckCommand(), newDeskCommand(), newDemoCommand(), newFaultCommand(),
+		newLoadCommand(), newNotifyTestCommand(), newProbeCommand(), newReadyCommand(), newSettingsCommand(), newTopCommand(),
+	)
 	return root
 }

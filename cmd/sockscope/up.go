@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -20,13 +21,36 @@ import (
 )
 
 type upFlags struct {
-	portOffset int
-	data       string
+	stack      stackFlags
+	detach     bool
 	secrets    string
 	grafana    string
 	loki       string
 	alertSpeed int
 	store      storeFlags
+}
+
+// stackFlags say which stack is meant.
+type stackFlags struct {
+	portOffset int
+	data       string
+}
+
+func (f *stackFlags) register(flags *pflag.FlagSet) {
+	flags.IntVar(&f.portOffset, "port-offset", 0, "add `N` to every port")
+	flags.StringVar(&f.data, "data", "", "keep what is stored in `DIR` (default ~/.local/share/sockscope, with -N for a port offset)")
+}
+
+// directory is where the stack keeps what it stores.
+func (f *stackFlags) directory() (string, error) {
+	data := f.data
+	if data == "" {
+		var err error
+		if data, err = defaultData(f.portOffset); err != nil {
+			return "", err
+		}
+	}
+	return filepath.Abs(data)
 }
 
 func newUpCommand() *cobra.Command {
@@ -44,6 +68,10 @@ The components are built from Go modules with pinned versions. The first start
 does that, into the cache directory; every further start takes seconds. What the
 components store survives a restart. Ctrl-C stops everything.
 
+With --detach the stack goes on in the background once it is ready. Then there
+are "sockscope status", "sockscope logs" and "sockscope down", which find it by the
+same --data or --port-offset, and which also work for a stack in another terminal.
+
 Alerts go to the desk's inbox. Real people are reached with secrets of your own:
 by files in a folder (--secrets), or by the variables SOCKSCOPE_PAGERDUTY_ROUTING_KEY,
 SOCKSCOPE_SLACK_API_URL and SOCKSCOPE_WATCHDOG_URL. See docs/on-call.md.
@@ -51,6 +79,7 @@ SOCKSCOPE_SLACK_API_URL and SOCKSCOPE_WATCHDOG_URL. See docs/on-call.md.
 To have a service of your own scraped, put a file for it beside targets/demo.yaml
 in the data directory. It is read within ten seconds, and kept.`,
 		Example: `  sockscope up
+  sockscope up --detach                # in the background; sockscope down stops it
   sockscope up --port-offset 10000     # a second stack beside the first
   sockscope up --secrets ~/sockscope   # pagerduty_routing_key, slack_api_url, …
   sockscope notify-test                # then see whether somebody is reached`,
@@ -58,8 +87,8 @@ in the data directory. It is read within ten seconds, and kept.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runUp(cmd, f) },
 	}
 	flags := cmd.Flags()
-	flags.IntVar(&f.portOffset, "port-offset", 0, "add `N` to every port")
-	flags.StringVar(&f.data, "data", "", "keep what is stored in `DIR` (default ~/.local/share/sockscope, with -N for a port offset)")
+	f.stack.register(flags)
+	flags.BoolVarP(&f.detach, "detach", "d", false, "leave the stack running in the background once it is ready")
 	flags.StringVar(&f.secrets, "secrets", "", "page for real: take pagerduty_routing_key, slack_api_url and watchdog_url, as far as they exist, from `DIR`")
 	flags.StringVar(&f.grafana, "grafana", "", "run the grafana binary at `PATH` (default the one in --bin-dir or on PATH, if any)")
 	flags.StringVar(&f.loki, "loki", "", "keep log records by the loki binary at `PATH` (default the one in --bin-dir or on PATH, if any; empty for VictoriaLogs)")
@@ -77,17 +106,12 @@ func runUp(cmd *cobra.Command, f upFlags) error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	data := f.data
-	if data == "" {
-		if data, err = defaultData(f.portOffset); err != nil {
-			return err
-		}
-	}
-	if data, err = filepath.Abs(data); err != nil {
+	data, err := f.stack.directory()
+	if err != nil {
 		return err
 	}
-	if f.portOffset < -1000 || f.portOffset > 40000 {
-		return fmt.Errorf("--port-offset %d leads out of the range of ports: take one from -1000 to 40000", f.portOffset)
+	if offset := f.stack.portOffset; offset < -1000 || offset > 40000 {
+		return fmt.Errorf("--port-offset %d leads out of the range of ports: take one from -1000 to 40000", offset)
 	}
 	if f.alertSpeed < 1 {
 		return fmt.Errorf("--alert-speed %d: take 1 or more", f.alertSpeed)
@@ -104,14 +128,13 @@ func runUp(cmd *cobra.Command, f upFlags) error {
 	for _, secret := range stack.Secrets() {
 		secretValues[secret.Name] = os.Getenv(secret.Variable)
 	}
-	at := endpoint.Local(f.portOffset)
-	proof := check.Local(f.portOffset)
+	proof := check.Local(f.stack.portOffset)
 	if loki != "" {
 		proof.VictoriaLogs = ""
 	} else {
 		proof.Loki = ""
 	}
-	return stack.Up(cmd.Context(), stack.Options{
+	options := stack.Options{
 		Deploy:       store.Deploy,
 		Data:         data,
 		Secrets:      f.secrets,
@@ -120,14 +143,29 @@ func runUp(cmd *cobra.Command, f upFlags) error {
 		Version:      cmd.Root().Version,
 		Grafana:      grafana,
 		Loki:         loki,
-		At:           at,
+		At:           endpoint.Local(f.stack.portOffset),
 		AlertSpeed:   f.alertSpeed,
 		Store:        store,
 		Prove: func(ctx context.Context) error {
 			return check.Run(ctx, proof, check.Printer(os.Stdout, wantsColour(os.Stdout)))
 		},
 		Display: stack.NewDisplay(os.Stdout),
-	})
+	}
+	if f.detach {
+		return stack.Detach(cmd.Context(), options, attached(os.Args[1:]))
+	}
+	return stack.Up(cmd.Context(), options)
+}
+
+// attached returns the arguments of this program without the flag to detach.
+func attached(args []string) []string {
+	var rest []string
+	for _, arg := range args {
+		if flag, _, _ := strings.Cut(arg, "="); flag != "--detach" && flag != "-d" {
+			rest = append(rest, arg)
+		}
+	}
+	return rest
 }
 
 // defaultData is where programs keep a user's data by the XDG base directory

@@ -36,6 +36,7 @@ const heartbeatCheck = 2 * time.Second
 // Config is what a desk needs to know.
 type Config struct {
 	Components    []status.Component
+	Progress      string // file in which a stack tells what it is doing; empty if none does
 	PrometheusURL string // for the links of alerts to their expression; empty if they lead elsewhere
 	JaegerURL     string // Jaeger's query API; empty if there is none
 	// LokiURL or VictoriaLogsURL is the log store's API; both are empty if there is none.
@@ -96,7 +97,7 @@ func New(c Config) (*Desk, error) {
 		prometheus: strings.TrimRight(c.PrometheusURL, "/"),
 		inbox:      in,
 		outages:    newOutages(),
-		watcher:    status.NewWatcher(c.Components, transport),
+		watcher:    status.NewWatcher(c.Components, c.Progress, transport),
 		finder:     tracing.NewFinder(c.JaegerURL, logs, transport),
 		pages:      pages,
 	}, nil

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/sockscope/sockscope/internal/component"
-	"github.com/sockscope/sockscope/internal/supervise"
+	"github.com/sockscope/sockscope/internal/progress"
 )
 
 // Display shows how the start goes: on a terminal as a table that is kept up to
@@ -33,10 +33,11 @@ type Display struct {
 
 // row is what the display knows of a service.
 type row struct {
-	name, title   string
-	state, detail string
-	since         time.Time
-	printed       time.Time
+	name, title string
+	stage       progress.Stage
+	detail      string
+	since       time.Time
+	printed     time.Time
 }
 
 const (
@@ -65,7 +66,7 @@ func (d *Display) begin(list []service) {
 	defer d.mu.Unlock()
 	d.began = time.Now()
 	for _, s := range list {
-		d.rows = append(d.rows, &row{name: s.name, title: s.title, state: "waiting", since: d.began})
+		d.rows = append(d.rows, &row{name: s.name, title: s.title, stage: progress.Waiting, since: d.began})
 	}
 	if !d.table {
 		return
@@ -94,7 +95,7 @@ func (d *Display) end() {
 }
 
 // set says what a service is doing.
-func (d *Display) set(name, state, detail string) {
+func (d *Display) set(name string, stage progress.Stage, detail string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, r := range d.rows {
@@ -102,14 +103,14 @@ func (d *Display) set(name, state, detail string) {
 			continue
 		}
 		now := time.Now()
-		changed := r.state != state
+		changed := r.stage != stage
 		if changed {
 			r.since = now
 		}
-		r.state, r.detail = state, detail
+		r.stage, r.detail = stage, detail
 		if (!d.table || d.isUp) && (changed || (detail != "" && now.Sub(r.printed) > detailsEvery)) {
 			r.printed = now
-			d.println(strings.TrimSpace(r.title + ": " + state + " " + detail))
+			d.println(strings.TrimSpace(r.title + ": " + string(stage) + " " + detail))
 		}
 	}
 }
@@ -127,23 +128,6 @@ func (d *Display) building(list []service, missing []component.Component, cache 
 		if s.component == self {
 			d.Printf("%s is there at once: %s", s.title, s.address)
 		}
-	}
-}
-
-// event shows what happened to a service.
-func (d *Display) event(e supervise.Event) {
-	switch e.Kind {
-	case supervise.Started:
-		d.set(e.Program, "starting", "")
-	case supervise.Ready:
-		d.set(e.Program, "ready", fmt.Sprintf("in %.1f s", e.Took.Seconds()))
-		if d.running() {
-			d.Printf("%s is ready again.", e.Program)
-		}
-	case supervise.Exited:
-		d.set(e.Program, "restarting", "")
-		d.Printf("%s died (%v) and is started again in %s. Its last lines:\n    %s",
-			e.Program, e.Err, e.Wait, strings.Join(e.Tail, "\n    "))
 	}
 }
 
@@ -183,11 +167,11 @@ func (d *Display) draw() {
 	width := d.width()
 	for _, r := range d.rows {
 		mark := " "
-		if r.state == "ready" {
+		if r.stage == progress.Ready {
 			mark = "✓"
 		}
-		line := fmt.Sprintf("%s %-24s %-20s %s", mark, r.title, r.state, r.detail)
-		if r.state != "ready" && r.state != "waiting" {
+		line := fmt.Sprintf("%s %-24s %-10s %s", mark, r.title, r.stage, r.detail)
+		if r.stage != progress.Ready && r.stage != progress.Waiting {
 			line = fmt.Sprintf("%s (%.0f s)", strings.TrimRight(line, " "), time.Since(r.since).Seconds())
 		}
 		if cut := []rune(line); len(cut) >= width {

@@ -43,6 +43,19 @@ type places struct {
 	data     string // kept
 }
 
+func placesIn(data string) places {
+	return places{settings: filepath.Join(data, "settings"), data: data}
+}
+
+// components is the file that lists the services for the desk.
+func (p places) components() string { return filepath.Join(p.settings, "components.json") }
+
+// progress is the file in which the stack tells what it is doing.
+func (p places) progress() string { return filepath.Join(p.data, "progress.json") }
+
+// log is the file with what a service prints.
+func (p places) log(service string) string { return filepath.Join(p.data, "logs", service+".log") }
+
 // targets is where the Collector finds what to scrape. Files of the user's that
 // are put there stay.
 func (p places) targets() string { return filepath.Join(p.data, "targets") }
@@ -80,7 +93,7 @@ func services(at endpoint.Set, in places, alertSpeed int, loki string) []service
 			sendsTo: []string{logs.name},
 			args: []string{
 				"desk", "--listen=" + at.Desk,
-				"--components=" + filepath.Join(in.settings, "components.json"),
+				"--components=" + in.components(), "--progress=" + in.progress(),
 				"--prometheus=" + url(at.Prometheus), "--jaeger=" + url(at.JaegerQuery), logs.deskFlag,
 				"--data=" + filepath.Join(in.data, "desk"),
 			},

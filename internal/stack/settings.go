@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sockscope/sockscope/internal/desk/status"
 	"github.com/sockscope/sockscope/internal/endpoint"
 )
 
@@ -213,17 +214,11 @@ func shortenEvaluation(text string, factor int) string {
 
 // writeComponents tells the desk what there is to watch.
 func writeComponents(path string, services []service, versions map[string]string) error {
-	type entry struct {
-		Name    string `json:"name"`
-		Title   string `json:"title"`
-		Version string `json:"version"`
-		Address string `json:"address"`
-		Ready   string `json:"ready"`
-		See     string `json:"see"`
-	}
-	var entries []entry
+	var entries []status.Component
 	for _, s := range services {
-		entries = append(entries, entry{s.name, s.title, versions[s.component], s.address, s.ready, s.see})
+		entries = append(entries, status.Component{
+			Name: s.name, Title: s.title, Version: versions[s.component], Address: s.address, Ready: s.ready, See: s.see,
+		})
 	}
 	content, err := json.MarshalIndent(entries, "", "  ")
 	if err != nil {

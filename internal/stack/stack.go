@@ -9,15 +9,14 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"github.com/sockscope/sockscope/internal/component"
 	"github.com/sockscope/sockscope/internal/endpoint"
+	"github.com/sockscope/sockscope/internal/progress"
 	"github.com/sockscope/sockscope/internal/supervise"
 )
 
@@ -68,20 +67,24 @@ const (
 // Up starts the stack and keeps it running until ctx ends, then stops it. It
 // returns an error if the stack can't be brought up.
 func Up(ctx context.Context, o Options) error {
-	in := places{settings: filepath.Join(o.Data, "settings"), data: o.Data}
-	list := services(o.At, in, o.AlertSpeed, o.Loki)
-	if o.Grafana != "" {
-		list = append(list, grafana(o.At, in, o.Grafana))
-	}
+	in := placesIn(o.Data)
+	list := o.services(in)
 	unlock, err := prepare(o, in, list)
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	teller, err := tell(in, list, cancel)
+	if err != nil {
+		return err
+	}
+	defer teller.end()
 
 	o.Display.begin(list)
 	defer o.Display.end()
-	r := &runner{options: o, processes: make(map[string]*supervise.Process)}
+	r := &runner{options: o, in: in, teller: teller, processes: make(map[string]*supervise.Process)}
 	defer r.stop(list)
 	if err := r.start(ctx, list); err != nil {
 		if ctx.Err() != nil {
@@ -96,10 +99,19 @@ func Up(ctx context.Context, o Options) error {
 		}
 	}
 	if ctx.Err() == nil {
-		o.Display.Printf("Ctrl-C stops everything.")
+		o.Display.Printf("Ctrl-C stops everything, and so does sockscope down.")
 	}
 	<-ctx.Done()
 	return nil
+}
+
+// services lists what the options ask for.
+func (o Options) services(in places) []service {
+	list := services(o.At, in, o.AlertSpeed, o.Loki)
+	if o.Grafana != "" {
+		list = append(list, grafana(o.At, in, o.Grafana))
+	}
+	return list
 }
 
 // prepare takes the data directory, writes the settings and makes sure that
@@ -108,18 +120,21 @@ func prepare(o Options, in places, list []service) (unlock func(), err error) {
 	if err := os.MkdirAll(o.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w (name another by --data)", err)
 	}
-	lock := flock.New(filepath.Join(o.Data, "lock"))
-	locked, err := lock.TryLock()
-	if err != nil {
+	lock := dataLock(o.Data)
+	// Commands that ask whether a stack runs hold the lock for a moment.
+	asking, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	locked, err := lock.TryLockContext(asking, 50*time.Millisecond)
+	if err != nil && asking.Err() == nil {
 		return nil, fmt.Errorf("lock the data directory: %w", err)
 	}
 	if !locked {
-		return nil, fmt.Errorf("another stack is using %s: stop it, or run a second one with --port-offset and its own --data", o.Data)
+		return nil, errInUse(o.Data)
 	}
 	unlock = func() { _ = lock.Unlock() }
 	err = errors.Join(checkPorts(list), renderSettings(o, in))
 	if err == nil {
-		err = writeComponents(filepath.Join(in.settings, "components.json"), list, versions(o.Version))
+		err = writeComponents(in.components(), list, versions(o.Version))
 	}
 	if err != nil {
 		unlock()
@@ -158,6 +173,8 @@ func checkPorts(list []service) error {
 // runner has the processes of one stack.
 type runner struct {
 	options Options
+	in      places
+	teller  *teller
 
 	mu        sync.Mutex
 	processes map[string]*supervise.Process
@@ -176,6 +193,7 @@ func (r *runner) start(ctx context.Context, list []service) error {
 	launch := func(s service, path string) {
 		ready.Go(func() {
 			if s.after != "" {
+				r.set(s.name, progress.Waiting, "for "+s.after)
 				select {
 				case <-up[s.after]:
 				case <-ctx.Done():
@@ -224,7 +242,7 @@ func (r *runner) launchPresent(ctx context.Context, list []service, launch func(
 			}
 			if !ok {
 				missing = append(missing, c)
-				r.options.Display.set(s.name, "to be built", "")
+				r.set(s.name, progress.Waiting, "for its turn to be built")
 				continue
 			}
 			launch(s, path)
@@ -242,7 +260,11 @@ func (r *runner) build(ctx context.Context, list []service, missing []component.
 	r.options.Display.building(list, missing, r.options.Store.Dir)
 	err := r.options.Store.Build(ctx, missing,
 		func(c component.Component, p component.Progress) {
-			r.options.Display.set(byComponent[c.Name].name, string(p.Stage), p.String())
+			stage, detail := progress.Building, p.String()
+			if p.Stage == component.StageWaiting {
+				stage, detail = progress.Waiting, "for its turn to be compiled"
+			}
+			r.set(byComponent[c.Name].name, stage, detail)
 		},
 		func(c component.Component, path string) { launch(byComponent[c.Name], path) })
 	if err != nil {
@@ -252,6 +274,29 @@ func (r *runner) build(ctx context.Context, list []service, missing []component.
 		r.options.Display.Printf("could not remove the compiler's cache: %v", err)
 	}
 	return nil
+}
+
+// set says, here and to those who read the file, what a service is doing.
+func (r *runner) set(name string, stage progress.Stage, detail string) {
+	r.teller.set(name, stage, detail)
+	r.options.Display.set(name, stage, detail)
+}
+
+// event says what has happened to a service.
+func (r *runner) event(e supervise.Event) {
+	switch e.Kind {
+	case supervise.Started:
+		r.set(e.Program, progress.Starting, "")
+	case supervise.Ready:
+		r.set(e.Program, progress.Ready, fmt.Sprintf("in %.1f s", e.Took.Seconds()))
+		if r.options.Display.running() {
+			r.options.Display.Printf("%s is ready again.", e.Program)
+		}
+	case supervise.Exited:
+		r.set(e.Program, progress.Restarting, fmt.Sprintf("after %v", e.Err))
+		r.options.Display.Printf("%s died (%v) and is started again in %s. Its last lines:\n    %s",
+			e.Program, e.Err, e.Wait, strings.Join(e.Tail, "\n    "))
+	}
 }
 
 // launch starts one service and waits until it is ready.
@@ -264,10 +309,10 @@ func (r *runner) launch(ctx context.Context, s service, path string) error {
 		Path:        path,
 		Args:        s.args,
 		Env:         s.env,
-		Log:         filepath.Join(r.options.Data, "logs", s.name+".log"),
+		Log:         r.in.log(s.name),
 		Ready:       s.ready,
 		StopTimeout: stopTimeout,
-	}, r.options.Display.event)
+	}, r.event)
 	r.mu.Lock()
 	r.processes[s.name] = process
 	r.mu.Unlock()
@@ -280,9 +325,9 @@ func (r *runner) launch(ctx context.Context, s service, path string) error {
 func (r *runner) stop(list []service) {
 	for _, s := range stopOrder(list) {
 		if process := r.processes[s.name]; process != nil {
-			r.options.Display.set(s.name, "stopping", "")
+			r.set(s.name, progress.Stopping, "")
 			process.Stop()
-			r.options.Display.set(s.name, "stopped", "")
+			r.set(s.name, progress.Stopped, "")
 		}
 	}
 }

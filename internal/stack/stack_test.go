@@ -15,6 +15,7 @@ import (
 	"github.com/sockscope/sockscope/deploy"
 	"github.com/sockscope/sockscope/internal/component"
 	"github.com/sockscope/sockscope/internal/endpoint"
+	"github.com/sockscope/sockscope/internal/progress"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -327,11 +328,11 @@ func TestDisplayPrintsLinesElsewhere(t *testing.T) {
 	d := &Display{w: &out}
 	d.begin([]service{{name: "loki", title: "Loki", address: "http://127.0.0.1:3100", see: "logs"}})
 	d.building(services(endpoint.Local(0), places{}, 1, ""), component.Services(), "/cache")
-	d.set("loki", "compiling", "1 of 900 packages")
+	d.set("loki", progress.Building, "compiling, 1 of 900 packages")
 	for i := range 100 {
-		d.set("loki", "compiling", strconv.Itoa(i)+" of 900 packages")
+		d.set("loki", progress.Building, "compiling, "+strconv.Itoa(i)+" of 900 packages")
 	}
-	d.set("loki", "ready", "in 0.5 s")
+	d.set("loki", progress.Ready, "in 0.5 s")
 	d.up([]service{{title: "Loki", address: "http://127.0.0.1:3100", see: "logs"}}, true)
 	d.end()
 	got := out.String()

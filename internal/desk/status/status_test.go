@@ -15,6 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+
+	"github.com/sockscope/sockscope/internal/progress"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -148,7 +150,8 @@ func TestPoll(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			transport := &http.Transport{}
 			defer transport.CloseIdleConnections()
-			w := NewWatcher([]Component{test.component}, transport)
+			w := NewWatcher([]Component{test.component}, "", transport)
+			w.began = w.began.Add(-patience)
 			if got := w.Reports()[0]; got.State != Unknown || !got.Since.IsZero() {
 				t.Errorf("before the first poll: %+v", got)
 			}
@@ -173,7 +176,7 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var code atomic.Int32
-		w := NewWatcher([]Component{{Name: "a", Ready: "http://a/"}}, roundTrip(func(r *http.Request) (*http.Response, error) {
+		w := NewWatcher([]Component{{Name: "a", Ready: "http://a/"}}, "", roundTrip(func(r *http.Request) (*http.Response, error) {
 			if code.Load() == 0 {
 				<-r.Context().Done()
 				return nil, r.Context().Err()
@@ -192,6 +195,8 @@ func TestRun(t *testing.T) {
 		}
 		expect(Unknown, "")
 		time.Sleep(pollTimeout)
+		expect(Starting, "it has not answered yet")
+		time.Sleep(patience)
 		expect(NotReady, "no answer within 2s")
 		hanging := w.Reports()[0].Since
 		time.Sleep(2 * pollInterval)
@@ -210,4 +215,51 @@ func TestRun(t *testing.T) {
 		cancel()
 		<-done
 	})
+}
+
+// TestPollAsTheStackTells holds what a person is told against what the stack
+// says it is doing about the component.
+func TestPollAsTheStackTells(t *testing.T) {
+	ready, refuses := serve(t, func(http.ResponseWriter, *http.Request) {}), refusing(t)
+	began := time.Now().Add(-time.Minute).Round(0).UTC()
+	tests := []struct {
+		name   string
+		told   progress.Service
+		asked  string
+		state  State
+		detail string
+		since  bool // as the stack says
+	}{
+		{"waiting", progress.Service{Stage: progress.Waiting, Detail: "for its turn"}, refuses, Waiting, "for its turn", true},
+		{"building", progress.Service{Stage: progress.Building, Detail: "compiling"}, refuses, Building, "compiling", true},
+		{"starting", progress.Service{Stage: progress.Starting}, refuses, Starting, "", true},
+		{"fails to start", progress.Service{Stage: progress.Restarting, Detail: "after exit status 1"}, refuses, Starting, "after exit status 1", true},
+		{"ready", progress.Service{Stage: progress.Ready, Detail: "in 0.5 s", WasReady: true}, ready, Ready, "", true},
+		{"ready before the stack knows", progress.Service{Stage: progress.Starting}, ready, Ready, "", false},
+		{"hangs", progress.Service{Stage: progress.Ready, WasReady: true}, refuses, NotReady, "connection refused: it is not running", false},
+		{"died", progress.Service{Stage: progress.Restarting, Detail: "after signal: killed", WasReady: true}, refuses, NotReady, "restarting after signal: killed", true},
+		{"back but not ready", progress.Service{Stage: progress.Starting, WasReady: true}, refuses, NotReady, "connection refused: it is not running", false},
+		{"stopping", progress.Service{Stage: progress.Stopping, WasReady: true}, refuses, Stopping, "", true},
+		{"stopped", progress.Service{Stage: progress.Stopped, WasReady: true}, refuses, Stopping, "", true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "progress.json")
+			test.told.Since = began
+			if err := (progress.State{Services: map[string]progress.Service{"a": test.told}}).Write(file); err != nil {
+				t.Fatal(err)
+			}
+			transport := &http.Transport{}
+			defer transport.CloseIdleConnections()
+			w := NewWatcher([]Component{{Name: "a", Ready: test.asked}}, file, transport)
+			w.Poll(t.Context())
+			got := w.Reports()[0]
+			if got.State != test.state || got.Detail != test.detail || got.Since.Equal(began) != test.since {
+				t.Errorf("%s because of %q since %v, want %s because of %q, since as told: %v", got.State, got.Detail, got.Since, test.state, test.detail, test.since)
+			}
+			if pending := test.state == Waiting || test.state == Building || test.state == Starting || test.state == Stopping; got.Pending() != pending {
+				t.Errorf("pending %v, want %v", got.Pending(), pending)
+			}
+		})
+	}
 }
