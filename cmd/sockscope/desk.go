@@ -57,7 +57,7 @@ stays away, it raises an alarm of its own.`,
 	flags.StringVar(&listen, "listen", "127.0.0.1:8090", "address to listen on")
 	flags.StringArrayVar(&components, "components", nil, "JSON `FILE` that lists components to watch; may be given several times")
 	flags.StringVar(&config.Progress, "progress", "", "file in which a stack tells what it is doing; empty if none does")
-	flags.StringVar(&config.PrometheusURL, "prometheus", "", "Prometheus, if it has no pages of its own and the alerts' links to their expression lead here")
+	flags.StringVar(&config.PrometheusURL, "prometheus", "http://127.0.0.1:9090", "Prometheus' API; empty if there is none")
 	flags.StringVar(&config.JaegerURL, "jaeger", "http://127.0.0.1:16686", "Jaeger's query API; empty if there is none")
 	flags.StringVar(&config.VictoriaLogsURL, "victorialogs", "http://127.0.0.1:9428", "VictoriaLogs' API; empty if there is none")
 	flags.StringVar(&config.LokiURL, "loki", "", "Loki's API, if log records are in Loki")

@@ -57,13 +57,14 @@ func browser(t *testing.T) context.Context {
 }
 
 // TestRefresh reads the inbox while something new arrives: what is open stays
-// open and focused, and a desk that has gone is noticed.
+// open, focused and in its place, and a desk that has gone is noticed.
 func TestRefresh(t *testing.T) {
 	ctx := browser(t)
 	address, stop := serve(t, Config{})
 	do(t, "POST", address+"/v2/enqueue", trigger, "Content-Type", "application/json")
 
 	var folds, focus string
+	var scrolled float64
 	run := func(actions ...chromedp.Action) {
 		t.Helper()
 		if err := chromedp.Run(ctx, actions...); err != nil {
@@ -73,6 +74,7 @@ func TestRefresh(t *testing.T) {
 	const state = `[...document.querySelectorAll("details")].map(d => d.open).join()`
 	run(chromedp.Navigate(address+"/inbox"),
 		chromedp.Evaluate(`document.querySelector("article summary").click(); document.querySelector("article summary").focus(); document.activeElement.id`, &focus),
+		chromedp.Evaluate(`document.body.style.minHeight = "300vh"; scrollTo({top: 100, behavior: "instant"}); scrollY`, &scrolled),
 		chromedp.Evaluate(state, &folds))
 	if !strings.HasSuffix(focus, "-summary") || folds != "true" {
 		t.Fatalf("focus on %q, folds %q; want the summary and one open fold", focus, folds)
@@ -80,11 +82,17 @@ func TestRefresh(t *testing.T) {
 
 	do(t, "POST", address+"/webhook/default", "{}", "Content-Type", "application/json")
 	var still string
+	var stillScrolled float64
 	run(chromedp.WaitVisible("#rejected"),
+		chromedp.Evaluate(`scrollY`, &stillScrolled),
 		chromedp.Evaluate(`document.activeElement.id`, &still),
 		chromedp.Evaluate(state, &folds))
 	if still != focus || folds != "true" {
 		t.Errorf("after the refresh: focus on %q, folds %q; want %q and one open fold", still, folds, focus)
+	}
+
+	if scrolled != 100 || stillScrolled != scrolled {
+		t.Errorf("scrolled to %v and after the refresh to %v, want 100", scrolled, stillScrolled)
 	}
 
 	stop()

@@ -1,8 +1,9 @@
 // Package desk is the stack's own start page: whether its components are ready,
-// which alerts reached a person, and what one trace tells.
+// which alerts reached a person, what the metrics say, and what one trace tells.
 //
 // It stands in for PagerDuty, Slack and a webhook, so that a first start needs no
-// account, and for Jaeger's user interface, which a native build does not have.
+// account, and for the user interfaces of Prometheus and Jaeger, which a native
+// build does not have.
 package desk
 
 import (
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/sockscope/sockscope/internal/desk/inbox"
+	"github.com/sockscope/sockscope/internal/desk/metrics"
 	"github.com/sockscope/sockscope/internal/desk/pagerduty"
 	"github.com/sockscope/sockscope/internal/desk/slack"
 	"github.com/sockscope/sockscope/internal/desk/status"
@@ -37,7 +39,7 @@ const heartbeatCheck = 2 * time.Second
 type Config struct {
 	Components    []status.Component
 	Progress      string // file in which a stack tells what it is doing; empty if none does
-	PrometheusURL string // for the links of alerts to their expression; empty if they lead elsewhere
+	PrometheusURL string // Prometheus' API; empty if there is none
 	JaegerURL     string // Jaeger's query API; empty if there is none
 	// LokiURL or VictoriaLogsURL is the log store's API; both are empty if there is none.
 	LokiURL         string
@@ -49,15 +51,15 @@ type Config struct {
 
 // Desk is the start page and the receivers behind it.
 type Desk struct {
-	jaegerUI   string
-	log        *slog.Logger
-	transport  *http.Transport
-	prometheus string
-	inbox      *inbox.Inbox
-	outages    *outages
-	watcher    *status.Watcher
-	finder     *tracing.Finder
-	pages      *pages
+	jaegerUI  string
+	log       *slog.Logger
+	transport *http.Transport
+	inbox     *inbox.Inbox
+	outages   *outages
+	watcher   *status.Watcher
+	finder    *tracing.Finder
+	metrics   *metrics.Asker
+	pages     *pages
 }
 
 // New returns a desk with the inbox that an earlier one left in the data
@@ -91,15 +93,15 @@ func New(c Config) (*Desk, error) {
 		logs = logstore.VictoriaLogs(c.VictoriaLogsURL, transport)
 	}
 	return &Desk{
-		jaegerUI:   strings.TrimRight(c.JaegerUI, "/"),
-		log:        c.Logger,
-		transport:  transport,
-		prometheus: strings.TrimRight(c.PrometheusURL, "/"),
-		inbox:      in,
-		outages:    newOutages(),
-		watcher:    status.NewWatcher(c.Components, c.Progress, transport),
-		finder:     tracing.NewFinder(c.JaegerURL, logs, transport),
-		pages:      pages,
+		jaegerUI:  strings.TrimRight(c.JaegerUI, "/"),
+		log:       c.Logger,
+		transport: transport,
+		inbox:     in,
+		outages:   newOutages(),
+		watcher:   status.NewWatcher(c.Components, c.Progress, transport),
+		finder:    tracing.NewFinder(c.JaegerURL, logs, transport),
+		metrics:   metrics.NewAsker(c.PrometheusURL, transport),
+		pages:     pages,
 	}, nil
 }
 
@@ -117,8 +119,9 @@ func (d *Desk) Handler() http.Handler {
 	mux.HandleFunc("GET /inbox/{id}", d.notificationPage)
 	mux.HandleFunc("GET /trace", d.tracesPage)
 	mux.HandleFunc("GET /trace/{id}", d.tracePage)
+	mux.HandleFunc("GET /query", d.queryPage)
 	mux.HandleFunc("GET /d/{uid}", d.dashboardPage)
-	mux.HandleFunc("GET /prometheus/graph", d.queryPage)
+	mux.HandleFunc("GET /prometheus/graph", d.graphPage)
 	mux.HandleFunc("GET /api/status", d.statusJSON)
 	mux.HandleFunc("GET /api/inbox", d.inboxJSON)
 	mux.HandleFunc("GET /api/inbox/{id}", d.notificationJSON)

@@ -114,10 +114,12 @@ func TestRoutes(t *testing.T) {
 		{"GET", none + "/api/trace/" + id, 404, `"unknown":true`},
 		{"GET", dead + "/api/trace/" + id, 502, `"spansProblem":"ask Jaeger`},
 		{"GET", none + "/nowhere", 404, ""},
-		{"GET", none + "/d/sockscope-websockets?var-job=x", 404, "sockscope up --grafana"},
-		{"GET", none + "/prometheus/graph?g0.expr=up", 404, "without --prometheus"},
-		{"GET", dead + "/prometheus/graph", 404, "no expression"},
-		{"GET", dead + "/prometheus/graph?g0.expr=up+%3E+1&g0.tab=1", 303, away.URL + "/api/v1/query?query=up+%3E+1"},
+		{"GET", none + "/d/sockscope-websockets?var-job=x", 303, "/query?job=x"},
+		{"GET", none + "/query", 200, "no address of Prometheus is set"},
+		{"GET", none + "/query?job=x&namespace=y", 200, "Metrics of x, y"},
+		{"GET", none + "/query?query=" + strings.Repeat("x", 5000), 400, "too long"},
+		{"GET", none + "/prometheus/graph", 303, "/query"},
+		{"GET", none + "/prometheus/graph?g0.expr=up+%3E+1&g0.tab=1", 303, "/query?query=up+%3E+1"},
 		{"PUT", none + "/api/outages/email", 404, "pagerduty, slack and webhook"},
 		{"PUT", none + "/api/outages/slack", 400, "status code from 400"},
 		{"DELETE", none + "/api/outages/slack", 200, "{}"},
@@ -269,6 +271,7 @@ func TestForeignPages(t *testing.T) {
 
 func TestNewNamesTheMistake(t *testing.T) {
 	for what, c := range map[string]Config{
+		"Prometheus":              {PrometheusURL: "prometheus:9090"},
 		"Jaeger":                  {JaegerURL: "127.0.0.1:16686"},
 		"Loki":                    {LokiURL: "ftp://loki"},
 		"VictoriaLogs":            {VictoriaLogsURL: "victoria-logs:9428"},

@@ -29,6 +29,7 @@ func formats() template.FuncMap {
 		"first":     first,
 		"name":      nameOf,
 		"pair":      func(now time.Time, list []inbox.Channel) channels { return channels{now, list} },
+		"sum":       func(a, b int) int { return a + b },
 		"span":      func(now, t time.Time) string { return coarse(now.Sub(t)) },
 	}
 }

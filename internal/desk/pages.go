@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sockscope/sockscope/internal/desk/inbox"
+	"github.com/sockscope/sockscope/internal/desk/metrics"
 	"github.com/sockscope/sockscope/internal/desk/status"
 	"github.com/sockscope/sockscope/internal/desk/tracing"
 )
@@ -30,7 +31,7 @@ type pages struct {
 
 func newPages() (*pages, error) {
 	p := &pages{map[string]*template.Template{}}
-	for _, name := range []string{"status", "inbox", "notification", "traces", "trace", "problem"} {
+	for _, name := range []string{"status", "inbox", "notification", "query", "traces", "trace", "problem"} {
 		t, err := template.New("layout.html").Funcs(formats()).
 			ParseFS(templateFiles, "templates/layout.html", "templates/waterfall.html", "templates/"+name+".html")
 		if err != nil {
@@ -80,6 +81,8 @@ type statusData struct {
 	Reports  []status.Report
 	Expected int // components that must be there
 	Ready    int // how many of them are
+	Pending  int // how many of them are on their way
+	Building bool
 	Inbox    inbox.View
 }
 
@@ -93,6 +96,10 @@ func newStatusData(reports []status.Report, view inbox.View) statusData {
 		case !r.Optional:
 			data.Expected++
 		}
+		if r.Pending() {
+			data.Pending++
+		}
+		data.Building = data.Building || r.State == status.Building
 	}
 	return data
 }
@@ -134,6 +141,7 @@ func (d *Desk) problem(w http.ResponseWriter, code int, section, heading, text s
 // tracesData is what the page shows from which one opens a trace.
 type tracesData struct {
 	Recent  []tracing.Found
+	Awaited string // why there is no answer yet
 	Problem string
 }
 
@@ -149,10 +157,14 @@ func (d *Desk) tracesPage(w http.ResponseWriter, r *http.Request) {
 	}
 	var data tracesData
 	var err error
-	if data.Recent, err = d.finder.Recent(r.Context()); err != nil {
+	p := page{Title: "Traces", Section: "trace"}
+	if data.Awaited = d.awaited("jaeger"); data.Awaited != "" {
+		p.Refresh = 3
+	} else if data.Recent, err = d.finder.Recent(r.Context()); err != nil {
 		data.Problem = err.Error()
 	}
-	d.show(w, http.StatusOK, "traces", page{Title: "Traces", Section: "trace", Data: data})
+	p.Data = data
+	d.show(w, http.StatusOK, "traces", p)
 }
 
 func (d *Desk) malformed(w http.ResponseWriter, err error) {
@@ -163,26 +175,77 @@ func (d *Desk) malformed(w http.ResponseWriter, err error) {
 type traceData struct {
 	tracing.View
 	JaegerUI string // address of the trace there, if there is such a page
+	Awaited  string // why there are no spans yet
+}
+
+// queryData is what the page of metrics shows.
+type queryData struct {
+	Query     string // of the reader's own; empty for the overview
+	About     string // what the overview is restricted to
+	Answers   []metrics.Answer
+	Awaited   string // why there are no answers yet
+	MaxLength int
+}
+
+func (d *Desk) queryPage(w http.ResponseWriter, r *http.Request) {
+	job, namespace := r.FormValue("job"), r.FormValue("namespace")
+	data := queryData{Query: r.FormValue("query"), MaxLength: metrics.MaxQuery}
+	questions := metrics.Overview(job, namespace)
+	if data.Query != "" {
+		questions = []metrics.Question{{Title: "Result", Query: data.Query}}
+	}
+	if len(data.Query)+len(job)+len(namespace) > metrics.MaxQuery {
+		d.problem(w, http.StatusBadRequest, "query", "The query is too long", fmt.Sprintf("At most %d bytes are asked.", metrics.MaxQuery))
+		return
+	}
+	switch {
+	case job != "" && namespace != "":
+		data.About = job + ", " + namespace
+	default:
+		data.About = job + namespace
+	}
+	if data.Awaited = d.awaited("prometheus"); data.Awaited == "" {
+		data.Answers = d.metrics.Ask(r.Context(), questions)
+	}
+	d.show(w, http.StatusOK, "query", page{Title: "Metrics", Section: "query", Refresh: 5, Data: data})
 }
 
 // dashboardPage answers where an alert's link to a Grafana dashboard leads when
-// the stack has no Grafana.
-func (d *Desk) dashboardPage(w http.ResponseWriter, _ *http.Request) {
-	d.problem(w, http.StatusNotFound, "inbox", "There is no Grafana to show the dashboard",
-		"Get it from grafana.com/grafana/download and start the stack again with sockscope up --grafana PATH, or run it with Docker Compose, which has it. "+
-			"Until then the queries of the alert's runbook can be asked of Prometheus and the log store themselves.")
+// the stack has no Grafana: with the metrics of the same job and namespace.
+func (d *Desk) dashboardPage(w http.ResponseWriter, r *http.Request) {
+	query := url.Values{}
+	for _, name := range []string{"job", "namespace"} {
+		if value := r.FormValue("var-" + name); value != "" {
+			query.Set(name, value)
+		}
+	}
+	target := url.URL{Path: "/query", RawQuery: query.Encode()}
+	http.Redirect(w, r, target.String(), http.StatusSeeOther)
 }
 
-// queryPage leads from an alert's link to the graph of its expression, where
-// Prometheus has no pages, to what the expression gives now.
-func (d *Desk) queryPage(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query().Get("g0.expr")
-	if d.prometheus == "" || query == "" {
-		d.problem(w, http.StatusNotFound, "inbox", "There is nothing to query",
-			"The address has no expression (g0.expr), or the desk was started without --prometheus.")
-		return
+// awaited says what is being done about a component that has never been ready,
+// and is empty if it has.
+func (d *Desk) awaited(name string) string {
+	for _, r := range d.watcher.Reports() {
+		if r.Name == name && r.Pending() {
+			text := r.Title + " is not there yet: " + string(r.State)
+			if r.Detail != "" {
+				text += " (" + r.Detail + ")"
+			}
+			return text + "."
+		}
 	}
-	http.Redirect(w, r, d.prometheus+"/api/v1/query?"+url.Values{"query": {query}}.Encode(), http.StatusSeeOther)
+	return ""
+}
+
+// graphPage answers where an alert's link to the graph of its expression leads
+// when Prometheus has no pages: with what the expression gives now.
+func (d *Desk) graphPage(w http.ResponseWriter, r *http.Request) {
+	target := url.URL{Path: "/query"}
+	if query := r.FormValue("g0.expr"); query != "" {
+		target.RawQuery = url.Values{"query": {query}}.Encode()
+	}
+	http.Redirect(w, r, target.String(), http.StatusSeeOther)
 }
 
 func (d *Desk) tracePage(w http.ResponseWriter, r *http.Request) {
@@ -197,8 +260,11 @@ func (d *Desk) tracePage(w http.ResponseWriter, r *http.Request) {
 		data.JaegerUI = d.jaegerUI + "/trace/" + id
 	}
 	code := traceStatus(view)
+	if data.Awaited = d.awaited("jaeger"); data.Awaited != "" {
+		code = http.StatusOK
+	}
 	p := page{Title: "Trace " + id[:8], Section: "trace", Data: data}
-	if code == http.StatusNotFound {
+	if code == http.StatusNotFound || data.Awaited != "" {
 		p.Refresh = 3 // until its spans have arrived
 	}
 	d.show(w, code, "trace", p)

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sockscope/sockscope/internal/desk/inbox"
+	"github.com/sockscope/sockscope/internal/desk/metrics"
 	"github.com/sockscope/sockscope/internal/desk/status"
 	"github.com/sockscope/sockscope/internal/desk/tracing"
 	"github.com/sockscope/sockscope/internal/logstore"
@@ -40,6 +41,13 @@ func goldenPages() map[string]struct {
 		{Component: status.Component{Name: "grafana", Title: "Grafana", Ready: "http://grafana:3000", Optional: true},
 			State: status.Absent, Since: before(time.Hour), Checked: now, Detail: "connection refused"},
 		{Component: status.Component{Name: "jaeger", Title: "Jaeger", Ready: "http://jaeger:16686"}, State: status.Unknown},
+	}
+	first := []status.Report{
+		components[0],
+		{Component: status.Component{Name: "jaeger", Title: "Jaeger", Version: "2.13.0", Address: "http://127.0.0.1:8090/trace", Ready: "http://jaeger:16686"},
+			State: status.Building, Since: before(70 * time.Second), Checked: now, Detail: "compiling, 388 of 1,667 packages"},
+		{Component: status.Component{Name: "loki", Title: "Loki", Ready: "http://loki:3100"}, State: status.Waiting, Since: before(2 * time.Minute), Checked: now, Detail: "for its turn"},
+		{Component: status.Component{Name: "probe", Title: "Probe", Ready: "http://probe:1"}, State: status.Starting, Since: before(time.Second), Checked: now},
 	}
 	trigger := inbox.Notification{
 		ID: "1", Source: inbox.PagerDuty, Receiver: "key 0123", Accepted: true, Event: inbox.Trigger, Outcome: inbox.Repeated,
@@ -101,12 +109,18 @@ func goldenPages() map[string]struct {
 	unknown := traceData{View: tracing.View{Trace: tracing.Trace{ID: id}, Unknown: true, LogsProblem: "ask Loki: " + hostile}}
 	dead := traceData{View: tracing.View{Trace: tracing.Trace{ID: id}, SpansProblem: "ask Jaeger: connection refused"}}
 
+	numbers := queryData{Query: hostile, About: hostile, MaxLength: 4096, Answers: []metrics.Answer{
+		{Question: metrics.Question{Title: "Open", Query: `up{job="x"}`}, Labels: []string{"job"}, Rows: []metrics.Row{{Labels: []string{hostile}, Value: "7"}}, More: 3},
+		{Question: metrics.Question{Title: "None", Query: "up"}},
+		{Question: metrics.Question{Title: "Wrong", Query: "("}, Problem: hostile},
+	}}
 	return map[string]struct {
 		template string
 		page     page
 	}{
 		"status":       {"status", page{Title: "Status", Section: "status", Refresh: 3, Open: 1, Data: newStatusData(components, view)}},
 		"status-ready": {"status", page{Title: "Status", Section: "status", Refresh: 3, Data: newStatusData(components[:1], late)}},
+		"status-first": {"status", page{Title: "Status", Section: "status", Refresh: 3, Data: newStatusData(first, inbox.View{})}},
 		"status-empty": {"status", page{Title: "Status", Section: "status", Refresh: 3, Data: newStatusData(nil, inbox.View{})}},
 		"inbox":        {"inbox", page{Title: "Inbox", Section: "inbox", Refresh: 3, Open: 1, Data: inboxData{view, map[inbox.Source]int{inbox.Slack: 429}}}},
 		"inbox-late":   {"inbox", page{Title: "Inbox", Section: "inbox", Refresh: 3, Data: inboxData{View: late}}},
@@ -114,6 +128,10 @@ func goldenPages() map[string]struct {
 		"inbox-empty":  {"inbox", page{Title: "Inbox", Section: "inbox", Refresh: 3, Data: inboxData{View: inbox.View{Started: before(3 * time.Minute)}}}},
 		"notification": {"notification", page{Title: "Notification", Section: "inbox", Data: trigger}},
 		"rejected":     {"notification", page{Title: "Notification", Section: "inbox", Data: rejected}},
+		"query":        {"query", page{Title: "Metrics", Section: "query", Refresh: 5, Data: numbers}},
+		"query-await":  {"query", page{Title: "Metrics", Section: "query", Refresh: 5, Data: queryData{MaxLength: 9, Awaited: "Prometheus is not there yet: building."}}},
+		"traces-await": {"traces", page{Title: "Traces", Section: "trace", Refresh: 3, Data: tracesData{Awaited: "Jaeger is not there yet: building."}}},
+		"trace-await":  {"trace", page{Title: "Trace", Section: "trace", Refresh: 3, Data: traceData{View: dead.View, Awaited: "Jaeger is not there yet: building."}}},
 		"traces":       {"traces", page{Title: "Traces", Section: "trace", Data: tracesData{Recent: found}}},
 		"traces-dead":  {"traces", page{Title: "Traces", Section: "trace", Data: tracesData{Problem: hostile}}},
 		"trace":        {"trace", page{Title: "Trace", Section: "trace", Data: whole}},

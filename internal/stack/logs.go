@@ -42,9 +42,9 @@ func victoriaLogs(at endpoint.Set, in places) logStore {
 func lokiOf(at endpoint.Set, in places, binary string) logStore {
 	return logStore{
 		service: service{
-			name: "loki", title: "Loki", see: "logs (API; the desk shows a trace's)",
+			name: "loki", title: "Loki", see: "logs, at the desk with their trace; its API is at " + url(at.Loki),
 			component: binary,
-			address:   url(at.Loki), ready: url(at.Loki) + "/ready", listens: []string{at.Loki, at.LokiGRPC},
+			address:   url(at.Desk) + "/trace", ready: url(at.Loki) + "/ready", listens: []string{at.Loki, at.LokiGRPC},
 			args: []string{
 				"-config.file=" + filepath.Join(in.settings, "loki", "config.yaml"),
 				"-config.expand-env=true",

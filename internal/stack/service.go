@@ -20,7 +20,7 @@ type service struct {
 	// this program itself.
 	component string
 
-	address string   // for a person to open
+	address string   // a page for a person to open, the desk's where it has none
 	ready   string   // answers 200 when ready
 	listens []string // all that it binds
 
@@ -121,9 +121,9 @@ func services(at endpoint.Set, in places, alertSpeed int, loki string) []service
 		},
 		logs.service,
 		{
-			name: "prometheus", title: "Prometheus", see: "metrics, rules and alerts (API)",
+			name: "prometheus", title: "Prometheus", see: "metrics, at the desk; its API is at " + url(at.Prometheus),
 			component: "prometheus",
-			address:   url(at.Prometheus), ready: url(at.Prometheus) + "/-/ready", listens: []string{at.Prometheus},
+			address:   url(at.Desk) + "/query", ready: url(at.Prometheus) + "/-/ready", listens: []string{at.Prometheus},
 			sendsTo: []string{"alertmanager"},
 			args: []string{
 				"--config.file=" + filepath.Join(in.settings, "prometheus", "prometheus.yml"),
@@ -175,9 +175,9 @@ func services(at endpoint.Set, in places, alertSpeed int, loki string) []service
 			},
 		},
 		{
-			name: "jaeger", title: "Jaeger", see: "traces (API; the desk shows them)",
+			name: "jaeger", title: "Jaeger", see: "traces, at the desk; its API is at " + url(at.JaegerQuery),
 			component: "jaeger",
-			address:   url(at.JaegerQuery), ready: url(at.JaegerHealth) + "/status",
+			address:   url(at.Desk) + "/trace", ready: url(at.JaegerHealth) + "/status",
 			listens: []string{at.JaegerQuery, at.JaegerQueryGRPC, at.JaegerOTLP, at.JaegerHealth, at.JaegerMetrics},
 			args:    []string{"--config=" + filepath.Join(in.settings, "jaeger", "config.yaml")},
 			env: []string{

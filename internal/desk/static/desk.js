@@ -1,6 +1,6 @@
 // Renews the page's content every few seconds without moving what the reader is
 // at: open folds stay open, the focus stays where it is, and nothing changes
-// while text is selected or the tab is hidden.
+// while text is selected or typed, or the tab is hidden.
 "use strict";
 
 const seconds = Number(document.body.dataset.refresh);
@@ -8,7 +8,7 @@ const lost = document.getElementById("lost");
 let last = "";
 
 async function renew() {
-  if (document.hidden || String(getSelection())) return;
+  if (document.hidden || String(getSelection()) || document.activeElement.tagName === "INPUT") return;
   let text;
   try {
     const answer = await fetch(location.href, { signal: AbortSignal.timeout(10000) });
