@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/sockscope/sockscope/internal/desk/inbox"
@@ -175,7 +176,8 @@ func (d *Desk) malformed(w http.ResponseWriter, err error) {
 type traceData struct {
 	tracing.View
 	JaegerUI string // address of the trace there, if there is such a page
-	Awaited  string // why there are no spans yet
+	// Why there are no spans, or no log records, yet.
+	Awaited, LogsAwaited string
 }
 
 // queryData is what the page of metrics shows.
@@ -224,10 +226,10 @@ func (d *Desk) dashboardPage(w http.ResponseWriter, r *http.Request) {
 }
 
 // awaited says what is being done about a component that has never been ready,
-// and is empty if it has.
-func (d *Desk) awaited(name string) string {
+// and is empty if it has. A component has one of the names.
+func (d *Desk) awaited(names ...string) string {
 	for _, r := range d.watcher.Reports() {
-		if r.Name == name && r.Pending() {
+		if slices.Contains(names, r.Name) && r.Pending() {
 			text := r.Title + " is not there yet: " + string(r.State)
 			if r.Detail != "" {
 				text += " (" + r.Detail + ")"
@@ -260,11 +262,12 @@ func (d *Desk) tracePage(w http.ResponseWriter, r *http.Request) {
 		data.JaegerUI = d.jaegerUI + "/trace/" + id
 	}
 	code := traceStatus(view)
-	if data.Awaited = d.awaited("jaeger"); data.Awaited != "" {
+	data.Awaited, data.LogsAwaited = d.awaited("jaeger"), d.awaited("loki", "victoria-logs")
+	if data.Awaited != "" {
 		code = http.StatusOK
 	}
 	p := page{Title: "Trace " + id[:8], Section: "trace", Data: data}
-	if code == http.StatusNotFound || data.Awaited != "" {
+	if code == http.StatusNotFound || data.Awaited != "" || data.LogsAwaited != "" {
 		p.Refresh = 3 // until its spans have arrived
 	}
 	d.show(w, code, "trace", p)

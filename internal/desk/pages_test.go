@@ -131,7 +131,7 @@ func goldenPages() map[string]struct {
 		"query":        {"query", page{Title: "Metrics", Section: "query", Refresh: 5, Data: numbers}},
 		"query-await":  {"query", page{Title: "Metrics", Section: "query", Refresh: 5, Data: queryData{MaxLength: 9, Awaited: "Prometheus is not there yet: building."}}},
 		"traces-await": {"traces", page{Title: "Traces", Section: "trace", Refresh: 3, Data: tracesData{Awaited: "Jaeger is not there yet: building."}}},
-		"trace-await":  {"trace", page{Title: "Trace", Section: "trace", Refresh: 3, Data: traceData{View: dead.View, Awaited: "Jaeger is not there yet: building."}}},
+		"trace-await":  {"trace", page{Title: "Trace", Section: "trace", Refresh: 3, Data: traceData{View: dead.View, Awaited: "Jaeger is not there yet: building.", LogsAwaited: "Loki is not there yet: waiting."}}},
 		"traces":       {"traces", page{Title: "Traces", Section: "trace", Data: tracesData{Recent: found}}},
 		"traces-dead":  {"traces", page{Title: "Traces", Section: "trace", Data: tracesData{Problem: hostile}}},
 		"trace":        {"trace", page{Title: "Trace", Section: "trace", Data: whole}},

@@ -38,6 +38,7 @@ func TestStack(t *testing.T) {
 	t.Run("probe", s.testProbe)
 	t.Run("dashboard", s.testDashboard)
 	t.Run("alert", s.testAlert)
+	t.Run("links", s.testLinks)
 	t.Run("service in Node", s.testNodeService)
 	t.Run("collector killed under load", s.testCollectorKilled)
 	t.Run("each component killed", s.testEachKilled)

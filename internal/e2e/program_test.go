@@ -80,12 +80,27 @@ type stack struct {
 	data   string
 	at     endpoint.Set
 	cmd    *exec.Cmd
+	pid    int // of the program
 	output *lines
 	exited chan error
 }
 
 // start runs "sockscope up" and waits until the check at its end is done.
 func start(t *testing.T, binary string, offset int, data string, flags ...string) *stack {
+	t.Helper()
+	s := begin(t, binary, offset, data, nil, flags...)
+	s.awaitUp(t)
+	return s
+}
+
+// awaitUp waits until the check at the end of the start is done.
+func (s *stack) awaitUp(t *testing.T) {
+	t.Helper()
+	s.output.await(t, "Ctrl-C stops everything", buildTimeout, s.exited)
+}
+
+// begin runs "sockscope up" with further environment variables.
+func begin(t *testing.T, binary string, offset int, data string, env []string, flags ...string) *stack {
 	t.Helper()
 	s := &stack{
 		binary: binary, offset: offset, data: data, at: endpoint.Local(offset),
@@ -95,6 +110,7 @@ func start(t *testing.T, binary string, offset int, data string, flags ...string
 		"up", "--port-offset=" + strconv.Itoa(offset), "--data=" + data, "--loki=", // not one that happens to be installed
 	}, flags...)...)
 	s.cmd.Dir = root(t)
+	s.cmd.Env = append(os.Environ(), env...)
 	pipe, err := s.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -103,12 +119,12 @@ func start(t *testing.T, binary string, offset int, data string, flags ...string
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	s.pid = s.cmd.Process.Pid
 	go func() {
 		s.output.follow(t, pipe)
 		s.exited <- s.cmd.Wait()
 	}()
 	t.Cleanup(func() { s.stop(t) })
-	s.output.await(t, "Ctrl-C stops everything", buildTimeout, s.exited)
 	return s
 }
 
@@ -130,6 +146,12 @@ func (s *stack) stop(t *testing.T) {
 		t.Error("up did not stop within two minutes")
 	}
 	s.cmd = nil
+	s.isGone(t, children)
+}
+
+// isGone makes sure that nothing is left of a stack that had these processes.
+func (s *stack) isGone(t *testing.T, children map[string]int) {
+	t.Helper()
 	for name, pid := range children {
 		if syscall.Kill(pid, 0) == nil {
 			t.Errorf("%s (process %d) is left running", name, pid)
@@ -156,7 +178,7 @@ func (s *stack) children(t *testing.T) map[string]int {
 		}
 		_, after, ok := strings.Cut(string(stat), ") ")
 		fields := strings.Fields(after)
-		if !ok || len(fields) < 2 || fields[1] != strconv.Itoa(s.cmd.Process.Pid) {
+		if !ok || len(fields) < 2 || fields[1] != strconv.Itoa(s.pid) {
 			continue
 		}
 		dir := filepath.Dir(path)

@@ -18,7 +18,12 @@ import (
 	"github.com/sockscope/sockscope/internal/progress"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if data := os.Getenv(holdVariable); data != "" {
+		os.Exit(hold(data))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func names(list []service) []string {
 	var names []string
