@@ -17,12 +17,6 @@ lint := $(TOOLS)/golangci-lint run --config $(CURDIR)/.golangci.yml
 
 SOCKSCOPE := .cache/sockscope
 
-# The tests of deploy run these.
-export-tools = AMTOOL=$$($(SOCKSCOPE) build amtool); PROMTOOL=$$($(SOCKSCOPE) build promtool); \
-	ALERTMANAGER=$$($(SOCKSCOPE) build alertmanager); PROMETHEUS=$$($(SOCKSCOPE) build prometheus); \
-	OTELCOL=$$($(SOCKSCOPE) build otelcol); JAEGER=$$($(SOCKSCOPE) build jaeger); VICTORIALOGS=$$($(SOCKSCOPE) build victoria-logs); \
-	export AMTOOL PROMTOOL ALERTMANAGER PROMETHEUS OTELCOL JAEGER VICTORIALOGS
-
 .PHONY: help
 help:
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,30 +25,26 @@ help:
 up: ## run the stack and the demo on this machine
 	go run ./cmd/sockscope up
 
+# These install what they need, or say what is missing: see internal/runtests.
 .PHONY: test
-test: test-unit test-e2e ## unit tests, then the whole stack end to end
+test: ## unit tests, then the whole stack end to end
+	go run ./internal/runtests
 
 .PHONY: test-unit
-test-unit: $(SOCKSCOPE) ## unit tests of every module, with the race detector
-	@$(export-tools); \
-	for module in $(MODULES); do \
-		echo "== test $$module"; \
-		(cd $$module && go test -race -timeout 15m ./...); \
-	done
-	@echo "== test the Collector"
-	@$(as-collector) go test -race -timeout 15m $(COLLECTOR)
+test-unit: ## unit tests of every module, with the race detector
+	go run ./internal/runtests unit
 
 .PHONY: test-e2e
 test-e2e: ## bring the stack up on free ports, and prove and break it
-	go test -tags e2e -count 1 -timeout 60m -v ./internal/e2e
+	go run ./internal/runtests e2e
 
 .PHONY: test-compose
 test-compose: ## run docker-compose.yml with images made from the native binaries
-	go run ./internal/composetest
+	go run ./internal/runtests compose
 
 .PHONY: soak
 soak: ## half an hour of mixed load and faults on three instances; nothing acknowledged may be lost (SOAK=5m for less)
-	go test -tags soak -count 1 -timeout 3h -v ./internal/soak
+	go run ./internal/runtests soak
 
 .PHONY: check
 check: check-go check-settings release-check ## formatting, linters, rules, routes, settings, and what a release would be
@@ -86,7 +76,7 @@ check-settings: $(SOCKSCOPE)
 	$$promtool check config deploy/prometheus/prometheus.yml; \
 	$$promtool check rules --lint=all --lint-fatal deploy/prometheus/rules/*.yml; \
 	$$promtool test rules deploy/prometheus/tests/*.yml
-	@$(export-tools); go test ./deploy/... # routing, runbooks, metric names
+	@go run ./internal/runtests settings # routing, runbooks, metric names
 	@cd deploy/kubernetes/operator && GOWORK=off go test ./... # is what prometheus-operator takes
 	$$($(SOCKSCOPE) build otelcol) validate --config deploy/otel-collector/config.yaml
 	@compose=$$($(SOCKSCOPE) build docker-compose); \

@@ -29,7 +29,7 @@ func python(t *testing.T) string {
 			return path
 		}
 	}
-	t.Fatalf("this test talks with a client in Python: install python3-websockets, as by `apt-get install python3-websockets`\n%s", &said)
+	t.Fatalf("this test talks with a client in Python: it needs the module websockets, which make test installs on Debian\n%s", &said)
 	return ""
 }
 

@@ -40,7 +40,7 @@ func (r *redisServer) start() {
 	r.t.Helper()
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
-		r.t.Fatalf("this test needs a Redis of its own: install redis-server, as by `apt-get install redis-server`: %v", err)
+		r.t.Fatalf("this test needs a Redis of its own: make test installs redis-server on Debian: %v", err)
 	}
 	_, port, err := net.SplitHostPort(r.addr)
 	if err != nil {

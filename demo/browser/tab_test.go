@@ -30,7 +30,7 @@ func newBrowser(t *testing.T) context.Context {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
-		t.Fatal("the page is tested in Chromium, which is not installed: apt-get install chromium")
+		t.Fatal("the page is tested in Chromium, which is not installed: make test installs it on Debian")
 	}
 	opts := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,

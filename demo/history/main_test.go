@@ -141,7 +141,7 @@ func ownServer(t testing.TB, args ...string) *server {
 func (s *server) start() error {
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
-		return fmt.Errorf("these tests need a Redis of their own: install redis-server, as by `apt-get install redis-server`"+
+		return fmt.Errorf("these tests need a Redis of their own: make test installs redis-server on Debian"+
 			" or `brew install redis`: %w", err)
 	}
 	s.cmd = exec.Command(path, s.args...)

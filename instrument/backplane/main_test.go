@@ -74,7 +74,7 @@ func (s *server) start() error {
 	}
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
-		return fmt.Errorf("these tests need a Redis of their own: install redis-server, as by `apt-get install redis-server`"+
+		return fmt.Errorf("these tests need a Redis of their own: make test installs redis-server on Debian"+
 			" or `brew install redis`: %w", err)
 	}
 	args := append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"}, s.args...)

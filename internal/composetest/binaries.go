@@ -40,7 +40,7 @@ func findBinaries(ctx context.Context, store *component.Store) (binaries, error)
 	}
 	var err error
 	for _, program := range installed() {
-		if found[program.name], err = program.find(); err != nil {
+		if found[program], err = find(program); err != nil {
 			return nil, err
 		}
 	}
@@ -83,19 +83,12 @@ func build(ctx context.Context, store *component.Store, missing []component.Comp
 
 // installed are the programs that Debian has: a busybox that runs without
 // libraries, for the images that have a shell, and what isn't written in Go.
-func installed() []debian {
-	return []debian{
-		{"busybox", "busybox-static"}, {"nginx", "nginx-light"}, {"redis-server", "redis-server"}, {"redis-cli", "redis-tools"},
-	}
-}
+func installed() []string { return []string{"busybox", "nginx", "redis-server", "redis-cli"} }
 
-// debian is a program and the package that it's in.
-type debian struct{ name, pkg string }
-
-func (d debian) find() (string, error) {
-	path, err := exec.LookPath(d.name)
+func find(program string) (string, error) {
+	path, err := exec.LookPath(program)
 	if err != nil {
-		return "", fmt.Errorf("find what images are made of: %w (on Debian: apt-get install %s)", err, d.pkg)
+		return "", fmt.Errorf("find what images are made of: %w (make test-compose installs it on Debian)", err)
 	}
 	return path, nil
 }

@@ -28,7 +28,7 @@ type engine struct {
 // with a data directory of its own.
 func openEngine(ctx context.Context) (*engine, error) {
 	if _, err := exec.LookPath("docker"); err != nil {
-		return nil, fmt.Errorf("%w (on Debian: apt-get install docker.io)", err)
+		return nil, fmt.Errorf("%w (make test-compose installs it on Debian)", err)
 	}
 	e := &engine{}
 	if e.answers(ctx) {
@@ -54,7 +54,7 @@ func startEngine(ctx context.Context) (*engine, error) {
 	// A Ctrl-C ends the test, which then stops the containers and the engine.
 	e.daemon.SysProcAttr = supervise.OwnGroup()
 	if err := e.daemon.Start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("no Docker engine runs, and none can be started: %w (on Debian: apt-get install docker.io, as root)", err), os.RemoveAll(dir))
+		return nil, errors.Join(fmt.Errorf("no Docker engine runs, and none can be started: %w (make test-compose installs one on Debian; it runs as root)", err), os.RemoveAll(dir))
 	}
 	go func() {
 		_ = e.daemon.Wait() // its log says why
