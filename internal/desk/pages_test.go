@@ -89,7 +89,7 @@ func goldenPages() map[string]struct {
 	start := before(time.Minute)
 	root := tracing.Span{TraceID: id, ID: "b7ad6b7169203331", Name: "websocket.message chat", Kind: "consumer", Service: "demo", Start: start, End: start.Add(48 * time.Millisecond),
 		Status: "error", Message: hostile, Attributes: []tracing.Attribute{{Key: "k", Value: hostile}}, Resource: []tracing.Attribute{{Key: "service.name", Value: "demo"}},
-		Links:  []tracing.Link{{TraceID: "02620e98b440366a1cf7026b2d76d885", SpanID: "00f067aa0ba902b7"}},
+		Links:  []tracing.Link{{TraceID: "02620e98b440366a1cf7026b2d76d885", SpanID: "00f067aa0ba902b7"}, {TraceID: "12620e98b440366a1cf7026b2d76d885", SpanID: "00f067aa0ba902b7", Missing: true}},
 		Events: []tracing.Event{{Time: start, Name: "exception"}}}
 	child := tracing.Span{TraceID: id, ID: "00f067aa0ba902b8", Parent: root.ID, Name: hostile, Service: "store", Start: start.Add(10 * time.Millisecond), End: start.Add(22 * time.Millisecond)}
 	orphan := tracing.Span{TraceID: id, ID: "00f067aa0ba902b9", Parent: "00f067aa0ba90fff", Name: "lost", Service: "demo", Start: start.Add(30 * time.Millisecond), End: start.Add(31 * time.Millisecond)}

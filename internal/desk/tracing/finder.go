@@ -77,10 +77,33 @@ func (f *Finder) Find(ctx context.Context, id string) View {
 	wg.Go(func() { view.Linked = f.linked(ctx, trace) })
 	wg.Go(func() { view.Linking, view.Session = f.sameSession(ctx, trace) })
 	wg.Wait()
+	view.markMissing()
 	view.Session = slices.DeleteFunc(view.Session, func(found Found) bool {
 		return slices.ContainsFunc(view.Linked, func(l Linked) bool { return l.ID == found.TraceID })
 	})
 	return view
+}
+
+// markMissing marks the links that lead to no trace, or to one that was not
+// looked for because only a linked trace links to it.
+func (v *View) markMissing() {
+	found := map[string]bool{v.ID: true} // or not
+	for _, l := range v.Linked {
+		found[l.ID] = l.Problem == ""
+	}
+	for _, span := range v.Spans {
+		for i, link := range span.Links {
+			there, looked := found[link.TraceID]
+			span.Links[i].Missing = looked && !there
+		}
+	}
+	for _, l := range v.Linked {
+		for _, span := range l.Spans {
+			for i, link := range span.Links {
+				span.Links[i].Missing = !found[link.TraceID]
+			}
+		}
+	}
 }
 
 func (f *Finder) addRecords(ctx context.Context, view *View, trace Trace) {

@@ -245,3 +245,35 @@ func FuzzSearchAnswer(f *testing.F) {
 		}
 	})
 }
+
+func TestLinksToWhatIsMissing(t *testing.T) {
+	links := func(ids ...string) []Span {
+		var span Span
+		for _, id := range ids {
+			span.Links = append(span.Links, Link{TraceID: id})
+		}
+		return []Span{span}
+	}
+	view := View{
+		Trace: Trace{ID: "a", Spans: links("there", "missing", "beyond the limit")},
+		Linked: []Linked{
+			{Trace: Trace{ID: "there", Spans: links("a", "missing", "nobody looked for it")}},
+			{Trace: Trace{ID: "missing"}, Problem: "not stored"},
+		},
+	}
+	view.markMissing()
+	missing := func(spans []Span) (ids []string) {
+		for _, link := range spans[0].Links {
+			if link.Missing {
+				ids = append(ids, link.TraceID)
+			}
+		}
+		return ids
+	}
+	if got, want := missing(view.Spans), []string{"missing"}; !cmp.Equal(got, want) {
+		t.Errorf("marked in the trace are %q, want %q", got, want)
+	}
+	if got, want := missing(view.Linked[0].Spans), []string{"missing", "nobody looked for it"}; !cmp.Equal(got, want) {
+		t.Errorf("marked in the linked trace are %q, want %q", got, want)
+	}
+}

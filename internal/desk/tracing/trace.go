@@ -32,6 +32,8 @@ type Attribute struct {
 type Link struct {
 	TraceID string `json:"traceId"`
 	SpanID  string `json:"spanId"`
+	// Missing tells that the trace could not be found.
+	Missing bool `json:"missing,omitempty"`
 }
 
 // Span is one span of a trace.
