@@ -8,9 +8,18 @@ SHELL := bash
 # Those of go.work, as "." and paths below it.
 MODULES := $(patsubst $(CURDIR)/%,%,$(patsubst $(CURDIR),.,$(shell go list -m -f '{{.Dir}}')))
 
-# The Collector's packages are of the root module but have requirements of their own, which are too many for everybody else.
-COLLECTOR := $(patsubst %/,./%,$(sort $(dir $(shell git ls-files 'deploy/native/otelcol/*.go'))))
-as-collector := GOWORK=off GOFLAGS='-modfile=$(CURDIR)/deploy/native/otelcol.mod -tags=remove_all_sd'
+# Programs of ours made of upstream's packages. Their requirements are too many for everybody else, so each is tried in a folder
+# where it is a module of its own, as `sockscope build` makes it.
+define in-native
+for name in otelcol jaeger; do \
+	dir=.cache/native/$$name; rm -rf $$dir; mkdir -p $$dir/deploy/native; \
+	cp -r deploy/native/$$name $$dir/deploy/native; \
+	cp deploy/native/$$name.mod $$dir/go.mod; cp deploy/native/$$name.sum $$dir/go.sum; \
+	find $$dir/deploy -name '*.mod' | while read -r mod; do mv $$mod $${mod%.mod}/go.mod; done; \
+	echo "== $(1) $$name"; \
+	(cd $$dir && export GOWORK=off GOFLAGS=-tags=remove_all_sd && $(2)); \
+done
+endef
 
 TOOLS := $(CURDIR)/.cache/tools
 lint := $(TOOLS)/golangci-lint run --config $(CURDIR)/.golangci.yml
@@ -62,12 +71,7 @@ check-go: tools
 		(cd $$module && go vet -tags e2e,soak ./... && $(lint) ./...); \
 		for os in windows darwin; do (cd $$module && GOOS=$$os go vet -tags e2e,soak ./...); done; \
 	done
-	@echo "== vet and lint the Collector"
-	@$(as-collector) go vet $(COLLECTOR)
-	@rm -rf .cache/collector; mkdir -p .cache/collector/deploy/native # the linter takes no -modfile
-	@cp -r deploy/native/otelcol .cache/collector/deploy/native
-	@cp deploy/native/otelcol.mod .cache/collector/go.mod; cp deploy/native/otelcol.sum .cache/collector/go.sum
-	@cd .cache/collector && GOWORK=off GOFLAGS=-tags=remove_all_sd $(lint) ./...
+	@$(call in-native,vet and lint,go vet ./... && $(lint) ./...)
 
 .PHONY: check-settings
 check-settings: $(SOCKSCOPE)

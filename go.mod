@@ -2,8 +2,11 @@ module github.com/sockscope/sockscope
 
 go 1.26.8
 
-// What the Collector is built from has requirements of its own, in deploy/native/otelcol.mod.
-ignore ./deploy/native/otelcol
+// What the Collector and Jaeger are built from has requirements of its own, in deploy/native/NAME.mod.
+ignore (
+	./deploy/native/jaeger
+	./deploy/native/otelcol
+)
 
 require (
 	github.com/HdrHistogram/hdrhistogram-go v1.2.0

@@ -42,19 +42,18 @@ func Services() []Component {
 		{
 			Name: "prometheus", Version: "3.13.5", Module: "prometheus",
 			Package:     "github.com/prometheus/prometheus/cmd/prometheus",
-			Tags:        "remove_all_sd,netgo",
+			Tags:        "remove_all_sd",
 			LinkFlags:   prometheusVersion("3.13.5"),
 			VersionArgs: []string{"--version"},
 		},
 		{
 			Name: "alertmanager", Version: "0.31.1", Module: "alertmanager",
 			Package:     "github.com/prometheus/alertmanager/cmd/alertmanager",
-			Tags:        "netgo",
 			LinkFlags:   prometheusVersion("0.31.1"),
 			VersionArgs: []string{"--version"},
 		},
 		{
-			Name: "otelcol", Version: "0.155.0", Module: "otelcol",
+			Name: "otelcol", Version: "0.158.0", Module: "otelcol",
 			Package:     "github.com/sockscope/sockscope/deploy/native/otelcol",
 			Tags:        "remove_all_sd",
 			VersionArgs: []string{"--version"},
@@ -62,9 +61,11 @@ func Services() []Component {
 		},
 		{
 			Name: "jaeger", Version: "2.13.0", Module: "jaeger",
-			Package:     "github.com/jaegertracing/jaeger/cmd/jaeger",
+			// Jaeger's packages are internal to its program: the module is named as a
+			// part of that.
+			Package:     "github.com/jaegertracing/jaeger/cmd/jaeger/sockscope/deploy/native/jaeger",
 			LinkFlags:   "-X github.com/jaegertracing/jaeger/internal/version.latestVersion=v2.13.0",
-			VersionArgs: []string{"version"},
+			VersionArgs: []string{"--version"},
 		},
 	}
 }
@@ -76,14 +77,13 @@ func Tools() []Component {
 		{
 			Name: "promtool", Version: "3.13.5", Module: "prometheus",
 			Package:     "github.com/prometheus/prometheus/cmd/promtool",
-			Tags:        "remove_all_sd,netgo",
+			Tags:        "remove_all_sd",
 			LinkFlags:   prometheusVersion("3.13.5"),
 			VersionArgs: []string{"--version"},
 		},
 		{
 			Name: "amtool", Version: "0.31.1", Module: "alertmanager",
 			Package:     "github.com/prometheus/alertmanager/cmd/amtool",
-			Tags:        "netgo",
 			LinkFlags:   prometheusVersion("0.31.1"),
 			VersionArgs: []string{"--version"},
 		},

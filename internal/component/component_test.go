@@ -13,6 +13,7 @@ import (
 	"testing/fstest"
 
 	"go.uber.org/goleak"
+	"golang.org/x/mod/modfile"
 
 	"github.com/sockscope/sockscope/deploy"
 )
@@ -185,6 +186,29 @@ func TestBuildStopsWithItsContext(t *testing.T) {
 	}
 }
 
+// A module among the sources, which takes the place of one that is required,
+// gets a go.mod where the go command looks for it.
+func TestModuleAmongTheSources(t *testing.T) {
+	store, list := newStore(t, "program")
+	writeFile(store, "program/light.mod", "module example.org/heavy\n\ngo 1.26\n")
+	writeFile(store, "program/light/light.go", "package heavy\n")
+	files, err := store.module(list[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range files {
+		got = append(got, f.path)
+	}
+	slices.Sort(got)
+	want := []string{
+		"deploy/native/program/light/go.mod", "deploy/native/program/light/light.go", "deploy/native/program/main.go", "go.mod", "go.sum",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the module is made of %q, want %q", got, want)
+	}
+}
+
 // A change of one module must not build the others anew.
 func TestModulesHaveKeysOfTheirOwn(t *testing.T) {
 	store, list := newStore(t, "first", "second")
@@ -205,7 +229,7 @@ func TestCatalog(t *testing.T) {
 	moduleVersions := map[string]string{
 		"prometheus": "github.com/prometheus/prometheus v0.313.5",
 		"jaeger":     "github.com/jaegertracing/jaeger v1.76.0",
-		"otelcol":    "go.opentelemetry.io/collector/otelcol v0.155.0",
+		"otelcol":    "go.opentelemetry.io/collector/otelcol v0.158.0",
 	}
 	for _, c := range slices.Concat(Services(), Tools()) {
 		content, err := fs.ReadFile(deploy.Files(), "native/"+c.Module+".mod")
@@ -218,6 +242,45 @@ func TestCatalog(t *testing.T) {
 		}
 		if !strings.Contains(string(content), want) {
 			t.Errorf("%s %s: its module has no %q", c.Name, c.Version, want)
+		}
+	}
+}
+
+// TestPinsAreShared makes sure that the services pin the same versions of what
+// they share, so that the compiler's cache has each package once for all.
+func TestPinsAreShared(t *testing.T) {
+	// What Jaeger's code doesn't compile with newer versions of.
+	held := []string{
+		"go.opentelemetry.io/collector",
+		"github.com/open-telemetry/opentelemetry-collector-contrib",
+		"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp",
+	}
+	// Prometheus takes a type from a version that has no user interface.
+	const alertmanager = "github.com/prometheus/alertmanager"
+	pins := make(map[string]map[string]string) // module, version, components
+	for _, name := range []string{"victorialogs", "prometheus", "alertmanager", "otelcol", "jaeger"} {
+		content, err := fs.ReadFile(deploy.Files(), "native/"+name+".mod")
+		if err != nil {
+			t.Fatal(err)
+		}
+		mod, err := modfile.Parse(name+".mod", content, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range mod.Require {
+			isHeld := name == "jaeger" && slices.ContainsFunc(held, func(prefix string) bool { return strings.HasPrefix(r.Mod.Path, prefix) })
+			if isHeld || name == "alertmanager" && r.Mod.Path == alertmanager {
+				continue
+			}
+			if pins[r.Mod.Path] == nil {
+				pins[r.Mod.Path] = make(map[string]string)
+			}
+			pins[r.Mod.Path][r.Mod.Version] += " " + name
+		}
+	}
+	for module, versions := range pins {
+		if len(versions) > 1 {
+			t.Errorf("%s is pinned in several versions: %v", module, versions)
 		}
 	}
 }

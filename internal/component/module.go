@@ -16,9 +16,11 @@ type file struct {
 	content []byte
 }
 
-// module returns the files that the component is built from, sorted by path.
+// module returns the files that the component is built from, always in the same order.
 // The sources, if there are any, are where the repository has them: that makes
-// deploy/native/NAME.mod the go.mod of both (see the go command's -modfile).
+// deploy/native/NAME.mod the go.mod of both (see the go command's -modfile). A
+// module among them, which takes the place of another, has its go.mod beside
+// its folder too.
 func (s *Store) module(c Component) ([]file, error) {
 	const native = "native"
 	var files []file
@@ -29,13 +31,18 @@ func (s *Store) module(c Component) ([]file, error) {
 	}
 	sources := path.Join(native, c.Module)
 	err := fs.WalkDir(s.Deploy, sources, func(from string, _ fs.DirEntry, err error) error {
+		to := path.Join("deploy", from)
 		switch {
 		case from == sources && errors.Is(err, fs.ErrNotExist):
 			return nil // it only pins a program
-		case err != nil || path.Ext(from) != ".go" || strings.HasSuffix(from, "_test.go"):
+		case err != nil || strings.HasSuffix(from, "_test.go"):
 			return err
+		case path.Ext(from) == ".go":
+			return add(from, to)
+		case path.Ext(from) == ".mod":
+			return add(from, path.Join(strings.TrimSuffix(to, ".mod"), "go.mod"))
 		}
-		return add(from, path.Join("deploy", from))
+		return nil
 	})
 	if err == nil {
 		err = errors.Join(add(sources+".mod", "go.mod"), add(sources+".sum", "go.sum"))

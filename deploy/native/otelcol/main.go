@@ -39,7 +39,7 @@ import (
 )
 
 // version is the release of the Collector whose components are built in.
-const version = "0.155.0"
+const version = "0.158.0"
 
 func main() {
 	settings := otelcol.CollectorSettings{
