@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sockscope/sockscope/deploy"
+	"github.com/sockscope/sockscope/internal/bundle"
 	"github.com/sockscope/sockscope/internal/check"
 	"github.com/sockscope/sockscope/internal/component"
 	"github.com/sockscope/sockscope/internal/endpoint"
@@ -27,6 +28,7 @@ type upFlags struct {
 	grafana    string
 	loki       string
 	alertSpeed int
+	bundle     string
 	store      storeFlags
 }
 
@@ -65,8 +67,9 @@ log records instead of VictoriaLogs. Once all are ready, a message is sent and
 followed through the whole path, as "sockscope check" does.
 
 The components are built from Go modules with pinned versions. The first start
-does that, into the cache directory; every further start takes seconds. What the
-components store survives a restart. Ctrl-C stops everything.
+does that, into the cache directory; every further start takes seconds. A bundle
+has them built, and needs neither Go nor a network. What the components store
+survives a restart. Ctrl-C stops everything.
 
 With --detach the stack goes on in the background once it is ready. Then there
 are "sockscope status", "sockscope logs" and "sockscope down", which find it by the
@@ -80,6 +83,7 @@ To have a service of your own scraped, put a file for it beside targets/demo.yam
 in the data directory. It is read within ten seconds, and kept.`,
 		Example: `  sockscope up
   sockscope up --detach                # in the background; sockscope down stops it
+  sockscope up --bundle sockscope_0.2.0_linux_amd64.tar.gz
   sockscope up --port-offset 10000     # a second stack beside the first
   sockscope up --secrets ~/sockscope   # pagerduty_routing_key, slack_api_url, …
   sockscope notify-test                # then see whether somebody is reached`,
@@ -93,6 +97,7 @@ in the data directory. It is read within ten seconds, and kept.`,
 	flags.StringVar(&f.grafana, "grafana", "", "run the grafana binary at `PATH` (default the one in --bin-dir or on PATH, if any)")
 	flags.StringVar(&f.loki, "loki", "", "keep log records by the loki binary at `PATH` (default the one in --bin-dir or on PATH, if any; empty for VictoriaLogs)")
 	flags.IntVar(&f.alertSpeed, "alert-speed", 1, "divide the durations of alerts by `N`, to see them sooner")
+	flags.StringVar(&f.bundle, "bundle", "", "take the components from `FILE`, a bundle of this program's release, and build nothing")
 	f.store.register(flags)
 	return cmd
 }
@@ -101,6 +106,11 @@ func runUp(cmd *cobra.Command, f upFlags) error {
 	store, err := f.store.open()
 	if err != nil {
 		return err
+	}
+	if f.bundle != "" {
+		if err := bundle.Unpack(cmd.Context(), f.bundle, store, component.Services()); err != nil {
+			return err
+		}
 	}
 	self, err := os.Executable()
 	if err != nil {

@@ -2,7 +2,9 @@ package component
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -101,12 +103,12 @@ func (s *Store) Build(ctx context.Context, list []Component, report func(Compone
 			if err != nil {
 				return err
 			}
-			packages, err := s.countPackages(ctx, c, dir)
+			packages, err := s.packages(ctx, c, dir)
 			if err != nil {
 				return err
 			}
 			report(c, Progress{Stage: StageWaiting})
-			downloaded <- job{c, dir, packages}
+			downloaded <- job{c, dir, len(packages)}
 		}
 		return nil
 	})
@@ -164,21 +166,63 @@ func (s *Store) build(ctx context.Context, c Component, dir string, packages int
 	return path, nil
 }
 
-// countPackages lists what the build consists of. It downloads the modules on
-// the way, which is most of its time when they are not there yet.
-func (s *Store) countPackages(ctx context.Context, c Component, dir string) (int, error) {
-	args := []string{"list", "-deps", "-f", "{{.ImportPath}}"}
+// Package is a package that a component is made of.
+type Package struct {
+	ImportPath string
+	// Dir is where its source is, for as long as the module cache has it.
+	Dir string
+	// Standard is true for a package of Go's own.
+	Standard bool
+	// Module has it. It is nil for a package of Go's own.
+	Module *Module
+}
+
+// Module is one that a component is made of.
+type Module struct {
+	Path, Version string
+	// Dir is where its source is.
+	Dir string
+	// Main is true for the module that pins the component.
+	Main bool
+	// Replace is what takes the module's place, if anything does. Without a
+	// version it is a folder of ours.
+	Replace *Module
+}
+
+// Packages lists what the component is made of. It downloads the modules, as
+// far as they are not there yet.
+func (s *Store) Packages(ctx context.Context, c Component) ([]Package, error) {
+	dir, err := s.writeModule(c)
+	if err != nil {
+		return nil, err
+	}
+	return s.packages(ctx, c, dir)
+}
+
+func (s *Store) packages(ctx context.Context, c Component, dir string) ([]Package, error) {
+	args := []string{"list", "-deps", "-json=ImportPath,Dir,Standard,Module"}
 	if c.Tags != "" {
 		args = append(args, "-tags="+c.Tags)
 	}
 	cmd := s.goCommand(ctx, dir, append(args, c.Package)...)
+	var stdout bytes.Buffer
 	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return 0, buildError(ctx, c, "list the packages of", err, stderr.String())
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return nil, buildError(ctx, c, "list the packages of", err, stderr.String())
 	}
-	return strings.Count(string(out), "\n"), nil
+	var packages []Package
+	for decoder := json.NewDecoder(&stdout); ; {
+		var p Package
+		err := decoder.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return packages, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list the packages of %s: %w", c.Name, err)
+		}
+		packages = append(packages, p)
+	}
 }
 
 func (s *Store) compile(ctx context.Context, c Component, dir, out string, total int, report func(Progress)) error {
@@ -228,8 +272,9 @@ func watch(r io.Reader, c Component, total int, report func(Progress)) (tail str
 func (s *Store) goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
+	goos, goarch := s.Platform()
 	cmd.Env = append(os.Environ(),
-		"CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off",
+		"GOOS="+goos, "GOARCH="+goarch, "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off",
 		"GOCACHE="+s.buildCache())
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Second

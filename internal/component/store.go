@@ -1,6 +1,7 @@
 package component
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -27,6 +28,14 @@ type Store struct {
 	// Search are directories looked through, before the store and PATH, for a
 	// binary of the right version.
 	Search []string
+	// OS and Arch are the platform of the binaries, as Go names it. They are
+	// empty for this machine's. Each platform needs a Dir of its own.
+	OS, Arch string
+}
+
+// Platform returns OS and Arch, or this machine's.
+func (s *Store) Platform() (os, arch string) {
+	return cmp.Or(s.OS, runtime.GOOS), cmp.Or(s.Arch, runtime.GOARCH)
 }
 
 // DefaultDir is the sockscope folder in the user's cache directory.
@@ -109,14 +118,54 @@ func (s *Store) path(c Component) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	goos, goarch := s.Platform()
+	key := hash(files, runtime.Version(), goos, goarch, buildArgs(c, ""))[:12]
+	return filepath.Join(s.Dir, "bin", fmt.Sprintf("%s-%s-%s", c.Name, c.Version, key)), nil
+}
+
+// Pins is a hash of what the component is built from: its module, with the
+// versions of all that it requires, our sources, and the build's flags. Neither
+// the platform nor the version of Go is in it.
+func (s *Store) Pins(c Component) (string, error) {
+	files, err := s.module(c)
+	if err != nil {
+		return "", err
+	}
+	return hash(files, buildArgs(c, "")), nil
+}
+
+func hash(files []file, more ...any) string {
 	h := sha256.New()
-	fmt.Fprintln(h, runtime.Version(), runtime.GOOS, runtime.GOARCH, buildArgs(c, ""))
+	fmt.Fprintln(h, more...)
 	for _, f := range files {
 		fmt.Fprintln(h, f.path)
 		h.Write(f.content)
 	}
-	key := hex.EncodeToString(h.Sum(nil))[:12]
-	return filepath.Join(s.Dir, "bin", fmt.Sprintf("%s-%s-%s", c.Name, c.Version, key)), nil
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Has reports whether the store keeps the component, be it built or unpacked.
+func (s *Store) Has(c Component) (bool, error) {
+	path, err := s.path(c)
+	return err == nil && executable(path), err
+}
+
+// Keep moves a binary of the component that was built elsewhere into the store.
+// It must be in the store's directory, since files can be renamed only within
+// one file system.
+func (s *Store) Keep(c Component, binary string) error {
+	path, err := s.path(c)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(path), 0o755)
+	}
+	if err == nil {
+		err = os.Rename(binary, path)
+	}
+	if err != nil {
+		return fmt.Errorf("keep %s: %w (name another cache directory by --cache)", c.Name, err)
+	}
+	s.removeOlder(c, path)
+	return nil
 }
 
 // removeOlder deletes binaries of the same component that a later build has
