@@ -88,6 +88,10 @@ check-settings: $(SOCKSCOPE)
 	$$compose -f docker-compose.yml -f deploy/compose/victorialogs.yml --profile='*' config -q; \
 	$$compose -f docker-compose.yml -f docker-compose.paging.yml config -q
 
+.PHONY: dist
+dist: ## an archive of the program and all components for this platform, for machines without Go or a network
+	go run ./internal/dist
+
 .PHONY: release-check
 release-check: ## make what would be released, and get, build, install and run it as strangers
 	go run ./internal/releasecheck
