@@ -88,6 +88,12 @@ check-settings: $(SOCKSCOPE)
 	$$compose -f docker-compose.yml -f deploy/compose/victorialogs.yml --profile='*' config -q; \
 	$$compose -f docker-compose.yml -f docker-compose.paging.yml config -q
 
+# In two steps: the second is compiled with the list that the first has changed.
+.PHONY: upgrade
+upgrade: ## another version of a component, in every place that names it: make upgrade prometheus=3.13.6
+	@go run ./internal/upgrade $(MAKEOVERRIDES)
+	@go run ./internal/upgrade
+
 .PHONY: dist
 dist: ## an archive of the program and all components for this platform, for machines without Go or a network
 	go run ./internal/dist

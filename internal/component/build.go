@@ -99,7 +99,7 @@ func (s *Store) Build(ctx context.Context, list []Component, report func(Compone
 		defer close(downloaded)
 		for _, c := range list {
 			report(c, Progress{Stage: StageDownloading})
-			dir, err := s.writeModule(c)
+			dir, err := s.WriteModule(c)
 			if err != nil {
 				return err
 			}
@@ -192,7 +192,7 @@ type Module struct {
 // Packages lists what the component is made of. It downloads the modules, as
 // far as they are not there yet.
 func (s *Store) Packages(ctx context.Context, c Component) ([]Package, error) {
-	dir, err := s.writeModule(c)
+	dir, err := s.WriteModule(c)
 	if err != nil {
 		return nil, err
 	}

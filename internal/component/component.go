@@ -7,8 +7,11 @@ package component
 type Component struct {
 	// Name is the program's name and that of its binary.
 	Name string
-	// Version is what the module pins, without a leading v.
+	// Version of the program, without a leading v.
 	Version string
+	// Requires is the Go module that has the program, and ModuleVersion the
+	// version of it that is the program's.
+	Requires, ModuleVersion string
 	// Module is the name of the module in deploy/native that pins it.
 	Module string
 	// Package is the import path of its main package.
@@ -34,37 +37,42 @@ func prometheusVersion(version string) string {
 func Services() []Component {
 	return []Component{
 		{
-			Name: "victoria-logs", Version: "1.52.1", Module: "victorialogs",
+			Name: "victoria-logs", Version: victoriaLogs, Module: "victorialogs",
+			Requires: "github.com/VictoriaMetrics/VictoriaLogs", ModuleVersion: "v" + victoriaLogs,
 			Package:     "github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs",
-			LinkFlags:   "-X github.com/VictoriaMetrics/VictoriaMetrics/lib/buildinfo.Version=victoria-logs-1.52.1",
+			LinkFlags:   "-X github.com/VictoriaMetrics/VictoriaMetrics/lib/buildinfo.Version=victoria-logs-" + victoriaLogs,
 			VersionArgs: []string{"-version"},
 		},
 		{
-			Name: "prometheus", Version: "3.13.5", Module: "prometheus",
+			Name: "prometheus", Version: prometheus, Module: "prometheus",
+			Requires: "github.com/prometheus/prometheus", ModuleVersion: prometheusModule(prometheus),
 			Package:     "github.com/prometheus/prometheus/cmd/prometheus",
 			Tags:        "remove_all_sd",
-			LinkFlags:   prometheusVersion("3.13.5"),
+			LinkFlags:   prometheusVersion(prometheus),
 			VersionArgs: []string{"--version"},
 		},
 		{
-			Name: "alertmanager", Version: "0.31.1", Module: "alertmanager",
+			Name: "alertmanager", Version: alertmanager, Module: "alertmanager",
+			Requires: "github.com/prometheus/alertmanager", ModuleVersion: "v" + alertmanager,
 			Package:     "github.com/prometheus/alertmanager/cmd/alertmanager",
-			LinkFlags:   prometheusVersion("0.31.1"),
+			LinkFlags:   prometheusVersion(alertmanager),
 			VersionArgs: []string{"--version"},
 		},
 		{
-			Name: "otelcol", Version: "0.158.0", Module: "otelcol",
+			Name: "otelcol", Version: collector, Module: "otelcol",
+			Requires: "go.opentelemetry.io/collector/otelcol", ModuleVersion: "v" + collector,
 			Package:     "github.com/sockscope/sockscope/deploy/native/otelcol",
 			Tags:        "remove_all_sd",
 			VersionArgs: []string{"--version"},
 			AlsoNamed:   []string{"otelcol-contrib"},
 		},
 		{
-			Name: "jaeger", Version: "2.13.0", Module: "jaeger",
+			Name: "jaeger", Version: jaeger, Module: "jaeger",
+			Requires: "github.com/jaegertracing/jaeger", ModuleVersion: jaegerModule(jaeger),
 			// Jaeger's packages are internal to its program: the module is named as a
 			// part of that.
 			Package:     "github.com/jaegertracing/jaeger/cmd/jaeger/sockscope/deploy/native/jaeger",
-			LinkFlags:   "-X github.com/jaegertracing/jaeger/internal/version.latestVersion=v2.13.0",
+			LinkFlags:   "-X github.com/jaegertracing/jaeger/internal/version.latestVersion=v" + jaeger,
 			VersionArgs: []string{"--version"},
 		},
 	}
@@ -75,23 +83,26 @@ func Services() []Component {
 func Tools() []Component {
 	return []Component{
 		{
-			Name: "promtool", Version: "3.13.5", Module: "prometheus",
+			Name: "promtool", Version: prometheus, Module: "prometheus",
+			Requires: "github.com/prometheus/prometheus", ModuleVersion: prometheusModule(prometheus),
 			Package:     "github.com/prometheus/prometheus/cmd/promtool",
 			Tags:        "remove_all_sd",
-			LinkFlags:   prometheusVersion("3.13.5"),
+			LinkFlags:   prometheusVersion(prometheus),
 			VersionArgs: []string{"--version"},
 		},
 		{
-			Name: "amtool", Version: "0.31.1", Module: "alertmanager",
+			Name: "amtool", Version: alertmanager, Module: "alertmanager",
+			Requires: "github.com/prometheus/alertmanager", ModuleVersion: "v" + alertmanager,
 			Package:     "github.com/prometheus/alertmanager/cmd/amtool",
-			LinkFlags:   prometheusVersion("0.31.1"),
+			LinkFlags:   prometheusVersion(alertmanager),
 			VersionArgs: []string{"--version"},
 		},
 		{
-			Name: "docker-compose", Version: "2.40.3", Module: "compose",
+			Name: "docker-compose", Version: dockerCompose, Module: "compose",
+			Requires: "github.com/docker/compose/v2", ModuleVersion: "v" + dockerCompose,
 			Package:     "github.com/docker/compose/v2/cmd",
 			Tags:        "fsnotify,e2e",
-			LinkFlags:   "-X github.com/docker/compose/v2/internal.Version=v2.40.3",
+			LinkFlags:   "-X github.com/docker/compose/v2/internal.Version=v" + dockerCompose,
 			VersionArgs: []string{"version"},
 		},
 	}

@@ -3,7 +3,6 @@ package component
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,9 +12,6 @@ import (
 	"testing/fstest"
 
 	"go.uber.org/goleak"
-	"golang.org/x/mod/modfile"
-
-	"github.com/sockscope/sockscope/deploy"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -219,68 +215,5 @@ func TestModulesHaveKeysOfTheirOwn(t *testing.T) {
 	writeMain(store, "second", "")
 	if after, err := store.path(list[0]); err != nil || after != before {
 		t.Errorf("%s became %s, %v", before, after, err)
-	}
-}
-
-// TestCatalog makes sure that the versions in the catalogue are those that the
-// modules pin.
-func TestCatalog(t *testing.T) {
-	// Jaeger v2 is released under a tag of its first major version.
-	moduleVersions := map[string]string{
-		"prometheus": "github.com/prometheus/prometheus v0.313.5",
-		"jaeger":     "github.com/jaegertracing/jaeger v1.76.0",
-		"otelcol":    "go.opentelemetry.io/collector/otelcol v0.158.0",
-	}
-	for _, c := range slices.Concat(Services(), Tools()) {
-		content, err := fs.ReadFile(deploy.Files(), "native/"+c.Module+".mod")
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := moduleVersions[c.Module]
-		if want == "" {
-			want = " v" + c.Version
-		}
-		if !strings.Contains(string(content), want) {
-			t.Errorf("%s %s: its module has no %q", c.Name, c.Version, want)
-		}
-	}
-}
-
-// TestPinsAreShared makes sure that the services pin the same versions of what
-// they share, so that the compiler's cache has each package once for all.
-func TestPinsAreShared(t *testing.T) {
-	// What Jaeger's code doesn't compile with newer versions of.
-	held := []string{
-		"go.opentelemetry.io/collector",
-		"github.com/open-telemetry/opentelemetry-collector-contrib",
-		"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp",
-	}
-	// Prometheus takes a type from a version that has no user interface.
-	const alertmanager = "github.com/prometheus/alertmanager"
-	pins := make(map[string]map[string]string) // module, version, components
-	for _, name := range []string{"victorialogs", "prometheus", "alertmanager", "otelcol", "jaeger"} {
-		content, err := fs.ReadFile(deploy.Files(), "native/"+name+".mod")
-		if err != nil {
-			t.Fatal(err)
-		}
-		mod, err := modfile.Parse(name+".mod", content, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, r := range mod.Require {
-			isHeld := name == "jaeger" && slices.ContainsFunc(held, func(prefix string) bool { return strings.HasPrefix(r.Mod.Path, prefix) })
-			if isHeld || name == "alertmanager" && r.Mod.Path == alertmanager {
-				continue
-			}
-			if pins[r.Mod.Path] == nil {
-				pins[r.Mod.Path] = make(map[string]string)
-			}
-			pins[r.Mod.Path][r.Mod.Version] += " " + name
-		}
-	}
-	for module, versions := range pins {
-		if len(versions) > 1 {
-			t.Errorf("%s is pinned in several versions: %v", module, versions)
-		}
 	}
 }

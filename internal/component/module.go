@@ -56,10 +56,10 @@ func (s *Store) module(c Component) ([]file, error) {
 // sources is where modules are written to be built.
 func (s *Store) sources() string { return filepath.Join(s.Dir, "src") }
 
-// writeModule writes the component's module into a folder of its own and
+// WriteModule writes the component's module into a folder of its own and
 // returns that. Another program may be writing, or building, the same: a file
 // is there as a whole or not at all.
-func (s *Store) writeModule(c Component) (dir string, err error) {
+func (s *Store) WriteModule(c Component) (dir string, err error) {
 	binary, err := s.path(c)
 	if err != nil {
 		return "", err

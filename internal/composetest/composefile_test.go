@@ -10,7 +10,6 @@ import (
 	"golang.org/x/mod/modfile"
 	"gopkg.in/yaml.v3"
 
-	"github.com/sockscope/sockscope/internal/component"
 	"github.com/sockscope/sockscope/internal/endpoint"
 )
 
@@ -128,19 +127,6 @@ func mebibytes(t *testing.T, size string) (n int) {
 		n = n*10 + int(digit-'0')
 	}
 	return n
-}
-
-func TestVersionsAreThoseOfTheNativeBuild(t *testing.T) {
-	services, _ := composeFile(t)
-	for _, c := range component.Services() {
-		name := c.Name
-		if name == "otelcol" {
-			name = "otel-collector"
-		}
-		if image := services[name].Image; strings.TrimPrefix(image[strings.LastIndexByte(image, ':')+1:], "v") != c.Version {
-			t.Errorf("%s: the compose file has %s, the native build %s", name, image, c.Version)
-		}
-	}
 }
 
 // Every published port is one that package endpoint knows, with the same

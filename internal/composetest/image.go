@@ -28,9 +28,10 @@ const (
 	nobody       = 65534
 )
 
-// images follow the Dockerfiles of prometheus v3.13, alertmanager v0.31.1,
-// opentelemetry-collector-releases v0.158.0, jaeger v2.13.0, VictoriaLogs v1.52.1
-// and, with Debian's programs in them, nginx v1.30 and redis v8.10.
+// images follow the Dockerfiles of Prometheus, Alertmanager,
+// opentelemetry-collector-releases, Jaeger and VictoriaLogs, of the versions in
+// package component, and, with Debian's programs in them, nginx v1.30 and redis
+// v8.10.
 func images() []image {
 	return []image{
 		{
