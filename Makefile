@@ -8,19 +8,6 @@ SHELL := bash
 # Those of go.work, as "." and paths below it.
 MODULES := $(patsubst $(CURDIR)/%,%,$(patsubst $(CURDIR),.,$(shell go list -m -f '{{.Dir}}')))
 
-# Programs of ours made of upstream's packages. Their requirements are too many for everybody else, so each is tried in a folder
-# where it is a module of its own, as `sockscope build` makes it.
-define in-native
-for name in otelcol jaeger; do \
-	dir=.cache/native/$$name; rm -rf $$dir; mkdir -p $$dir/deploy/native; \
-	cp -r deploy/native/$$name $$dir/deploy/native; \
-	cp deploy/native/$$name.mod $$dir/go.mod; cp deploy/native/$$name.sum $$dir/go.sum; \
-	find $$dir/deploy -name '*.mod' | while read -r mod; do mv $$mod $${mod%.mod}/go.mod; done; \
-	echo "== $(1) $$name"; \
-	(cd $$dir && export GOWORK=off GOFLAGS=-tags=remove_all_sd && $(2)); \
-done
-endef
-
 TOOLS := $(CURDIR)/.cache/tools
 lint := $(TOOLS)/golangci-lint run --config $(CURDIR)/.golangci.yml
 
@@ -71,7 +58,15 @@ check-go: tools
 		(cd $$module && go vet -tags e2e,soak ./... && $(lint) ./...); \
 		for os in windows darwin; do (cd $$module && GOOS=$$os go vet -tags e2e,soak ./...); done; \
 	done
-	@$(call in-native,vet and lint,go vet ./... && $(lint) ./...)
+	@# Ours made of upstream's packages: each where it is a module of its own, since the linter takes no -modfile.
+	@for name in otelcol jaeger; do \
+		echo "== vet and lint $$name"; \
+		dir=.cache/native/$$name; rm -rf $$dir; mkdir -p $$dir/deploy/native; \
+		cp -r deploy/native/$$name $$dir/deploy/native; \
+		cp deploy/native/$$name.mod $$dir/go.mod; cp deploy/native/$$name.sum $$dir/go.sum; \
+		find $$dir/deploy -name '*.mod' | while read -r mod; do mv $$mod $${mod%.mod}/go.mod; done; \
+		(cd $$dir && export GOWORK=off GOFLAGS=-tags=remove_all_sd && go vet ./... && $(lint) ./...); \
+	done
 
 .PHONY: check-settings
 check-settings: $(SOCKSCOPE)
