@@ -67,7 +67,7 @@ func (o *Observer) BeginHandshake(ctx context.Context, r Request) (context.Conte
 func (h *Handshake) prepareSpan(ctx context.Context, r *Request) {
 	o := h.observer
 	attributes := r.attributes(make([]attribute.KeyValue, 0, 7))
-	attributes = append(attributes, semconv.NetworkProtocolName(o.protocol), o.keys.namespace.String(o.namespace),
+	attributes = append(attributes, semconv.NetworkProtocolName(networkProtocol(o.protocol)), o.keys.namespace.String(o.namespace),
 		keyConnectionID.String(h.id))
 	h.opts = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attributes...)}
 	h.parent = ctx

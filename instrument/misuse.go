@@ -14,6 +14,7 @@ const (
 	misuseNegativeSize
 	misuseHiddenDeadlines
 	misuseRefusedConnected
+	misuseOtherProtocol
 	misuseCount // of misuses
 )
 
@@ -28,6 +29,9 @@ func (m misuse) String() string {
 			"give the middleware's ResponseWriter an Unwrap method"
 	case misuseRefusedConnected:
 		return "a handshake was refused with the status connected; it counts as other"
+	case misuseOtherProtocol:
+		return "an adapter was given an Observer for another adapter's protocol, so names of metrics and spans are wrong; " +
+			"give each adapter an Observer of its own, made with instrument.WithProtocol unless it is for WebSockets"
 	default:
 		return "unknown"
 	}

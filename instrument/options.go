@@ -47,7 +47,7 @@ const maxLabelBytes = 64
 
 func newConfig(opts []Option) (*config, error) {
 	c := &config{
-		protocol:        "websocket",
+		protocol:        protocolWebSocket,
 		namespace:       "default",
 		tracerProvider:  otel.GetTracerProvider(),
 		tracing:         true,
@@ -88,10 +88,11 @@ func WithNamespace(name string) Option {
 	}
 }
 
-// WithProtocol names the protocol of the connections: network.protocol.name on spans, and the first part of the names of
-// spans, their attributes and, unless WithMetricPrefix says otherwise, metrics. An observer with the protocol "sse"
-// exports sse_connections_total and so on. Adapters have a constant for theirs. A name consists of lower-case letters,
-// digits and underscores. The default is "websocket".
+// WithProtocol names the protocol of the connections. It is the first part of the names of spans, their attributes and,
+// unless WithMetricPrefix says otherwise, metrics: an observer with the protocol "sse" exports sse_connections_total and
+// so on. It is also network.protocol.name on spans, except that this calls event streams http and streams of gRPC grpc.
+// Adapters have a constant for theirs. A name consists of lower-case letters, digits and underscores. The default is
+// "websocket".
 func WithProtocol(name string) Option {
 	return func(c *config) error {
 		if !isPrefix(name) {

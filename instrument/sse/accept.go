@@ -37,7 +37,7 @@ const contentType = "text/event-stream"
 // the peer within it, Accept carries on with that one. When the peer tells by Last-Event-ID that it is coming back, the
 // handshake's span has the attribute sse.resume.
 func Accept(w http.ResponseWriter, r *http.Request, o *instrument.Observer) (*Stream, error) {
-	ctx, h := handshake.Begin(o, r)
+	ctx, h := handshake.Begin(o, r, Protocol)
 	defer func() { handshake.Panicked(h, recover()) }()
 	if err := refusal(w, r); err != nil {
 		h.Refused(err.status, err.code, err)

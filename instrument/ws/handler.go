@@ -21,6 +21,7 @@ func Handler(o *instrument.Observer, next http.Handler) http.Handler {
 	if o == nil {
 		return next
 	}
+	o.ExpectProtocol(handshake.WebSocket)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !asksForWebSocket(r) {
 			next.ServeHTTP(w, r)

@@ -2,12 +2,20 @@ package conformance_test
 
 import (
 	"context"
+	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/gobwas/ws"
+
 	"github.com/sockscope/sockscope/instrument"
 	"github.com/sockscope/sockscope/instrument/realtimetest"
+	"github.com/sockscope/sockscope/instrument/sse"
+	"github.com/sockscope/sockscope/instrument/ws/gobwas"
 )
 
 // TestFieldCase17Counted has the adapter count messages, and the application, too: each counts once.
@@ -69,6 +77,52 @@ func TestFieldCase17EndedHandshake(t *testing.T) {
 				`websocket_connections_total{status="connected"}`:                    1,
 				`websocket_disconnections_total{initiator="remote",reason="normal"}`: 1,
 			})
+		})
+	}
+}
+
+// TestFieldCase17Protocol gives adapters an observer that was made for another's protocol, which is told once.
+func TestFieldCase17Protocol(t *testing.T) {
+	type serveFunc func(http.ResponseWriter, *http.Request, *instrument.Observer)
+	adapters := map[string]serveFunc{
+		"sse": func(w http.ResponseWriter, r *http.Request, o *instrument.Observer) {
+			if s, err := sse.Accept(w, r, o); err == nil {
+				s.Close()
+			}
+		},
+		"gobwas, without net/http": func(_ http.ResponseWriter, r *http.Request, o *instrument.Observer) {
+			peer, conn := net.Pipe()
+			go func() {
+				defer peer.Close()
+				_ = r.Write(peer)
+				_, _ = io.Copy(io.Discard, peer)
+			}()
+			_, _, _ = gobwas.Upgrade(conn, ws.Upgrader{}, o)
+			_ = conn.Close()
+		},
+	}
+	for name, serveBy := range webSockets() {
+		adapters[name] = func(w http.ResponseWriter, r *http.Request, o *instrument.Observer) {
+			serveBy(w, r, o, func(conn) {})
+		}
+	}
+	for name, serveBy := range adapters {
+		t.Run(name, func(t *testing.T) {
+			others := sse.Protocol
+			if name == "sse" {
+				others = "websocket"
+			}
+			recorder := realtimetest.New(t, instrument.WithProtocol(others))
+			for range 2 {
+				serveBy(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil), recorder.Observer)
+			}
+			records := recorder.Records("instrumentation misused")
+			if len(records) != 1 {
+				t.Fatalf("told %d times, want once", len(records))
+			}
+			if problem, _ := records[0]["problem"].(string); !strings.Contains(problem, "WithProtocol") {
+				t.Errorf("the problem is %q, want the cure", problem)
+			}
 		})
 	}
 }

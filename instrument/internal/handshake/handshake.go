@@ -9,8 +9,13 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// Begin continues the handshake that the request's context carries, or begins one. The returned context carries its span.
-func Begin(o *instrument.Observer, r *http.Request) (context.Context, *instrument.Handshake) {
+// WebSocket is the protocol of the WebSocket adapters.
+const WebSocket = "websocket"
+
+// Begin continues the handshake that the request's context carries, or begins one for a connection of the protocol. The
+// returned context carries its span.
+func Begin(o *instrument.Observer, r *http.Request, protocol string) (context.Context, *instrument.Handshake) {
+	o.ExpectProtocol(protocol)
 	ctx := r.Context()
 	if h := o.HandshakeFromContext(ctx); h != nil {
 		return ctx, h

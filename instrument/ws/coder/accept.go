@@ -19,7 +19,7 @@ import (
 // If r's context carries a handshake that the application has begun with Observer.BeginHandshake, in order to authenticate
 // the peer within it, Accept carries on with that one.
 func Accept(w http.ResponseWriter, r *http.Request, o *instrument.Observer, opts *websocket.AcceptOptions) (*Conn, error) {
-	_, h := handshake.Begin(o, r)
+	_, h := handshake.Begin(o, r, handshake.WebSocket)
 	defer func() { handshake.Panicked(h, recover()) }()
 	answer, writer := wsconn.NewAnswer(w)
 	ws, err := websocket.Accept(writer, r, opts)

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/internal/handshake"
 )
 
 // maxHead is how much of a request is looked at for its host and trace context.
@@ -44,6 +45,7 @@ func (r *request) Write(p []byte) (int, error) {
 func (r *request) begin() *instrument.Handshake {
 	if !r.begun {
 		r.begun = true
+		r.observer.ExpectProtocol(handshake.WebSocket)
 		_, r.handshake = r.observer.BeginHandshake(context.Background(), instrument.Request{Method: http.MethodGet, Host: r.head.Get("Host"), Header: r.head})
 	}
 	return r.handshake

@@ -23,7 +23,7 @@ import (
 // If r's context carries a handshake that the application has begun with Observer.BeginHandshake, in order to authenticate
 // the peer within it, UpgradeHTTP carries on with that one.
 func UpgradeHTTP(r *http.Request, w http.ResponseWriter, u ws.HTTPUpgrader, o *instrument.Observer) (*Conn, ws.Handshake, error) {
-	_, h := handshake.Begin(o, r)
+	_, h := handshake.Begin(o, r, handshake.WebSocket)
 	defer func() { handshake.Panicked(h, recover()) }()
 	conn, rw, hs, err := u.Upgrade(r, w)
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 func Upgrade(
 	w http.ResponseWriter, r *http.Request, o *instrument.Observer, u *websocket.Upgrader, responseHeader http.Header,
 ) (*Conn, error) {
-	_, h := handshake.Begin(o, r)
+	_, h := handshake.Begin(o, r, handshake.WebSocket)
 	defer func() { handshake.Panicked(h, recover()) }()
 	var observed websocket.Upgrader
 	if u != nil {

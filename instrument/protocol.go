@@ -1,0 +1,37 @@
+package instrument
+
+import semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+// The protocols of the adapters.
+const (
+	protocolWebSocket  = "websocket"
+	protocolSSE        = "sse"
+	protocolGRPCStream = "grpc_stream"
+	protocolGRPC       = "grpc"
+)
+
+// networkProtocol returns what network.protocol.name calls a protocol: the one of the application layer that is spoken on
+// the network. An event stream is the body of an HTTP response. A protocol that is not an adapter's has its own name.
+func networkProtocol(protocol string) string {
+	switch protocol {
+	case protocolSSE:
+		return "http"
+	case protocolGRPCStream:
+		return semconv.RPCSystemNameGRPC.Value.AsString()
+	default:
+		return protocol
+	}
+}
+
+// ExpectProtocol notes that an adapter is about to observe connections of the protocol. Adapters call it. If the Observer
+// was made for the protocol of another adapter, the first time writes the log record `instrumentation misused`. A protocol
+// that is no adapter's may be spoken over any.
+func (o *Observer) ExpectProtocol(protocol string) {
+	if !o.live() || o.protocol == protocol {
+		return
+	}
+	switch o.protocol {
+	case protocolWebSocket, protocolSSE, protocolGRPCStream, protocolGRPC:
+		o.misused(misuseOtherProtocol)
+	}
+}
