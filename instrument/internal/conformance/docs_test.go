@@ -64,6 +64,9 @@ func webSocketRows() (rows []row) {
 		if e.only != "" {
 			name += " (" + e.only + ")"
 		}
+		if e.except != "" {
+			name += " (not " + e.except + ")"
+		}
 		if e.aware {
 			name += " (adapters)"
 		}

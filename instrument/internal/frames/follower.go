@@ -39,7 +39,8 @@ type Follower struct {
 
 	header    Header
 	head      [maxHeader]byte // of the frame that begins, if it comes in pieces
-	violation error           // the first
+	violates  error           // the frame of header
+	violation error           // the first since Forgive
 	control   control         // payload of the control frame
 }
 
@@ -131,8 +132,8 @@ func (f *Follower) enter(head []byte) {
 		f.violate(ErrLength)
 		return
 	}
-	if err := f.check(h); err != nil {
-		f.violate(err)
+	if f.violates = f.check(h); f.violates != nil {
+		f.violate(f.violates)
 	}
 	f.left, f.within = h.Length, true
 	if h.Opcode.control() {
@@ -189,9 +190,11 @@ func (f *Follower) Message() (op Opcode, size int64, ok bool) {
 func (f *Follower) Sum() uint64 { return f.control.sum }
 
 // CloseCode returns the code of the close frame that the stream has just left, 1005 if there is none in it. It returns
-// ErrClose if the frame must not have been sent.
+// a violation if the frame must not have been sent.
 func (f *Follower) CloseCode() (int, error) {
 	switch code := f.control.code(); {
+	case f.violates != nil:
+		return 0, f.violates
 	case f.header.Length == 0:
 		return NoStatus, nil
 	case f.header.Length == 1, f.header.Length > maxControl, !sendable(code), !f.control.text():
@@ -226,6 +229,15 @@ func (f *Follower) MayControl(p []byte) bool {
 	return len(p) > size+length
 }
 
-// Violation returns the first violation of the protocol, nil if there is none. The code and reason of close frames are
-// left to CloseCode.
+// Violation returns the first violation of the protocol since Forgive, nil if there is none. The code and reason of close
+// frames are left to CloseCode.
 func (f *Follower) Violation() error { return f.violation }
+
+// Forgive forgets the violations if the stream has left their frames, and says whether it has.
+func (f *Follower) Forgive() bool {
+	if f.lost || f.within && f.violates != nil {
+		return false
+	}
+	f.violation = nil
+	return true
+}

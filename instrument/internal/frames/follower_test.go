@@ -253,6 +253,32 @@ func TestFollowerLength(t *testing.T) {
 	}
 }
 
+// TestForgive forgives a ping with a reserved bit once all of it has come.
+func TestForgive(t *testing.T) {
+	ping := []byte{0xC9, 1, 'x'}
+	for name, tt := range map[string]struct {
+		stream []byte
+		want   bool
+	}{
+		"within the header":            {ping[:1], true}, // there is nothing to forgive
+		"within the frame":             {ping[:2], false},
+		"behind it":                    {ping, true},
+		"within the next frame":        {append(ping, 0x81, 2, 'y'), true},
+		"within one that violates too": {append(ping, ping[:2]...), false},
+		"lost":                         {[]byte{0x81, 127, 0xFF, 0, 0, 0, 0, 0, 0, 0}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := frames.New(frames.Config{})
+			for p, whole := tt.stream, true; whole; {
+				p, whole = f.Next(p)
+			}
+			if got := f.Forgive(); got != tt.want || got && f.Violation() != nil {
+				t.Errorf("Forgive = %v and then %v, want %v", got, f.Violation(), tt.want)
+			}
+		})
+	}
+}
+
 // TestFieldCase11Reserved sets reserved bits in every place where an extension may allow them.
 func TestFieldCase11Reserved(t *testing.T) {
 	const (

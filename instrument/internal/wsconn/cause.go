@@ -20,16 +20,18 @@ const (
 
 // evidence is what may turn out to be why the connection ends, if nobody says so.
 type evidence struct {
-	violation    atomic.Pointer[error] // of the protocol by the peer, the first
-	peerCloses   atomic.Bool           // a close frame has begun to come in
-	pingTimeout  atomic.Pointer[error] // of the last ping, nil if it was answered
-	readTimeout  atomic.Pointer[error] // of the last read, nil if it succeeded
-	lifetime     atomic.Bool           // the connection's time is up
-	writeCounted atomic.Bool           // that a write has failed
-	givenUp      atomic.Pointer[error] // a write that has succeeded after its time was up
-	cancelled    atomic.Bool           // by this side
-	aborted      atomic.Bool           // by http.ErrAbortHandler
-	judged       atomic.Bool           // the application closes, for what it has found itself
+	violation    atomic.Pointer[error]            // of the protocol by the peer, the first that is not known to be tolerated
+	tolerated    atomic.Pointer[error]            // a violation
+	peerCloses   atomic.Bool                      // a close frame has begun to come in
+	peerClosed   atomic.Pointer[instrument.Cause] // by a close frame behind a violation
+	pingTimeout  atomic.Pointer[error]            // of the last ping, nil if it was answered
+	readTimeout  atomic.Pointer[error]            // of the last read, nil if it succeeded
+	lifetime     atomic.Bool                      // the connection's time is up
+	writeCounted atomic.Bool                      // that a write has failed
+	givenUp      atomic.Pointer[error]            // a write that has succeeded after its time was up
+	cancelled    atomic.Bool                      // by this side
+	aborted      atomic.Bool                      // by http.ErrAbortHandler
+	judged       atomic.Bool                      // the application closes, for what it has found itself
 }
 
 // say tells why the connection ends. The first to know is believed; a close frame that is being written comes first.
@@ -133,19 +135,21 @@ func (c *Conn) writeFailed(err error) {
 	c.WriteFailed(err)
 }
 
-// peerCause is the cause of a close frame that was received. One that must not have been sent is answered with a protocol
-// error.
-func (c *Conn) peerCause() instrument.Cause {
+// peerClosed notes that a close frame was received. One that must not have been sent is answered with a protocol error.
+func (c *Conn) peerClosed() {
 	code, err := c.in.CloseCode()
-	if err == nil {
-		err = c.in.Violation() // which the library refuses before it gets here, or does not look at
-	}
 	if err != nil {
 		cause := local(instrument.ReasonProtocolError, codeProtocolError)
 		cause.Err = err
-		return cause
+		c.say(cause)
+		return
 	}
-	return instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonForCode(code), Code: code}
+	cause := instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonForCode(code), Code: code}
+	if c.in.Violation() == nil {
+		c.say(cause)
+		return
+	}
+	c.evidence.peerClosed.Store(&cause) // what the library sends now tells whether it has tolerated the violation
 }
 
 // ownCause is the cause of a close frame that is sent: what made it necessary if something did, what its code stands for
@@ -153,9 +157,13 @@ func (c *Conn) peerCause() instrument.Cause {
 func (c *Conn) ownCause(f *frames.Follower) instrument.Cause {
 	code, _ := f.CloseCode()
 	cause := local(instrument.ReasonForCode(code), code)
+	closed := c.evidence.peerClosed.Load()
+	if closed != nil && cause.Reason != instrument.ReasonProtocolError {
+		return *closed // and this is the answer
+	}
 	switch cause.Reason {
 	case instrument.ReasonProtocolError:
-		cause.Err = c.violation()
+		cause.Err = cmp.Or(c.violation(), load(&c.evidence.tolerated))
 	case instrument.ReasonNormal, instrument.ReasonGoingAway:
 		cause = c.timedOut(cause) // other codes say more than a deadline does
 	}
@@ -189,7 +197,7 @@ func (c *Conn) cutReason() instrument.CloseReason {
 	}
 }
 
-// violation returns how the peer has violated the protocol, nil if it has not.
+// violation returns how the peer has violated the protocol, nil if it has not, or if the library has tolerated it.
 func (c *Conn) violation() error { return load(&c.evidence.violation) }
 
 // timedOut returns the cause with the reason that a read deadline gives it.

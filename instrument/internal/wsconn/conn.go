@@ -39,6 +39,7 @@ type Conn struct {
 	classify func(frames.Opcode, int64) instrument.MessageType
 	begun    bool
 	counts   bool
+	violated bool        // the peer has violated the protocol, see readsOn
 	heeds    atomic.Bool // what arrives changes what is known of deadlines
 	early    []byte      // received before it is read
 
@@ -102,6 +103,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 	if !c.begun {
 		return c.Conn.Read(p)
 	}
+	if c.violated {
+		c.readsOn()
+	}
 	if len(c.early) > 0 {
 		n := copy(p, c.early)
 		if c.early = c.early[n:]; len(c.early) == 0 {
@@ -138,7 +142,7 @@ func (c *Conn) received(p []byte) {
 		c.frameArrived()
 		switch c.in.Opcode() {
 		case frames.Close:
-			c.say(c.peerCause())
+			c.peerClosed()
 		case frames.Pong:
 			c.pings.answered(c.in.Sum())
 		default:
@@ -151,7 +155,16 @@ func (c *Conn) received(p []byte) {
 		c.evidence.peerCloses.Store(true)
 	}
 	if err := c.in.Violation(); err != nil {
+		c.violated = true
 		c.Violated(err)
+	}
+}
+
+// readsOn notes that the library reads on. A violation in a frame that it has got whole, it has tolerated.
+func (c *Conn) readsOn() {
+	if c.in.Forgive() {
+		c.violated = false
+		c.evidence.tolerated.Store(c.evidence.violation.Swap(nil))
 	}
 }
 

@@ -26,8 +26,8 @@
 //   - A read deadline that passes before this side closes is network and ping_timeout if a ping is unanswered. Otherwise
 //     it is local and idle_timeout, or local and normal if messages or pongs have arrived since it was set: then it is
 //     the maximum lifetime of the connection. A deadline in the past only wakes up a read or gives up a write.
-//   - A violation of the protocol counts as one also if the application does not check the headers that it reads. It has
-//     the code 1006 unless the application answers it by a close frame.
+//   - A violation of the protocol is why the connection ends, also if the application does not check the headers that it
+//     reads, unless it reads on. It has the code 1006 unless the application answers it by a close frame.
 //   - [Conn.Close] sends no close frame. Alone it means that the handler has done what it was to do, local and normal.
 //     [Conn.CloseFor] sends one, and says why.
 //
