@@ -31,8 +31,8 @@ type conn struct {
 	observer *instrument.Observer
 
 	phase    atomic.Uint32
-	opening  sync.Mutex   // of changes of the phase, and of early
-	followed *wsconn.Conn // from the phase following on
+	followed wsconn.Conn // from the phase following on
+	opening  sync.Mutex  // of changes of the phase, and of early
 	handling atomic.Bool
 	ends     sync.Once
 	ended    chan struct{}
@@ -145,7 +145,7 @@ func (c *conn) open() {
 	if c.ahead != nil {
 		underneath = c.ahead
 	}
-	c.followed = wsconn.New(underneath)
+	c.followed.Conn = underneath
 	c.followed.BeginBehind(wsconn.Config{Observed: observed, Extensions: c.accepted}, c.early)
 	c.followed.CountMessages(nil)
 	c.handshake, c.early = nil, nil // the connection may outlive the request by hours
@@ -155,6 +155,14 @@ func (c *conn) open() {
 
 // Read reads what the peer has sent, see net.Conn.
 func (c *conn) Read(p []byte) (int, error) {
+	if c.phase.Load() == following {
+		return c.followed.Read(p)
+	}
+	return c.readBefore(p)
+}
+
+// readBefore reads while it is not known yet that the connection is followed.
+func (c *conn) readBefore(p []byte) (int, error) {
 	for {
 		switch c.phase.Load() {
 		case following:
@@ -213,6 +221,11 @@ func (c *conn) Write(p []byte) (int, error) {
 	if c.phase.Load() == following {
 		return c.followed.Write(p)
 	}
+	return c.writeBefore(p)
+}
+
+// writeBefore writes while it is not known yet that the connection is followed.
+func (c *conn) writeBefore(p []byte) (int, error) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	if c.phase.Load() == answering {
@@ -261,7 +274,7 @@ func (c *conn) SetWriteDeadline(t time.Time) error { return c.current().SetWrite
 // current returns the connection that is written to and takes deadlines.
 func (c *conn) current() net.Conn {
 	if c.phase.Load() == following {
-		return c.followed
+		return &c.followed
 	}
 	return c.Conn
 }

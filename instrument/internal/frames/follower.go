@@ -103,25 +103,22 @@ func (f *Follower) begin(p []byte) []byte {
 			return p[size:]
 		}
 	}
-	if p = f.fill(p, minHeader); f.seen < minHeader {
-		return nil
-	}
-	size := headerSize(f.head[1])
-	if p = f.fill(p, size); f.seen < size {
-		return nil
-	}
-	f.seen = 0
-	f.enter(f.head[:size])
-	return p
+	return f.collect(p)
 }
 
-func (f *Follower) fill(p []byte, size int) []byte {
-	if f.seen >= size {
-		return p
+// collect is begin for a header that comes in pieces.
+func (f *Follower) collect(p []byte) []byte {
+	for i, b := range p {
+		f.head[f.seen] = b
+		f.seen++
+		if f.seen >= minHeader && f.seen == headerSize(f.head[1]) {
+			head := f.head[:f.seen]
+			f.seen = 0
+			f.enter(head)
+			return p[i+1:]
+		}
 	}
-	n := copy(f.head[f.seen:size], p)
-	f.seen += n
-	return p[n:]
+	return nil
 }
 
 // enter enters the frame that begins with a header.
@@ -148,6 +145,8 @@ func (f *Follower) enter(head []byte) {
 
 func (f *Follower) check(h *Header) error {
 	switch {
+	case (h.Opcode == Text || h.Opcode == Binary) && h.RSV == 0 && h.Masked == f.config.Client && !f.fragmented:
+		return nil // which most frames are
 	case h.Opcode.reserved():
 		return ErrOpcode
 	case h.Opcode.control() && (!h.Fin || h.Length > maxControl):

@@ -39,7 +39,7 @@ type Conn struct {
 	classify func(frames.Opcode, int64) instrument.MessageType
 	begun    bool
 	counts   bool
-	violated bool        // the peer has violated the protocol, see readsOn
+	aside    bool        // there is something to do before the next read
 	heeds    atomic.Bool // what arrives changes what is known of deadlines
 	early    []byte      // received before it is read
 
@@ -74,7 +74,7 @@ func New(transport net.Conn) *Conn { return &Conn{Conn: transport} }
 // return them.
 func (c *Conn) Begin(config Config, early []byte) {
 	c.begin(config)
-	c.early = early
+	c.early, c.aside = early, len(early) > 0
 }
 
 // BeginBehind is Begin for a library that has the early bytes already.
@@ -99,40 +99,50 @@ func (c *Conn) CountMessages(classify func(op frames.Opcode, size int64) instrum
 }
 
 // Read reads what the peer has sent.
+//
+// What most reads and writes need is in Read and Write themselves, and the rest in functions of its own: after a system
+// call a processor has little of the code in its cache, so each line of it costs.
 func (c *Conn) Read(p []byte) (int, error) {
 	if !c.begun {
 		return c.Conn.Read(p)
 	}
-	if c.violated {
-		c.readsOn()
-	}
-	if len(c.early) > 0 {
-		n := copy(p, c.early)
-		if c.early = c.early[n:]; len(c.early) == 0 {
-			c.early = nil
+	if c.aside {
+		if n := c.readAside(p); n > 0 {
+			return n, nil
 		}
-		c.received(p[:n])
-		return n, nil
 	}
 	n, err := c.Conn.Read(p)
-	c.received(p[:n])
+	op, size, whole := c.in.Whole(p[:n])
+	switch {
+	case !whole, c.heeds.Load():
+		c.received(p[:n])
+	case c.counts:
+		c.counter.Received(c.typeOf(op, int64(size)), size)
+	}
 	if err != nil {
 		c.readFailed(err)
 	}
 	return n, err
 }
 
+// readAside does what is to be done before some reads. It returns how many bytes it has read that were received early.
+func (c *Conn) readAside(p []byte) int {
+	if c.in.Violation() != nil {
+		c.readsOn()
+	}
+	n := copy(p, c.early)
+	if c.early = c.early[n:]; len(c.early) == 0 {
+		c.early = nil
+	}
+	c.aside = c.early != nil || c.in.Violation() != nil
+	c.received(p[:n])
+	return n
+}
+
 // received follows what was read.
 func (c *Conn) received(p []byte) {
 	if c.heeds.Load() {
 		c.heardFrom(p)
-	}
-	if op, size, ok := c.in.Whole(p); ok {
-		c.frameArrived()
-		if c.counts {
-			c.counter.Received(c.typeOf(op, int64(size)), size)
-		}
-		return
 	}
 	for len(p) > 0 {
 		var whole bool
@@ -155,7 +165,7 @@ func (c *Conn) received(p []byte) {
 		c.evidence.peerCloses.Store(true)
 	}
 	if err := c.in.Violation(); err != nil {
-		c.violated = true
+		c.aside = true
 		c.Violated(err)
 	}
 }
@@ -163,7 +173,6 @@ func (c *Conn) received(p []byte) {
 // readsOn notes that the library reads on. A violation in a frame that it has got whole, it has tolerated.
 func (c *Conn) readsOn() {
 	if c.in.Forgive() {
-		c.violated = false
 		c.evidence.tolerated.Store(c.evidence.violation.Swap(nil))
 	}
 }
@@ -211,33 +220,51 @@ func (c *Conn) write(p []byte) (int, error) {
 		return 0, errStopped
 	}
 	op, size, whole := c.out.Whole(p)
+	if !whole {
+		return c.writePieces(p)
+	}
+	n, err := c.Conn.Write(p)
+	if err != nil {
+		c.sent(p[:n])
+	} else if c.counts {
+		c.counter.Sent(c.typeOf(op, int64(size)), size)
+	}
+	c.wrote(err)
+	return n, err
+}
+
+// writePieces writes anything but one whole message.
+func (c *Conn) writePieces(p []byte) (int, error) {
 	var closes *instrument.Cause
-	if !whole && c.out.MayControl(p) {
+	if c.out.MayControl(p) {
 		closes = c.announce(p)
 	}
 	n, err := c.Conn.Write(p)
-	switch {
-	case !whole, err != nil:
-		c.sent(p[:n])
-	case c.counts:
-		c.counter.Sent(c.typeOf(op, int64(size)), size)
-	}
+	c.sent(p[:n])
 	if closes != nil {
 		if err == nil {
 			c.say(*closes)
 		}
 		c.announced.Store(nil)
 	}
-	switch {
-	case err != nil:
+	c.wrote(err)
+	return n, err
+}
+
+// wrote notes how a write has ended.
+func (c *Conn) wrote(err error) {
+	if err != nil || c.due != nil || c.failing.Load() != nil {
+		c.wroteAside(err)
+	}
+}
+
+func (c *Conn) wroteAside(err error) {
+	if err != nil {
 		c.writeFailed(err)
-	case c.failing.Load() != nil:
+	} else {
 		c.failing.Store(nil)
 	}
-	if err != nil || c.due != nil {
-		c.closeBehind(err)
-	}
-	return n, err
+	c.closeBehind(err)
 }
 
 // announce looks ahead at what is about to be written for what the peer may answer before Write has returned. It returns
@@ -325,7 +352,7 @@ func (c *Conn) Probe() {
 	}
 	p := make([]byte, 1)
 	n, err := c.Conn.Read(p)
-	c.early = p[:n]
+	c.early, c.aside = p[:n], true
 	if err != nil && !isDeadline(err) {
 		c.readFailed(err)
 	}

@@ -5,10 +5,14 @@ import (
 	"errors"
 	"io"
 	"net"
+	"reflect"
 	"sync"
 
 	"github.com/coder/websocket"
 )
+
+// reading is what a message that is being read adds to Conn.underway, beside 1 for each call.
+const reading = 1 << 16
 
 // begin begins a call that may know why the connection ends.
 func (c *Conn) begin() { c.underway.Add(1) }
@@ -16,44 +20,62 @@ func (c *Conn) begin() { c.underway.Add(1) }
 // leave ends a call. The transport closes the connection in one call and reports why in another, in any order. So a
 // connection that is closed ends with the last call that is under way. None keeps it waiting, because all return at once
 // from a connection that is closed.
-func (c *Conn) leave() {
-	if c.underway.Add(-1) == 0 && c.conn.Closed() {
+func (c *Conn) leave() { c.left(1) }
+
+func (c *Conn) left(n int32) {
+	if c.isLast(n) && c.conn.Closed() {
 		c.conn.End()
 	}
 }
 
 // leaveEnded ends a call after which the connection has ended.
-func (c *Conn) leaveEnded() {
-	if c.underway.Add(-1) == 0 || c.conn.Known() {
+func (c *Conn) leaveEnded() { c.leftEnded(1) }
+
+func (c *Conn) leftEnded(n int32) {
+	if c.isLast(n) || c.conn.Known() {
 		c.conn.End()
 	}
 }
 
-// reads are the contexts of reads.
+func (c *Conn) isLast(n int32) bool { return c.underway.Add(-n)%reading == 0 }
+
+// reads are the contexts of reads. Most connections are read with one and the same, of which there is nothing to note.
 type reads struct {
-	mu   sync.Mutex
-	ctx  context.Context //nolint:containedctx // of the read that is under way
-	last context.Context //nolint:containedctx // of the last message
+	mu         sync.Mutex
+	ctx        context.Context //nolint:containedctx // of the read that is under way or was the last
+	last       context.Context //nolint:containedctx // of the last message
+	comparable bool            // both are
 }
 
+// begin notes the context of a read. Only the goroutine that reads changes what is noted, so it may look without the lock.
 func (r *reads) begin(ctx context.Context) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.ctx = ctx
+	if !r.comparable || ctx != r.ctx {
+		r.note(ctx, r.last)
+	}
 }
 
 // read notes a whole message.
 func (r *reads) read(ctx context.Context) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.ctx, r.last = nil, ctx
+	if !r.comparable || ctx != r.last {
+		r.note(ctx, ctx)
+	}
 }
 
-// underway returns the context of the read that is under way, nil if there is none.
-func (r *reads) underway() context.Context {
+func (r *reads) note(ctx, last context.Context) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.ctx
+	r.ctx, r.last = ctx, last
+	r.comparable = reflect.ValueOf(ctx).Comparable() && (last == nil || reflect.ValueOf(last).Comparable())
+}
+
+// readingContext returns the context of the read that is under way, nil if there is none.
+func (c *Conn) readingContext() context.Context {
+	if c.underway.Load() < reading {
+		return nil
+	}
+	c.reads.mu.Lock()
+	defer c.reads.mu.Unlock()
+	return c.reads.ctx
 }
 
 // isLifetime tells the deadline of a connection, which was that of an earlier message, too, from one for the next message.
@@ -71,8 +93,8 @@ func (r *reads) isLifetime(ctx context.Context) bool {
 // beginRead begins a read. One whose context has ended does not look at the connection, and would not see that the peer
 // is gone, which is why net/http cancels a request's context.
 func (c *Conn) beginRead(ctx context.Context) {
-	c.begin()
 	c.reads.begin(ctx)
+	c.underway.Add(1 + reading)
 	if ctx.Err() != nil {
 		c.conn.Probe()
 	}
@@ -81,7 +103,7 @@ func (c *Conn) beginRead(ctx context.Context) {
 // wasRead ends the read of a whole message.
 func (c *Conn) wasRead(ctx context.Context) {
 	c.reads.read(ctx)
-	c.leave()
+	c.left(1 + reading)
 }
 
 // readFailed ends a read that has failed, after which the connection has ended, and notes what its error tells.
@@ -97,7 +119,7 @@ func (c *Conn) readFailed(ctx context.Context, err error) {
 		// The transport closes the connection with the context, unless it had not begun to read: make it true then, too.
 		_ = c.ws.CloseNow()
 	}
-	c.leaveEnded()
+	c.leftEnded(1 + reading)
 }
 
 // noteExpiry notes that the context of a read has ended, if it has.
@@ -122,11 +144,17 @@ func isNetworkError(err error) bool {
 	return errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &netErr)
 }
 
-// endWrite notes what a write tells about the end of the connection.
+// endWrite ends a write and notes what it tells about the end of the connection.
 func (c *Conn) endWrite(ctx context.Context, err error) {
-	expired := ctx.Err()
+	if expired := ctx.Err(); expired != nil { // otherwise the connection itself has seen what failed
+		c.writeExpired(expired, err)
+	}
+	c.leave()
+}
+
+// writeExpired notes that the context of a write has ended meanwhile.
+func (c *Conn) writeExpired(expired, err error) {
 	switch {
-	case expired == nil: // the connection itself has seen what failed
 	case !errors.Is(expired, context.DeadlineExceeded): // the caller has given up, which is no failure
 		if c.conn.Closed() {
 			c.conn.Cancelled()
@@ -137,5 +165,4 @@ func (c *Conn) endWrite(ctx context.Context, err error) {
 	case errors.Is(err, context.DeadlineExceeded):
 		c.conn.WriteFailed(err)
 	}
-	c.leave()
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -36,7 +37,8 @@ func TestEndIsLeftToTheWrite(t *testing.T) {
 			c := accepted(t, r)
 			expired, cancel := context.WithTimeout(t.Context(), 0)
 			defer cancel()
-			for range 3 { // read, write, ping
+			c.beginRead(t.Context())
+			for range 2 { // write, ping
 				c.begin()
 			}
 			for _, returned := range order {
@@ -61,6 +63,42 @@ func TestEndIsLeftToTheWrite(t *testing.T) {
 				`websocket_disconnections_total{initiator="network",reason="write_error"}`: 1,
 			})
 		})
+	}
+}
+
+// values is a context of a kind that cannot be compared.
+type values struct {
+	context.Context //nolint:containedctx // it is one
+	values          map[any]any
+}
+
+// TestReadingContext reads messages with the same context and with others, and looks which one a read under way has.
+func TestReadingContext(t *testing.T) {
+	c := &Conn{}
+	first, cancel := context.WithDeadline(t.Context(), time.Now().Add(time.Hour))
+	defer cancel()
+	later, cancel := context.WithDeadline(t.Context(), time.Now().Add(2*time.Hour))
+	defer cancel()
+	for i, read := range []struct {
+		ctx      context.Context //nolint:containedctx // of one read
+		lifetime bool
+	}{
+		{first, false}, {first, true}, {later, false}, {first, false},
+		{values{first, nil}, true}, {values{first, nil}, true}, {values{later, nil}, false}, {context.Background(), false},
+	} {
+		c.beginRead(read.ctx)
+		want, _ := read.ctx.Deadline()
+		if got, _ := c.readingContext().Deadline(); !got.Equal(want) {
+			t.Errorf("read %d is under way until %v, want %v", i, got, want)
+		}
+		if got := c.reads.isLifetime(read.ctx); got != read.lifetime {
+			t.Errorf("the deadline of read %d was there before: %v, want %v", i, got, read.lifetime)
+		}
+		c.reads.read(read.ctx)
+		c.underway.Add(-1 - reading)
+		if ctx := c.readingContext(); ctx != nil {
+			t.Errorf("behind read %d, %v is under way", i, ctx)
+		}
 	}
 }
 

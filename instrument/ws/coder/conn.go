@@ -18,13 +18,14 @@ type Conn struct {
 	ws   *websocket.Conn
 	conn *wsconn.Conn
 
-	underway atomic.Int32 // calls that may know why the connection ends
+	underway atomic.Int32 // calls that may know why the connection ends, and reading
 	reads    reads
 
 	closeRead atomic.Pointer[closeRead]
 
+	counting bool
 	counter  instrument.Counter
-	classify func(websocket.MessageType, []byte) instrument.MessageType // nil unless the adapter counts
+	classify func(websocket.MessageType, []byte) instrument.MessageType
 }
 
 // Unwrap returns the connection underneath, for what Conn does not offer. What is done with it is not observed; a
@@ -47,10 +48,14 @@ func (c *Conn) Subprotocol() string { return c.ws.Subprotocol() }
 // The payload is only valid during the call; of a message that is read by Reader or written by Writer it is the first
 // piece.
 func (c *Conn) CountMessages(classify func(typ websocket.MessageType, payload []byte) instrument.MessageType) {
-	if classify == nil {
-		classify = func(websocket.MessageType, []byte) instrument.MessageType { return instrument.MessageType{} }
+	c.counting, c.counter, c.classify = true, c.Observed().BeginCounting(), classify
+}
+
+func (c *Conn) typeOf(typ websocket.MessageType, payload []byte) instrument.MessageType {
+	if c.classify == nil {
+		return instrument.MessageType{}
 	}
-	c.counter, c.classify = c.Observed().BeginCounting(), classify
+	return c.classify(typ, payload)
 }
 
 // Read reads a message, see websocket.Conn.Read. It counts it only after CountMessages: otherwise the application does,
@@ -63,8 +68,8 @@ func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) 
 		return typ, p, err
 	}
 	c.wasRead(ctx)
-	if c.classify != nil {
-		c.counter.Received(c.classify(typ, p), len(p))
+	if c.counting {
+		c.counter.Received(c.typeOf(typ, p), len(p))
 	}
 	return typ, p, nil
 }
@@ -76,8 +81,8 @@ func (c *Conn) Write(ctx context.Context, typ websocket.MessageType, p []byte) e
 	c.begin()
 	err := c.ws.Write(ctx, typ, p)
 	c.endWrite(ctx, err)
-	if err == nil && c.classify != nil {
-		c.counter.Sent(c.classify(typ, p), len(p))
+	if err == nil && c.counting {
+		c.counter.Sent(c.typeOf(typ, p), len(p))
 	}
 	return err
 }
@@ -144,7 +149,7 @@ func (c *Conn) CloseNow() error {
 func (c *Conn) closeNow() error {
 	c.begin()
 	if !c.conn.Closed() { // by the transport, for a reason that a call under way knows
-		c.noteExpiry(c.reads.underway())
+		c.noteExpiry(c.readingContext())
 		c.conn.Cut()
 	}
 	defer c.waitCloseRead()

@@ -55,14 +55,14 @@ func (m *message) add(p []byte) {
 }
 
 func (m *message) classify(p []byte) {
-	if !m.begun && m.c.classify != nil {
-		m.begun, m.typ = true, m.c.classify(m.kind, p)
+	if !m.begun {
+		m.begun, m.typ = true, m.c.typeOf(m.kind, p)
 	}
 }
 
 // count counts a whole message by a method of the counter.
 func (m *message) count(by func(instrument.MessageType, int)) {
-	if m.c.classify != nil {
+	if m.c.counting {
 		m.classify(nil) // an empty one
 		by(m.typ, m.size)
 	}
