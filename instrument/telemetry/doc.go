@@ -4,12 +4,16 @@
 //	if err != nil {
 //		return err
 //	}
-//	defer func() {
-//		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-//		defer cancel()
-//		err = errors.Join(err, tel.Shutdown(ctx))
-//	}()
-//	http.Handle("/metrics", tel.MetricsHandler())
+//	observer, err := tel.NewObserver(instrument.WithNamespace("chat"))
+//	if err != nil {
+//		return err
+//	}
+//	mux := http.NewServeMux()
+//	mux.Handle("GET /metrics", tel.MetricsHandler())
+//	mux.Handle("GET /ws", ws.Handler(observer, chat))
+//	return tel.Serve(ctx, &http.Server{Addr: ":8080", Handler: mux})
+//
+// [Telemetry.Serve] serves until ctx ends, then closes the observed connections, and delivers what is queued.
 //
 // [Start] sets nothing globally. What needs telemetry is given it: [Telemetry.TracerProvider], [Telemetry.Registry],
 // [Telemetry.Logger]. Spans and log records are exported by OTLP, and metrics are scraped by Prometheus. Log records go
@@ -19,14 +23,14 @@
 //
 // Start never fails because a backend is away, and nothing here makes a caller wait for one. Spans and log records wait
 // in bounded queues (2048 spans; 8192 records or 16 MiB) while a backend is dead, slow or hanging. What does not fit is
-// dropped, and for log records counted:
+// dropped, and counted by sockscope_spans_total and sockscope_log_records_total:
 //
-//   - sockscope_log_records_total{result="sent"}: the backend took the export that held the record.
-//   - sockscope_log_records_total{result="failed"}: the backend refused the export for good, or kept failing for ten
-//     minutes.
-//   - sockscope_log_records_total{result="dropped"}: no room in the queue, logged after Shutdown, or not delivered by the
-//     time that Shutdown had.
-//   - sockscope_log_queue_records: accepted, and none of these three yet.
+//   - result="sent": the backend took the export that held the span or record.
+//   - result="failed": the backend refused the export for good, or kept failing for ten minutes.
+//   - result="dropped": no room in the queue, not delivered by the time that Shutdown had, or a record that was logged
+//     after Shutdown.
+//
+// sockscope_log_queue_records is how many records were accepted, and none of these three yet.
 //
 // A delivery that fails is repeated every two seconds at the latest, so a backend that returns is used within seconds.
 // That makes it at least once: a backend that took an export and could not answer in time gets it again. Failing

@@ -14,6 +14,7 @@ import (
 // for one span. Ending a span never waits: what does not fit into the queue is dropped.
 type gatherer struct {
 	next sdktrace.SpanProcessor
+	drop func() // notes that a span was dropped
 	batching
 
 	mu    sync.Mutex
@@ -22,8 +23,8 @@ type gatherer struct {
 	timer *time.Timer
 }
 
-func newGatherer(e sdktrace.SpanExporter, b batching) *gatherer {
-	g := &gatherer{batching: b}
+func newGatherer(e sdktrace.SpanExporter, b batching, drop func()) *gatherer {
+	g := &gatherer{drop: drop, batching: b}
 	g.next = sdktrace.NewBatchSpanProcessor(gathered{e, g},
 		sdktrace.WithMaxQueueSize(b.queue),
 		sdktrace.WithMaxExportBatchSize(1), // at once
@@ -44,6 +45,7 @@ func (g *gatherer) OnEnd(s sdktrace.ReadOnlySpan) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.held >= g.queue {
+		g.drop()
 		return
 	}
 	g.held++

@@ -35,7 +35,7 @@ func BenchmarkEchoP99(b *testing.B) {
 		{"no processor", 0.01, nil},
 		{"batcher", 0.01, func() sdktrace.SpanProcessor { return sdktrace.NewBatchSpanProcessor(discarding{}) }},
 		{"gathered", 0.01, func() sdktrace.SpanProcessor {
-			return newGatherer(discarding{}, batching{queue: maxQueueSpans, batch: maxBatch, wait: batchWait})
+			return newGatherer(discarding{}, batching{queue: maxQueueSpans, batch: maxBatch, wait: batchWait}, func() {})
 		}},
 	} {
 		b.Run(bm.name, func(b *testing.B) {

@@ -54,7 +54,7 @@ func (c *collecting) sizes() (sizes []int) {
 // gathering returns a function that ends n spans, which are numbered.
 func gathering(t *testing.T, e *collecting, b batching) (*sdktrace.TracerProvider, func(n int)) {
 	t.Helper()
-	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(newGatherer(e, b)))
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(newGatherer(e, b, func() {})))
 	t.Cleanup(func() { _ = provider.Shutdown(context.Background()) })
 	tracer := provider.Tracer("")
 	number := 0
@@ -137,7 +137,7 @@ func TestGathererFlushesAndStops(t *testing.T) {
 func TestGathererConcurrently(t *testing.T) {
 	c := new(collecting)
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(
-		newGatherer(c, batching{queue: 1 << 20, batch: 64, wait: time.Millisecond})))
+		newGatherer(c, batching{queue: 1 << 20, batch: 64, wait: time.Millisecond}, func() {})))
 	tracer := provider.Tracer("")
 	const goroutines, each = 4, 5000
 	var all sync.WaitGroup

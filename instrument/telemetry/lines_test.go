@@ -27,7 +27,7 @@ func (l *lines) all() []string {
 }
 
 // find waits for a line that has all the parts.
-func (l *lines) find(t *testing.T, parts ...string) {
+func (l *lines) find(t *testing.T, parts ...string) (found string) {
 	t.Helper()
 	eventually(t, "a line with "+strings.Join(parts, " and "), func() bool {
 		for _, line := range l.all() {
@@ -36,9 +36,11 @@ func (l *lines) find(t *testing.T, parts ...string) {
 				has = has && strings.Contains(line, part)
 			}
 			if has {
+				found = line
 				return true
 			}
 		}
 		return false
 	})
+	return found
 }

@@ -42,27 +42,54 @@ type metricsErrors struct{ failing *warning }
 
 func (m metricsErrors) Println(v ...any) { m.failing.warn(errors.New(fmt.Sprint(v...))) }
 
-// logCounts tells what became of the log records that were to be exported. The package comment says what each means.
-type logCounts struct {
+// results count by what became of it what was to be exported. The package comment says what each means.
+type results struct {
 	sent, dropped, failed prometheus.Counter
-	undelivered           atomic.Int64
+}
+
+func newResults(r *prometheus.Registry, name, help string) (results, error) {
+	all := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{"result"})
+	return results{
+		sent:    all.WithLabelValues("sent"),
+		dropped: all.WithLabelValues("dropped"),
+		failed:  all.WithLabelValues("failed"),
+	}, r.Register(all)
+}
+
+func (r results) settle(n int, o outcome) {
+	switch o {
+	case delivered:
+		r.sent.Add(float64(n))
+	case rejected:
+		r.failed.Add(float64(n))
+	case abandoned:
+		r.dropped.Add(float64(n))
+	}
+}
+
+func newSpanCounts(r *prometheus.Registry) (results, error) {
+	c, err := newResults(r, "sockscope_spans_total", "Spans to be exported, by what became of them.")
+	if err != nil {
+		return c, fmt.Errorf("register the metrics of span export: %w", err)
+	}
+	return c, nil
+}
+
+// logCounts tells what became of log records, and how many it is not known of yet.
+type logCounts struct {
+	results
+
+	undelivered atomic.Int64
 }
 
 func newLogCounts(r *prometheus.Registry) (*logCounts, error) {
-	records := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "sockscope_log_records_total",
-		Help: "Log records to be exported, by what became of them.",
-	}, []string{"result"})
-	c := &logCounts{
-		sent:    records.WithLabelValues("sent"),
-		dropped: records.WithLabelValues("dropped"),
-		failed:  records.WithLabelValues("failed"),
-	}
+	records, err := newResults(r, "sockscope_log_records_total", "Log records to be exported, by what became of them.")
+	c := &logCounts{results: records}
 	queued := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "sockscope_log_queue_records",
 		Help: "Log records accepted for export and not yet delivered.",
 	}, func() float64 { return float64(c.undelivered.Load()) })
-	if err := errors.Join(r.Register(records), r.Register(queued)); err != nil {
+	if err := errors.Join(err, r.Register(queued)); err != nil {
 		return nil, fmt.Errorf("register the metrics of log export (a registry serves one Start): %w", err)
 	}
 	return c, nil
@@ -70,13 +97,6 @@ func newLogCounts(r *prometheus.Registry) (*logCounts, error) {
 
 // settle counts n records that were accepted as what became of them.
 func (c *logCounts) settle(n int, o outcome) {
-	switch o {
-	case delivered:
-		c.sent.Add(float64(n))
-	case rejected:
-		c.failed.Add(float64(n))
-	case abandoned:
-		c.dropped.Add(float64(n))
-	}
+	c.results.settle(n, o)
 	c.undelivered.Add(-int64(n))
 }

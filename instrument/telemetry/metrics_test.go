@@ -102,7 +102,7 @@ func TestMetricsOfItsOwn(t *testing.T) {
 	for _, f := range families {
 		names[f.GetName()] = true
 	}
-	for _, name := range []string{"go_goroutines", "process_resident_memory_bytes", "sockscope_log_records_total", "sockscope_log_queue_records"} {
+	for _, name := range []string{"go_goroutines", "process_resident_memory_bytes", "sockscope_spans_total", "sockscope_log_records_total", "sockscope_log_queue_records"} {
 		if !names[name] {
 			t.Errorf("no %s", name)
 		}

@@ -37,6 +37,9 @@ type Telemetry struct {
 	unused   sdklog.Exporter // of WithLogExporter, nil where it is used
 	logsHint string          // what to look at when log records can't be delivered
 
+	mu        sync.Mutex
+	observers []*instrument.Observer // for Serve to drain
+
 	shutdown    sync.Once
 	shutdownErr error
 }
@@ -73,17 +76,21 @@ func (t *Telemetry) start(ctx context.Context, c config, env *environment, res *
 		return err
 	}
 	counts, err := newLogCounts(t.registry)
+	if err != nil {
+		return err
+	}
+	spans, err := newSpanCounts(t.registry)
 	if err != nil || env.boolean("OTEL_SDK_DISABLED") {
 		return err
 	}
-	if err := t.startTraces(ctx, env, res, c.processors); err != nil {
+	if err := t.startTraces(ctx, env, res, c.processors, spans); err != nil {
 		return err
 	}
 	return t.startLogs(ctx, env, res, counts)
 }
 
 func (t *Telemetry) startTraces(
-	ctx context.Context, env *environment, res *resource.Resource, processors []sdktrace.SpanProcessor,
+	ctx context.Context, env *environment, res *resource.Resource, processors []sdktrace.SpanProcessor, counts results,
 ) (err error) {
 	exporters := env.exporters(signalTraces, exporterOTLP)
 	if len(exporters)+len(processors) == 0 {
@@ -92,7 +99,7 @@ func (t *Telemetry) startTraces(
 	var d delivery
 	d.failing = newWarning(t.output.errorLog(), "span export failed")
 	d.ctx, t.abandonSpans = context.WithCancel(context.Background())
-	t.spans, err = newTracerProvider(ctx, exporters, processors, env, res, d)
+	t.spans, err = newTracerProvider(ctx, exporters, processors, env, res, d, counts)
 	return err
 }
 
@@ -137,6 +144,9 @@ func (t *Telemetry) NewObserver(opts ...instrument.Option) (*instrument.Observer
 	if err := t.registry.Register(o); err != nil {
 		return nil, fmt.Errorf("telemetry: register the observer: %w", err)
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.observers = append(t.observers, o)
 	return o, nil
 }
 

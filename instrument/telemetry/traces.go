@@ -16,11 +16,12 @@ const maxQueueSpans = 2048
 
 // newTracerProvider makes a provider that exports to the exporters that are named.
 func newTracerProvider(
-	ctx context.Context, exporters []string, processors []sdktrace.SpanProcessor, env *environment, res *resource.Resource, d delivery,
+	ctx context.Context, exporters []string, processors []sdktrace.SpanProcessor, env *environment, res *resource.Resource,
+	d delivery, counts results,
 ) (*sdktrace.TracerProvider, error) {
 	b := env.batching("BSP", maxQueueSpans)
-	batcher := func(e sdktrace.SpanExporter) sdktrace.TracerProviderOption {
-		return sdktrace.WithSpanProcessor(newGatherer(e, b))
+	batcher := func(e sdktrace.SpanExporter, drop func()) sdktrace.TracerProviderOption {
+		return sdktrace.WithSpanProcessor(newGatherer(e, b, drop))
 	}
 	opts := []sdktrace.TracerProviderOption{sdktrace.WithResource(res)}
 	for _, p := range processors {
@@ -33,14 +34,14 @@ func newTracerProvider(
 			return nil, err
 		}
 		d.timeout, d.giveUp = o.timeout, b.giveUp
-		opts = append(opts, batcher(spanExporter{exporter, d}))
+		opts = append(opts, batcher(spanExporter{exporter, d, counts}, counts.dropped.Inc))
 	}
 	if slices.Contains(exporters, exporterConsole) {
 		console, err := stdouttrace.New(stdouttrace.WithWriter(os.Stderr))
 		if err != nil {
 			return nil, fmt.Errorf("exporter of spans to the console: %w", err)
 		}
-		opts = append(opts, batcher(console))
+		opts = append(opts, batcher(console, func() {}))
 	}
 	return sdktrace.NewTracerProvider(opts...), nil
 }
@@ -50,9 +51,11 @@ func newTracerProvider(
 type spanExporter struct {
 	sdktrace.SpanExporter
 	delivery delivery
+	counts   results
 }
 
 func (e spanExporter) ExportSpans(_ context.Context, spans []sdktrace.ReadOnlySpan) error {
-	e.delivery.deliver(func(ctx context.Context) error { return e.SpanExporter.ExportSpans(ctx, spans) })
+	result := e.delivery.deliver(func(ctx context.Context) error { return e.SpanExporter.ExportSpans(ctx, spans) })
+	e.counts.settle(len(spans), result)
 	return nil
 }

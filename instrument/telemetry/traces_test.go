@@ -106,6 +106,9 @@ func TestSpansOutliveAnOutage(t *testing.T) {
 						endSpan(tel, "more")
 					}
 				})
+				if got := spanResults(t, tel)["dropped"]; got != 10_001-maxQueueSpans {
+					t.Errorf("%v spans are dropped, want all but the %d that the queue holds", got, maxQueueSpans)
+				}
 				c.serve(nil)
 				eventually(t, "the first span arrives", func() bool {
 					names := c.spanNames()
@@ -114,6 +117,24 @@ func TestSpansOutliveAnOutage(t *testing.T) {
 			})
 		}
 	}
+}
+
+// spanResults returns sockscope_spans_total by result.
+func spanResults(t *testing.T, tel *Telemetry) map[string]float64 {
+	t.Helper()
+	families, err := tel.Registry().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		if f.GetName() == "sockscope_spans_total" {
+			for _, m := range f.GetMetric() {
+				got[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
+			}
+		}
+	}
+	return got
 }
 
 func TestHangingCollectorLeavesTimeForLogs(t *testing.T) {
@@ -157,6 +178,10 @@ func TestRefusedSpansAreGivenUp(t *testing.T) {
 			}
 			if diff := cmp.Diff([]string{"accepted"}, c.spanNames()); diff != "" {
 				t.Errorf("spans (-want +got):\n%s", diff)
+			}
+			want := map[string]float64{"sent": 1, "failed": 1, "dropped": 0}
+			if diff := cmp.Diff(want, spanResults(t, tel)); diff != "" {
+				t.Errorf("counted (-want +got):\n%s", diff)
 			}
 		})
 	}

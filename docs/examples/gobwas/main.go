@@ -3,10 +3,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"log"
-	"net"
 	"net/http"
 	"os/signal"
 	"syscall"
@@ -43,19 +41,7 @@ func run(address string) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", tel.MetricsHandler())
 	mux.Handle("GET /ws", echo(observer))
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return err
-	}
-	tel.Logger().InfoContext(ctx, "listening", "address", listener.Addr().String())
-	context.AfterFunc(ctx, func() { _ = listener.Close() })
-	if err = server.Serve(listener); ctx.Err() != nil {
-		err = nil // it was told to stop
-	}
-	final, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	return errors.Join(err, observer.Drain(final), server.Shutdown(final), tel.Shutdown(final))
+	return tel.Serve(ctx, &http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: 5 * time.Second})
 }
 
 // echo sends back what it receives.
