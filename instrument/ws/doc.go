@@ -44,6 +44,8 @@
 //
 // The price is a look at the header of each frame and a lock around each write; an echo over loopback takes 2 to 4 % more time.
 // Frames that are written by net.Buffers take a system call for each buffer, as on every net.Conn but those of
-// package net; gorilla/websocket writes messages so that are larger than its buffer. A ReverseProxy copies what it could
-// otherwise splice.
+// package net; gorilla/websocket writes messages so that are larger than its buffer, which its adapter gathers again. A
+// ReverseProxy copies what it could otherwise splice.
+//
+// A file that imports github.com/gobwas/ws, too, gives one of the two packages another name.
 package ws

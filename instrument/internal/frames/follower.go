@@ -228,6 +228,16 @@ func (f *Follower) MayControl(p []byte) bool {
 	return len(p) > size+length
 }
 
+// Begins says whether the bytes p, which come next, are the beginning of a frame other than a control frame, from its
+// header on, and not all of it.
+func (f *Follower) Begins(p []byte) bool {
+	if f.within || f.seen != 0 || len(p) < minHeader || Opcode(p[0]&0x0F).control() {
+		return false
+	}
+	size := headerSize(p[1])
+	return len(p) >= size && int64(len(p)-size) < payloadLength(p[:size])
+}
+
 // Violation returns the first violation of the protocol since Forgive, nil if there is none. The code and reason of close
 // frames are left to CloseCode.
 func (f *Follower) Violation() error { return f.violation }

@@ -78,6 +78,7 @@ func (c *Conn) begunClose(frame []byte) (*dueClose, error) {
 }
 
 func (c *Conn) writeLast(frame []byte) error {
+	c.holding = false // what is held has not been written, and must not come behind
 	_, err := c.write(frame)
 	c.stopped = true
 	return err

@@ -24,6 +24,9 @@ type Config struct {
 	// RearmsWrites is for libraries that set the write deadline again before each write, so that one in the past is no
 	// sign that somebody gives up a write.
 	RearmsWrites bool
+	// GathersFrames is for libraries that write a long frame by two calls of Write, one right after the other, of which the
+	// first takes its bytes from a buffer that does not change before the second. The Conn then writes both at once.
+	GathersFrames bool
 	// EndOnClose ends the observation when the connection is closed. Otherwise the adapter calls End.
 	EndOnClose bool
 }
@@ -48,7 +51,11 @@ type Conn struct {
 	failing atomic.Pointer[error] // of the last write, nil if it succeeded
 	torn    bool                  // a write has failed within a frame
 	stopped bool                  // by a close frame of SendClose, which is the last
+	holding bool                  // the beginning of a frame, which is written with the rest
 	out     frames.Follower
+
+	parts  [2][]byte // of a frame: the beginning that is held, and the rest while both are written
+	unsent net.Buffers
 
 	in frames.Follower
 
@@ -216,8 +223,8 @@ func (c *Conn) Write(p []byte) (int, error) {
 }
 
 func (c *Conn) write(p []byte) (int, error) {
-	if c.stopped {
-		return 0, errStopped
+	if c.stopped || c.holding {
+		return c.writeRest(p)
 	}
 	op, size, whole := c.out.Whole(p)
 	if !whole {
@@ -233,8 +240,31 @@ func (c *Conn) write(p []byte) (int, error) {
 	return n, err
 }
 
+// writeRest writes the rest of a frame whose beginning is held, unless nothing more may be written.
+func (c *Conn) writeRest(p []byte) (int, error) {
+	c.holding = false
+	if c.stopped {
+		return 0, errStopped
+	}
+	beginning := c.parts[0]
+	c.parts[1] = p
+	c.unsent = c.parts[:]
+	sent, err := c.unsent.WriteTo(c.Conn)
+	c.unsent, c.parts = nil, [len(c.parts)][]byte{}
+	n := int(sent)
+	c.sent(beginning[:min(n, len(beginning))])
+	n = max(n-len(beginning), 0)
+	c.sent(p[:n])
+	c.wrote(err)
+	return n, err
+}
+
 // writePieces writes anything but one whole message.
 func (c *Conn) writePieces(p []byte) (int, error) {
+	if c.config.GathersFrames && c.out.Begins(p) {
+		c.holding, c.parts[0] = true, p
+		return len(p), nil
+	}
 	var closes *instrument.Cause
 	if c.out.MayControl(p) {
 		closes = c.announce(p)

@@ -124,7 +124,8 @@ func (c *Conn) close(code websocket.StatusCode, reason string) error {
 }
 
 // CloseFor closes the connection with the close handshake for a reason that the close code cannot tell, such as
-// instrument.ReasonSlowConsumer.
+// instrument.ReasonSlowConsumer. As with Close, the transport gives the peer five seconds to take the close frame and
+// five to answer it.
 func (c *Conn) CloseFor(reason instrument.CloseReason, code websocket.StatusCode, text string) error {
 	c.conn.Judged()
 	c.conn.Say(reason, int(code))

@@ -58,8 +58,8 @@ func (c *Conn) typeOf(kind int, payload []byte) instrument.MessageType {
 }
 
 // CloseFor sends a close frame, behind the frame that is being written, and closes the connection, for a reason that the
-// close code cannot tell, such as instrument.ReasonSlowConsumer. It waits at most a second for that. Like Close it does not wait for the peer's
-// answer and may be called concurrently with all other methods.
+// close code cannot tell, such as instrument.ReasonSlowConsumer. It waits at most a second for that. Like Close it does
+// not wait for the peer's answer and may be called concurrently with all other methods.
 func (c *Conn) CloseFor(reason instrument.CloseReason, code int, text string) error {
 	defer c.conn.End()
 	c.conn.Judged()

@@ -43,7 +43,7 @@ func Upgrade(
 		answer.Refuse(h, o, answered, err)
 		return nil, err
 	}
-	config := wsconn.Config{Observed: h.Opened(http.StatusSwitchingProtocols), RearmsWrites: true}
+	config := wsconn.Config{Observed: h.Opened(http.StatusSwitchingProtocols), RearmsWrites: true, GathersFrames: true}
 	if observed.EnableCompression {
 		config.Extensions = frames.Deflate
 	}
