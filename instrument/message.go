@@ -98,7 +98,8 @@ func (c *Conn) Handle(
 }
 
 // BeginMessage counts a received message and begins to time its handling, for which the clock is read twice. Where a
-// function can do the handling, use Handle, which also ends by panic; otherwise defer End.
+// function can do the handling, use Handle, which also ends by panic. Otherwise defer End: a message that does not get to
+// its End, because the handler panics, has neither a duration nor a span.
 //
 // The carrier holds the trace context that came with the message, such as its envelope's traceparent. It may be nil and
 // must not change until End. The returned context carries the message's span if it is sampled.
