@@ -96,10 +96,11 @@ func (s *Stream) answer() error {
 	}
 	setAbsent(header, "Cache-Control", "no-cache, no-transform")
 	setAbsent(header, "X-Accel-Buffering", "no")
-	if _, err := s.startWrite(); errors.Is(err, http.ErrNotSupported) {
+	deadline, err := s.startWrite()
+	if errors.Is(err, http.ErrNotSupported) {
 		s.cutAfter = serverTimeout(s.request)
 	}
-	defer s.endWrite()
+	defer s.endWrite(deadline)
 	s.opened = time.Now()
 	s.w.WriteHeader(http.StatusOK)
 	if err := s.control.Flush(); err != nil {

@@ -58,7 +58,7 @@ func TestEnds(t *testing.T) {
 		"peer resets while we send": {sendUntilError, resets, end{initiator: "remote", reason: "going_away"}},
 		"peer does not read in time": {
 			func(srv *server, s *sse.Stream, r *http.Request) error {
-				s.SetWriteTimeout(100 * time.Millisecond)
+				s.SetWriteTimeout(time.Second) // over HTTP/2 another goroutine must lift it in time, also on a busy machine
 				return sendUntilError(srv, s, r)
 			},
 			readsNothing, end{initiator: "network", reason: "write_error", errors: map[string]float64{"write": 1}},
@@ -175,6 +175,69 @@ func TestEnds(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// lateWriter is a ResponseWriter whose writes succeed, but only when the server has ended the stream for their deadline.
+type lateWriter struct {
+	http.ResponseWriter
+	over <-chan struct{} // nil while writes are in time
+}
+
+func (w *lateWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *lateWriter) Write(p []byte) (int, error) {
+	if w.over == nil {
+		return w.ResponseWriter.Write(p)
+	}
+	<-w.over
+	return len(p), nil
+}
+
+func (w *lateWriter) FlushError() error {
+	if w.over == nil {
+		return http.NewResponseController(w.ResponseWriter).Flush()
+	}
+	return nil
+}
+
+// TestLateWrite has a write succeed after its deadline, which has ended the stream over HTTP/2: the next event, or Close,
+// finds that out, and it was not the peer.
+func TestLateWrite(t *testing.T) {
+	for name, next := range map[string]func(*sse.Stream) error{
+		"the next event": func(s *sse.Stream) error { return s.Send(sse.Event{Data: []byte("next")}) },
+		"Close": func(s *sse.Stream) error {
+			s.Close()
+			return sse.ErrClosed
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			returned := make(chan struct{})
+			s := serve(t, protocols()["HTTP2"], func(srv *server, w http.ResponseWriter, r *http.Request) {
+				defer close(returned)
+				writer := &lateWriter{ResponseWriter: w}
+				stream, err := sse.Accept(writer, r, srv.Observer)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer stream.Close()
+				stream.SetWriteTimeout(10 * time.Millisecond)
+				writer.over = r.Context().Done()
+				if err := stream.Send(sse.Event{Data: []byte("late")}); err != nil {
+					t.Errorf("Send: %v", err)
+				}
+				if err := next(stream); err == nil {
+					t.Error("the stream goes on")
+				}
+			})
+			connect(t, s, nil)
+			<-returned
+			want := ended("network", "write_error")
+			want[`sse_errors_total{kind="write"}`] = 1
+			s.ExpectOnly(want)
+		})
 	}
 }
 

@@ -38,6 +38,7 @@ type Stream struct {
 	counting    bool
 	counter     instrument.Counter
 	classify    func(Event) instrument.MessageType
+	late        atomic.Bool // the last write has succeeded, but hardly in time
 	closed      atomic.Bool
 	closing     sync.Mutex // held while the stream is closed from outside of a write
 
@@ -115,12 +116,12 @@ func (s *Stream) writeLocked(appendTo func([]byte) []byte) error {
 		return ErrClosed
 	}
 	if err := s.request.Err(); err != nil {
-		s.end(s.goneCause(err))
+		s.over(err)
 		return gone(err)
 	}
 	s.frame = appendTo(s.frame[:0])
 	deadline, _ := s.startWrite()
-	defer s.endWrite()
+	defer s.endWrite(deadline)
 	if s.closed.Load() { // by CloseFor, which may have cut off a write that had not begun
 		return ErrClosed
 	}
@@ -137,7 +138,7 @@ func (s *Stream) writeLocked(appendTo func([]byte) []byte) error {
 	case s.closed.Load(): // and so was cut off
 		return ErrClosed
 	}
-	s.writeFailed(deadline, err)
+	s.writeFailed(!deadline.IsZero() && time.Until(deadline) <= 0, err)
 	return fmt.Errorf("sse: write: %w", err)
 }
 
@@ -148,9 +149,11 @@ func (s *Stream) startWrite() (deadline time.Time, err error) {
 	return deadline, s.control.SetWriteDeadline(deadline)
 }
 
-// endWrite lifts the deadline: over HTTP/2 it would end the stream by passing even while nothing is written.
-func (s *Stream) endWrite() {
+// endWrite lifts the deadline: over HTTP/2 it would end the stream by passing even while nothing is written. It may do so
+// before it is lifted, because another goroutine does that.
+func (s *Stream) endWrite(deadline time.Time) {
 	_ = s.control.SetWriteDeadline(time.Time{})
+	s.late.Store(!deadline.IsZero() && time.Until(deadline) < s.timeout/10)
 	if s.closed.Load() {
 		s.startEnd()
 	}
@@ -163,12 +166,26 @@ func (s *Stream) startEnd() {
 }
 
 // writeFailed ends the stream for what a failed write tells. HTTP/2 does not say that it was the deadline; the clock does.
-func (s *Stream) writeFailed(deadline time.Time, err error) {
-	late := !deadline.IsZero() && !time.Now().Before(deadline)
+func (s *Stream) writeFailed(late bool, err error) {
 	if s.cut() || !late && !errors.Is(err, os.ErrDeadlineExceeded) {
 		s.end(s.goneCause(err))
 		return
 	}
+	s.tooSlow(err)
+}
+
+// over ends the stream because the request is over. Over HTTP/2 that may be for the deadline of a write which has
+// succeeded all the same.
+func (s *Stream) over(err error) {
+	if s.late.Load() {
+		s.writeFailed(true, err)
+		return
+	}
+	s.end(s.goneCause(err))
+}
+
+// tooSlow ends the stream because the peer does not read in time.
+func (s *Stream) tooSlow(err error) {
 	if s.end(instrument.Cause{Initiator: instrument.InitiatorNetwork, Reason: instrument.ReasonWriteError, Err: err}) {
 		s.observed.Failed(s.request, instrument.ErrorWrite, err)
 	}
@@ -222,7 +239,7 @@ func (s *Stream) Close() {
 		s.panicked(v)
 		panic(v) //nolint:forbidigo // it is the handler's own, on its way to net/http
 	case err != nil:
-		s.end(s.goneCause(err))
+		s.over(err)
 	case s.observer.Draining():
 		s.closeFor(instrument.ReasonShutdown)
 	default:
