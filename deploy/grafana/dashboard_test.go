@@ -16,9 +16,10 @@ const runbookURL = "https://github.com/sockscope/sockscope/blob/main/docs/runboo
 // Grafana itself sets these in queries.
 var builtIn = []string{"__rate_interval", "__auto"}
 
-func load(t *testing.T) *dashboard.Dashboard {
+// load reads the dashboard for a log store.
+func load(t *testing.T, store string) *dashboard.Dashboard {
 	t.Helper()
-	board, err := dashboard.Load("dashboards/websockets.json")
+	board, err := dashboard.Load(filepath.Join(stores[store], "dashboards/websockets.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +29,7 @@ func load(t *testing.T) *dashboard.Dashboard {
 // These names are known to people, and to runbooks.
 func TestDashboardHasThePanelsThatMatter(t *testing.T) {
 	var titles []string
-	for _, panel := range load(t).AllPanels() {
+	for _, panel := range load(t, "loki").AllPanels() {
 		titles = append(titles, panel.Title)
 	}
 	for _, want := range []string{"Active Connections", "Connection Rate", "Message Latency", "Error Rate", "Closes by Reason"} {
@@ -39,7 +40,7 @@ func TestDashboardHasThePanelsThatMatter(t *testing.T) {
 }
 
 func TestDashboardIsWellFormed(t *testing.T) {
-	board := load(t)
+	board := load(t, "loki")
 	if board.Schema < 39 || board.Schema > 42 {
 		t.Errorf("schemaVersion is %d: Grafana 12 and 13 load 39 to 42", board.Schema)
 	}
@@ -70,7 +71,7 @@ func overlap(a, b dashboard.Grid) bool {
 func TestPanelsExplainThemselves(t *testing.T) {
 	unitless := []string{"logs", "heatmap", "state-timeline"} // heatmaps have the unit on their axis
 	linked := regexp.MustCompile(regexp.QuoteMeta(runbookURL) + `(\w+\.md)`)
-	for _, panel := range load(t).AllPanels() {
+	for _, panel := range load(t, "loki").AllPanels() {
 		if panel.Title == "" || panel.Description == "" {
 			t.Errorf("panel %d %q has no title or description", panel.ID, panel.Title)
 		}
@@ -86,7 +87,13 @@ func TestPanelsExplainThemselves(t *testing.T) {
 }
 
 func TestQueriesCanBeRun(t *testing.T) {
-	board := load(t)
+	for store := range stores {
+		t.Run(store, func(t *testing.T) { testQueriesCanBeRun(t, store) })
+	}
+}
+
+func testQueriesCanBeRun(t *testing.T, store string) {
+	board := load(t, store)
 	values := make(map[string]string)
 	for _, name := range builtIn {
 		values[name] = "1m"
@@ -121,9 +128,15 @@ func TestQueriesCanBeRun(t *testing.T) {
 }
 
 func TestDataSourcesExist(t *testing.T) {
-	board := load(t)
+	for store := range stores {
+		t.Run(store, func(t *testing.T) { testDataSourcesExist(t, store) })
+	}
+}
+
+func testDataSourcesExist(t *testing.T, store string) {
+	board := load(t, store)
 	provisioned := make(map[string]string) // type by uid
-	for _, source := range dataSources(t) {
+	for _, source := range dataSources(t, store) {
 		provisioned[source.UID] = source.Type
 	}
 	variables := make(map[string]string) // type by reference

@@ -3,10 +3,13 @@ package grafana_test
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"gopkg.in/yaml.v3"
 )
 
@@ -21,20 +24,42 @@ type dataSource struct {
 	JSONData  yaml.Node `yaml:"jsonData"`
 }
 
-func dataSources(t *testing.T) []dataSource {
+// stores are the folders of what differs between the log stores: the data
+// sources that depend on them, and the dashboards.
+var stores = map[string]string{"loki": ".", "victoria-logs": victoriaLogs}
+
+// victoriaLogs has the files that take the place of those of the same name here
+// where the log store is VictoriaLogs.
+const victoriaLogs = "../victorialogs/grafana"
+
+// dataSources are those that Grafana has with a log store.
+func dataSources(t *testing.T, store string) []dataSource {
 	t.Helper()
-	var file struct {
-		APIVersion  int `yaml:"apiVersion"`
-		Prune       bool
-		Datasources []dataSource
+	var all []dataSource
+	for _, path := range []string{"provisioning/datasources/sockscope.yaml", filepath.Join(stores[store], "provisioning/datasources/logs.yaml")} {
+		var file struct {
+			APIVersion  int `yaml:"apiVersion"`
+			Prune       bool
+			Datasources []dataSource
+		}
+		decode(t, path, &file)
+		if !file.Prune {
+			t.Errorf("%s: the data sources of the other log store would stay", path)
+		}
+		all = append(all, file.Datasources...)
 	}
-	decode(t, "provisioning/datasources/sockscope.yaml", &file)
-	return file.Datasources
+	return all
 }
 
 func TestDataSources(t *testing.T) {
+	for store := range stores {
+		t.Run(store, func(t *testing.T) { testDataSources(t, store) })
+	}
+}
+
+func testDataSources(t *testing.T, store string) {
 	var uids []string
-	for _, source := range dataSources(t) {
+	for _, source := range dataSources(t, store) {
 		if slices.Contains(uids, source.UID) {
 			t.Errorf("uid %s is used twice", source.UID)
 		}
@@ -42,15 +67,14 @@ func TestDataSources(t *testing.T) {
 		if source.Editable == nil || *source.Editable {
 			t.Errorf("%s is editable, but changes would be lost at the next start", source.Name)
 		}
-		if !regexp.MustCompile(`^\$(PROMETHEUS|JAEGER|LOKI)_URL$`).MatchString(source.URL) {
+		if !regexp.MustCompile(`^\$(PROMETHEUS|JAEGER|LOKI|VICTORIALOGS)_URL$`).MatchString(source.URL) {
 			t.Errorf("url of %s is %q, not from the environment", source.Name, source.URL)
 		}
 	}
-	slices.Sort(uids)
-	if want := []string{"jaeger", "loki", "prometheus"}; !slices.Equal(uids, want) {
+	if want := []string{"prometheus", "jaeger", store}; !slices.Equal(uids, want) {
 		t.Errorf("uids are %v, want %v", uids, want)
 	}
-	for _, source := range dataSources(t) {
+	for _, source := range dataSources(t, store) {
 		for _, target := range links(&source.JSONData) {
 			if !slices.Contains(uids, target) {
 				t.Errorf("%s links to a data source %q, which does not exist", source.Name, target)
@@ -62,19 +86,50 @@ func TestDataSources(t *testing.T) {
 // Each of the ways that an operator goes between the signals is there, and
 // written so that Grafana's own expansion of $ leaves its variables alone.
 func TestDataSourcesLinkTheSignals(t *testing.T) {
-	ways := map[string]string{"prometheus": "jaeger", "loki": "jaeger", "jaeger": "loki"}
 	variable := regexp.MustCompile(`(^|[^$])\$\{?__`)
-	for _, source := range dataSources(t) {
-		if want := ways[source.UID]; !slices.Contains(links(&source.JSONData), want) {
-			t.Errorf("%s does not link to %s", source.Name, want)
+	for store := range stores {
+		ways := map[string]string{"prometheus": "jaeger", store: "jaeger", "jaeger": store}
+		for _, source := range dataSources(t, store) {
+			if want := ways[source.UID]; !slices.Contains(links(&source.JSONData), want) {
+				t.Errorf("%s does not link to %s", source.Name, want)
+			}
+			text, err := yaml.Marshal(&source.JSONData)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found := variable.FindString(string(text)); found != "" {
+				t.Errorf("%s: %q would be expanded when Grafana starts, write $$", source.Name, found)
+			}
 		}
-		text, err := yaml.Marshal(&source.JSONData)
-		if err != nil {
-			t.Fatal(err)
+	}
+}
+
+// TestTracesDifferByTheLogStoreOnly makes sure that Jaeger has the same settings
+// with either log store, but for the way there.
+func TestTracesDifferByTheLogStoreOnly(t *testing.T) {
+	settings := make(map[string]any)
+	for store := range stores {
+		for _, source := range dataSources(t, store) {
+			if source.UID != "jaeger" {
+				continue
+			}
+			var data map[string]any
+			if err := source.JSONData.Decode(&data); err != nil {
+				t.Fatal(err)
+			}
+			way, _ := data["tracesToLogsV2"].(map[string]any)
+			query, _ := way["query"].(string)
+			if way["datasourceUid"] != store || !strings.Contains(query, `"$${__trace.traceId}"`) {
+				t.Errorf("the way from a trace to its log records in %s is %v", store, way)
+			}
+			delete(way, "datasourceUid")
+			delete(way, "query")
+			source.JSONData = yaml.Node{}
+			settings[store] = []any{source, data}
 		}
-		if found := variable.FindString(string(text)); found != "" {
-			t.Errorf("%s: %q would be expanded when Grafana starts, write $$", source.Name, found)
-		}
+	}
+	if diff := cmp.Diff(settings["loki"], settings["victoria-logs"]); diff != "" {
+		t.Errorf("Jaeger with Loki and with VictoriaLogs differs (-Loki +VictoriaLogs)\n%s", diff)
 	}
 }
 

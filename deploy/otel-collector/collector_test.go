@@ -29,7 +29,6 @@ func TestCollectorWithLoki(t *testing.T) {
 	}
 	s := start(t, "loki")
 	s.testLogStore(t)
-	t.Run("dashboard", s.testDashboard)
 	t.Run("killed", s.testKilled)
 }
 
@@ -40,6 +39,8 @@ func (s *stack) testLogStore(t *testing.T) {
 	t.Run("index is bounded", s.testIndexIsBounded)
 	t.Run("structured bodies", s.testStructuredBodies)
 	t.Run("runbooks", s.testRunbooks)
+	t.Run("dashboards", s.testDashboards)
+	t.Run("from trace to log", s.testFromTraceToLog)
 }
 
 // testKilled kills the stores, then the Collector, and starts them again, while a client sends and repeats what is not

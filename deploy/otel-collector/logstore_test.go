@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"gopkg.in/yaml.v3"
 
 	"github.com/sockscope/sockscope/internal/dashboard"
 )
@@ -30,6 +31,8 @@ type logStore struct {
 	*program
 	otlp    string                                           // where the Collector sends records
 	ask     func(query string) error                         // in its language
+	grafana string                                           // the folder of Grafana's settings for it
+	panel   func(dashboard.Query) (results int, err error)   // asks as Grafana does for a panel
 	records func(service string) ([]stored, error)           // all that it has of a service
 	indexed func() (labels []string, streams int, err error) // its index labels or stream fields, and their combinations
 }
@@ -50,6 +53,12 @@ func newLoki(data, address, grpcPort string) logStore {
 		otlp: "http://" + address + "/otlp",
 		ask: func(query string) error {
 			return get("http://"+address+"/loki/api/v1/query_range?query="+url.QueryEscape(query), &object{})
+		},
+		grafana: "../grafana",
+		panel: func(q dashboard.Query) (int, error) {
+			var answer struct{ Data struct{ Result []any } }
+			err := get("http://"+address+"/loki/api/v1/query_range?limit=10&query="+url.QueryEscape(q.Expr), &answer)
+			return len(answer.Data.Result), err
 		},
 		records: func(service string) ([]stored, error) {
 			var answer struct {
@@ -115,6 +124,19 @@ func newVictoriaLogs(data, address string) logStore {
 		ask: func(query string) error {
 			_, err := lines(query)
 			return err
+		},
+		grafana: "../victorialogs/grafana",
+		panel: func(q dashboard.Query) (int, error) {
+			switch q.Type {
+			case "instant":
+				records, err := lines(q.Expr + " | sort by (_time) desc")
+				return len(records), err
+			case "statsRange":
+				var answer struct{ Data struct{ Result []any } }
+				err := get("http://"+address+"/select/logsql/stats_query_range?start=5m&step=15s&query="+url.QueryEscape(q.Expr), &answer)
+				return len(answer.Data.Result), err
+			}
+			return 0, fmt.Errorf("no way to ask for the type %q", q.Type)
 		},
 		records: func(service string) ([]stored, error) {
 			found, err := lines(`_time:2h "service.name":=` + strconv.Quote(service))
@@ -277,9 +299,9 @@ func (s *stack) testRunbooks(t *testing.T) {
 
 var logQuery = regexp.MustCompile("```\n *(\\{service.*)\n")
 
-// testDashboard asks Loki what the dashboards ask it.
-func (s *stack) testDashboard(t *testing.T) {
-	files, err := filepath.Glob("../grafana/dashboards/*.json")
+// testDashboards asks the store what the dashboards ask it.
+func (s *stack) testDashboards(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(s.logs.grafana, "dashboards/*.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -290,24 +312,55 @@ func (s *stack) testDashboard(t *testing.T) {
 			t.Fatal(err)
 		}
 		queries, err := board.Queries(map[string]string{
-			"job": "many", "namespace": ".+", "instance": ".+", "__rate_interval": "1m", "__interval": "15s", "__range": "5m", "__auto": "1m",
+			"job": "(many|none)", "namespace": ".+", "instance": ".+", "__rate_interval": "1m", "__interval": "15s", "__range": "5m", "__auto": "1m",
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, q := range queries {
-			if q.Datasource != "loki" {
+			if q.Datasource == "prometheus" {
 				continue
 			}
 			asked++
-			var answer struct{ Data struct{ Result []any } }
-			err := get("http://"+s.logStore+"/loki/api/v1/query_range?limit=10&query="+url.QueryEscape(q.Expr), &answer)
-			if err != nil || len(answer.Data.Result) == 0 {
-				t.Errorf("%s: %v, %v", q, answer, err)
+			if results, err := s.logs.panel(q); err != nil || results == 0 {
+				t.Errorf("%s: %d results, %v", q, results, err)
 			}
 		}
 	}
 	if asked == 0 {
-		t.Error("no dashboard asks Loki")
+		t.Errorf("no dashboard asks %s", s.logs.name)
 	}
+}
+
+// testFromTraceToLog asks the store what Grafana asks it for a trace.
+func (s *stack) testFromTraceToLog(t *testing.T) {
+	var file struct {
+		Datasources []struct {
+			UID      string `yaml:"uid"`
+			JSONData struct {
+				Way struct{ Query string } `yaml:"tracesToLogsV2"`
+			} `yaml:"jsonData"`
+		}
+	}
+	content, err := os.ReadFile(filepath.Join(s.logs.grafana, "provisioning/datasources/logs.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal(content, &file); err != nil {
+		t.Fatal(err)
+	}
+	for _, source := range file.Datasources {
+		if source.UID != "jaeger" {
+			continue
+		}
+		for trace, want := range map[string]bool{fmt.Sprintf("%032x", 1): true, strings.Repeat("f", 32): false} {
+			query := strings.ReplaceAll(source.JSONData.Way.Query, "$${__trace.traceId}", trace)
+			results, err := s.logs.panel(dashboard.Query{Type: "instant", Expr: query})
+			if err != nil || (results > 0) != want {
+				t.Errorf("%s: %d results, %v", query, results, err)
+			}
+		}
+		return
+	}
+	t.Error("no way from a trace to its log records")
 }

@@ -49,6 +49,7 @@ type Target struct {
 	Ref        string      `json:"refId"`
 	Datasource *Datasource `json:"datasource"`
 	Expr       string      `json:"expr"`
+	Type       string      `json:"queryType"`
 }
 
 // Datasource refers to a data source by its uid, or by a variable that has it.

@@ -29,7 +29,7 @@ func TestQueries(t *testing.T) {
 			{"refId": "B", "expr": "rate(x{job=\"${job:regex}\"}[$__rate_interval]) * [[factor]]"}]},
 		{"type": "row", "title": "Folded", "panels": [
 			{"type": "logs", "title": "Records", "targets": [
-				{"refId": "A", "datasource": {"type": "loki", "uid": "l"}, "expr": "{service_name=\"${job}\"}"}]}]}]}`)
+				{"refId": "A", "datasource": {"type": "loki", "uid": "l"}, "queryType": "range", "expr": "{service_name=\"${job}\"}"}]}]}]}`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestQueries(t *testing.T) {
 	want := []dashboard.Query{
 		{Panel: "Open", Ref: "A", Datasource: "prometheus", Expr: `sum(open{job=~"demo", path=~"/x$"})`},
 		{Panel: "Open", Ref: "B", Datasource: "prometheus", Expr: `rate(x{job="demo"}[30s]) * 2`},
-		{Panel: "Records", Ref: "A", Datasource: "loki", Expr: `{service_name="demo"}`},
+		{Panel: "Records", Ref: "A", Datasource: "loki", Type: "range", Expr: `{service_name="demo"}`},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("queries (-want +got):\n%s", diff)

@@ -11,6 +11,7 @@ type Query struct {
 	Panel      string // the panel's title
 	Ref        string // tells apart the queries of one panel
 	Datasource string // the type of data source that can run it, such as prometheus or loki
+	Type       string // what the data source is to make of the expression, in its own words; often empty
 	Expr       string
 }
 
@@ -36,7 +37,7 @@ func (d *Dashboard) Queries(values map[string]string) ([]Query, error) {
 			if err != nil {
 				return nil, fmt.Errorf("query %s of panel %q: %w", target.Ref, panel.Title, err)
 			}
-			queries = append(queries, Query{panel.Title, target.Ref, source.Type, expr})
+			queries = append(queries, Query{panel.Title, target.Ref, source.Type, target.Type, expr})
 		}
 	}
 	return queries, nil
