@@ -15,7 +15,7 @@ import (
 //go:embed jaeger loki/config.yaml native
 //go:embed otel-collector/config.yaml otel-collector/targets/*.yaml
 //go:embed prometheus/prometheus.yml prometheus/rules prometheus/targets
-//go:embed victorialogs/targets.yml
+//go:embed victorialogs
 var files embed.FS
 
 // Files returns this folder as it was when the program was compiled.

@@ -131,7 +131,7 @@ func Detach(ctx context.Context, o Options, args []string) error {
 				o.Display.set(s.name, told.Stage, told.Detail)
 			}
 			if state.Complete {
-				o.Display.up(list, o.Grafana == "")
+				o.Display.up(list, noDashboards(o, in))
 				o.Display.Printf(`It runs in the background: "sockscope status" shows it, "sockscope down" stops it.`)
 				return nil
 			}

@@ -183,8 +183,8 @@ func (d *Display) draw() {
 	d.drawn = len(d.rows) + 1
 }
 
-// up shows where everything is.
-func (d *Display) up(list []service, noGrafana bool) {
+// up shows where everything is, and a hint unless it is empty.
+func (d *Display) up(list []service, hint string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.clear()
@@ -196,8 +196,8 @@ func (d *Display) up(list []service, noGrafana bool) {
 		fmt.Fprintf(table, "  %s\t%s\t%s\n", s.title, s.address, s.see)
 	}
 	_ = table.Flush() // the terminal is gone if this fails, and nobody reads
-	if noGrafana {
-		fmt.Fprintln(d.w, "\n  Grafana is not installed. Get it from https://grafana.com/grafana/download, put it on PATH or name it by --grafana.")
+	if hint != "" {
+		fmt.Fprintf(d.w, "\n  %s\n", hint)
 	}
 	fmt.Fprintln(d.w)
 }

@@ -86,6 +86,12 @@ func renderSettings(o Options, in places) error {
 			return fmt.Errorf("render the settings: %w", err)
 		}
 	}
+	if o.Loki == "" {
+		// These take the place of files for Loki.
+		if err := render(o.Deploy, "victorialogs/grafana", to("grafana"), unchanged); err != nil {
+			return fmt.Errorf("render the settings: %w", err)
+		}
+	}
 	for name, secret := range own {
 		if err := os.WriteFile(to("alertmanager", "secrets", name), []byte(secret), 0o600); err != nil {
 			return fmt.Errorf("take the secrets: %w", err)

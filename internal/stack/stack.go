@@ -92,7 +92,7 @@ func Up(ctx context.Context, o Options) error {
 		}
 		return err
 	}
-	o.Display.up(list, o.Grafana == "")
+	o.Display.up(list, noDashboards(o, in))
 	if o.Prove != nil {
 		if err := o.Prove(ctx); err != nil && ctx.Err() == nil {
 			o.Display.Printf("%v", err)

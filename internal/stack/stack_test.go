@@ -241,6 +241,60 @@ func TestLogStoreIsScraped(t *testing.T) {
 	}
 }
 
+// TestGrafanaAsksTheLogStore has Grafana's settings for either store, and nothing
+// of the other.
+func TestGrafanaAsksTheLogStore(t *testing.T) {
+	for loki, want := range map[string]struct{ kind, other string }{
+		"":          {"victoriametrics-logs-datasource", "loki"},
+		"/opt/loki": {"loki", "victoriametrics-logs-datasource"},
+	} {
+		in := places{settings: t.TempDir(), data: t.TempDir()}
+		o := Options{Deploy: deploy.Files(), At: endpoint.Local(0), Grafana: "/opt/grafana/bin/grafana", Loki: loki, AlertSpeed: 1}
+		if err := renderSettings(o, in); err != nil {
+			t.Fatal(err)
+		}
+		sources := strings.Join(readAll(t, filepath.Join(in.settings, "grafana", "provisioning", "datasources")), "\n")
+		dashboards := strings.Join(readAll(t, filepath.Join(in.settings, "grafana", "dashboards")), "\n")
+		if strings.Count(sources, "type: "+want.kind) != 1 || strings.Contains(sources, "type: "+want.other) {
+			t.Errorf("with Loki at %q, the data sources are\n%s\nwant one of type %s", loki, sources, want.kind)
+		}
+		if !strings.Contains(dashboards, `"type": "`+want.kind+`"`) || strings.Contains(dashboards, `"type": "`+want.other+`"`) {
+			t.Errorf("with Loki at %q, the dashboards ask another store than %s", loki, want.kind)
+		}
+		for _, variable := range regexp.MustCompile(`(?m)^ *(?:url|path): \$(\w+)`).FindAllStringSubmatch(sources, -1) {
+			if env := grafana(o.At, in, o.Grafana).env; !slices.ContainsFunc(env, func(s string) bool { return strings.HasPrefix(s, variable[1]+"=") }) {
+				t.Errorf("Grafana's environment has no %s", variable[1])
+			}
+		}
+	}
+}
+
+// TestMissingPlugin has a Grafana that can't ask VictoriaLogs: the user is told
+// how it can.
+func TestMissingPlugin(t *testing.T) {
+	in := places{data: t.TempDir()}
+	o := Options{Grafana: "/opt/grafana/bin/grafana"}
+	plugins := filepath.Join(in.data, "grafana", "plugins")
+	if !slices.Contains(grafana(endpoint.Local(0), in, o.Grafana).env, "GF_PATHS_PLUGINS="+plugins) {
+		t.Errorf("Grafana does not look for plugins in %s", plugins)
+	}
+	want := "/opt/grafana/bin/grafana cli --homepath=/usr/share/grafana --pluginsDir=" + plugins + " plugins install victoriametrics-logs-datasource"
+	if hint := noDashboards(o, in); !strings.Contains(hint, want) {
+		t.Errorf("the hint is %q, want %q in it", hint, want)
+	}
+	withLoki := o
+	withLoki.Loki = "/opt/loki"
+	if hint := noDashboards(withLoki, in); hint != "" {
+		t.Errorf("with Loki the hint is %q", hint)
+	}
+	if err := os.MkdirAll(filepath.Join(plugins, "victoriametrics-logs-datasource"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if hint := noDashboards(o, in); hint != "" {
+		t.Errorf("with the plugin the hint is %q", hint)
+	}
+}
+
 func TestDashboardLinksWithoutGrafana(t *testing.T) {
 	at := endpoint.Local(100)
 	in := places{settings: t.TempDir(), data: t.TempDir()}
@@ -338,7 +392,7 @@ func TestDisplayPrintsLinesElsewhere(t *testing.T) {
 		d.set("loki", progress.Building, "compiling, "+strconv.Itoa(i)+" of 900 packages")
 	}
 	d.set("loki", progress.Ready, "in 0.5 s")
-	d.up([]service{{title: "Loki", address: "http://127.0.0.1:3100", see: "logs"}}, true)
+	d.up([]service{{title: "Loki", address: "http://127.0.0.1:3100", see: "logs"}}, noDashboards(Options{}, places{}))
 	d.end()
 	got := out.String()
 	if lines := strings.Count(got, "compiling"); lines != 1 {
