@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -40,6 +41,30 @@ func composeFile(t *testing.T) (services map[string]service, text string) {
 	overlaid, more := readCompose(t, "deploy", "compose", "victorialogs.yml")
 	services["victoria-logs"] = overlaid["victoria-logs"]
 	return services, text + more
+}
+
+// TestGrafanaHasTheFilesForVictoriaLogs makes sure that each of them is mounted,
+// over the one that it takes the place of.
+func TestGrafanaHasTheFilesForVictoriaLogs(t *testing.T) {
+	overlaid, _ := readCompose(t, "deploy", "compose", "victorialogs.yml")
+	folder := filepath.Join("..", "..", "deploy", "victorialogs", "grafana")
+	var want []string
+	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(folder, path)
+		name = filepath.ToSlash(name)
+		want = append(want, "./deploy/victorialogs/grafana/"+name+":/etc/grafana/"+name+":ro")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := slices.Sorted(slices.Values(overlaid["grafana"].Volumes))
+	if slices.Sort(want); len(want) == 0 || !slices.Equal(got, want) {
+		t.Errorf("Grafana's volumes are %q, want %q", got, want)
+	}
 }
 
 func readCompose(t *testing.T, elem ...string) (services map[string]service, text string) {
