@@ -7,8 +7,8 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -54,11 +54,12 @@ type Field struct {
 	Value string `json:"value"`
 }
 
-// Limits on what is kept of one record.
+// Limits on what is kept of one record, and of all together.
 const (
 	maxFields = 128
 	maxKey    = 256
 	maxValue  = 4 << 10
+	maxText   = 16 << 20
 )
 
 // newRecord reads a line with the fields that the store has beside it. A line of
@@ -101,13 +102,30 @@ func newRecord(at time.Time, line string, fields map[string]string) Record {
 	return record
 }
 
+// room is how much text records may still have.
+type room int
+
+// newRoom is for all records of an answer. The answer itself may be much shorter:
+// Loki gives the labels of a stream once, and each of its records has them.
+func newRoom() room { return maxText }
+
+// take takes the room of a record, or says that there is not enough.
+func (r *room) take(record Record) error {
+	const each = 128 // bytes of a record without any text
+	size := each + len(record.Level) + len(record.Service) + len(record.Message)
+	for _, f := range record.Fields {
+		size += len(f.Key) + len(f.Value)
+	}
+	if *r -= room(size); *r < 0 {
+		return fmt.Errorf("the records have more than %d MiB of text: ask for fewer, or for a shorter time", maxText>>20)
+	}
+	return nil
+}
+
 // words puts a decoded JSON value into words.
 func words(v any) string {
-	switch v := v.(type) {
-	case string:
-		return v
-	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64)
+	if text, ok := v.(string); ok {
+		return text
 	}
 	text, err := json.Marshal(v)
 	if err != nil {

@@ -3,6 +3,7 @@ package logstore
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -68,12 +69,17 @@ func (l loki) Records(ctx context.Context, q Query) ([]Record, error) {
 	if err := l.Get(ctx, lokiPath, lokiQuery(q), backend.Into(&answer)); err != nil {
 		return nil, err
 	}
-	records := []Record{}
+	records, left := []Record{}, newRoom()
 	for _, stream := range answer.Data.Result {
 		for _, value := range stream.Values {
-			if record, ok := lokiRecord(stream.Stream, value); ok {
-				records = append(records, record)
+			record, ok := lokiRecord(stream.Stream, value)
+			if !ok {
+				continue
 			}
+			if err := left.take(record); err != nil {
+				return nil, fmt.Errorf("read the answer of %s: %w", l.Name(), err)
+			}
+			records = append(records, record)
 		}
 	}
 	return oldest(records, q.Limit), nil

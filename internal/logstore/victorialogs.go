@@ -56,7 +56,7 @@ func logsQL(q Query) string {
 }
 
 func (v victoriaLogs) Records(ctx context.Context, q Query) ([]Record, error) {
-	records := []Record{}
+	records, left := []Record{}, newRoom()
 	err := v.Get(ctx, victoriaLogsPath, victoriaLogsQuery(q), func(body io.Reader) error {
 		for lines := json.NewDecoder(body); ; {
 			var fields map[string]string
@@ -69,6 +69,9 @@ func (v victoriaLogs) Records(ctx context.Context, q Query) ([]Record, error) {
 			}
 			record, err := victoriaLogsRecord(fields)
 			if err != nil {
+				return err
+			}
+			if err := left.take(record); err != nil {
 				return err
 			}
 			records = append(records, record)
