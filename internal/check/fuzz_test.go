@@ -28,17 +28,24 @@ func FuzzAnswers(f *testing.F) {
 	defer server.Close()
 	f.Fuzz(func(t *testing.T, data []byte) {
 		answer = data
-		r := newRun(Config{Prometheus: server.URL, Jaeger: server.URL, Loki: server.URL, Desk: server.URL, Timeout: time.Second})
-		defer r.http.CloseIdleConnections()
-		r.marked.trace, r.marked.ours = newSpanContext(), newSpanContext()
-		for _, s := range r.steps() {
-			if s.name == "answer" || s.name == "sample" {
-				continue // they speak WebSocket
-			}
-			detail, err := s.try(t.Context())
-			if (err == nil) != (detail != "") {
-				t.Errorf("step %s: detail %q, error %v", s.name, detail, err)
-			}
-		}
+		cfg := Config{Prometheus: server.URL, Jaeger: server.URL, Loki: server.URL, Desk: server.URL, Timeout: time.Second}
+		tryAll(t, cfg)
+		cfg.Loki, cfg.VictoriaLogs = "", server.URL
+		tryAll(t, cfg)
 	})
+}
+
+func tryAll(t *testing.T, cfg Config) {
+	r := newRun(cfg)
+	defer r.http.CloseIdleConnections()
+	r.marked.trace, r.marked.ours = newSpanContext(), newSpanContext()
+	for _, s := range r.steps() {
+		if s.name == "answer" || s.name == "sample" {
+			continue // they speak WebSocket
+		}
+		detail, err := s.try(t.Context())
+		if (err == nil) != (detail != "") {
+			t.Errorf("step %s: detail %q, error %v", s.name, detail, err)
+		}
+	}
 }

@@ -49,6 +49,7 @@ type stack struct {
 	frozen  bool                        // the counters do not count
 	leaks   bool                        // the demo logs what was said
 	noLogs  bool                        // no log store is running
+	newLogs bool                        // it is VictoriaLogs that is running, not Loki
 	handler map[string]http.HandlerFunc // a component's name → what serves in its place
 	edit    map[string][]string         // a recording's name → texts to be replaced in it
 	instead map[string]string           // a recording's name → the one given in its place
@@ -83,8 +84,11 @@ func newStack(t *testing.T, faults ...func(*stack)) *stack {
 		Loki:         serve("loki", s.loki),
 		Timeout:      20 * time.Second,
 	}
-	if s.noLogs {
+	if s.noLogs || s.newLogs {
 		s.config.Loki = s.config.VictoriaLogs
+	}
+	if s.newLogs {
+		s.config.VictoriaLogs = serve("victoria-logs", s.victoriaLogs)
 	}
 	return s
 }
@@ -209,19 +213,28 @@ func (s *stack) jaeger(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *stack) loki(w http.ResponseWriter, r *http.Request) {
+	s.logged(w, r, `{service_name="sockscope-demo"} | trace_id="`, `"`, "loki-streams.json", "loki-empty.json")
+}
+
+func (s *stack) victoriaLogs(w http.ResponseWriter, r *http.Request) {
+	s.logged(w, r, `{"service.name"="sockscope-demo"} trace_id:="`, `" | sort by (_time) limit 20`, "victoria-logs-records.json", "victoria-logs-empty.json")
+}
+
+// logged answers with the record of a message, if the query is for its trace.
+func (s *stack) logged(w http.ResponseWriter, r *http.Request, before, after, found, empty string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, m := range s.messages {
-		if id := m.span.TraceID().String(); m.span.IsValid() && r.FormValue("query") == `{service_name="sockscope-demo"} | trace_id="`+id+`"` {
+		if id := m.span.TraceID().String(); m.span.IsValid() && r.FormValue("query") == before+id+after {
 			line := "message handled"
 			if s.leaks {
 				line = m.said
 			}
-			s.answer(w, "loki-streams.json", recordedTrace, id, recordedSpan, m.span.SpanID().String(), "message handled", line)
+			s.answer(w, found, recordedTrace, id, recordedSpan, m.span.SpanID().String(), "message handled", line)
 			return
 		}
 	}
-	s.answer(w, "loki-empty.json")
+	s.answer(w, empty)
 }
 
 func (s *stack) desk(w http.ResponseWriter, _ *http.Request) {
@@ -246,6 +259,15 @@ func (s *stack) answer(w http.ResponseWriter, name string, replaced ...string) {
 
 func broken(component string, h http.HandlerFunc) func(*stack) {
 	return func(s *stack) { s.handler[component] = h }
+}
+
+func inVictoriaLogs(s *stack) { s.newLogs = true }
+
+func both(a, b func(*stack)) func(*stack) {
+	return func(s *stack) {
+		a(s)
+		b(s)
+	}
 }
 
 func edited(recording string, replaced ...string) func(*stack) {
