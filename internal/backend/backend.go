@@ -59,9 +59,9 @@ func (b *Backend) URL(path string, query url.Values) string {
 	return b.url + path + "?" + query.Encode()
 }
 
-// Get has read read the answer to a query, of which it gets 16 MiB at most. It
-// waits for an answer for five seconds, and for its turn while eight others are
-// asking.
+// Get has read read the answer to a query. An answer of more than 16 MiB is an
+// error. Get waits for an answer for five seconds, and for its turn while eight
+// others are asking.
 func (b *Backend) Get(ctx context.Context, path string, query url.Values, read func(io.Reader) error) error {
 	if b.url == "" {
 		return fmt.Errorf("no address of %s is set", b.name)
@@ -83,7 +83,7 @@ func (b *Backend) Get(ctx context.Context, path string, query url.Values, read f
 		return fmt.Errorf("ask %s at %s: %w", b.name, b.url, explain(err, time.Since(began)))
 	}
 	defer response.Body.Close()
-	body := io.LimitReader(response.Body, maxAnswer)
+	body := &io.LimitedReader{R: response.Body, N: maxAnswer + 1}
 	switch {
 	case response.StatusCode == http.StatusNotFound:
 		return fmt.Errorf("%s has nothing at %s: %w", b.name, path, ErrNotFound)
@@ -91,8 +91,12 @@ func (b *Backend) Get(ctx context.Context, path string, query url.Values, read f
 		text, _ := io.ReadAll(io.LimitReader(body, 300))
 		return fmt.Errorf("%s answers %s: %s", b.name, response.Status, Cut(strings.TrimSpace(string(text)), 300))
 	}
-	if err := read(body); err != nil {
-		return fmt.Errorf("read the answer of %s: %w", b.name, err)
+	err = read(body)
+	switch {
+	case body.N == 0:
+		return fmt.Errorf("the answer of %s is longer than %d MiB: ask for less", b.name, maxAnswer>>20)
+	case err != nil:
+		return fmt.Errorf("read the answer of %s: %w", b.name, explain(err, time.Since(began)))
 	}
 	return nil
 }
