@@ -1,0 +1,121 @@
+package mixin
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// A Selector is what an expression asks for: a metric and the matchers on its labels, as they are written.
+type Selector struct {
+	Metric     string
+	Matchers   string // without the braces
+	start, end int    // of the text in the expression
+}
+
+// Selectors returns the selectors of an expression in the order of the text. It knows as much PromQL as the expressions
+// here use.
+func Selectors(expr string) []Selector {
+	var found []Selector
+	skip := 0 // up to where the text is a list of labels
+	for _, at := range word.FindAllStringSubmatchIndex(expr, -1) {
+		text := expr[at[0]:at[1]]
+		if at[0] < skip {
+			continue
+		}
+		rest := strings.TrimLeft(expr[at[1]:], " \n")
+		if strings.HasPrefix(text, "{") {
+			found = append(found, Selector{Matchers: text[1 : len(text)-1], start: at[0], end: at[1]})
+			continue
+		}
+		if text[0] == '"' || text[0] == '[' || text[0] >= '0' && text[0] <= '9' {
+			continue
+		}
+		if slices.Contains([]string{"by", "on", "without", "ignoring", "group_left", "group_right"}, text) {
+			if strings.HasPrefix(rest, "(") {
+				skip = at[1] + strings.IndexByte(expr[at[1]:], ')')
+			}
+			continue
+		}
+		if strings.HasPrefix(rest, "(") || slices.Contains(keywords(), strings.ToLower(text)) {
+			continue
+		}
+		s := Selector{Metric: text, start: at[0], end: at[1]}
+		if strings.HasPrefix(expr[at[1]:], "{") {
+			length := strings.IndexByte(expr[at[1]:], '}')
+			s.Matchers, s.end = expr[at[1]+1:at[1]+length], at[1]+length+1
+			skip = s.end
+		}
+		found = append(found, s)
+	}
+	return found
+}
+
+// keywords are the words that are no metrics though no parenthesis follows.
+func keywords() []string {
+	return []string{
+		"and", "or", "unless", "bool", "offset", "inf", "nan",
+		"sum", "min", "max", "avg", "group", "count", "stddev", "stdvar", "topk", "bottomk", "quantile", "count_values",
+	}
+}
+
+var word = regexp.MustCompile(`"[^"]*"|\{[^}]*\}|\[[^\]]*\]|[0-9]+[a-z.0-9]*|[a-zA-Z_][a-zA-Z0-9_:]*`)
+
+// withSelector adds matchers to every metric that is not recorded here, for what was recorded has them already, and to no
+// ALERTS.
+func withSelector(expr, matchers string) string {
+	if matchers == "" {
+		return expr
+	}
+	var out strings.Builder
+	last := 0
+	for _, s := range Selectors(expr) {
+		if strings.Contains(s.Metric, ":") || s.Metric == "ALERTS" {
+			continue
+		}
+		all := matchers
+		if s.Matchers != "" {
+			all = s.Matchers + ", " + matchers
+		}
+		out.WriteString(expr[last:s.start] + s.Metric + "{" + all + "}")
+		last = s.end
+	}
+	return out.String() + expr[last:]
+}
+
+// grown is by how much each counter has grown within a window. A counter that appears with a value has grown by it, if its
+// process is known to have been without it: it was scraped before, or has started since.
+func grown(selector, window string) string {
+	return "(\n" + selector + " unless " + selector + " offset " + window +
+		"\nand on (job, instance) (up offset " + window + " == 1 or process_start_time_seconds > time() - " + window + ")" +
+		"\nor\nincrease(" + selector + "[" + window + "])\n)"
+}
+
+// quantile is a quantile of a histogram over a window, from its native form where there is one, else from the classic one.
+// Matchers are written as in a selector.
+func quantile(q, by, metric, matchers, window string) string {
+	if matchers != "" {
+		matchers = "{" + matchers + "}"
+	}
+	return "histogram_quantile(" + q + ", sum by (" + by + ") (rate(" + metric + matchers + "[" + window + "])))" +
+		"\nor\n" +
+		"histogram_quantile(" + q + ", sum by (" + by + ", le) (rate(" + metric + "_bucket" + matchers + "[" + window + "])))"
+}
+
+// observations is how many observations a histogram has had within a window.
+func observations(by, metric, matchers, window string) string {
+	if matchers != "" {
+		matchers = "{" + matchers + "}"
+	}
+	return "histogram_count(sum by (" + by + ") (increase(" + metric + matchers + "[" + window + "])))" +
+		"\nor\n" +
+		"sum by (" + by + ") (increase(" + metric + "_count" + matchers + "[" + window + "]))"
+}
+
+// share is left by right. Where only one of them has the endpoint's label, as with a service that puts it on some metrics
+// only, right is that of the whole job.
+func share(left, right string) string {
+	return left + " / on ($by) " + right +
+		"\nor on ($by)\n" +
+		left + " / on (job) group_left () sum by (job) (" + right + ")"
+}

@@ -1,0 +1,190 @@
+package mixin
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// An objective is a share of events that are to be good. The alert on it is about how fast its error budget, which is for
+// 30 days, is used up.
+type objective struct {
+	name    string
+	target  float64
+	by      string // labels that tell apart what has a budget of its own
+	bad     func(window string) string
+	all     func(window string) string
+	fast    float64 // burn rate of the fast pair of windows; 0 for none, where another alert is as fast
+	alert   Alert
+	minimum int // bad events in a window without which nobody is told
+}
+
+// transportObjectives are those of each transport.
+func transportObjectives() []objective {
+	const failed = `$P_connections_total{status=~"error|over_capacity"}`
+	slow := func(metric string) func(string) string {
+		return func(window string) string {
+			return `
+				  histogram_count(sum by ($by) (increase(` + metric + `[` + window + `])))
+				* (1 - histogram_fraction(0, 0.25, sum by ($by) (increase(` + metric + `[` + window + `]))))
+				or
+				  sum by ($by) (increase(` + metric + `_count[` + window + `]))
+				- sum by ($by) (increase(` + metric + `_bucket{le="0.25"}[` + window + `]))`
+		}
+	}
+	count := func(metric string) func(string) string {
+		return func(window string) string { return observations("$by", metric, "", window) }
+	}
+	return []objective{{
+		name: "connections", target: 0.999, by: "$by", minimum: 10, fast: 100,
+		bad: func(w string) string { return "sum by ($by) (" + grown(failed, w) + ")" },
+		all: func(w string) string {
+			return "sum by ($by) (" + grown(`$P_connections_total{status=~"connected|error|over_capacity"}`, w) + ")"
+		},
+		alert: Alert{
+			Name: "WebSocketConnectionErrorBudgetBurn", Symptom: true, Panel: "Connection Rate",
+			Summary:     "Connections to {namespace} fail",
+			Description: "Of those who try to connect to {job}/{namespace}, {{ $value | humanizePercentage }} fail by an error of ours or for want of room. At this rate the error budget of the month does not last.",
+			Meaning:     "Handshakes fail so often that the error budget of a month is used up early. Refused tokens and malformed requests do not count: those are not ours.",
+			First:       "Look at which status and which instances: an error of ours, or no room left?",
+		},
+	}, {
+		name: "delivery", target: 0.9995, by: "$by", minimum: 10, fast: 100,
+		bad: func(w string) string {
+			return `sum by ($by) (` + grown(`$P_messages_dropped_total{reason!="closed"}`, w) + `)`
+		},
+		all: func(w string) string {
+			return `  sum by ($by) (` + grown(`$P_messages_dropped_total{reason!="closed"}`, w) + `)
+				+ sum by ($by) (increase($P_messages_total{direction="transmit"}[` + w + `]))`
+		},
+		alert: Alert{
+			Name: "WebSocketDeliveryErrorBudgetBurn", Symptom: true, Panel: "Dropped Messages",
+			Summary:     "Messages of {namespace} are not delivered",
+			Description: "{{ $value | humanizePercentage }} of what {job}/{namespace} has to say to its connections is dropped. At this rate the error budget of the month does not last.",
+			Meaning:     "Outbound messages are dropped so often that the error budget of a month is used up early. Messages to connections that have closed do not count.",
+			First:       "Look at why they are dropped: full queues and slow consumers point to clients or to too much traffic, expired ones to the service.",
+		},
+	}, {
+		name: "delivery_latency", target: 0.99, by: "$by", minimum: 100, fast: 50,
+		bad: slow("$P_delivery_duration_seconds"), all: count("$P_delivery_duration_seconds"),
+		alert: Alert{
+			Name: "WebSocketDeliveryLatencyErrorBudgetBurn", Symptom: true,
+			Summary:     "Messages of {namespace} are delivered late",
+			Description: "{{ $value | humanizePercentage }} of the messages of {job}/{namespace} wait longer than 250 ms in a send queue before they are written to the socket.",
+			Meaning:     "Messages wait in send queues so long and so often that the error budget of a month is used up early.",
+			First:       "Look at the fullest send queue: one slow client, or all of them?",
+		},
+	}, {
+		name: "handling_latency", target: 0.99, by: "$by", minimum: 100, fast: 50,
+		bad: slow("$P_message_duration_seconds"), all: count("$P_message_duration_seconds"),
+		alert: Alert{
+			Name: "WebSocketLatencyErrorBudgetBurn", Symptom: true, Panel: "Message Latency",
+			Summary:     "Messages of {namespace} are handled late",
+			Description: "Handling {{ $value | humanizePercentage }} of the messages of {job}/{namespace} takes longer than 250 ms. At this rate the error budget of the month does not last.",
+			Meaning:     "Handling takes longer than 250 ms so often that the error budget of a month is used up early.",
+			First:       "Open a trace from the latency panel: the longest span says what handling waits for.",
+		},
+	}}
+}
+
+// userObjectives are those that only users, or what stands in for them, can tell.
+func userObjectives() []objective {
+	const missing = "websocket_client_missing_messages_total"
+	return []objective{{
+		name: "availability", target: 0.999, by: "job, target", minimum: 3,
+		bad: func(w string) string {
+			return `sum by (job, target) (` + grown(`websocket_probes_total{result!="success"}`, w) + `)`
+		},
+		all: func(w string) string { return `sum by (job, target) (` + grown(`websocket_probes_total`, w) + `)` },
+		alert: Alert{
+			Name: "WebSocketProbeErrorBudgetBurn", Symptom: true,
+			Summary:     "{target} is not available to everybody",
+			Description: "{{ $value | humanizePercentage }} of the probes of {target} by {job} fail. At this rate the error budget of the month does not last.",
+			Meaning:     "Probes fail so often that the error budget of a month is used up early.",
+			First:       "Look at which phase fails: connecting, the answer, or delivery.",
+		},
+	}, {
+		name: "receipt", target: 0.9995, by: "job, client", minimum: 5, fast: 100,
+		bad: func(w string) string { return `sum by (job, client) (` + grown(missing, w) + `)` },
+		all: func(w string) string {
+			return `  sum by (job, client) (` + grown(missing, w) + `)
+				+ (` + observations("job, client", "websocket_client_event_lag_seconds", "", w) + `)`
+		},
+		alert: Alert{
+			Name: "WebSocketClientErrorBudgetBurn", Symptom: true,
+			Summary:     "{client} does not get all events",
+			Description: "{{ $value | humanizePercentage }} of the events for {client} of {job} are missing. At this rate the error budget of the month does not last.",
+			Meaning:     "Events are missing from the sequence that a client receives, so often that the error budget of a month is used up early.",
+			First:       "Compare with other clients of the same stream: are they missing at the source, or on the way to this one?",
+		},
+	}}
+}
+
+const (
+	badEvents = "slo:bad_events:increase"
+	allEvents = "slo:events:increase"
+)
+
+// sloGroups returns the rules of objectives: first those that page, then those that can wait, then what is left of the
+// budgets. Long windows are made of what the first group records, so that days of samples are not read every few seconds.
+func (c Config) sloGroups(name string, objectives []objective) []Group {
+	page := Group{Name: name + "-slo", Interval: "5s", About: "How fast error budgets are used up: what somebody is paged for."}
+	ticket := Group{Name: name + "-slo-slow", Interval: "1m", About: "How fast error budgets are used up: what can wait until morning."}
+	budget := Group{Name: name + "-slo-budget", Interval: "10m", About: "What is left of error budgets, for dashboards."}
+	for _, o := range objectives {
+		target := o.target
+		if own, ok := c.Objectives[o.name]; ok {
+			target = own
+		}
+		labels := map[string]string{"slo": o.name}
+		number := func(v float64) string { return strconv.FormatFloat(v, 'g', 10, 64) }
+		is := `{slo="` + o.name + `"}`
+		if name == "$P" {
+			labels["transport"] = name
+			is = `{slo="` + o.name + `", transport="$P"}`
+		}
+		// burning is a pair of windows in both of which the budget is used up so many times too fast.
+		burning := func(factor float64, long, short string) string {
+			limit := number(factor * (1 - target))
+			return fmt.Sprintf(`(
+				  %[1]s%[3]s%[5]s / %[2]s%[3]s%[5]s > %[6]s
+				  and
+				  %[1]s%[4]s%[5]s / %[2]s%[4]s%[5]s > %[6]s
+				  and
+				  %[1]s%[3]s%[5]s >= %[7]d
+				)`, badEvents, allEvents, long, short, is, limit, o.minimum)
+		}
+		record := func(to *Group, record, expr string) {
+			to.Records = append(to.Records, Record{Name: record, Expr: expr, Labels: labels})
+		}
+		windows := []string{"5m", "30m", "1h", "6h"}
+		pages := burning(14.4, "1h", "5m") + "\nor\n" + burning(6, "6h", "30m")
+		if o.fast > 0 {
+			windows = append([]string{"30s", "2m"}, windows...)
+			pages = burning(o.fast, "2m", "30s") + "\nor\n" + pages
+		}
+		for _, w := range windows {
+			record(&page, badEvents+w, o.bad(w))
+			record(&page, allEvents+w, o.all(w))
+		}
+		for _, w := range []string{"2h", "1d", "3d"} {
+			for _, events := range []string{badEvents, allEvents} {
+				record(&ticket, events+w, fmt.Sprintf("sum_over_time(%s5m%s[%s:5m])", events, is, w))
+			}
+		}
+		alert := o.alert
+		alert.By = []string{o.by}
+		alert.KeepFiringFor = "5m"
+		alert.Levels = []Level{{Severity: Critical, Expr: pages}}
+		page.Alerts = append(page.Alerts, alert)
+		alert.Levels = []Level{{Severity: Warning, Expr: burning(3, "1d", "2h") + "\nor\n" + burning(1, "3d", "6h")}}
+		alert.KeepFiringFor = "15m"
+		ticket.Alerts = append(ticket.Alerts, alert)
+
+		record(&budget, "slo:objective:ratio", "vector("+number(target)+")")
+		record(&budget, "slo:error_budget:ratio", "vector("+number(1-target)+")")
+		record(&budget, "slo:current_burn_rate:ratio", fmt.Sprintf("%s5m%s / %s5m%s / %s", badEvents, is, allEvents, is, number(1-target)))
+		record(&budget, "slo:period_error_budget_remaining:ratio", fmt.Sprintf(
+			"1 - sum_over_time(%s5m%s[30d:5m]) / sum_over_time(%s5m%s[30d:5m]) / %s", badEvents, is, allEvents, is, number(1-target)))
+	}
+	return []Group{page, ticket, budget}
+}
