@@ -46,7 +46,7 @@ Start with "sockscope up", then open the address that it prints.`,
 	root.AddCommand(
 		newUpCommand(), newStatusCommand(), newLogsCommand(), newDownCommand(),
 		newBotCommand(), newBuildCommand(), newCheckCommand(), newDeskCommand(), newDemoCommand(), newFaultCommand(),
-		newLoadCommand(), newNotifyTestCommand(), newProbeCommand(), newReadyCommand(), newSettingsCommand(), newTopCommand(),
+		newLoadCommand(), newMixinCommand(), newNotifyTestCommand(), newProbeCommand(), newReadyCommand(), newSettingsCommand(), newTopCommand(),
 	)
 	return root
 }

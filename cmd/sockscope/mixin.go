@@ -1,0 +1,262 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sockscope/sockscope/mixin"
+)
+
+func newMixinCommand() *cobra.Command {
+	var f mixinFlags
+	cmd := &cobra.Command{
+		Use:   "mixin",
+		Short: "Write alert rules, their tests and runbooks for a service",
+		Long: `Write the rules for Prometheus, their tests for promtool, and the frames of the
+runbooks, from one definition. The defaults are what the stack is shipped with.
+A file in YAML says what differs for a service of yours, and flags say it once
+more:
+
+  transports: [websocket]
+  namespace_label: exported_namespace
+  selector: cluster="eu"
+  objectives: {connections: 0.9995}
+  thresholds: {latency_seconds: 0.5}
+  runbook_url: https://runbooks.example.org/
+  dashboard_url: https://grafana.example.org/d/sockscope-websockets
+
+Runbooks keep what people have written outside of the frame. The tests hold for
+the shipped thresholds, objectives and speed, and are written for these only.`,
+		Example: `  sockscope mixin --rules out/rules --tests out/tests --runbooks out/runbooks
+  sockscope mixin --config mine.yml --rules out/rules
+  promtool test rules out/tests/*.yml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.config, "config", "", "file in YAML that says what differs from the defaults")
+	flags.StringVar(&f.rules, "rules", "", "folder for the rules")
+	flags.StringVar(&f.tests, "tests", "", "folder for the tests; it has to be beside that of the rules")
+	flags.StringVar(&f.runbooks, "runbooks", "", "folder for the runbooks")
+	flags.BoolVar(&f.check, "check", false, "write nothing, and fail if a file differs from what would be written")
+	flags.StringSliceVar(&f.transports, "transport", nil, "what the names of metrics begin with, as websocket")
+	flags.StringVar(&f.namespaceLabel, "namespace-label", "", "label that tells the endpoints of a service apart")
+	flags.StringVar(&f.selector, "selector", "", `matchers for every metric, as cluster="eu"`)
+	flags.StringVar(&f.runbookURL, "runbook-url", "", "what links to runbooks begin with")
+	flags.StringVar(&f.dashboardURL, "dashboard-url", "", "address of the dashboard")
+	flags.IntVar(&f.speed, "speed", 0, "divide all durations by this, for drills")
+	flags.StringToStringVar(&f.objectives, "objective", nil, "share of good events of an SLO, as connections=0.999")
+	flags.StringToStringVar(&f.thresholds, "threshold", nil, "threshold of an alert, as latency_seconds=0.5")
+	return cmd
+}
+
+type mixinFlags struct {
+	config, rules, tests, runbooks string
+	check                          bool
+
+	transports                                         []string
+	namespaceLabel, selector, runbookURL, dashboardURL string
+	speed                                              int
+	objectives, thresholds                             map[string]string
+}
+
+// settings returns the defaults, changed by the file, changed by the flags.
+func (f mixinFlags) settings() (mixin.Config, error) {
+	var text []byte
+	if f.config != "" {
+		var err error
+		if text, err = os.ReadFile(f.config); err != nil {
+			return mixin.Config{}, fmt.Errorf("read the configuration: %w", err)
+		}
+	}
+	c, err := mixin.ParseConfig(text)
+	if err != nil {
+		return mixin.Config{}, err
+	}
+	if f.transports != nil {
+		c.Transports = f.transports
+	}
+	for _, flag := range []struct{ from, to *string }{
+		{&f.namespaceLabel, &c.NamespaceLabel}, {&f.selector, &c.Selector}, {&f.runbookURL, &c.RunbookURL}, {&f.dashboardURL, &c.DashboardURL},
+	} {
+		if *flag.from != "" {
+			*flag.to = *flag.from
+		}
+	}
+	if f.speed != 0 {
+		c.Speed = f.speed
+	}
+	if c.Objectives, err = withNumbers(c.Objectives, f.objectives); err != nil {
+		return mixin.Config{}, fmt.Errorf("objective %w", err)
+	}
+	if c.Thresholds, err = withNumbers(c.Thresholds, f.thresholds); err != nil {
+		return mixin.Config{}, fmt.Errorf("threshold %w", err)
+	}
+	return c, nil
+}
+
+func withNumbers(values map[string]float64, more map[string]string) (map[string]float64, error) {
+	all := maps.Clone(values)
+	if all == nil {
+		all = make(map[string]float64)
+	}
+	for name, text := range more {
+		value, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		all[name] = value
+	}
+	return all, nil
+}
+
+func (f mixinFlags) run(cmd *cobra.Command) error {
+	c, err := f.settings()
+	if err != nil {
+		return err
+	}
+	rules, err := mixin.Files(c)
+	if err != nil {
+		return err
+	}
+	folders := []folder{{f.rules, rules}}
+	if f.tests != "" && c.Speed == 1 && len(c.Thresholds) == 0 && len(c.Objectives) == 0 {
+		if f.rules == "" {
+			return errors.New("--tests needs --rules: the tests name the files of the rules")
+		}
+		path, err := filepath.Rel(f.tests, f.rules)
+		if err != nil {
+			return fmt.Errorf("find the rules from the folder of the tests: %w", err)
+		}
+		tests, err := mixin.Tests(c, filepath.ToSlash(path))
+		if err != nil {
+			return err
+		}
+		folders = append(folders, folder{f.tests, tests})
+	}
+	if f.runbooks != "" {
+		written, err := readPages(f.runbooks)
+		if err != nil {
+			return err
+		}
+		pages, err := mixin.Runbooks(c, written)
+		if err != nil {
+			return err
+		}
+		folders = append(folders, folder{f.runbooks, pages})
+	}
+	var differ []string
+	for _, one := range folders {
+		if one.path == "" {
+			continue
+		}
+		paths, err := one.differing()
+		if err != nil {
+			return err
+		}
+		if differ = append(differ, paths...); f.check {
+			continue
+		}
+		if err := one.write(); err != nil {
+			return err
+		}
+	}
+	for _, path := range differ {
+		_, _ = fmt.Fprintln(cmd.OutOrStdout(), path)
+	}
+	if f.check && len(differ) > 0 {
+		return fmt.Errorf("%d files differ from what they are made of: run this without --check", len(differ))
+	}
+	return nil
+}
+
+func readPages(dir string) (map[string]string, error) {
+	pages := make(map[string]string)
+	paths, err := filepath.Glob(filepath.Join(dir, "*.md"))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("read the runbooks: %w", err)
+		}
+		pages[filepath.Base(path)] = string(text)
+	}
+	return pages, nil
+}
+
+// A folder is what is to be in it.
+type folder struct {
+	path  string
+	files map[string]string
+}
+
+// differing returns the files that are not as they are to be, or are left from an earlier time.
+func (f folder) differing() ([]string, error) {
+	var paths []string
+	for _, name := range slices.Sorted(maps.Keys(f.files)) {
+		path := filepath.Join(f.path, name)
+		text, err := os.ReadFile(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if err != nil || string(text) != f.files[name] {
+			paths = append(paths, path)
+		}
+	}
+	stale, err := f.stale()
+	return append(paths, stale...), err
+}
+
+// stale returns the files that were made here and are made no longer. What people have put here stays.
+func (f folder) stale() ([]string, error) {
+	paths, err := filepath.Glob(filepath.Join(f.path, "*.yml"))
+	if err != nil {
+		return nil, err
+	}
+	var stale []string
+	for _, path := range paths {
+		if _, ok := f.files[filepath.Base(path)]; ok {
+			continue
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		if strings.HasPrefix(string(text), mixin.Header) {
+			stale = append(stale, path)
+		}
+	}
+	return stale, nil
+}
+
+func (f folder) write() error {
+	if err := os.MkdirAll(f.path, 0o755); err != nil {
+		return err
+	}
+	stale, err := f.stale()
+	if err != nil {
+		return err
+	}
+	for _, path := range stale {
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
+	for name, text := range f.files {
+		if err := os.WriteFile(filepath.Join(f.path, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
