@@ -35,7 +35,7 @@ import (
 )
 
 const (
-	ruleFiles      = "../prometheus/rules/*.yml"
+	ruleFile       = "../prometheus/rules/websocket.yml"
 	dashboardFiles = "../grafana/dashboards/*.json"
 	collectorFile  = "../otel-collector/config.yaml"
 
@@ -273,7 +273,7 @@ func label(metric *dto.Metric, name string) string {
 func askedFor(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
-	for _, path := range append(files(t, ruleFiles), files(t, dashboardFiles)...) {
+	for _, path := range append(files(t, ruleFile), files(t, dashboardFiles)...) {
 		all.WriteString(read(t, path))
 	}
 	return all.String()
@@ -441,19 +441,29 @@ func (p *pod) scrapes(job, path string, config scrapeConfig) scrapeConfig {
 	return config
 }
 
-type rule struct{ Record, Alert, Expr string }
+type rule struct {
+	Record, Alert, Expr string
+	Labels              map[string]string
+}
 
+// rules returns those of the group by endpoint. Objectives are made of the same labels in the same way, and what is about
+// something else has no endpoint.
 func rules(t *testing.T) []rule {
 	t.Helper()
-	var all []rule
-	for _, path := range files(t, ruleFiles) {
-		var file struct{ Groups []struct{ Rules []rule } }
-		decode(t, path, &file)
-		for _, group := range file.Groups {
-			all = append(all, group.Rules...)
+	var file struct {
+		Groups []struct {
+			Name  string
+			Rules []rule
 		}
 	}
-	return all
+	decode(t, ruleFile, &file)
+	for _, group := range file.Groups {
+		if group.Name == "websocket" {
+			return group.Rules
+		}
+	}
+	t.Fatalf("%s has no group websocket", ruleFile)
+	return nil
 }
 
 // A server is a Prometheus.
@@ -476,8 +486,10 @@ func startPrometheus(t *testing.T, p *pod, jobs map[string]scrapeConfig) *server
 	t.Cleanup(kept.Close)
 	scrapes := []scrapeConfig{{
 		"job_name": "rules", "honor_labels": true, "scrape_interval": "1s", "scrape_timeout": "1s",
-		"static_configs":         []any{map[string]any{"targets": []string{kept.Listener.Addr().String()}}},
-		"metric_relabel_configs": []relabeling{{"action": "labeldrop", "regex": "instance"}},
+		"static_configs": []any{map[string]any{"targets": []string{kept.Listener.Addr().String()}}},
+		"metric_relabel_configs": []relabeling{{ // the target's own instance
+			"source_labels": []string{"instance"}, "regex": regexp.QuoteMeta(kept.Listener.Addr().String()), "target_label": "instance", "replacement": "",
+		}},
 	}}
 	for job, config := range jobs {
 		scrapes = append(scrapes, p.scrapes(job, "/history", config))
@@ -523,6 +535,7 @@ func (s *server) keep(t *testing.T, p *pod, r rule, history []series) {
 	for _, one := range history {
 		labels := maps.Clone(one.Metric)
 		delete(labels, "__name__")
+		maps.Copy(labels, r.Labels)
 		if r.Alert != "" {
 			labels["alertname"], labels["alertstate"] = r.Alert, "firing"
 		}

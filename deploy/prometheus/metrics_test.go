@@ -10,57 +10,80 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/sockscope/sockscope/instrument"
 	"github.com/sockscope/sockscope/internal/dashboard"
-	"github.com/sockscope/sockscope/internal/probe"
 	"github.com/sockscope/sockscope/internal/tool"
+	"github.com/sockscope/sockscope/mixin"
 )
 
 // Rule tests feed the rules with series that have the same spelling mistakes as
 // the rules. This compares what rules, dashboards, data sources and runbooks ask
-// for with what the library and the probe export: names, labels, and the values
-// of labels.
+// for with what is exported: names, labels, and the values of labels. What is
+// ours is told by docs/telemetry.md, which is generated from the code, and the
+// components' by testdata/components.txt, which was taken from them.
 func TestQueriesAskForWhatIsExported(t *testing.T) {
 	exported := exportedMetrics(t)
 	recorded := make(map[string]bool)
 	for _, rule := range rules(t) {
 		recorded[rule.Record] = true
 	}
+	used := make(map[string]bool)
 	for where, queries := range allQueries(t) {
-		for _, selector := range selectors(queries) {
-			if !strings.Contains(selector.name, "websocket_") && !strings.Contains(selector.name, "sockscope_") {
-				continue // another's metric, or no metric
-			}
-			if strings.Contains(selector.name, ":") {
-				if !recorded[selector.name] {
-					t.Errorf("%s: no rule records %s", where, selector.name)
+		for _, query := range queries {
+			for _, selector := range mixin.Selectors(query) {
+				if selector.Metric == "ALERTS" {
+					continue
 				}
-				continue
-			}
-			name := selector.name
-			if exported[name] == nil {
-				name = histogramPart.ReplaceAllString(name, "")
-			}
-			labels := exported[name]
-			if labels == nil {
-				t.Errorf("%s: nobody exports %s", where, selector.name)
-				continue
-			}
-			for _, m := range selector.matchers {
-				values, ok := labels[m.label]
-				if !ok {
-					t.Errorf("%s: %s has no label %s", where, name, m.label)
+				if strings.Contains(selector.Metric, ":") {
+					if !recorded[selector.Metric] {
+						t.Errorf("%s: no rule records %s", where, selector.Metric)
+					}
+					continue
 				}
-				for _, value := range strings.Split(m.value, "|") {
-					if len(values) > 0 && !values[value] && !strings.HasPrefix(value, "$") {
-						t.Errorf("%s: %s of %s is never %q", where, m.label, name, value)
+				for _, name := range names(selector) {
+					used[name] = true
+					if problem := exported.lacks(name, matchersOf(selector.Matchers)); problem != "" {
+						t.Errorf("%s: %s", where, problem)
 					}
 				}
 			}
 		}
 	}
+	for name, metric := range exported {
+		if metric.ours && !used[name] && unused[name] == "" {
+			t.Errorf("%s is used by no rule, dashboard or runbook: use it, or say in unused why it is exported", name)
+		}
+		if used[name] && unused[name] != "" {
+			t.Errorf("%s is used: take it out of unused", name)
+		}
+	}
+}
+
+// unused is why metrics are exported that no rule, dashboard or runbook asks for.
+var unused = map[string]string{
+	"promhttp_metric_handler_errors_total":             "client_golang's own, for whoever finds a page of metrics incomplete",
+	"sockscope_log_queue_records":                      "how close sockscope_log_records_total is to dropped, for a look at one service",
+	"sockscope_spans_suppressed_total":                 "says how far traces can be counted, which is no fault",
+	"websocket_broadcast_recipients":                   "what a duration of websocket_broadcast_duration_seconds is to be compared with",
+	"websocket_client_backoff_seconds":                 "how a client comes back, for whoever tunes it",
+	"websocket_client_connect_attempts_total":          "why WebSocketClientDisconnected fires, on the client's own page",
+	"websocket_client_connect_duration_seconds":        "how a client comes back, for whoever tunes it",
+	"websocket_client_disconnected_seconds_total":      "the time that a consumer was blind, for its own reports",
+	"websocket_client_disconnections_total":            "why WebSocketClientDisconnected fires, on the client's own page",
+	"websocket_client_duplicates_total":                "duplicates are left out, so they are no fault",
+	"websocket_client_errors_total":                    "the consumer's own errors, which are its application's to judge",
+	"websocket_client_first_message_seconds":           "how a client comes back, for whoever tunes it",
+	"websocket_client_last_message_timestamp_seconds":  "websocket_client_stale compares it with what is expected",
+	"websocket_client_out_of_order_total":              "events are put in order, so they are no fault",
+	"websocket_client_ping_rtt_seconds":                "the network, seen from the client",
+	"websocket_client_reconciliation_duration_seconds": "how long a stream was not live, for whoever tunes it",
+	"websocket_client_sequence_gaps_total":             "websocket_client_missing_messages_total says how much each has cost",
+	"websocket_client_superseded_total":                "a snapshot tells of them, so they are no fault",
+	"websocket_connection_duration_seconds":            "how long sessions are, which is the application's to judge",
+	"websocket_idle_connections":                       "what is idle, which is the application's to judge",
+	"websocket_message_size_bytes":                     "how large messages are, which is the application's to judge",
+	"websocket_ping_unanswered_seconds":                "the live view of what websocket_pings_total counts later",
+	"websocket_send_queue_messages":                    "the live view of the memory that waits",
+	"websocket_send_queue_oldest_seconds":              "the live view of what websocket_delivery_duration_seconds counts later",
 }
 
 // promtool parses what is no rule as if it were one.
@@ -86,10 +109,8 @@ func TestQueriesParse(t *testing.T) {
 		}
 	}
 	for _, path := range files(t, runbooks+"/*.md") {
-		for _, block := range codeBlock.FindAllStringSubmatch(read(t, path), -1) {
-			if expr := strings.TrimSpace(block[1]); !strings.HasPrefix(expr, "{") { // LogQL
-				add(expr)
-			}
+		for _, expr := range codeBlocks(read(t, path)) {
+			add(expr)
 		}
 	}
 	path := filepath.Join(t.TempDir(), "queries.yml")
@@ -101,26 +122,14 @@ func TestQueriesParse(t *testing.T) {
 	}
 }
 
-func TestSelectors(t *testing.T) {
-	got := selectors(`sum by (job) (rate(a_total{b=~"c|d", e!="f"}[5m])) / x:y_z:sum > on () g`)
-	for _, want := range []selector{
-		{name: "a_total", matchers: []matcher{{"b", "c|d"}, {"e", "f"}}}, {name: "x:y_z:sum"}, {name: "g"},
-	} {
-		if !slices.ContainsFunc(got, func(s selector) bool {
-			return s.name == want.name && slices.Equal(s.matchers, want.matchers)
-		}) {
-			t.Errorf("%+v is not among %+v", want, got)
-		}
-	}
-}
-
 // allQueries returns everything that is written in PromQL, by where it is
 // written.
-func allQueries(t *testing.T) map[string]string {
+func allQueries(t *testing.T) map[string][]string {
 	t.Helper()
-	queries := make(map[string]string)
+	queries := make(map[string][]string)
 	for _, rule := range rules(t) {
-		queries["rule "+rule.Record+rule.Alert] = rule.Expr
+		where := "rule " + rule.Record + rule.Alert
+		queries[where] = append(queries[where], rule.Expr)
 	}
 	board, err := dashboard.Load(dashboardFile)
 	if err != nil {
@@ -128,112 +137,182 @@ func allQueries(t *testing.T) map[string]string {
 	}
 	for _, panel := range board.AllPanels() {
 		for _, target := range panel.Targets {
-			queries["panel "+panel.Title] += target.Expr + "\n"
+			if !strings.HasPrefix(target.Expr, "{service_name") && !strings.Contains(target.Expr, "count_over_time({") { // LogQL
+				queries["panel "+panel.Title] = append(queries["panel "+panel.Title], target.Expr)
+			}
 		}
 	}
-	for _, variable := range board.Templating.List {
-		queries["variable "+variable.Name] = strings.ReplaceAll(string(variable.Query), `\"`, `"`)
-	}
-	for _, path := range files(t, "../grafana/provisioning/datasources/*.yaml") {
-		queries[path] = read(t, path)
-	}
 	for _, path := range files(t, runbooks+"/*.md") {
-		queries[path] = read(t, path)
+		queries[path] = codeBlocks(read(t, path))
 	}
 	return queries
 }
 
-type selector struct {
-	name     string
-	matchers []matcher
-}
-
-type matcher struct{ label, value string }
-
-var (
-	nameAndMatchers = regexp.MustCompile(`([a-zA-Z_][\w:]*)(\{[^{}]*\})?`)
-	labelAndValue   = regexp.MustCompile(`(\w+)\s*(?:=~|!~|!=|=)\s*"([^"]*)"`)
-	codeBlock       = regexp.MustCompile("(?s)```\n(.*?)```")
-	histogramPart   = regexp.MustCompile(`_(bucket|count|sum)$`)
-)
-
-// selectors finds the selectors in PromQL, and some words that are none.
-func selectors(text string) []selector {
-	var found []selector
-	for _, groups := range nameAndMatchers.FindAllStringSubmatch(text, -1) {
-		s := selector{name: groups[1]}
-		for _, m := range labelAndValue.FindAllStringSubmatch(groups[2], -1) {
-			s.matchers = append(s.matchers, matcher{m[1], m[2]})
+// codeBlocks returns the PromQL in a page.
+func codeBlocks(page string) []string {
+	var found []string
+	for _, block := range codeBlock.FindAllStringSubmatch(page, -1) {
+		if expr := strings.TrimSpace(block[1]); !strings.HasPrefix(expr, "{") { // LogQL
+			found = append(found, expr)
 		}
-		found = append(found, s)
 	}
 	return found
 }
 
-// exportedMetrics returns the labels of each metric that an Observer, a Prober or
-// the Collector's count exports, with their values where the set of them is closed.
-func exportedMetrics(t *testing.T) map[string]map[string]map[string]bool {
+type matcher struct {
+	label, operator string
+	values          []string
+}
+
+var (
+	labelAndValue = regexp.MustCompile(`(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"`)
+	codeBlock     = regexp.MustCompile("(?ms)^ *```(?:promql)?\n(.*?)^ *```")
+	histogramPart = regexp.MustCompile(`_(bucket|count|sum)$`)
+	alternatives  = regexp.MustCompile(`\(([^()]*)\)(\?)?`)
+)
+
+func matchersOf(text string) []matcher {
+	var found []matcher
+	for _, m := range labelAndValue.FindAllStringSubmatch(text, -1) {
+		values := []string{m[3]}
+		if strings.HasSuffix(m[2], "~") {
+			values = strings.Split(m[3], "|")
+		}
+		found = append(found, matcher{m[1], m[2], values})
+	}
+	return found
+}
+
+// names returns the metrics that a selector asks for, under the names that
+// docs/telemetry.md has: those of other transports as websocket, and of a
+// histogram without its parts. A metric that some versions call _total counts
+// without it.
+func names(s mixin.Selector) []string {
+	all := []string{s.Metric}
+	if s.Metric == "" {
+		for _, m := range matchersOf(s.Matchers) {
+			if m.label == "__name__" {
+				all = []string{strings.TrimSuffix(strings.Join(m.values, "|"), "(_total)?")}
+			}
+		}
+		for i := 0; i < len(all); i++ {
+			if group := alternatives.FindStringSubmatchIndex(all[i]); group != nil {
+				before, after := all[i][:group[0]], all[i][group[1]:]
+				for _, one := range strings.Split(all[i][group[2]:group[3]], "|") {
+					all = append(all, before+one+after)
+				}
+				all = slices.Delete(all, i, i+1)
+				i--
+			}
+		}
+	}
+	for i, name := range all {
+		for _, transport := range mixin.Default().Transports {
+			if rest, ok := strings.CutPrefix(name, transport+"_"); ok {
+				all[i] = "websocket_" + rest
+			}
+		}
+	}
+	return all
+}
+
+type metric struct {
+	ours   bool
+	labels map[string]map[string]bool // the values; none where the set is open
+}
+
+type metrics map[string]metric
+
+// lacks says what there is not of a metric with these matchers.
+func (m metrics) lacks(name string, matchers []matcher) string {
+	if _, ok := m[name]; !ok {
+		name = histogramPart.ReplaceAllString(name, "")
+	}
+	known, ok := m[name]
+	if !ok {
+		return "nobody exports " + name
+	}
+	for _, asked := range matchers {
+		if slices.Contains([]string{"__name__", "job", "instance", "le"}, asked.label) {
+			continue
+		}
+		values, ok := known.labels[asked.label]
+		if !ok {
+			return fmt.Sprintf("%s has no label %s", name, asked.label)
+		}
+		for _, value := range asked.values {
+			if len(values) > 0 && !values[value] && !strings.HasPrefix(value, "$") {
+				return fmt.Sprintf("%s of %s is never %q", asked.label, name, value)
+			}
+		}
+	}
+	return ""
+}
+
+// exportedMetrics reads what is exported by the library, by the Collector's
+// count, and by the components.
+func exportedMetrics(t *testing.T) metrics {
 	t.Helper()
-	observer, err := instrument.New(instrument.WithNamespace("chat"), instrument.WithConnectionLimit(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	prober, err := probe.New(probe.Config{Targets: []probe.Target{{Name: "demo"}}, Interval: 1, Timeout: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	metrics := make(map[string]map[string]map[string]bool)
-	descriptions := make(chan *prometheus.Desc)
-	go func() {
-		defer close(descriptions)
-		observer.Describe(descriptions)
-		prober.Describe(descriptions)
-	}()
-	parts := regexp.MustCompile(`fqName: "(\w+)".*constLabels: \{(.*)\}, variableLabels: \{(.*)\}`)
-	for description := range descriptions {
-		found := parts.FindStringSubmatch(description.String())
-		if found == nil {
-			t.Fatalf("cannot read %s", description)
+	all := make(metrics)
+	quoted := regexp.MustCompile("`([^`]+)`")
+	words := func(cell string) []string {
+		var found []string
+		for _, w := range quoted.FindAllStringSubmatch(cell, -1) {
+			found = append(found, w[1])
 		}
-		labels := map[string]map[string]bool{"job": nil, "instance": nil, "le": nil}
-		for _, label := range regexp.MustCompile(`(\w+)(="[^"]*")?`).FindAllStringSubmatch(found[2]+","+found[3], -1) {
-			labels[label[1]] = make(map[string]bool)
+		return found
+	}
+	var section []string // the metrics of a section, to which the labels after them belong
+	for line := range strings.Lines(read(t, "../../docs/telemetry.md")) {
+		if strings.HasPrefix(line, "## ") {
+			section = nil
 		}
-		metrics[found[1]] = labels
-	}
-
-	// A message each way, and an end of each kind: before the first one they are not exported.
-	for reason := instrument.ReasonOther; reason <= instrument.ReasonShutdown; reason++ {
-		_, handshake := observer.BeginHandshake(t.Context(), instrument.Request{})
-		conn := handshake.Opened(101)
-		conn.Received(observer.MessageType("message"), 1)
-		conn.Sent(observer.MessageType("message"), 1)
-		conn.Closed(instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: reason})
-	}
-
-	registry := prometheus.NewPedanticRegistry()
-	for _, collector := range []prometheus.Collector{observer, prober} {
-		if err := registry.Register(collector); err != nil {
-			t.Fatal(err)
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		if len(cells) == 4 && len(words(cells[0])) == 1 && slices.Contains([]string{"counter", "gauge", "histogram"}, strings.TrimSpace(cells[1])) {
+			name := words(cells[0])[0]
+			if _, ok := all[name]; !ok {
+				all[name] = metric{ours: true, labels: make(map[string]map[string]bool)}
+			}
+			for _, label := range words(cells[2]) {
+				all[name].labels[label] = make(map[string]bool)
+			}
+			section = append(section, name)
 		}
-	}
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	open := []string{"namespace", "type", "target"} // what the application chooses
-	for _, family := range families {
-		for _, metric := range family.Metric {
-			for _, label := range metric.Label {
-				if !slices.Contains(open, label.GetName()) {
-					metrics[family.GetName()][label.GetName()][label.GetValue()] = true
+		if len(cells) == 3 && len(words(cells[0])) == 1 {
+			for _, name := range section {
+				only := words(cells[2])
+				values, ok := all[name].labels[words(cells[0])[0]]
+				if !ok || len(only) > 0 && !slices.Contains(only, name) || strings.Contains(cells[1], "{") {
+					continue // of another metric, or an open set
+				}
+				for _, value := range words(cells[1]) {
+					values[value] = true
 				}
 			}
 		}
 	}
 	for _, counted := range regexp.MustCompile(`(?m)^ +(sockscope_refused_\w+):$`).FindAllStringSubmatch(read(t, "../otel-collector/config.yaml"), -1) {
-		metrics[counted[1]] = map[string]map[string]bool{"job": nil, "instance": nil, "reason": nil}
+		all[counted[1]] = metric{labels: map[string]map[string]bool{"reason": nil}}
 	}
-	return metrics
+	for line := range strings.Lines(read(t, "testdata/components.txt")) {
+		fields := strings.Fields(line)
+		if len(fields) == 0 || fields[0] == "#" {
+			continue
+		}
+		one := metric{labels: make(map[string]map[string]bool)}
+		for _, label := range fields[1:] {
+			name, values, closed := strings.Cut(label, "=")
+			one.labels[name] = make(map[string]bool)
+			if closed {
+				for _, value := range strings.Split(values, "|") {
+					one.labels[name][value] = true
+				}
+			}
+		}
+		all[fields[0]] = one
+	}
+	if len(all) < 50 {
+		t.Fatalf("%d metrics are too few", len(all))
+	}
+	return all
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sockscope/sockscope/internal/dashboard"
 	"github.com/sockscope/sockscope/internal/tool"
+	"github.com/sockscope/sockscope/mixin"
 )
 
 const (
@@ -21,6 +22,7 @@ const (
 	dashboardFile = "../grafana/dashboards/websockets.json"
 )
 
+// The tests of each alert are in the package mixin. These are of all rules together, as they are shipped.
 func TestPromtool(t *testing.T) {
 	promtool := tool.Path(t, "promtool")
 	for _, args := range [][]string{
@@ -33,6 +35,40 @@ func TestPromtool(t *testing.T) {
 				t.Errorf("%v\n%s", err, out)
 			}
 		})
+	}
+}
+
+func TestFilesAreMadeFromTheMixin(t *testing.T) {
+	c := mixin.Default()
+	rules, err := mixin.Files(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests, err := mixin.Tests(c, "../rules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := make(map[string]string)
+	for _, path := range files(t, runbooks+"/*.md") {
+		written[filepath.Base(path)] = read(t, path)
+	}
+	pages, err := mixin.Runbooks(c, written)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dir, want := range map[string]map[string]string{"rules": rules, "tests": tests, runbooks: pages} {
+		for _, path := range files(t, dir+"/*") {
+			text, ok := want[filepath.Base(path)]
+			if !ok {
+				t.Errorf("nothing makes %s", path)
+			} else if read(t, path) != text {
+				t.Errorf("%s is not what it is made of: run `make mixin`", path)
+			}
+			delete(want, filepath.Base(path))
+		}
+		for name := range want {
+			t.Errorf("%s/%s is missing: run `make mixin`", dir, name)
+		}
 	}
 }
 
@@ -62,54 +98,22 @@ func TestAlertsSayWhatToDo(t *testing.T) {
 	}
 }
 
-func TestEachAlertHasARunbookAndEachRunbookAnAlert(t *testing.T) {
-	index := read(t, filepath.Join(runbooks, "README.md"))
-	want := []string{"README"}
-	for _, alert := range alerts(t) {
-		want = append(want, alert.Alert)
-		if !strings.Contains(index, "("+alert.Alert+".md)") {
-			t.Errorf("the index of the runbooks does not link %s", alert.Alert)
-		}
+func TestAlertsNamePanelsThatExist(t *testing.T) {
+	board, err := dashboard.Load(dashboardFile)
+	if err != nil {
+		t.Fatal(err)
 	}
-	var got []string
-	for _, path := range files(t, runbooks+"/*") {
-		got = append(got, strings.TrimSuffix(filepath.Base(path), ".md"))
+	var titles []string
+	for _, panel := range board.AllPanels() {
+		titles = append(titles, panel.Title)
 	}
-	slices.Sort(want)
-	slices.Sort(got)
-	if !slices.Equal(got, want) {
-		t.Errorf("runbooks are %v, want %v", got, want)
+	all, err := mixin.Alerts(mixin.Default())
+	if err != nil {
+		t.Fatal(err)
 	}
-}
-
-// The rule tests assert the exact set of alerts that fire, so each of their
-// cases shows for all alerts but a few that they stay quiet. What is left to
-// check is that each alert is seen to fire, with its texts.
-func TestEachAlertIsSeenToFire(t *testing.T) {
-	fired := make(map[string]bool)
-	for _, path := range files(t, "tests/*.yml") {
-		var file struct {
-			Tests []struct {
-				AlertTests []struct {
-					Alert    string `yaml:"alertname"`
-					Expected []any  `yaml:"exp_alerts"`
-				} `yaml:"alert_rule_test"`
-			}
-		}
-		if err := yaml.Unmarshal([]byte(read(t, path)), &file); err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
-		for _, test := range file.Tests {
-			for _, alert := range test.AlertTests {
-				if len(alert.Expected) > 0 {
-					fired[alert.Alert] = true
-				}
-			}
-		}
-	}
-	for _, alert := range alerts(t) {
-		if !fired[alert.Alert] {
-			t.Errorf("no test sees %s fire", alert.Alert)
+	for _, alert := range all {
+		if alert.Panel != "" && !slices.Contains(titles, alert.Panel) {
+			t.Errorf("%s is shown by %q, which is no panel", alert.Name, alert.Panel)
 		}
 	}
 }
