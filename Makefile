@@ -68,8 +68,16 @@ check-go: tools
 		(cd $$dir && export GOWORK=off GOFLAGS=-tags=remove_all_sd && go vet ./... && $(lint) ./...); \
 	done
 
+# What is made of the package mixin.
+mixin-folders := --rules deploy/prometheus/rules --tests deploy/prometheus/tests --runbooks docs/runbooks
+
+.PHONY: mixin
+mixin: $(SOCKSCOPE) ## make the alert rules, their tests and the frames of the runbooks
+	@$(SOCKSCOPE) mixin $(mixin-folders)
+
 .PHONY: check-settings
 check-settings: $(SOCKSCOPE)
+	@$(SOCKSCOPE) mixin --check $(mixin-folders)
 	@$(SOCKSCOPE) build promtool amtool otelcol docker-compose >/dev/null
 	@promtool=$$($(SOCKSCOPE) build promtool); \
 	$$promtool check config deploy/prometheus/prometheus.yml; \
