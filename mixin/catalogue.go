@@ -234,7 +234,7 @@ func falling() []Situation {
 		stall(service("a"), "7m", chatA).
 			lasting("the producer stops minutes after the start", 10*minute, at("8m", "WebSocketSilentStall/critical")),
 		stall(service("a"), "2m", chatA).
-			lasting("a service says something for two minutes and is quiet then", 9*minute, at("4m"), at("8m")).near("WebSocketSilentStall", "WebSocketInstanceSilent"),
+			lasting("a service says something for two minutes and is quiet then", 9*minute, at("4m"), at("8m")).near("WebSocketSilentStall", "WebSocketSilentInstance"),
 		stall(serviceOf(5, "a"), "10m", chatA).
 			lasting("a feed with five consumers stalls", 12*minute, at("11m", "WebSocketSilentStall/critical")),
 		stall(serviceOf(2, "a"), "10m", chatA).
@@ -257,15 +257,15 @@ func falling() []Situation {
 			lasting("a market closes at the time at which it closed the day before", 26*time.Hour, at("1h10m", "WebSocketSilentStall/critical"), at("9h10m"), at("25h5m"), at("25h30m")).every(minute).near("WebSocketSilentStall"),
 		// One of three.
 		stall(service("a", "b", "c"), "10m", chatA).
-			lasting("one instance of three is silent", 25*minute, at("10m40s"), at("10m55s", "WebSocketInstanceSilent/critical"), at("24m", "WebSocketInstanceSilent/critical")).exactly(),
+			lasting("one instance of three is silent", 25*minute, at("10m40s"), at("10m55s", "WebSocketSilentInstance/critical"), at("24m", "WebSocketSilentInstance/critical")).exactly(),
 		stall(service("a", "b").set(active, chatA, "*:7"), "10m", chatA).
-			lasting("an instance with seven connections is silent", 14*minute, at("13m")).near("WebSocketInstanceSilent"),
+			lasting("an instance with seven connections is silent", 14*minute, at("13m")).near("WebSocketSilentInstance"),
 		stall(service("a", "b").set(active, chatA, "*:14"), "10m", chatA).
-			lasting("an instance with fourteen connections is silent", 14*minute, at("13m", "WebSocketInstanceSilent/critical")),
+			lasting("an instance with fourteen connections is silent", 14*minute, at("13m", "WebSocketSilentInstance/critical")),
 		stall(service("a", "b"), "10m", chatA, chatB).
-			lasting("both instances are silent", 14*minute, at("11m", "WebSocketSilentStall/critical")).near("WebSocketInstanceSilent"),
+			lasting("both instances are silent", 14*minute, at("11m", "WebSocketSilentStall/critical")).near("WebSocketSilentInstance"),
 		service("a", "b").set(newest, chatA+", "+sent, strings.Repeat("5s:now 55s:same ", 15)+"*:same").
-			lasting("an instance on which somebody speaks once a minute", 15*minute, at("10m50s"), at("14m50s")).near("WebSocketInstanceSilent"),
+			lasting("an instance on which somebody speaks once a minute", 15*minute, at("10m50s"), at("14m50s")).near("WebSocketSilentInstance"),
 		// The Collector dies: the last samples stay visible for five minutes.
 		service("a").each("", func(old string) string { return strings.ReplaceAll(old, "*", "15m") + " *:_" }).
 			lasting("metrics stop, not messages", 25*minute, at("17m"), at("19m30s")).exactly().near("WebSocketSilentStall", "WebSocketConnectionsCollapsed"),

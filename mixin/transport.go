@@ -230,7 +230,7 @@ func transportGroup() Group {
 			Meaning:     "Connections are open, and nothing has been sent over any of them for 45 seconds, where something is usually sent every few seconds.",
 			First:       "Look whether anything still comes in: if so, take a goroutine dump before you restart; if not, look at the source.",
 		}, {
-			Name: "WebSocketInstanceSilent", Symptom: true, By: []string{"$by", "instance"}, Panel: "Age of the Newest Message",
+			Name: "WebSocketSilentInstance", Symptom: true, By: []string{"$by", "instance"}, Panel: "Age of the Newest Message",
 			Thresholds: []Threshold{
 				{"silent_connections", 10, "connections of the instance below which its silence does not count"},
 			},
@@ -244,7 +244,7 @@ func transportGroup() Group {
 				(
 				  avg_over_time((` + instAge + ` < bool 15s)[15m:15s]) > 0.66 and ` + instAge + ` offset 5m
 				  or
-				  ` + held("WebSocketInstanceSilent", "$by, instance") + `
+				  ` + held("WebSocketSilentInstance", "$by, instance") + `
 				)`}},
 			Summary:     "An instance of {namespace} sends nothing",
 			Description: "{instance} of {job}/{namespace} has sent nothing for {{ $value | humanizeDuration }}, while other instances do. Its users see old data and no error.",

@@ -168,7 +168,7 @@ var (
 	labelAndValue = regexp.MustCompile(`(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"`)
 	codeBlock     = regexp.MustCompile("(?ms)^ *```(?:promql)?\n(.*?)^ *```")
 	histogramPart = regexp.MustCompile(`_(bucket|count|sum)$`)
-	alternatives  = regexp.MustCompile(`\(([^()]*)\)(\?)?`)
+	alternatives  = regexp.MustCompile(`\(([^()]*)\)`)
 )
 
 func matchersOf(text string) []matcher {
@@ -195,16 +195,7 @@ func names(s mixin.Selector) []string {
 				all = []string{strings.TrimSuffix(strings.Join(m.values, "|"), "(_total)?")}
 			}
 		}
-		for i := 0; i < len(all); i++ {
-			if group := alternatives.FindStringSubmatchIndex(all[i]); group != nil {
-				before, after := all[i][:group[0]], all[i][group[1]:]
-				for _, one := range strings.Split(all[i][group[2]:group[3]], "|") {
-					all = append(all, before+one+after)
-				}
-				all = slices.Delete(all, i, i+1)
-				i--
-			}
-		}
+		all = spelledOut(all[0])
 	}
 	for i, name := range all {
 		for _, transport := range mixin.Default().Transports {
@@ -212,6 +203,19 @@ func names(s mixin.Selector) []string {
 				all[i] = "websocket_" + rest
 			}
 		}
+	}
+	return all
+}
+
+// spelledOut returns what a pattern of names in parentheses and bars matches.
+func spelledOut(pattern string) []string {
+	group := alternatives.FindStringSubmatchIndex(pattern)
+	if group == nil {
+		return strings.Split(pattern, "|")
+	}
+	var all []string
+	for _, one := range strings.Split(pattern[group[2]:group[3]], "|") {
+		all = append(all, spelledOut(pattern[:group[0]]+one+pattern[group[1]:])...)
 	}
 	return all
 }

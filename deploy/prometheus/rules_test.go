@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -114,6 +115,23 @@ func TestAlertsNamePanelsThatExist(t *testing.T) {
 	for _, alert := range all {
 		if alert.Panel != "" && !slices.Contains(titles, alert.Panel) {
 			t.Errorf("%s is shown by %q, which is no panel", alert.Name, alert.Panel)
+		}
+	}
+}
+
+func TestRoutesNameAlertsThatExist(t *testing.T) {
+	known := []string{"NotifyTest"} // of "sockscope notify-test"
+	for _, alert := range alerts(t) {
+		known = append(known, alert.Alert)
+	}
+	named := regexp.MustCompile(`alertname(?:=~|!~|!=|=)"([^"]*)"`)
+	for _, path := range files(t, "../alertmanager/*.yml") {
+		for _, found := range named.FindAllStringSubmatch(read(t, path), -1) {
+			for _, name := range spelledOut(found[1]) {
+				if !slices.Contains(known, name) {
+					t.Errorf("%s: no rule has the alert %s", path, name)
+				}
+			}
 		}
 	}
 }
