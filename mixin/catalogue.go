@@ -601,9 +601,9 @@ func pipeline() []Situation {
 			lasting("Prometheus cannot read its settings", 8*minute, at("5m30s"), at("7m", "PrometheusConfigBroken/warning"))),
 		slowly(one(gauge, "alertmanager_config_last_reload_successful", alertmanager, "5m:1 *:0").
 			lasting("Alertmanager cannot read its settings", 8*minute, at("5m30s"), at("7m", "PrometheusConfigBroken/warning"))),
-		slowly(host("5m:1 10m:0.05 *:1", "5m:0 10m:0.95 *:0").
-			lasting("the processors are busy", 25*minute, at("9m"), at("13m", "HostCPUSaturated/warning"), at("18m", "HostCPUSaturated/warning"), at("24m"))),
-		slowly(host("*:0.2", "*:0.8").lasting("the processors are busy 80% of the time", 12*minute, at("11m")).near("HostCPUSaturated")),
+		slowly(host("5m:1 20m:0.05 *:1", "5m:0 20m:0.95 *:0").
+			lasting("the processors are busy", 36*minute, at("20m"), at("23m", "HostCPUSaturated/warning"), at("28m", "HostCPUSaturated/warning"), at("35m"))),
+		slowly(host("*:0.2", "*:0.8").lasting("the processors are busy 80% of the time", 24*minute, at("23m")).near("HostCPUSaturated")),
 		slowly(memory("5m:40 *:95", "5m:60 *:5").lasting("memory is used up", 12*minute, at("6m30s"), at("8m", "HostMemoryLow/warning"))),
 		slowly(memory("*:80", "*:20").lasting("80% of the memory is used", 12*minute, at("8m")).near("HostMemoryLow")),
 	}

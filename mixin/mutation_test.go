@@ -18,7 +18,8 @@ import (
 // survived: no test would have noticed the change.
 func TestMutation(t *testing.T) {
 	promtool := tool.Path(t, "promtool")
-	groups := testGroups(t)
+	c := testConfig()
+	groups := testGroups(t, c)
 	situations := Situations()
 	all := make(map[string]bool) // whether a mutant was noticed, by any alert
 	for _, name := range alertNames(groups) {
@@ -26,7 +27,7 @@ func TestMutation(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			trial := newTrial(groups, name)
+			trial := newTrial(c, groups, name)
 			mine := trial.concerning(situations)
 			mutants := trial.mutants()
 			fired := trial.run(t, promtool, mine, mutants)

@@ -19,14 +19,15 @@ import (
 // TestAlerts has each alert meet the situations that it fires in and those that it comes close to.
 func TestAlerts(t *testing.T) {
 	promtool := tool.Path(t, "promtool")
-	groups := testGroups(t)
+	c := testConfig()
+	groups := testGroups(t, c)
 	situations := Situations()
 	for _, name := range alertNames(groups) {
 		if name == "Watchdog" {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			trial := newTrial(groups, name)
+			trial := newTrial(c, groups, name)
 			mine := trial.concerning(situations)
 			fires, quiet := false, false
 			for _, s := range mine {
@@ -38,15 +39,43 @@ func TestAlerts(t *testing.T) {
 			if !fires || !quiet && !alwaysTold(name) {
 				t.Errorf("it fires: %v; it stays quiet where it comes close: %v", fires, quiet)
 			}
-			fired := trial.run(t, promtool, mine, nil)
-			for _, s := range mine {
-				for _, w := range s.Want {
-					if got, want := fired[moment{s.Name, w.At}][""], trial.expected(w); got != want {
-						t.Errorf("%s: after %s it is %q, want %q", s.Name, w.At, got, want)
-					}
-				}
-			}
+			trial.check(t, promtool, mine)
 		})
+	}
+}
+
+// TestOtherServices has rules that are made for services which are unlike ours meet what happens to these.
+func TestOtherServices(t *testing.T) {
+	promtool := tool.Path(t, "promtool")
+	for _, text := range []string{
+		"{transports: [sse]}",
+		"{transports: [grpc_stream], namespace_label: exported_namespace}",
+		`{transports: [socketio], selector: 'cluster="eu", env="prod"'}`,
+	} {
+		c, err := ParseConfig([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		groups := testGroups(t, c)
+		for _, name := range []string{"HighConnectionDropRate", "WebSocketConnectionsCollapsed", "WebSocketSilentInstance", "WebSocketLatencyHigh", "RealtimeTargetMissing"} {
+			t.Run(c.Transports[0]+"/"+name, func(t *testing.T) {
+				trial := newTrial(c, groups, name)
+				trial.check(t, promtool, trial.concerning(Situations()))
+			})
+		}
+	}
+}
+
+// check has the alert meet situations, and compares when it fires with when it is to.
+func (tr trial) check(t *testing.T, promtool string, situations []Situation) {
+	t.Helper()
+	fired := tr.run(t, promtool, situations, nil)
+	for _, s := range situations {
+		for _, w := range s.Want {
+			if got, want := fired[moment{s.Name, w.At}][""], tr.expected(w); got != want {
+				t.Errorf("%s: after %s it is %q, want %q", s.Name, w.At, got, want)
+			}
+		}
 	}
 }
 
@@ -55,10 +84,15 @@ func alwaysTold(name string) bool {
 	return slices.Contains([]string{"TelemetryLost", "TelemetryRefused", "TelemetryCollectorRefusing", "TelemetryLabelOverflow", "PrometheusConfigBroken", "WebSocketDeliveryLatencyErrorBudgetBurn", "WebSocketClientErrorBudgetBurn"}, name)
 }
 
-func testGroups(t testing.TB) []Group {
-	t.Helper()
+// testConfig is the default, for one transport: the others' rules are the same.
+func testConfig() Config {
 	c := Default()
 	c.Transports = c.Transports[:1]
+	return c
+}
+
+func testGroups(t testing.TB, c Config) []Group {
+	t.Helper()
 	groups, err := Groups(c)
 	if err != nil {
 		t.Fatal(err)
@@ -86,13 +120,14 @@ type ruleText struct {
 
 // A trial is an alert with the records that it needs, in their order.
 type trial struct {
-	alert string
-	by    []string
-	rules []ruleText
+	config Config
+	alert  string
+	by     []string
+	rules  []ruleText
 }
 
-func newTrial(groups []Group, alert string) trial {
-	tr := trial{alert: alert}
+func newTrial(c Config, groups []Group, alert string) trial {
+	tr := trial{config: c, alert: alert}
 	var all []ruleText
 	needed := make(map[string]bool)
 	for _, g := range groups {
@@ -235,7 +270,7 @@ func (tr trial) run(t testing.TB, promtool string, situations []Situation, mutan
 			}
 			mark := fmt.Sprintf("-s%d-", i)
 			for _, in := range series {
-				fmt.Fprintf(&inputs, "    - series: %s\n      values: '%s'\n", marked(in[0], mark), in[1])
+				fmt.Fprintf(&inputs, "    - series: %s\n      values: '%s'\n", tr.config.foreign(marked(in[0], mark)), in[1])
 			}
 			for _, w := range s.Want {
 				fmt.Fprintf(&checks, "    - expr: group by (alertname, severity) (ALERTS{alertstate=\"firing\", %s=~\".*%s\"})\n      eval_time: %s\n      exp_samples: []\n", tr.by0(), mark, w.At)

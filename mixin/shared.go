@@ -206,7 +206,7 @@ func hostGroup() Group {
 		Alerts: []Alert{{
 			Name: "HostCPUSaturated", By: []string{"instance"}, KeepFiringFor: "5m",
 			Thresholds: []Threshold{{"cpu_share", 0.9, "share of the time in which processors are busy"}},
-			Levels: []Level{{Severity: Warning, For: "5m", Expr: `
+			Levels: []Level{{Severity: Warning, For: "15m", Expr: `
 				1 - sum by (instance) (rate(system_cpu_time_seconds_total{state=~"idle|wait"}[2m]))
 				/ sum by (instance) (rate(system_cpu_time_seconds_total[2m])) > $cpu_share`}},
 			Summary:     "The processors of {instance} are busy",

@@ -153,7 +153,7 @@ func signed(v float64) string {
 func (s Situation) values(k kind, segments []segment, read func(string) (string, error)) (string, error) {
 	step := s.Step.Seconds()
 	var parts []string
-	at, value := 0, 0.0
+	at, value, last := 0, 0.0, 0.0 // last is the slope of the segment before
 	for _, seg := range segments {
 		if seg.samples == 0 {
 			switch {
@@ -193,8 +193,10 @@ func (s Situation) values(k kind, segments []segment, read func(string) (string,
 				return "", err
 			}
 			slope = rate * step
-			// promtool adds up, with an error. Less than what it has come to would be a counter that begins anew.
-			from = from*(1+1e-10) + slope
+			if last != math.Trunc(last) { // promtool adds up, with an error, and less than its sum would be a new beginning
+				from *= 1 + 1e-10
+			}
+			from += slope
 		default:
 			first, last, way := strings.Cut(what, "..")
 			if from, err = strconv.ParseFloat(first, 64); err != nil {
@@ -209,7 +211,7 @@ func (s Situation) values(k kind, segments []segment, read func(string) (string,
 			}
 		}
 		parts = append(parts, fmt.Sprintf("%s%sx%d", number(from), signed(slope), n-1))
-		value = from + slope*float64(n-1)
+		value, last = from+slope*float64(n-1), slope
 		at += n
 	}
 	return strings.Join(parts, " "), nil
