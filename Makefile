@@ -75,15 +75,15 @@ mixin-folders := --rules deploy/prometheus/rules --tests deploy/prometheus/tests
 mixin: $(SOCKSCOPE) ## make the alert rules, their tests and the frames of the runbooks
 	@$(SOCKSCOPE) mixin $(mixin-folders)
 
+.PHONY: mutation
+mutation: $(SOCKSCOPE) ## change each number, comparison, matcher and duration of the rules; every change must turn a test red
+	@PROMTOOL=$$($(SOCKSCOPE) build promtool) go test -tags mutation -run TestMutation -count 1 -timeout 30m -v ./mixin
+
 .PHONY: check-settings
 check-settings: $(SOCKSCOPE)
 	@$(SOCKSCOPE) mixin --check $(mixin-folders)
 	@$(SOCKSCOPE) build promtool amtool otelcol docker-compose >/dev/null
-	@promtool=$$($(SOCKSCOPE) build promtool); \
-	$$promtool check config deploy/prometheus/prometheus.yml; \
-	$$promtool check rules --lint=all --lint-fatal deploy/prometheus/rules/*.yml; \
-	$$promtool test rules deploy/prometheus/tests/*.yml
-	@go run ./internal/runtests settings # routing, runbooks, metric names
+	@go run ./internal/runtests settings # rules, routing, runbooks, metric names
 	@cd deploy/kubernetes/operator && GOWORK=off go test ./... # is what prometheus-operator takes
 	$$($(SOCKSCOPE) build otelcol) validate --config deploy/otel-collector/config.yaml
 	@compose=$$($(SOCKSCOPE) build docker-compose); \

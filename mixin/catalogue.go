@@ -133,7 +133,7 @@ func collapsing() []Situation {
 		serviceOf(100, "a").set(tried, `status="connected"`, "20m:0.02 10s:6 *:0.02").
 			lasting("sixty connect within a minute to a service of 100", 22*minute, at("20m30s", "WebSocketReconnectStorm/critical")),
 		service("a").set(tried, `status="connected"`, "20m:0.5 *:0.5").set(active, "", "20m:500 *:500..1000").
-			lasting("growth", 40*minute, at("30m"), at("40m")).exactly().near("WebSocketReconnectStorm", "ActiveConnectionsSpiking"),
+			lasting("growth", 40*minute, at("30m"), at("40m")).near("WebSocketReconnectStorm", "ActiveConnectionsSpiking"),
 		service("a").set(tried, `status="connected"`, "20m:0.5 10s:50 *:0.5").set("websocket_draining", "", "19m:0 30s:1 *:0").
 			lasting("clients of an instance that drained reconnect", 23*minute, at("20m30s")).near("WebSocketReconnectStorm"),
 		service("a").set(tried, `status="connected"`, "5s:0 1m:8 *:0.5").set(active, "", "5s:0 1m:0..500 *:500").

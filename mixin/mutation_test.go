@@ -40,6 +40,9 @@ func TestMutation(t *testing.T) {
 					}
 				}
 				all[what] = noticed
+				if !noticed {
+					t.Logf("not noticed: %s", what)
+				}
 			}
 		})
 	}

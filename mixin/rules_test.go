@@ -289,6 +289,9 @@ func (tr trial) run(t testing.TB, promtool string, situations []Situation, mutan
 			if err != nil || i >= len(mutants) {
 				t.Fatalf("promtool says %s", out)
 			}
+			if !mutants[i].broken {
+				t.Logf("cannot be evaluated: %s", mutants[i].what)
+			}
 			broken = broken || !mutants[i].broken
 			mutants[i].broken = true
 		}

@@ -62,6 +62,7 @@ func TestQueriesAskForWhatIsExported(t *testing.T) {
 var unused = map[string]string{
 	"promhttp_metric_handler_errors_total":             "client_golang's own, for whoever finds a page of metrics incomplete",
 	"sockscope_log_queue_records":                      "how close sockscope_log_records_total is to dropped, for a look at one service",
+	"sockscope_spans_total":                            "traces are a sample: how many are lost is for a look at one service",
 	"sockscope_spans_suppressed_total":                 "says how far traces can be counted, which is no fault",
 	"websocket_broadcast_recipients":                   "what a duration of websocket_broadcast_duration_seconds is to be compared with",
 	"websocket_client_backoff_seconds":                 "how a client comes back, for whoever tunes it",
