@@ -33,6 +33,8 @@ type Service struct {
 	Detail string `json:"detail,omitempty"`
 	// Since is when it came into this stage.
 	Since time.Time `json:"since"`
+	// PID is its process, 0 while it has none.
+	PID int `json:"pid,omitempty"`
 	// WasReady tells whether it has been ready since the stack's start. What
 	// was never ready is not down.
 	WasReady bool `json:"wasReady"`

@@ -37,6 +37,10 @@ func errInUse(data string) error {
 	return fmt.Errorf("another stack is using %s: stop it by sockscope down, or run a second one with --port-offset and its own --data", data)
 }
 
+func errNone(data string) error {
+	return fmt.Errorf("no stack is using %s: start one by sockscope up, or name another's directory by --data", data)
+}
+
 // Running tells whether a stack is using the data directory.
 func Running(data string) (bool, error) {
 	lock := dataLock(data)
@@ -60,7 +64,7 @@ func Status(ctx context.Context, data string) ([]status.Report, error) {
 		return nil, err
 	}
 	if !running {
-		return nil, fmt.Errorf("no stack is using %s: start one by sockscope up, or name another's directory by --data", data)
+		return nil, errNone(data)
 	}
 	in := placesIn(data)
 	list, err := status.Load(in.components())

@@ -47,7 +47,7 @@ func renderSettings(o Options, in places) error {
 	}
 	to := func(elem ...string) string { return filepath.Join(append([]string{in.settings}, elem...)...) }
 	addresses := addressReplacer(o.At, to("alertmanager"), o.Grafana != "").Replace
-	faster := func(content string) string { return shortenDurations(addresses(content), o.AlertSpeed) }
+	faster := func(content string) string { return ShortenDurations(addresses(content), o.AlertSpeed) }
 	unchanged := func(content string) string { return content }
 	own, err := ownSecrets(o)
 	if err != nil {
@@ -194,9 +194,10 @@ var (
 	evaluation = regexp.MustCompile(`(?m)^\s*evaluation_interval:.*$`)
 )
 
-// shortenDurations divides every duration in the text by the factor. Comments
-// and annotations are for people and may say something else afterwards.
-func shortenDurations(text string, factor int) string {
+// ShortenDurations divides every duration in the text, such as the rules, by the
+// factor. Comments and annotations are for people and may say something else
+// afterwards.
+func ShortenDurations(text string, factor int) string {
 	if factor <= 1 {
 		return text
 	}
@@ -215,7 +216,7 @@ func shortenDurations(text string, factor int) string {
 }
 
 func shortenEvaluation(text string, factor int) string {
-	return evaluation.ReplaceAllStringFunc(text, func(line string) string { return shortenDurations(line, factor) })
+	return evaluation.ReplaceAllStringFunc(text, func(line string) string { return ShortenDurations(line, factor) })
 }
 
 // writeComponents tells the desk what there is to watch.

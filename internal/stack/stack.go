@@ -286,6 +286,7 @@ func (r *runner) set(name string, stage progress.Stage, detail string) {
 func (r *runner) event(e supervise.Event) {
 	switch e.Kind {
 	case supervise.Started:
+		r.teller.runs(e.Program, e.PID)
 		r.set(e.Program, progress.Starting, "")
 	case supervise.Ready:
 		r.set(e.Program, progress.Ready, fmt.Sprintf("in %.1f s", e.Took.Seconds()))
@@ -293,6 +294,7 @@ func (r *runner) event(e supervise.Event) {
 			r.options.Display.Printf("%s is ready again.", e.Program)
 		}
 	case supervise.Exited:
+		r.teller.runs(e.Program, 0)
 		r.set(e.Program, progress.Restarting, fmt.Sprintf("after %v", e.Err))
 		r.options.Display.Printf("%s died (%v) and is started again in %s. Its last lines:\n    %s",
 			e.Program, e.Err, e.Wait, strings.Join(e.Tail, "\n    "))

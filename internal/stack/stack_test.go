@@ -117,8 +117,8 @@ func TestShortenDurations(t *testing.T) {
 		{`le="0.25" and http_2s_total > 500`, 20, `le="0.25" and http_2s_total > 500`},
 		{"99999999999999999999s", 20, "99999999999999999999s"},
 	} {
-		if got := shortenDurations(tc.in, tc.factor); got != tc.want {
-			t.Errorf("shortenDurations(%q, %d) = %q, want %q", tc.in, tc.factor, got, tc.want)
+		if got := ShortenDurations(tc.in, tc.factor); got != tc.want {
+			t.Errorf("ShortenDurations(%q, %d) = %q, want %q", tc.in, tc.factor, got, tc.want)
 		}
 	}
 	config := "global:\n  scrape_interval: 15s\n  evaluation_interval: 15s\n"

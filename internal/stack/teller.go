@@ -90,6 +90,16 @@ func (t *teller) set(name string, stage progress.Stage, detail string) {
 	t.changed = true
 }
 
+// runs notes the process of a service, 0 when it has ended.
+func (t *teller) runs(name string, pid int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.state.Services[name]
+	s.PID = pid
+	t.state.Services[name] = s
+	t.changed = true
+}
+
 // end removes the file: a stack that has ended is doing nothing.
 func (t *teller) end() {
 	close(t.quit)
