@@ -38,6 +38,11 @@ test-e2e: ## bring the stack up on free ports, and prove and break it
 test-compose: ## run docker-compose.yml with images made from the native binaries
 	go run ./internal/runtests compose
 
+# A page, a warning, a process that hangs, and a control. The others take more time.
+.PHONY: drill
+drill: $(SOCKSCOPE) ## break a stack whose rules are 20 times as fast, and see who is called
+	$(SOCKSCOPE) drill --start --speed 20 --port-offset 12000 slow_handling mass_disconnect demo_hangs prometheus_restart
+
 .PHONY: soak
 soak: ## half an hour of mixed load and faults on three instances; nothing acknowledged may be lost (SOAK=5m for less)
 	go run ./internal/runtests soak

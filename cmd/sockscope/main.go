@@ -45,7 +45,7 @@ Start with "sockscope up", then open the address that it prints.`,
 	root.SetVersionTemplate("sockscope {{.Version}} (" + builtFrom(info) + ")\n")
 	root.AddCommand(
 		newUpCommand(), newStatusCommand(), newLogsCommand(), newDownCommand(),
-		newBotCommand(), newBuildCommand(), newCheckCommand(), newDeskCommand(), newDemoCommand(), newFaultCommand(),
+		newBotCommand(), newBuildCommand(), newCheckCommand(), newDeskCommand(), newDemoCommand(), newDrillCommand(), newFaultCommand(),
 		newLoadCommand(), newMixinCommand(), newNotifyTestCommand(), newProbeCommand(), newReadyCommand(), newSettingsCommand(), newTopCommand(),
 	)
 	return root

@@ -91,12 +91,17 @@ func Load(path string) (*Dashboard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the dashboard: %w", err)
 	}
+	return Parse(path, content)
+}
+
+// Parse reads a dashboard from the content of a file of that name.
+func Parse(name string, content []byte) (*Dashboard, error) {
 	d := new(Dashboard)
 	if err := json.Unmarshal(content, d); err != nil {
-		return nil, fmt.Errorf("decode the dashboard %s: %w", path, err)
+		return nil, fmt.Errorf("decode the dashboard %s: %w", name, err)
 	}
 	if d.UID == "" || len(d.Panels) == 0 {
-		return nil, fmt.Errorf("dashboard %s has no uid or no panels: is it one in the Classic JSON model?", path)
+		return nil, fmt.Errorf("dashboard %s has no uid or no panels: is it one in the Classic JSON model?", name)
 	}
 	return d, nil
 }

@@ -37,7 +37,7 @@ func TestStack(t *testing.T) {
 	t.Run("every target is scraped", s.testTargets)
 	t.Run("probe", s.testProbe)
 	t.Run("dashboard", s.testDashboard)
-	t.Run("alert", s.testAlert)
+	t.Run("drill", s.testDrill)
 	t.Run("links", s.testLinks)
 	t.Run("service in Node", s.testNodeService)
 	t.Run("collector killed under load", s.testCollectorKilled)
@@ -214,49 +214,13 @@ func (s *stack) hasData(q dashboard.Query) error {
 	return fmt.Errorf("nothing but %v", answer.Data)
 }
 
-// testAlert switches a fault on and follows it to the pager and back.
-func (s *stack) testAlert(t *testing.T) {
-	const alert = "WebSocketLatencyHigh"
-	// So many connections that none has to wait for the handling of its last message.
-	s.underLoad(t, 100, 40, 90*time.Second, func() {
-		began := time.Now()
-		s.fault(t, "PUT", "slow_handling", `{"strength": 1500, "duration": "10m"}`)
-		eventually(t, "fault to page", time.Minute, func() error { return s.paged("trigger", alert, began) })
-		if err := s.onePage(began); err != nil {
-			t.Error(err)
-		}
-		healed := time.Now()
-		s.fault(t, "DELETE", "slow_handling", "")
-		eventually(t, "healed to resolved", time.Minute, func() error { return s.paged("resolve", alert, healed) })
-	})
-	list, err := s.inbox()
+// testDrill has a fault followed to the pager and back.
+func (s *stack) testDrill(t *testing.T) {
+	out, err := s.run(t, "drill", "slow_handling", "--data="+s.data, fmt.Sprintf("--port-offset=%d", s.offset))
+	t.Logf("%s", out)
 	if err != nil {
-		t.Fatal(err)
+		t.Errorf("the drill failed: %v", err)
 	}
-	for _, n := range list {
-		if !n.Accepted {
-			t.Errorf("the inbox rejected a notification of %s by %s: %s", n.Alert, n.Source, n.Reason)
-		}
-	}
-}
-
-// onePage returns an error unless those alerts of the demo and its probe that paged
-// since then are one incident.
-func (s *stack) onePage(since time.Time) error {
-	list, err := s.inbox()
-	if err != nil {
-		return err
-	}
-	incidents := make(map[string]string)
-	for _, n := range list {
-		if n.Source == "pagerduty" && n.Event == "trigger" && n.Received.After(since) {
-			incidents[n.Key] = n.Alert
-		}
-	}
-	if len(incidents) != 1 {
-		return fmt.Errorf("the incidents are %v, want one", incidents)
-	}
-	return nil
 }
 
 // testCollectorKilled kills the Collector in the middle of a load and counts, in
