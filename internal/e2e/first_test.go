@@ -93,16 +93,16 @@ func slowBuilds(t *testing.T, binary string, takes time.Duration) (env, names []
 	}, names
 }
 
-// component is what the desk says of one.
-type component struct {
+// report is what the desk says of a component.
+type report struct {
 	Name, State, Detail string
 }
 
 // status is the desk's, or an error while there is no desk.
-func (s *stack) status() (components []component, ready bool, err error) {
+func (s *stack) status() (components []report, ready bool, err error) {
 	var answer struct {
 		Ready      bool
-		Components []component
+		Components []report
 	}
 	err = fetch("http://"+s.at.Desk+"/api/status", &answer)
 	return answer.Components, answer.Ready, err
