@@ -12,6 +12,7 @@ import (
 	"github.com/sockscope/sockscope/deploy"
 	"github.com/sockscope/sockscope/internal/dashboard"
 	"github.com/sockscope/sockscope/internal/desk/inbox"
+	"github.com/sockscope/sockscope/mixin"
 )
 
 var noon = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
@@ -342,6 +343,33 @@ func TestPanelsExist(t *testing.T) {
 	for _, d := range Drills() {
 		if d.Panel != "" && !titles[d.Panel] {
 			t.Errorf("%s: no dashboard has a panel %q", d.Name, d.Panel)
+		}
+	}
+}
+
+// TestDrillsKnowTheRules holds the names in drills to the alerts that are defined.
+func TestDrillsKnowTheRules(t *testing.T) {
+	defined, err := mixin.Alerts(mixin.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, a := range defined {
+		known[a.Name] = true
+	}
+	for _, d := range Drills() {
+		if !d.Control() && !d.Unruled && !known[d.Alert] {
+			t.Errorf("%s: there is no alert %s", d.Name, d.Alert)
+		}
+		for alert := range d.Also {
+			if !known[alert] {
+				t.Errorf("%s: there is no alert %s that could fire too", d.Name, alert)
+			}
+		}
+	}
+	for alert := range aboutMachine() {
+		if !known[alert] {
+			t.Errorf("there is no alert %s about the machine", alert)
 		}
 	}
 }
