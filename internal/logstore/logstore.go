@@ -8,9 +8,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"go.opentelemetry.io/otel/trace"
 
@@ -23,18 +25,45 @@ type Store interface {
 	Name() string
 	// URL is the address that Records asks, so that a person can ask it again.
 	URL(Query) string
+	// Native is the query in the store's own language, LogQL or LogsQL.
+	Native(Query) string
 	// Records returns what the query describes, oldest first. An error says which
 	// store was asked where, and what it answered.
 	Records(context.Context, Query) ([]Record, error)
+	// Histogram counts what the query describes, whatever its Limit, in steps of
+	// whole seconds. Start and End are multiples of the step since 1970. A step
+	// without a record is left out.
+	Histogram(ctx context.Context, q Query, step time.Duration) ([]Bucket, error)
 }
 
 // Query describes records. Texts are compared as a whole; an empty one is any.
 type Query struct {
-	Start, End time.Time // from Start on, before End
-	Limit      int       // of several, so many of the oldest; at most 5000, which is all that Loki gives
-	Service    string
-	Level      string // in lower case, as the Collector writes it: trace, debug, info, warn, error or fatal
-	TraceID    string
+	Start, End   time.Time // from Start on, before End
+	Limit        int       // of several, so many of the oldest; at most 5000, which is all that Loki gives
+	Newest       bool      // of several, the newest instead
+	Service      string
+	Level        string // in lower case, as the Collector writes it: trace, debug, info, warn, error or fatal
+	TraceID      string
+	ConnectionID string
+	// Words has parts that the message or its error contains, all of them, in any
+	// case.
+	Words string
+}
+
+// patterns are regular expressions for the words, one for each.
+func (q Query) patterns() []string {
+	var patterns []string
+	between := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) } // Loki refuses a NUL here
+	for word := range strings.FieldsFuncSeq(strings.ToValidUTF8(q.Words, "\uFFFD"), between) {
+		patterns = append(patterns, "(?i)"+regexp.QuoteMeta(word))
+	}
+	return patterns
+}
+
+// Bucket is the number of records in one step of a histogram.
+type Bucket struct {
+	Start time.Time
+	Count int
 }
 
 // Record is a log record.
@@ -134,8 +163,12 @@ func words(v any) string {
 	return string(text)
 }
 
-// oldest puts the oldest records first and takes so many of them.
-func oldest(records []Record, limit int) []Record {
+// limited puts the oldest records first and takes as many as the query wants.
+func (q Query) limited(records []Record) []Record {
 	slices.SortStableFunc(records, func(a, b Record) int { return a.Time.Compare(b.Time) })
-	return records[:min(len(records), limit)]
+	n := min(len(records), q.Limit)
+	if q.Newest {
+		return records[len(records)-n:]
+	}
+	return records[:n]
 }

@@ -24,13 +24,19 @@ const lokiPath = "/loki/api/v1/query_range"
 
 func (l loki) URL(q Query) string { return l.Backend.URL(lokiPath, lokiQuery(q)) }
 
+func (loki) Native(q Query) string { return logQL(q) }
+
 func lokiQuery(q Query) url.Values {
+	direction := "forward"
+	if q.Newest {
+		direction = "backward"
+	}
 	return url.Values{
 		"query":     {logQL(q)},
 		"start":     {nanoseconds(q.Start)},
 		"end":       {nanoseconds(q.End)},
 		"limit":     {strconv.Itoa(q.Limit)},
-		"direction": {"forward"},
+		"direction": {direction},
 	}
 }
 
@@ -47,6 +53,17 @@ func logQL(q Query) string {
 	query := "{" + stream + "}"
 	if q.TraceID != "" {
 		query += " | trace_id=" + strconv.Quote(q.TraceID)
+	}
+	if q.ConnectionID != "" {
+		query += " | connection_id=" + strconv.Quote(q.ConnectionID)
+	}
+	if patterns := q.patterns(); len(patterns) > 0 {
+		// A filter for the line can't be joined by "or" with one for a label.
+		query += ` | label_format line_and_error="{{__line__}}\n{{.error}}"`
+		for _, p := range patterns {
+			query += " | line_and_error=~" + strconv.Quote("(?s).*"+p+".*")
+		}
+		query += " | drop line_and_error"
 	}
 	return query
 }
@@ -82,7 +99,45 @@ func (l loki) Records(ctx context.Context, q Query) ([]Record, error) {
 			records = append(records, record)
 		}
 	}
-	return oldest(records, q.Limit), nil
+	return q.limited(records), nil
+}
+
+// lokiMatrix is the part of a metric query's answer that is read.
+type lokiMatrix struct {
+	Data struct {
+		Result []struct {
+			Values [][]json.RawMessage `json:"values"`
+		} `json:"result"`
+	} `json:"data"`
+}
+
+func (l loki) Histogram(ctx context.Context, q Query, step time.Duration) ([]Bucket, error) {
+	seconds := strconv.Itoa(int(step.Seconds()))
+	var answer lokiMatrix
+	// A sample counts the records of the step before it.
+	err := l.Get(ctx, lokiPath, url.Values{
+		"query": {"sum(count_over_time(" + logQL(q) + " [" + seconds + "s]))"},
+		"start": {nanoseconds(q.Start.Add(step))},
+		"end":   {nanoseconds(q.End)},
+		"step":  {seconds},
+	}, backend.Into(&answer))
+	if err != nil {
+		return nil, err
+	}
+	var buckets []Bucket
+	for _, series := range answer.Data.Result {
+		for _, value := range series.Values {
+			var at float64
+			var count string
+			if len(value) < 2 || json.Unmarshal(value[0], &at) != nil || json.Unmarshal(value[1], &count) != nil {
+				continue
+			}
+			if n, err := strconv.Atoi(count); err == nil && n > 0 {
+				buckets = append(buckets, Bucket{time.Unix(int64(at), 0).Add(-step).UTC(), n})
+			}
+		}
+	}
+	return buckets, nil
 }
 
 // lokiRecord reads a time in nanoseconds and a line.

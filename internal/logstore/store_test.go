@@ -94,24 +94,35 @@ func questions(moment time.Time) map[string]struct {
 		want []int
 	}
 	return map[string]question{
-		"everything":           {whole, []int{0, 1, 2, 3, 4, 5}},
-		"a trace":              {ask(func(q *Query) { q.TraceID = traceID }), []int{0, 1, 2}},
-		"a service":            {ask(func(q *Query) { q.Service = "chat" }), []int{0, 1, 3, 5}},
-		"a level":              {ask(func(q *Query) { q.Level = "info" }), []int{0, 4}},
-		"all of them":          {ask(func(q *Query) { q.Service, q.Level, q.TraceID = "chat", "error", traceID }), []int{1}},
-		"part of a service":    {ask(func(q *Query) { q.Service = "cha" }), nil},
-		"the oldest":           {ask(func(q *Query) { q.Service, q.Limit = "chat", 2 }), []int{0, 1}},
-		"from its own time on": {ask(func(q *Query) { q.Start = moment.Add(1) }), []int{1, 2, 3, 4, 5}},
-		"before the next":      {ask(func(q *Query) { q.End = moment.Add(time.Second) }), []int{0, 1}},
-		"another time":         {ask(func(q *Query) { q.Start = moment.Add(10 * time.Second) }), nil},
-		"a hostile service":    {ask(func(q *Query) { q.Service = hostile }), []int{4}},
-		"an injected service":  {ask(func(q *Query) { q.Service = injected }), nil},
-		"an injected level":    {ask(func(q *Query) { q.Level = injected }), nil},
-		"an injected trace":    {ask(func(q *Query) { q.TraceID = injected }), nil},
-		"a pipe":               {ask(func(q *Query) { q.TraceID = "x | delete trace_id" }), nil},
-		"a backquote":          {ask(func(q *Query) { q.Service = "`" }), nil},
-		"no UTF-8":             {ask(func(q *Query) { q.Service, q.TraceID = "\xff", "\xc3\x28" }), nil},
-		"control characters":   {ask(func(q *Query) { q.TraceID = "\x00\x1b[31m\u2028" }), nil},
+		"everything":            {whole, []int{0, 1, 2, 3, 4, 5}},
+		"a trace":               {ask(func(q *Query) { q.TraceID = traceID }), []int{0, 1, 2}},
+		"a service":             {ask(func(q *Query) { q.Service = "chat" }), []int{0, 1, 3, 5}},
+		"a level":               {ask(func(q *Query) { q.Level = "info" }), []int{0, 4}},
+		"all of them":           {ask(func(q *Query) { q.Service, q.Level, q.TraceID = "chat", "error", traceID }), []int{1}},
+		"part of a service":     {ask(func(q *Query) { q.Service = "cha" }), nil},
+		"the oldest":            {ask(func(q *Query) { q.Service, q.Limit = "chat", 2 }), []int{0, 1}},
+		"from its own time on":  {ask(func(q *Query) { q.Start = moment.Add(1) }), []int{1, 2, 3, 4, 5}},
+		"before the next":       {ask(func(q *Query) { q.End = moment.Add(time.Second) }), []int{0, 1}},
+		"another time":          {ask(func(q *Query) { q.Start = moment.Add(10 * time.Second) }), nil},
+		"a hostile service":     {ask(func(q *Query) { q.Service = hostile }), []int{4}},
+		"an injected service":   {ask(func(q *Query) { q.Service = injected }), nil},
+		"an injected level":     {ask(func(q *Query) { q.Level = injected }), nil},
+		"an injected trace":     {ask(func(q *Query) { q.TraceID = injected }), nil},
+		"a pipe":                {ask(func(q *Query) { q.TraceID = "x | delete trace_id" }), nil},
+		"a backquote":           {ask(func(q *Query) { q.Service = "`" }), nil},
+		"no UTF-8":              {ask(func(q *Query) { q.Service, q.TraceID = "\xff", "\xc3\x28" }), nil},
+		"the newest":            {ask(func(q *Query) { q.Service, q.Limit, q.Newest = "chat", 2, true }), []int{3, 5}},
+		"a connection":          {ask(func(q *Query) { q.ConnectionID = "c-1" }), []int{0, 1}},
+		"an injected one":       {ask(func(q *Query) { q.ConnectionID = injected }), nil},
+		"a word":                {ask(func(q *Query) { q.Words = "CONN" }), []int{0}},
+		"a word of an error":    {ask(func(q *Query) { q.Words = "timeout" }), []int{1}},
+		"two words":             {ask(func(q *Query) { q.Words = "bad knows" }), []int{5}},
+		"two, one of them not":  {ask(func(q *Query) { q.Words = "bad timeout" }), nil},
+		"words on two lines":    {ask(func(q *Query) { q.Words = "two \"AND\" \\" }), []int{3}},
+		"an expression":         {ask(func(q *Query) { q.Words = ".*" }), nil},
+		"a hostile word":        {ask(func(q *Query) { q.Words = "{x=~`.+`} (<b>" + injected + "\xff\x00{{.error}}" }), nil},
+		"part of a hostile one": {ask(func(q *Query) { q.Words = "{x=~`.+`} <B>Ü</b>" }), []int{4}},
+		"control characters":    {ask(func(q *Query) { q.TraceID = "\x00\x1b[31m\u2028" }), nil},
 	}
 }
 
@@ -166,6 +177,7 @@ func TestVictoriaLogs(t *testing.T) {
 	store := VictoriaLogs("http://"+address, transport(t))
 	await(t, store, moment)
 	check(t, store, moment)
+	checkHistogram(t, store, moment)
 }
 
 // TestLoki asks a Loki that is installed.
@@ -189,6 +201,7 @@ func TestLoki(t *testing.T) {
 	await(t, store, moment)
 	clear(recorder.to.Answers)
 	check(t, store, moment)
+	checkHistogram(t, store, moment)
 	if *record && !t.Failed() {
 		content, err := json.MarshalIndent(recorder.to, "", " ")
 		if err != nil {
@@ -220,7 +233,9 @@ func TestLokiRecorded(t *testing.T) {
 		_, _ = w.Write(answer.Body)
 	}))
 	defer server.Close()
-	check(t, Loki(server.URL, transport(t)), r.Moment)
+	store := Loki(server.URL, transport(t))
+	check(t, store, r.Moment)
+	checkHistogram(t, store, r.Moment)
 }
 
 // recorder notes questions and answers.
@@ -298,6 +313,28 @@ func unhex(t *testing.T, id string) []byte {
 		t.Fatal(err)
 	}
 	return raw
+}
+
+// checkHistogram counts all records, in steps that are shorter than they are apart.
+func checkHistogram(t *testing.T, store Store, moment time.Time) {
+	t.Helper()
+	const step = 2 * time.Second
+	q := Query{Start: moment.Add(-time.Minute).Truncate(step), End: moment.Add(time.Minute).Truncate(step), Limit: 1, Service: "chat", Words: "O"}
+	want := map[time.Time]int{}
+	for _, i := range []int{0, 1, 3, 5} {
+		want[moment.Add(everything()[i].after).Truncate(step).UTC()]++
+	}
+	buckets, err := store.Histogram(t.Context(), q, step)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[time.Time]int{}
+	for _, b := range buckets {
+		got[b.Start] += b.Count
+	}
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Errorf("histogram (-want +got):\n%s", diff)
+	}
 }
 
 // await waits until the store gives all that was sent.

@@ -21,15 +21,24 @@ func VictoriaLogs(address string, transport http.RoundTripper) Store {
 	return victoriaLogs{backend.New("VictoriaLogs", address, transport)}
 }
 
-const victoriaLogsPath = "/select/logsql/query"
+const (
+	victoriaLogsPath = "/select/logsql/query"
+	victoriaLogsHits = "/select/logsql/hits"
+)
 
 func (v victoriaLogs) URL(q Query) string {
 	return v.Backend.URL(victoriaLogsPath, victoriaLogsQuery(q))
 }
 
+func (victoriaLogs) Native(q Query) string { return logsQL(q) }
+
 func victoriaLogsQuery(q Query) url.Values {
+	order := "_time"
+	if q.Newest {
+		order = "_time desc"
+	}
 	return url.Values{
-		"query": {logsQL(q)},
+		"query": {logsQL(q) + " | sort by (" + order + ") limit " + strconv.Itoa(q.Limit)},
 		"start": {nanoseconds(q.Start)},
 		"end":   {nanoseconds(q.End)},
 	}
@@ -52,7 +61,13 @@ func logsQL(q Query) string {
 	if q.TraceID != "" {
 		query += " trace_id:=" + strconv.Quote(q.TraceID)
 	}
-	return query + " | sort by (_time) limit " + strconv.Itoa(q.Limit)
+	if q.ConnectionID != "" {
+		query += " connection_id:=" + strconv.Quote(q.ConnectionID)
+	}
+	for _, p := range q.patterns() {
+		query += " (_msg:~" + strconv.Quote(p) + " or error:~" + strconv.Quote(p) + ")"
+	}
+	return query
 }
 
 func (v victoriaLogs) Records(ctx context.Context, q Query) ([]Record, error) {
@@ -80,7 +95,34 @@ func (v victoriaLogs) Records(ctx context.Context, q Query) ([]Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	return oldest(records, q.Limit), nil
+	return q.limited(records), nil
+}
+
+func (v victoriaLogs) Histogram(ctx context.Context, q Query, step time.Duration) ([]Bucket, error) {
+	var answer struct {
+		Hits []struct {
+			Timestamps []time.Time `json:"timestamps"`
+			Values     []int       `json:"values"`
+		} `json:"hits"`
+	}
+	err := v.Get(ctx, victoriaLogsHits, url.Values{
+		"query": {logsQL(q)},
+		"start": {nanoseconds(q.Start)},
+		"end":   {nanoseconds(q.End)},
+		"step":  {strconv.Itoa(int(step.Seconds())) + "s"},
+	}, backend.Into(&answer))
+	if err != nil {
+		return nil, err
+	}
+	var buckets []Bucket
+	for _, hits := range answer.Hits {
+		for i, at := range hits.Timestamps[:min(len(hits.Timestamps), len(hits.Values))] {
+			if n := hits.Values[i]; n > 0 {
+				buckets = append(buckets, Bucket{at.UTC(), n})
+			}
+		}
+	}
+	return buckets, nil
 }
 
 // victoriaLogsRecord reads a record with what VictoriaLogs adds to it.
