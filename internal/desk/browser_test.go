@@ -2,7 +2,12 @@ package desk
 
 import (
 	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +16,10 @@ import (
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/console"
 )
 
 // browser starts a headless Chromium, and fails the test for everything that the
@@ -54,6 +63,63 @@ func browser(t *testing.T) context.Context {
 		}
 	})
 	return ctx
+}
+
+// TestStory follows a scripted connection from the table of live ones through its
+// story, which has every event in order while they happen and after its end.
+func TestStory(t *testing.T) {
+	ctx := browser(t)
+	live := console.New(console.Config{Service: "demo"})
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(live.SpanProcessor()))
+	observer, err := instrument.New(instrument.WithNamespace("chat"), instrument.WithTracerProvider(provider), instrument.WithSampleRatio(1),
+		instrument.WithMessageTypes("hello", "bye"), instrument.WithLogger(slog.New(live.LogHandler(nil))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	live.Observe(observer)
+	server := httptest.NewServer(live)
+	defer server.Close()
+	address, _ := serve(t, Config{Consoles: []string{server.URL}})
+
+	_, h := observer.BeginHandshake(t.Context(), instrument.Request{})
+	conn := h.Opened(http.StatusSwitchingProtocols)
+	handle := func(name string, err error) {
+		_ = conn.Handle(t.Context(), observer.MessageType(name), 7, nil, func(context.Context) error { return err })
+	}
+	handle("hello", nil)
+	handle("hello", errors.New(hostile))
+
+	run := func(actions ...chromedp.Action) {
+		t.Helper()
+		if err := chromedp.Run(ctx, actions...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const events = `[...document.querySelectorAll("#timeline .what")].map(e => e.textContent)`
+	expect := func(want ...string) {
+		t.Helper()
+		var got []string
+		run(chromedp.Evaluate(events, &got))
+		if !slices.Equal(got, want) {
+			t.Errorf("the story is %q, want %q", got, want)
+		}
+	}
+	begin := []string{"websocket.handshake", "connection opened", "websocket.message hello", "websocket.message hello", "message failed"}
+	run(chromedp.Navigate(address+"/connections"), chromedp.Click("#c-"+conn.ID(), chromedp.ByID), chromedp.WaitVisible("#timeline"))
+	expect(begin...)
+
+	handle("bye", nil)
+	conn.Closed(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonNormal, Code: 1000})
+	all := slices.Concat(begin, []string{"websocket.message bye", "websocket.close", "connection closed"})
+	var sampled string
+	run(chromedp.WaitVisible("#close"), chromedp.Text("#sampled", &sampled))
+	expect(all...)
+	if !strings.HasPrefix(sampled, "Messages received: 3 with a span, 0 without.") {
+		t.Errorf("the page says %q", sampled)
+	}
+	run(chromedp.Click("#newest"), chromedp.WaitVisible(`#newest[aria-current]`))
+	slices.Reverse(all)
+	expect(all...)
 }
 
 // TestRefresh reads the inbox while something new arrives: what is open stays

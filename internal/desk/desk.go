@@ -1,5 +1,6 @@
 // Package desk is the stack's own start page: whether its components are ready,
-// which alerts reached a person, what the metrics say, and what one trace tells.
+// which alerts reached a person, what the metrics say, and what traces, log
+// records and connections tell.
 //
 // It stands in for PagerDuty, Slack and a webhook, so that a first start needs no
 // account, and for the user interfaces of Prometheus and Jaeger, which a native
@@ -23,6 +24,7 @@ import (
 	"github.com/sockscope/sockscope/internal/desk/pagerduty"
 	"github.com/sockscope/sockscope/internal/desk/slack"
 	"github.com/sockscope/sockscope/internal/desk/status"
+	"github.com/sockscope/sockscope/internal/desk/story"
 	"github.com/sockscope/sockscope/internal/desk/tracing"
 	"github.com/sockscope/sockscope/internal/desk/webhook"
 	"github.com/sockscope/sockscope/internal/logstore"
@@ -35,6 +37,10 @@ const shutdownTimeout = 5 * time.Second
 // heartbeatCheck is how often the desk looks whether a heartbeat is late.
 const heartbeatCheck = 2 * time.Second
 
+// consoleTimeout is how long a live console may take for an answer. It has all of
+// it in memory.
+const consoleTimeout = 3 * time.Second
+
 // Config is what a desk needs to know.
 type Config struct {
 	Components    []status.Component
@@ -45,8 +51,10 @@ type Config struct {
 	LokiURL         string
 	VictoriaLogsURL string
 	JaegerUI        string // Jaeger's user interface; empty if there is none
-	DataDir         string // where the inbox is kept; empty to keep it in memory
-	Logger          *slog.Logger
+	// Consoles are the live consoles of services, as in http://127.0.0.1:8080/debug/realtime/.
+	Consoles []string
+	DataDir  string // where the inbox is kept; empty to keep it in memory
+	Logger   *slog.Logger
 }
 
 // Desk is the start page and the receivers behind it.
@@ -59,15 +67,23 @@ type Desk struct {
 	watcher   *status.Watcher
 	finder    *tracing.Finder
 	metrics   *metrics.Asker
+	logs      logstore.Store // nil if there is none
+	consoles  []string
+	client    *http.Client // asks the consoles
+	teller    *story.Teller
 	pages     *pages
 }
 
 // New returns a desk with the inbox that an earlier one left in the data
 // directory. Close it when it is no longer needed.
 func New(c Config) (*Desk, error) {
-	for _, address := range []struct{ what, url string }{
+	addresses := []struct{ what, url string }{
 		{"Prometheus", c.PrometheusURL}, {"Jaeger", c.JaegerURL}, {"Loki", c.LokiURL}, {"VictoriaLogs", c.VictoriaLogsURL}, {"Jaeger's user interface", c.JaegerUI},
-	} {
+	}
+	for _, console := range c.Consoles {
+		addresses = append(addresses, struct{ what, url string }{"a live console", console})
+	}
+	for _, address := range addresses {
 		if u, err := url.Parse(address.url); address.url != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 			return nil, fmt.Errorf("the address of %s is %q, which is not an http URL", address.what, address.url)
 		}
@@ -92,6 +108,8 @@ func New(c Config) (*Desk, error) {
 	case c.VictoriaLogsURL != "":
 		logs = logstore.VictoriaLogs(c.VictoriaLogsURL, transport)
 	}
+	client := &http.Client{Transport: transport, Timeout: consoleTimeout}
+	finder := tracing.NewFinder(c.JaegerURL, logs, transport)
 	return &Desk{
 		jaegerUI:  strings.TrimRight(c.JaegerUI, "/"),
 		log:       c.Logger,
@@ -99,8 +117,12 @@ func New(c Config) (*Desk, error) {
 		inbox:     in,
 		outages:   newOutages(),
 		watcher:   status.NewWatcher(c.Components, c.Progress, transport),
-		finder:    tracing.NewFinder(c.JaegerURL, logs, transport),
 		metrics:   metrics.NewAsker(c.PrometheusURL, transport),
+		finder:    finder,
+		logs:      logs,
+		consoles:  c.Consoles,
+		client:    client,
+		teller:    story.NewTeller(finder, logs, c.Consoles, client),
 		pages:     pages,
 	}, nil
 }
@@ -120,6 +142,10 @@ func (d *Desk) Handler() http.Handler {
 	mux.HandleFunc("GET /trace", d.tracesPage)
 	mux.HandleFunc("GET /trace/{id}", d.tracePage)
 	mux.HandleFunc("GET /query", d.queryPage)
+	mux.HandleFunc("GET /logs", d.logsPage)
+	mux.HandleFunc("GET /logs/around", d.aroundPage)
+	mux.HandleFunc("GET /connections", d.connectionsPage)
+	mux.HandleFunc("GET /connection/{id}", d.connectionPage)
 	mux.HandleFunc("GET /d/{uid}", d.dashboardPage)
 	mux.HandleFunc("GET /prometheus/graph", d.graphPage)
 	mux.HandleFunc("GET /api/status", d.statusJSON)

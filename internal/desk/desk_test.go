@@ -123,6 +123,18 @@ func TestRoutes(t *testing.T) {
 		{"PUT", none + "/api/outages/email", 404, "pagerduty, slack and webhook"},
 		{"PUT", none + "/api/outages/slack", 400, "status code from 400"},
 		{"DELETE", none + "/api/outages/slack", 200, "{}"},
+		{"GET", none + "/logs", 200, "ask Loki at"},
+		{"GET", none + "/logs?from=noon", 400, "is not a time"},
+		{"GET", none + "/logs/around?time=noon", 400, "is not a time"},
+		{"GET", none + "/logs/around?time=2026-01-02T15:04:05Z", 200, "ask Loki at"},
+		{"GET", none + "/connections", 200, "No live console is known"},
+		{"GET", none + "/connections?id=a/b", 303, ""},
+		{"GET", dead + "/connection/a%2Fb%3F%22%3Cb%3E", 502, "a/b?&#34;&lt;b&gt;</p>"},
+		{"GET", none + "/connection/x?from=noon", 400, "nanoseconds"},
+		{"GET", none + "/connection/x?from=9223372036854775807&order=newest", 502, "ask Loki"},
+		{"GET", none + "/connection/x?from=-9223372036854775808", 502, "ask Loki"},
+		{"GET", none + "/connection/%FF", 400, "1 to 256 bytes"},
+		{"GET", none + "/connection/" + strings.Repeat("x", 300), 400, "1 to 256 bytes"},
 		{"GET", none + "/v2/enqueue", 405, ""},
 		{"PUT", none + "/v2/enqueue", 405, ""},
 		{"GET", none + "/services/T1/B1/x", 405, ""},
@@ -277,6 +289,7 @@ func TestNewNamesTheMistake(t *testing.T) {
 		"VictoriaLogs":            {VictoriaLogsURL: "victoria-logs:9428"},
 		"one of them":             {VictoriaLogsURL: "http://victoria-logs:9428", LokiURL: "http://loki:3100"},
 		"Jaeger's user interface": {JaegerUI: "javascript:alert(1)"},
+		"a live console":          {Consoles: []string{"http://127.0.0.1:8080/debug/realtime/", "127.0.0.1:8080"}},
 	} {
 		c.Logger = slog.New(slog.DiscardHandler)
 		if _, err := New(c); err == nil || !strings.Contains(err.Error(), what) {

@@ -31,6 +31,15 @@ func formats() template.FuncMap {
 		"pair":      func(now time.Time, list []inbox.Channel) channels { return channels{now, list} },
 		"sum":       func(a, b int) int { return a + b },
 		"span":      func(now, t time.Time) string { return coarse(now.Sub(t)) },
+
+		"connection":   connectionPath,
+		"isConnection": isConnection,
+		"inSeconds":    secondsWords,
+		"inBytes":      bytesWords,
+		"perSecond":    perSecond,
+		"around":       logAroundPath,
+		"logsOf":       func(id string) string { return logsForm{Connection: id, Range: "168h"}.path() },
+		"minus":        func(a, b float64) float64 { return a - b },
 	}
 }
 

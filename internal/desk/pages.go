@@ -32,9 +32,9 @@ type pages struct {
 
 func newPages() (*pages, error) {
 	p := &pages{map[string]*template.Template{}}
-	for _, name := range []string{"status", "inbox", "notification", "query", "traces", "trace", "problem"} {
+	for _, name := range []string{"status", "inbox", "notification", "query", "traces", "trace", "logs", "around", "connections", "connection", "problem"} {
 		t, err := template.New("layout.html").Funcs(formats()).
-			ParseFS(templateFiles, "templates/layout.html", "templates/waterfall.html", "templates/"+name+".html")
+			ParseFS(templateFiles, "templates/layout.html", "templates/waterfall.html", "templates/record.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse the page %s: %w", name, err)
 		}

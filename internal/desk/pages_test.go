@@ -15,6 +15,7 @@ import (
 	"github.com/sockscope/sockscope/internal/desk/inbox"
 	"github.com/sockscope/sockscope/internal/desk/metrics"
 	"github.com/sockscope/sockscope/internal/desk/status"
+	"github.com/sockscope/sockscope/internal/desk/story"
 	"github.com/sockscope/sockscope/internal/desk/tracing"
 	"github.com/sockscope/sockscope/internal/logstore"
 )
@@ -139,6 +140,16 @@ func goldenPages() map[string]struct {
 		"trace-dead":   {"trace", page{Title: "Trace", Section: "trace", Data: dead}},
 		"trace-open":   {"trace", page{Title: "Trace", Section: "trace", Data: open}},
 		"problem":      {"problem", page{Title: "Problem", Data: problemData{hostile, hostile}}},
+
+		"logs":             {"logs", page{Title: "Logs", Section: "logs", Data: goldenLogs()}},
+		"logs-dead":        {"logs", page{Title: "Logs", Section: "logs", Data: logsData{Problem: hostile, Ranges: logRanges()}}},
+		"logs-await":       {"logs", page{Title: "Logs", Section: "logs", Refresh: 3, Data: logsData{Awaited: "Loki is not there yet: waiting.", Ranges: logRanges()}}},
+		"logs-around":      {"around", page{Title: "Logs", Section: "logs", Data: aroundData{At: now, Service: hostile, Records: goldenLogs().Records}}},
+		"connections":      {"connections", page{Title: "Connections", Section: "connections", Refresh: 3, Data: goldenConnections()}},
+		"connections-none": {"connections", page{Title: "Connections", Section: "connections", Refresh: 3, Data: connectionsData{}}},
+		"connection":       {"connection", page{Title: "Connection", Section: "connections", Data: connectionData{goldenStory()}}},
+		"connection-live":  {"connection", page{Title: "Connection", Section: "connections", Refresh: 5, Data: connectionData{goldenLiveStory()}}},
+		"connection-none":  {"connection", page{Title: "Connection", Section: "connections", Refresh: 5, Data: connectionData{story.Story{ID: hostile, Problems: []string{hostile}}}}},
 	}
 }
 

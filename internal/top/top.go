@@ -111,6 +111,33 @@ func Look(ctx context.Context, o Options) (View, error) {
 	return view, nil
 }
 
+// Stories asks all instances what they know of one connection. An instance that
+// knows nothing of it has no story. The error says which instances did not answer.
+func Stories(ctx context.Context, o Options, id string) ([]console.Story, error) {
+	stories := make([]*console.Story, len(o.Consoles))
+	errs := make([]error, len(o.Consoles))
+	var asking sync.WaitGroup
+	for i, base := range o.Consoles {
+		asking.Go(func() {
+			var story console.Story
+			switch err := o.get(ctx, base, "connections/"+url.PathEscape(id), nil, &story); {
+			case err == nil:
+				stories[i] = &story
+			case !errors.Is(err, errNotThere):
+				errs[i] = err
+			}
+		})
+	}
+	asking.Wait()
+	var known []console.Story
+	for _, story := range stories {
+		if story != nil {
+			known = append(known, *story)
+		}
+	}
+	return known, errors.Join(errs...)
+}
+
 // add adds what an instance counted.
 func add(sum *console.Sample, s console.Sample) {
 	sum.Goroutines += s.Goroutines
@@ -160,6 +187,9 @@ func (o Options) ask(ctx context.Context, base string) (a answer) {
 	return a
 }
 
+// errNotThere is what get says of an answer with 404.
+var errNotThere = errors.New("has no live console")
+
 func (o Options) get(ctx context.Context, base, resource string, query url.Values, into any) error {
 	address, err := url.Parse(base)
 	if err != nil || address.Host == "" {
@@ -182,7 +212,7 @@ func (o Options) get(ctx context.Context, base, resource string, query url.Value
 	}
 	switch {
 	case response.StatusCode == http.StatusNotFound:
-		return fmt.Errorf("%s has no live console: give the address at which it is mounted", base)
+		return fmt.Errorf("%s %w: give the address at which it is mounted", base, errNotThere)
 	case response.StatusCode != http.StatusOK:
 		return fmt.Errorf("%s answers %s: %s", base, response.Status, firstLine(body))
 	}

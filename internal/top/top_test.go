@@ -84,6 +84,25 @@ func TestLook(t *testing.T) {
 	}
 }
 
+// TestStories asks for a connection of the second of two instances, while a third is away.
+func TestStories(t *testing.T) {
+	one, two := newInstance(t, "chat"), newInstance(t, "feed")
+	away := httptest.NewServer(nil)
+	away.Close()
+	one.open(t, 1)
+	conn := two.open(t, 4)
+	stories, err := Stories(t.Context(), options(t, one.url, two.url, away.URL), conn.ID())
+	if err == nil || !strings.Contains(err.Error(), away.URL) || strings.Contains(err.Error(), one.url) {
+		t.Errorf("error is %v, want one about %s only", err, away.URL)
+	}
+	if len(stories) != 1 || stories[0].Connection == nil || stories[0].Connection.ReceivedMessages != 4 {
+		t.Errorf("the stories are %+v", stories)
+	}
+	if stories, err = Stories(t.Context(), options(t, one.url), "../series?x=<b>#"); err != nil || len(stories) != 0 {
+		t.Errorf("the stories of a hostile id are %+v, %v", stories, err)
+	}
+}
+
 func TestLookFails(t *testing.T) {
 	serve := func(h http.HandlerFunc) string {
 		server := httptest.NewServer(h)

@@ -8,7 +8,7 @@ const lost = document.getElementById("lost");
 let last = "";
 
 async function renew() {
-  if (document.hidden || String(getSelection()) || document.activeElement.tagName === "INPUT") return;
+  if (document.hidden || String(getSelection()) || ["INPUT", "SELECT"].includes(document.activeElement.tagName)) return;
   let text;
   try {
     const answer = await fetch(location.href, { signal: AbortSignal.timeout(10000) });

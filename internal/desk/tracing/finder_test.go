@@ -206,6 +206,33 @@ func TestHangingBackend(t *testing.T) {
 	}
 }
 
+func TestOfConnection(t *testing.T) {
+	b := start(t)
+	end := time.UnixMicro(1795315449661919).Add(time.Minute)
+	for _, newest := range []bool{false, true} {
+		w, err := finder(t, b.jaeger.URL, "").OfConnection(t.Context(), "5f0c2d1e-7777-4d31-9ad3-000000000042", end.Add(-time.Hour), end, newest)
+		if err != nil || w.Incomplete || w.Problem != "" || !w.Start.Equal(end.Add(-time.Hour)) || !w.End.Equal(end) {
+			t.Fatalf("window from %v to %v, incomplete %v, problem %q, %v", w.Start, w.End, w.Incomplete, w.Problem, err)
+		}
+		if len(w.Traces) != 2 || w.Traces[0].ID != messageID || w.Traces[1].ID != handshakeID {
+			t.Fatalf("traces = %+v, want the message's and the handshake's, each once", w.Traces)
+		}
+		for _, span := range w.Traces[0].Spans {
+			if span.Name == "websocket.message message" {
+				if span.Kind != "consumer" || !span.Failed() || span.Duration() != 48*time.Millisecond || span.Attribute("websocket.message.type") != "message" ||
+					!cmp.Equal(span.Links, []Link{{TraceID: handshakeID, SpanID: "30cff0de4846df43"}}) {
+					t.Errorf("the message's span is %+v", span)
+				}
+			}
+		}
+	}
+	away := httptest.NewServer(nil)
+	away.Close()
+	if _, err := finder(t, away.URL, "").OfConnection(t.Context(), "x", end, end, false); err == nil || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("error = %v, want that Jaeger is not running", err)
+	}
+}
+
 func TestRecent(t *testing.T) {
 	b := start(t)
 	got, err := finder(t, b.jaeger.URL, "").Recent(t.Context())
@@ -230,6 +257,14 @@ func FuzzSearchAnswer(f *testing.F) {
 			return
 		}
 		for _, trace := range answer.Data {
+			if whole, ok := trace.trace(); ok {
+				Waterfall(whole)
+				for _, span := range whole.Spans {
+					if span.TraceID != whole.ID || len(span.Links) > maxLinks || len(span.Attributes) > maxAttributes || span.End.Before(span.Start) {
+						t.Errorf("found the span %+v", span)
+					}
+				}
+			}
 			found, ok := trace.found()
 			if !ok {
 				continue

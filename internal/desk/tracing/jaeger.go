@@ -57,16 +57,18 @@ type (
 		SpanID     string `json:"spanID"`
 		Name       string `json:"operationName"`
 		References []struct {
+			Type    string `json:"refType"`
 			TraceID string `json:"traceID"`
 			SpanID  string `json:"spanID"`
 		} `json:"references"`
-		StartMicros    int64  `json:"startTime"`
-		DurationMicros int64  `json:"duration"`
-		ProcessID      string `json:"processID"`
-		Tags           []struct {
-			Key   string          `json:"key"`
-			Value json.RawMessage `json:"value"`
-		} `json:"tags"`
+		StartMicros    int64       `json:"startTime"`
+		DurationMicros int64       `json:"duration"`
+		ProcessID      string      `json:"processID"`
+		Tags           []jaegerTag `json:"tags"`
+	}
+	jaegerTag struct {
+		Key   string          `json:"key"`
+		Value json.RawMessage `json:"value"`
 	}
 )
 
@@ -104,16 +106,13 @@ func (f *Finder) search(ctx context.Context, service string, attribute Attribute
 func (f *Finder) Recent(ctx context.Context) ([]Found, error) {
 	ctx, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
-	var services struct {
-		Data []string `json:"data"`
-	}
-	if err := f.jaeger.Get(ctx, "/api/services", nil, backend.Into(&services)); err != nil {
+	services, err := f.services(ctx)
+	if err != nil {
 		return nil, err
 	}
-	slices.Sort(services.Data)
 	now := time.Now()
 	var list []Found
-	for _, service := range services.Data[:min(len(services.Data), maxServices)] {
+	for _, service := range services[:min(len(services), maxServices)] {
 		found, err := f.search(ctx, service, Attribute{}, now.Add(-time.Hour), now)
 		if err != nil {
 			return nil, err

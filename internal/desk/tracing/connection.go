@@ -1,0 +1,272 @@
+package tracing
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/sockscope/sockscope/internal/backend"
+)
+
+// Limits on the search for a connection's traces.
+const (
+	maxConnectionServices = 32
+	maxPerWindow          = 100 // traces that one search returns
+	maxSearches           = 40  // for the newest traces; the oldest are found with fewer
+	// In a millisecond nobody is interested in more than that.
+	shortestWindow = time.Millisecond
+	// Windows that begin at the oldest trace are tried from firstWindow on, each so
+	// many times longer than the one before.
+	firstWindow, growth = time.Second, 4
+)
+
+// Window is the traces of a connection in a range of time.
+type Window struct {
+	// Start and End are the part of the wanted range that was searched to the end:
+	// its beginning, or its end if the newest were wanted.
+	Start, End time.Time
+	Traces     []Trace
+	// Incomplete tells that there are more in the range than a search returns,
+	// however short it is.
+	Incomplete bool
+	// Problem says which services were not asked, and why.
+	Problem string
+}
+
+// OfConnection searches all services for the traces with a span whose attribute
+// connection.id is the id. A long life has more of them than one answer can have:
+// the window that it returns begins where the range does, or for newest ends
+// there, and is as short as it has to be.
+func (f *Finder) OfConnection(ctx context.Context, id string, start, end time.Time, newest bool) (Window, error) {
+	services, err := f.services(ctx)
+	if err != nil {
+		return Window{}, err
+	}
+	var problem string
+	if n := len(services) - maxConnectionServices; n > 0 {
+		services = services[:maxConnectionServices]
+		problem = fmt.Sprintf("Jaeger knows %d more services, which were not asked", n)
+	}
+	s := connectionSearch{f, id, services}
+	find := s.oldest
+	if newest {
+		find = s.newest
+	}
+	w, err := find(ctx, start, end)
+	w.Problem = problem
+	return w, err
+}
+
+// connectionSearch searches services for the traces of a connection.
+type connectionSearch struct {
+	*Finder
+	id       string
+	services []string
+}
+
+// newest returns the longest window at the end of the range that one search can
+// fill.
+func (s connectionSearch) newest(ctx context.Context, start, end time.Time) (Window, error) {
+	from, to := start, end // there is nothing from to on
+	jumped := false
+	for range maxSearches {
+		found, err := s.in(ctx, from, to)
+		if err != nil {
+			return Window{}, err
+		}
+		w := Window{Start: from, End: end, Traces: found.traces}
+		half := to.Sub(from) / 2
+		switch {
+		case !found.full && (len(found.traces) > 0 || !from.After(start)):
+			return w, nil
+		case !found.full: // all of them are before
+			from, to = later(start, from.Add(-2*half)), from
+		case half < shortestWindow:
+			w.Incomplete = true
+			return w, nil
+		case !jumped: // Jaeger has most likely returned the newest ones
+			from, jumped = found.since.Add(time.Microsecond), true
+		default:
+			from = to.Add(-half)
+		}
+	}
+	return Window{Start: from, End: end, Incomplete: true}, nil
+}
+
+// oldest returns a window at the beginning of the range. Jaeger can't be asked for
+// the oldest traces, so it looks how long the window can be.
+func (s connectionSearch) oldest(ctx context.Context, start, end time.Time) (Window, error) {
+	found, err := s.in(ctx, start, end)
+	if err != nil || !found.full {
+		return Window{Start: start, End: end, Traces: found.traces}, err
+	}
+	known := Window{Start: start, End: start} // searched to its end
+	to := end                                 // from start to it there are too many
+	for width := firstWindow; start.Add(width).Before(to); width *= growth {
+		try := start.Add(width)
+		if found, err = s.in(ctx, start, try); err != nil {
+			return Window{}, err
+		}
+		if found.full {
+			to = try
+			break
+		}
+		known.End, known.Traces = try, found.traces
+	}
+	if len(known.Traces) > 0 {
+		return known, nil
+	}
+	for to.Sub(known.End) > shortestWindow {
+		try := known.End.Add(to.Sub(known.End) / 2)
+		next, err := s.in(ctx, known.End, try)
+		switch {
+		case err != nil:
+			return Window{}, err
+		case next.full:
+			to, found = try, next
+		case len(next.traces) == 0:
+			known.End = try
+		default:
+			return Window{Start: start, End: try, Traces: next.traces}, nil
+		}
+	}
+	return Window{Start: start, End: to, Traces: found.traces, Incomplete: true}, nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// foundTraces is what the services answer.
+type foundTraces struct {
+	traces []Trace
+	full   bool      // a service has as many as a search returns, or more
+	since  time.Time // from when on none of those may be missing, if the newest were returned
+}
+
+// in searches all services at once.
+func (s connectionSearch) in(ctx context.Context, start, end time.Time) (found foundTraces, err error) {
+	tags, err := json.Marshal(map[string]string{session: s.id})
+	if err != nil {
+		return found, err
+	}
+	answers := make([]jaegerAnswer, len(s.services))
+	errs := make([]error, len(s.services))
+	var wg sync.WaitGroup
+	for i, service := range s.services {
+		wg.Go(func() {
+			errs[i] = s.jaeger.Get(ctx, "/api/traces", url.Values{
+				"service": {service},
+				"limit":   {strconv.Itoa(maxPerWindow)},
+				"start":   {strconv.FormatInt(start.UnixMicro(), 10)},
+				"end":     {strconv.FormatInt(end.UnixMicro(), 10)},
+				"tags":    {string(tags)},
+			}, backend.Into(&answers[i]))
+		})
+	}
+	wg.Wait()
+	if err := cmp.Or(errs...); err != nil {
+		return found, err
+	}
+	known := map[string]bool{}
+	for _, answer := range answers {
+		var first time.Time
+		for _, t := range answer.Data {
+			trace, ok := t.trace()
+			if !ok {
+				continue
+			}
+			for _, span := range trace.Spans {
+				if span.Attribute(session) == s.id && (first.IsZero() || span.Start.Before(first)) {
+					first = span.Start
+				}
+			}
+			if !known[trace.ID] {
+				known[trace.ID] = true
+				found.traces = append(found.traces, trace)
+			}
+		}
+		if len(answer.Data) >= maxPerWindow {
+			found.full, found.since = true, later(found.since, first)
+		}
+	}
+	return found, nil
+}
+
+// services lists all services that Jaeger knows.
+func (f *Finder) services(ctx context.Context) ([]string, error) {
+	var services struct {
+		Data []string `json:"data"`
+	}
+	if err := f.jaeger.Get(ctx, "/api/services", nil, backend.Into(&services)); err != nil {
+		return nil, err
+	}
+	slices.Sort(services.Data)
+	return services.Data, nil
+}
+
+// trace reads the spans of a trace that was found.
+func (t jaegerTrace) trace() (Trace, bool) {
+	trace := Trace{ID: hexID(leadingZeros(t.TraceID), 16)}
+	if trace.ID == "" {
+		return Trace{}, false
+	}
+	trace.More = max(len(t.Spans)-maxSpans, 0)
+	for _, s := range t.Spans[:min(len(t.Spans), maxSpans)] {
+		trace.Spans = append(trace.Spans, s.span(trace.ID, t.Processes[s.ProcessID].ServiceName))
+	}
+	return trace, len(trace.Spans) > 0
+}
+
+func (s jaegerSpan) span(traceID, service string) Span {
+	start := time.UnixMicro(s.StartMicros).UTC()
+	span := Span{
+		TraceID: traceID, ID: hexID(s.SpanID, 8), Name: backend.Cut(s.Name, 256), Service: backend.Cut(service, 256),
+		Start: start, End: start.Add(time.Duration(max(s.DurationMicros, 0)) * time.Microsecond),
+	}
+	for _, ref := range s.References[:min(len(s.References), maxLinks)] {
+		id := hexID(leadingZeros(ref.TraceID), 16)
+		switch {
+		case id == "":
+		case ref.Type == "CHILD_OF" && id == traceID && span.Parent == "":
+			span.Parent = hexID(ref.SpanID, 8)
+		default:
+			span.Links = append(span.Links, Link{TraceID: id, SpanID: hexID(ref.SpanID, 8)})
+		}
+	}
+	for _, tag := range s.Tags[:min(len(s.Tags), maxAttributes)] {
+		value := tag.words()
+		switch tag.Key {
+		case "span.kind":
+			span.Kind = backend.Cut(value, 256)
+		case "error":
+			if value == "true" {
+				span.Status = "error"
+			}
+		case "otel.status_code", "otel.scope.name", "otel.scope.version": // said already, or of no use to people
+		case "otel.status_description":
+			span.Message = value
+		default:
+			span.Attributes = append(span.Attributes, Attribute{backend.Cut(tag.Key, 256), value})
+		}
+	}
+	return span
+}
+
+// words puts the value of a tag into words.
+func (t jaegerTag) words() string {
+	var text string
+	if json.Unmarshal(t.Value, &text) != nil {
+		text = string(t.Value)
+	}
+	return backend.Cut(text, maxValue)
+}
