@@ -34,6 +34,7 @@ type demoFlags struct {
 	listen       string
 	history      string
 	redis        string
+	storyURL     string
 	keyFiles     []string
 	origins      []string
 	proxies      []string
@@ -76,7 +77,8 @@ sockscope fault.`,
 	flags.StringVar(&f.history, "history", "", "file that keeps the messages where there is no --redis (default one that is gone at the end)")
 	flags.StringVar(&f.redis, "redis", "", "Redis that keeps the messages and connects the instances, as in redis://127.0.0.1:6379/0")
 	flags.StringVar(&f.server.Node, "node", "", "name of this instance (default a random one)")
-	flags.StringVar(&f.server.TraceURL, "trace-url", "", "address that a trace id is appended to for links on the page, as in http://127.0.0.1:8090/trace/")
+	flags.StringVar(&f.server.TraceURL, "trace-url", "", "address that a trace id is appended to for links on the pages, as in http://127.0.0.1:8090/trace/")
+	flags.StringVar(&f.storyURL, "story-url", "", "address that a connection's id is appended to for links in the live console, as in http://127.0.0.1:8090/connection/")
 
 	flags.StringArrayVar(&f.keyFiles, "auth-key-file", nil, "file with a key for tokens, 32 bytes or more; give two to replace one: the first signs")
 	flags.TextVar(&f.server.DevTokens, "dev-tokens", demo.Loopback, "who is issued tokens: loopback (callers on this machine), open (everybody) or off (default off with --auth-key-file)")
@@ -111,7 +113,9 @@ func runDemo(ctx context.Context, f demoFlags, cmd *cobra.Command) (err error) {
 		return err
 	}
 	// Whether callers from elsewhere may see it is decided by --console.
-	f.server.Console = console.New(console.Config{Service: "sockscope-demo", AllowRemote: true})
+	f.server.Console = console.New(console.Config{
+		Service: "sockscope-demo", AllowRemote: true, TraceURL: f.server.TraceURL, StoryURL: f.storyURL,
+	})
 	t, err := startTelemetry(ctx, "sockscope-demo",
 		telemetry.WithLogWriter(cmd.OutOrStdout()), telemetry.WithLogLevel(f.logLevel),
 		telemetry.WithLogHandler(f.server.Console.LogHandler), telemetry.WithSpanProcessor(f.server.Console.SpanProcessor()))

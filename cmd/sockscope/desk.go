@@ -10,6 +10,7 @@ import (
 
 	"github.com/sockscope/sockscope/internal/desk"
 	"github.com/sockscope/sockscope/internal/desk/status"
+	"github.com/sockscope/sockscope/internal/endpoint"
 )
 
 func newDeskCommand() *cobra.Command {
@@ -18,9 +19,10 @@ func newDeskCommand() *cobra.Command {
 	var config desk.Config
 	cmd := &cobra.Command{
 		Use:   "desk",
-		Short: "Serve the stack's start page: status, on-call inbox, traces",
+		Short: "Serve the stack's start page: status, on-call inbox, traces, logs, connections",
 		Long: `The desk shows on one port whether the stack's components are ready, which
-alerts reached the inbox, and what one trace and its log records say.
+alerts reached the inbox, what one trace and its log records say, and the story
+of each connection that is or was there.
 
 It takes what Alertmanager sends to PagerDuty (POST /v2/enqueue), to Slack
 (POST /services/T…/B…/…) and to webhooks (POST /webhook/<name>), and checks it
@@ -61,6 +63,7 @@ stays away, it raises an alarm of its own.`,
 	flags.StringVar(&config.JaegerURL, "jaeger", "http://127.0.0.1:16686", "Jaeger's query API; empty if there is none")
 	flags.StringVar(&config.VictoriaLogsURL, "victorialogs", "http://127.0.0.1:9428", "VictoriaLogs' API; empty if there is none")
 	flags.StringVar(&config.LokiURL, "loki", "", "Loki's API, if log records are in Loki")
+	flags.StringArrayVar(&config.Consoles, "console", []string{"http://" + endpoint.Local(0).Demo + "/debug/realtime/"}, "live console of a service; may be given several times")
 	flags.StringVar(&config.DataDir, "data", "", "directory in which the inbox survives a restart; empty to keep it in memory")
 	flags.StringVar(&config.JaegerUI, "jaeger-ui", "", "Jaeger's user interface, to link to; empty if there is none")
 	return cmd

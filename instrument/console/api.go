@@ -1,8 +1,11 @@
 package console
 
 import (
+	"bytes"
 	"embed"
 	"encoding/json"
+	"fmt"
+	"html"
 	"io/fs"
 	"mime"
 	"net"
@@ -42,7 +45,7 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			c.serveAPI(w, r, r.URL.Path[i+len(api):])
 			return
 		}
-		servePage(w, r)
+		c.servePage(w, r)
 	}
 }
 
@@ -69,7 +72,7 @@ func hostname(address string) string {
 	return strings.Trim(address, "[]")
 }
 
-func servePage(w http.ResponseWriter, r *http.Request) {
+func (c *Console) servePage(w http.ResponseWriter, r *http.Request) {
 	name := path.Base(r.URL.Path)
 	if strings.HasSuffix(r.URL.Path, "/") || r.URL.Path == "" {
 		name = "index.html"
@@ -78,6 +81,11 @@ func servePage(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		http.NotFound(w, r)
 		return
+	}
+	if name == "index.html" {
+		body := fmt.Sprintf("<body data-trace-url=\"%s\" data-story-url=\"%s\">",
+			html.EscapeString(c.config.TraceURL), html.EscapeString(c.config.StoryURL))
+		content = bytes.Replace(content, []byte("<body>"), []byte(body), 1)
 	}
 	w.Header().Set("Content-Type", mime.TypeByExtension(path.Ext(name)))
 	_, _ = w.Write(content)

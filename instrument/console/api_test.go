@@ -56,6 +56,15 @@ func get(h http.Handler, method, path string) *httptest.ResponseRecorder {
 	return w
 }
 
+// TestLinks gives addresses for links, of which one tries to be more than that.
+func TestLinks(t *testing.T) {
+	c := New(Config{TraceURL: "http://desk/trace/", StoryURL: `http://desk/c/?a&"><script>`})
+	const want = `<body data-trace-url="http://desk/trace/" data-story-url="http://desk/c/?a&amp;&#34;&gt;&lt;script&gt;">`
+	if w := get(c, http.MethodGet, "/"); !strings.Contains(w.Body.String(), want) {
+		t.Errorf("no %s in\n%s", want, w.Body)
+	}
+}
+
 // TestPaths asks for everything where consoles are mounted.
 func TestPaths(t *testing.T) {
 	s := newService(t)

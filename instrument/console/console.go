@@ -23,6 +23,9 @@ type Config struct {
 	// Records is how many log records are kept of each kind (opened connections, closed ones, trouble, others). The
 	// default is 500, which takes about 1 MB.
 	Records int
+	// TraceURL and StoryURL are addresses that the id of a trace, or of a connection, is appended to for links on the
+	// page, as in http://127.0.0.1:8090/trace/ and http://127.0.0.1:8090/connection/. By default there are no links.
+	TraceURL, StoryURL string
 }
 
 const defaultRecords = 500

@@ -87,7 +87,7 @@ func services(at endpoint.Set, in places, alertSpeed int, loki string) []service
 	}
 	return []service{
 		{
-			name: "desk", title: "Desk", see: "start here: status, inbox, traces",
+			name: "desk", title: "Desk", see: "start here: status, inbox, traces, logs, connections",
 			component: self,
 			address:   url(at.Desk), ready: url(at.Desk) + "/healthz", listens: []string{at.Desk},
 			sendsTo: []string{logs.name},
@@ -95,6 +95,7 @@ func services(at endpoint.Set, in places, alertSpeed int, loki string) []service
 				"desk", "--listen=" + at.Desk,
 				"--components=" + in.components(), "--progress=" + in.progress(),
 				"--prometheus=" + url(at.Prometheus), "--jaeger=" + url(at.JaegerQuery), logs.deskFlag,
+				"--console=" + url(at.Demo) + "/debug/realtime/",
 				"--data=" + filepath.Join(in.data, "desk"),
 			},
 		},
@@ -106,7 +107,7 @@ func services(at endpoint.Set, in places, alertSpeed int, loki string) []service
 			args: []string{
 				"demo", "--listen=" + at.Demo,
 				"--history=" + filepath.Join(in.data, "demo", "history.db"),
-				"--trace-url=" + url(at.Desk) + "/trace/",
+				"--trace-url=" + url(at.Desk) + "/trace/", "--story-url=" + url(at.Desk) + "/connection/",
 			},
 			env: append([]string{"OTEL_SERVICE_NAME=sockscope-demo"}, telemetry...),
 		},

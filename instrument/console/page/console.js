@@ -20,6 +20,18 @@ async function get(path) {
   return answer.json();
 }
 
+// outside is a link to what another page knows of an id, or just the text if the service has not said where that page is.
+function outside(url, id, text) {
+  if (!url) return text;
+  const link = element("a", "", text);
+  link.href = url + encodeURIComponent(id);
+  return link;
+}
+
+const { traceUrl, storyUrl } = document.body.dataset;
+const traceLink = (id) => outside(traceUrl, id, `trace ${id}`);
+const storyLink = (id) => (storyUrl ? outside(storyUrl, id, "story") : null);
+
 // --- samples -------------------------------------------------------------------------------------------------------
 
 let samples = [];
@@ -198,7 +210,7 @@ function row(c) {
   const rtt = c.ping_unanswered_seconds >= 10 ? `> ${seconds(Math.round(c.ping_unanswered_seconds))}` : c.rtt_seconds ? seconds(c.rtt_seconds) : "–";
   const rate = (v) => (v === undefined ? "–" : plain(v));
   return element("tr", "",
-    element("th", "id", link, element("small", "", ` ${c.namespace} · ${c.protocol}`)),
+    element("th", "id", link, element("small", "", ` ${c.namespace} · ${c.protocol} `, storyLink(c.id))),
     element("td", "", element("span", `state ${c.state}`, c.state)),
     number(age(c.age_seconds)), number(rtt, c.ping_unanswered_seconds >= 10),
     number(rate(c.received_per_second)), number(rate(c.sent_per_second)),
@@ -248,9 +260,9 @@ function record(r) {
   if (a.connection_id && a.connection_id !== wantedConnection()) {
     const link = element("a", "id", a.connection_id);
     link.href = `#c=${encodeURIComponent(a.connection_id)}`;
-    item.append(" ", link);
+    item.append(" ", link, " ", storyLink(a.connection_id) ?? "");
   }
-  if (a.trace_id) item.append(" ", element("span", "quiet", `trace ${a.trace_id}`));
+  if (a.trace_id) item.append(" ", element("span", "quiet", traceLink(a.trace_id)));
   return item;
 }
 
@@ -267,7 +279,7 @@ function waterfall(trace) {
   const start = Math.min(...trace.spans.map((s) => Date.parse(s.start)));
   const end = Math.max(...trace.spans.map((s) => Date.parse(s.start) + 1000 * s.seconds));
   const length = Math.max(end - start, 0.001);
-  const item = element("li", "trace", element("div", "quiet", `${clock(trace.spans[0].start)}  trace ${trace.id}`));
+  const item = element("li", "trace", element("div", "quiet", `${clock(trace.spans[0].start)}  `, traceLink(trace.id)));
   for (const s of trace.spans) {
     const bar = element("i", s.failed ? "bar failed" : "bar");
     bar.style.marginLeft = `${(100 * (Date.parse(s.start) - start)) / length}%`;
@@ -277,7 +289,7 @@ function waterfall(trace) {
     if (id) {
       const link = element("a", "id", String(id));
       link.href = `#c=${encodeURIComponent(id)}`;
-      name.append(" ", link);
+      name.append(" ", link, " ", storyLink(id) ?? "");
     }
     item.append(element("div", "bars", name, element("span", "track", bar), element("span", "n", seconds(s.seconds))));
   }
@@ -295,6 +307,8 @@ async function drawStory() {
   $("story").hidden = !id;
   if (!id) return;
   $("story-id").textContent = id;
+  $("story-whole").hidden = !storyUrl;
+  $("story-whole").href = storyUrl + encodeURIComponent(id);
   let story;
   try {
     story = await get(`api/v1/connections/${encodeURIComponent(id)}`);
@@ -323,7 +337,7 @@ function spanItem(s) {
   const details = Object.entries(s.attributes ?? {}).filter(([key]) => key !== "connection.id");
   return element("li", s.failed ? "record error" : "record",
     element("time", "", clock(s.start)), " ", element("span", "badge", "span"), " ", element("b", "", s.name), ` ${seconds(s.seconds)} `,
-    s.error ? element("span", "bad", s.error) : null,
+    s.error ? element("span", "bad", s.error) : null, traceUrl ? traceLink(s.trace_id) : null,
     element("span", "fields", ` ${details.map(([key, value]) => `${key}=${value}`).join("  ")}`));
 }
 
