@@ -112,10 +112,18 @@ func FuzzAnswers(f *testing.F) {
 	f.Add([]byte(`{"_msg":"message handled","_stream":"{level=\"info\",service.name=\"chat\"}","_stream_id":"0","_time":"2026-12-01T00:21:27.336403136Z",`+
 		`"connection_id":"c-1","level":"info","scope.name":"unknown","service.name":"chat","severity_number":"9","severity_text":"info",`+
 		`"span_id":"`+spanID+`","trace_id":"`+traceID+`"}`+"\n"+`{"_msg":"{\"msg\":\"a\",\"n\":1e308,\"o\":{\"<\":[null]}}","_time":"2026-12-01T00:21:28Z"}`), 5000)
+	f.Add([]byte(`{"hits":[{"fields":{},"timestamps":["2026-12-01T00:21:27Z","2026-12-01T00:21:28Z"],"values":[3,-1],"total":2}],`+
+		`"data":{"result":[{"values":[[1796083525,"3"],[1e308,"1"],["x","y"]]}]}}`), 1)
 	f.Fuzz(func(t *testing.T, answer []byte, limit int) {
 		q := all
 		q.Limit = min(max(limit, 0), 5000)
 		for _, store := range says(answer).stores() {
+			buckets, err := store.Histogram(t.Context(), q, time.Second)
+			for _, b := range buckets {
+				if err != nil || b.Count < 1 {
+					t.Errorf("bucket %+v, %v", b, err)
+				}
+			}
 			records, err := store.Records(t.Context(), q)
 			if err != nil {
 				if records != nil || !strings.Contains(err.Error(), "read the answer of "+store.Name()) {
