@@ -5,7 +5,6 @@ import (
 
 	"go.opentelemetry.io/collector/config/confighttp"
 	"go.opentelemetry.io/collector/confmap"
-	"go.opentelemetry.io/collector/confmap/xconfmap"
 )
 
 func TestConfig(t *testing.T) {
@@ -27,7 +26,7 @@ func TestConfig(t *testing.T) {
 			config := NewFactory().CreateDefaultConfig().(*Config)
 			err := confmap.NewFromStringMap(test.settings).Unmarshal(config)
 			if err == nil {
-				err = xconfmap.Validate(config)
+				err = confmap.Validate(config)
 			}
 			if test.endpoint == "" {
 				if err == nil {
