@@ -557,6 +557,12 @@ func pipeline() []Situation {
 			lasting("a store refuses spans, counted by a name with a suffix", 8*minute, at("7m", "TelemetryLost/warning"))),
 		slowly(one(counter, "otelcol_exporter_send_failed_metric_points", exporter, "5m:0 +5 *:0").
 			lasting("a store refuses points", 8*minute, at("7m", "TelemetryLost/warning"))),
+		slowly(one(counter, "sockscope_store_refused_items_total", exporter+`, service="demo"`, "5m:0 +5 *:0").
+			lasting("a store refuses what one service sends", 8*minute, at("4m"), at("7m", "TelemetryLost/warning"))),
+		one(gauge, "sockscope_sender_start_time_seconds", `job="demo", instance="127.0.0.1", metric="sent"`, strings.Repeat("1m:160 1m:100 ", 8)).
+			lasting("two processes send as one instance", 15*minute, at("5m"), at("14m", "TelemetryInstancesMixed/warning")),
+		one(gauge, "sockscope_sender_start_time_seconds", `job="demo", instance="127.0.0.1", metric="sent"`, "5m:100 1m:160 1m:100 *:160").
+			lasting("one process takes the place of another", 15*minute, at("14m")).near("TelemetryInstancesMixed"),
 		slowly(one(gauge, "otelcol_exporter_queue_size", exporter+`, data_type="logs"`, "5m:10 *:60").add(gauge, "otelcol_exporter_queue_capacity", exporter+`, data_type="logs"`, "*:100").
 			lasting("a store is away", 12*minute, at("6m30s"), at("8m", "TelemetryQueueFilling/warning"))),
 		slowly(one(gauge, "otelcol_exporter_queue_size", exporter+`, data_type="logs"`, "5m:10 *:40").add(gauge, "otelcol_exporter_queue_capacity", exporter+`, data_type="logs"`, "*:100").

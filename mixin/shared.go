@@ -246,13 +246,24 @@ func pipelineGroup() Group {
 			Meaning:     "A service sends what the stores would refuse. The Collector leaves it out and counts it by sender.",
 			First:       "The reason says what is wrong with it, as a clock or a name.",
 		}, {
-			Name: "TelemetryLost", By: []string{"exporter"}, Panel: "Telemetry Refused or Lost",
+			// Where one process follows another, the start goes forward only.
+			Name: "TelemetryInstancesMixed", By: []string{"job, instance"},
+			Thresholds:  []Threshold{{"starts_back", 3, "times that a counter's start goes back within 15 minutes"}},
+			Levels:      []Level{{Severity: Warning, Expr: "max by (job, instance) (resets(sockscope_sender_start_time_seconds[15m])) > $starts_back"}},
+			Summary:     "Several processes of {job} are one instance",
+			Description: "Several processes of {job} send metrics as the instance {instance}, so that each of its series has values of all of them.",
+			Meaning:     "Several processes of one service send metrics as one instance, and their values are mixed.",
+			First:       "Give each process a service.instance.id.",
+		}, {
+			Name: "TelemetryLost", By: []string{"exporter, service"}, Panel: "Telemetry Refused or Lost",
 			Levels: []Level{{Severity: Warning, Expr: `
-				sum by (exporter) (
-				  rate({__name__=~"otelcol_exporter_send_failed_(metric_points|spans|log_records)(_total)?"}[10m])
+				sum by (exporter, service) (
+				    rate(sockscope_store_refused_items_total[10m])
+				  or
+				    rate({__name__=~"otelcol_exporter_send_failed_(metric_points|spans|log_records)(_total)?"}[10m])
 				) > 0`}},
 			Summary:     "A store refuses telemetry, which is lost",
-			Description: "What the Collector sends by {exporter} is refused for good and given up.",
+			Description: "What the Collector sends by {exporter}{{ with $labels.service }} for {{ . }}{{ end }} is refused for good and given up.",
 			Meaning:     "A store refuses what the Collector had accepted.",
 			First:       "Read the Collector's log: it has the store's answer.",
 		}, {

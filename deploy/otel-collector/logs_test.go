@@ -3,7 +3,6 @@ package otelcollector_test
 import (
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"strings"
@@ -192,20 +191,7 @@ func (s *stack) testBadRecords(t *testing.T) {
 		}
 		return nil
 	})
-	eventually(t, "nothing waits", func() error {
-		response, err := http.Get("http://" + s.metrics + "/metrics")
-		if err != nil {
-			return err
-		}
-		defer response.Body.Close()
-		page, err := io.ReadAll(response.Body)
-		for line := range strings.Lines(string(page)) {
-			if strings.HasPrefix(line, "otelcol_exporter_queue_size") && !strings.HasSuffix(line, " 0\n") {
-				return errors.New(line)
-			}
-		}
-		return err
-	})
+	eventually(t, "nothing waits", s.idle)
 }
 
 // testBadSpans has good spans of one sender share batches with bad ones of others, and one span with nearly all that a
@@ -251,24 +237,16 @@ func (s *stack) testBadSpans(t *testing.T) {
 	}
 	send(strings.Repeat("s", 100_000), span(large, object{"spanId": "b7ad6b716920333a"}))
 	send("good", span(good(2*len(bad)), nil))
-	spans := func(trace string) (int, error) {
-		var answer struct{ Data []struct{ Spans []object } }
-		err := get("http://"+s.jaegerRead+"/api/traces/"+trace, &answer)
-		if err != nil || len(answer.Data) != 1 {
-			return 0, errors.Join(err, fmt.Errorf("%d traces", len(answer.Data)))
-		}
-		return len(answer.Data[0].Spans), nil
-	}
 	eventually(t, "good spans are stored", func() error {
 		for i := range 2*len(bad) + 1 {
-			if n, err := spans(good(i)); err != nil || n != 1 {
+			if n, err := s.spans(good(i)); err != nil || n != 1 {
 				return fmt.Errorf("trace %d has %d spans, %w", i, n, err)
 			}
 		}
 		return nil
 	})
 	eventually(t, "what can be stored of the bad ones is", func() error {
-		if n, err := spans(large); err != nil || n < 10 {
+		if n, err := s.spans(large); err != nil || n < 10 {
 			return fmt.Errorf("%d spans, %w", n, err)
 		}
 		return nil

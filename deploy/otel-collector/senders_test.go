@@ -170,6 +170,10 @@ func (s *stack) testBadSendersHarmNobody(t *testing.T) {
 		}
 		return err
 	})
+	eventually(t, "a name of which nothing is left is counted", func() error {
+		_, err := s.last(`sockscope_refused_data_points_total{job="worse",reason="name"}`)
+		return err
+	})
 	for reason := range bad(time.Now()) {
 		eventually(t, "refused for "+reason, func() error {
 			refused, err := s.last(fmt.Sprintf(`sockscope_refused_data_points_total{job="bad-%s",reason=%q}`, reason, reason))
@@ -244,6 +248,42 @@ func (s *stack) testInstances(t *testing.T) {
 		eventually(t, "instance "+instance, func() error {
 			_, err := s.only(fmt.Sprintf(`replica{job="replicated",instance=%q}`, instance))
 			return err
+		})
+	}
+
+	// Two that can't be told apart, and one that is alone.
+	started := now.Add(-time.Hour)
+	const rounds = 5
+	push := func(service string, round int, started time.Time) {
+		point := point(now.Add(time.Duration(round)*time.Second), round, nil)
+		point["startTimeUnixNano"] = nanos(started)
+		post(t, s.otlp, "/v1/metrics", object{"resourceMetrics": list{object{
+			"resource": resource(service, nil), "scopeMetrics": list{object{"metrics": list{sum("sent", 2, point), sum("received", 2, point)}}},
+		}}})
+	}
+	for round := range rounds {
+		push("mixed", 2*round, started)
+		push("mixed", 2*round+1, started.Add(time.Minute))
+		push("alone", round, started)
+	}
+	for service, want := range map[string]int{"mixed": rounds - 1, "alone": 0} {
+		eventually(t, "starts of "+service, func() error {
+			for _, counter := range []string{"sent", "received"} {
+				starts, err := s.only(fmt.Sprintf(`sockscope_sender_start_time_seconds{job=%q,metric=%q}`, service, counter))
+				if err != nil {
+					return err
+				}
+				back := 0
+				for i := 1; i < len(starts); i++ {
+					if starts[i].value < starts[i-1].value {
+						back++
+					}
+				}
+				if back != want {
+					return fmt.Errorf("%s went back %d times: %v", counter, back, starts)
+				}
+			}
+			return nil
 		})
 	}
 }

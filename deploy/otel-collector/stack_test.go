@@ -28,6 +28,7 @@ type stack struct {
 	targets                          string // the folder of what is scraped
 	otlp, loki, metrics              string // the Collector's addresses
 	prometheus, logStore, jaegerRead string
+	jaegerWrite                      string
 
 	logs      logStore
 	collector *program
@@ -35,14 +36,22 @@ type stack struct {
 }
 
 // start starts them all, with a log store of that name.
-func start(t *testing.T, logs string) *stack {
+func start(t testing.TB, logs string) *stack {
+	t.Helper()
+	s := newStack(t, logs)
+	s.run(t)
+	return s
+}
+
+// newStack returns one that does not run yet.
+func newStack(t testing.TB, logs string) *stack {
 	t.Helper()
 	data := t.TempDir()
 	ports := freePorts(t, 13)
 	at := func(i int) string { return "127.0.0.1:" + ports[i] }
 	s := &stack{
 		targets: filepath.Join(data, "targets"),
-		otlp:    at(0), loki: at(1), metrics: at(2), prometheus: at(3), logStore: at(4), jaegerRead: at(5),
+		otlp:    at(0), loki: at(1), metrics: at(2), prometheus: at(3), logStore: at(4), jaegerRead: at(5), jaegerWrite: at(9),
 	}
 	if err := os.Mkdir(s.targets, 0o755); err != nil {
 		t.Fatal(err)
@@ -68,11 +77,15 @@ func start(t *testing.T, logs string) *stack {
 		"OTELCOL_QUEUE_DIR=" + filepath.Join(data, "queue"), "OTELCOL_TARGETS=" + s.targets, `OTELCOL_CORS_ORIGINS=["https://chat.example.org"]`,
 		"PROMETHEUS_URL=http://" + s.prometheus, "LOGS_OTLP_URL=" + s.logs.otlp, "JAEGER_OTLP=" + at(9),
 	}}
+	return s
+}
+
+func (s *stack) run(t testing.TB) {
+	t.Helper()
 	for _, p := range append(s.stores, s.collector) {
 		p.start(t)
 		t.Cleanup(func() { p.end(t) })
 	}
-	return s
 }
 
 // program is one that runs until the end of the test, which shows what it printed if it failed.
@@ -86,7 +99,7 @@ type program struct {
 }
 
 // start starts the program and waits until it is ready.
-func (p *program) start(t *testing.T) {
+func (p *program) start(t testing.TB) {
 	t.Helper()
 	p.cmd = exec.Command(tool.Path(t, p.name), p.args...)
 	p.cmd.Env = append(os.Environ(), p.env...)
@@ -123,7 +136,7 @@ func (p *program) kill() {
 	<-p.ended
 }
 
-func (p *program) end(t *testing.T) {
+func (p *program) end(t testing.TB) {
 	p.kill()
 	if t.Failed() {
 		printed := p.output.Bytes()
@@ -132,7 +145,7 @@ func (p *program) end(t *testing.T) {
 }
 
 // freePorts finds ports below those that the system gives to outgoing connections, and to other tests that ask it for one.
-func freePorts(t *testing.T, n int) []string {
+func freePorts(t testing.TB, n int) []string {
 	t.Helper()
 	var ports []string
 	for port := 20_000 + rand.IntN(10_000); len(ports) < n; port++ {
@@ -147,7 +160,7 @@ func freePorts(t *testing.T, n int) []string {
 	return ports
 }
 
-func eventually(t *testing.T, what string, check func() error) {
+func eventually(t testing.TB, what string, check func() error) {
 	t.Helper()
 	deadline := time.Now().Add(time.Minute)
 	for {
@@ -163,7 +176,7 @@ func eventually(t *testing.T, what string, check func() error) {
 }
 
 // post sends a body and returns the status, 0 if there was no answer.
-func post(t *testing.T, address, path string, body any) int {
+func post(t testing.TB, address, path string, body any) int {
 	t.Helper()
 	content, err := json.Marshal(body)
 	if err != nil {
@@ -226,7 +239,7 @@ type sample struct {
 	value string
 }
 
-// samples returns those of each series that a selector finds in the last minutes, by its labels but the name.
+// samples returns those of each series that a selector finds in the last hours, by its labels but the name.
 func (s *stack) samples(selector string) (map[string][]sample, error) {
 	var answer struct {
 		Data struct {
@@ -236,7 +249,7 @@ func (s *stack) samples(selector string) (map[string][]sample, error) {
 			}
 		}
 	}
-	err := get("http://"+s.prometheus+"/api/v1/query?query="+url.QueryEscape(selector+"[10m]"), &answer)
+	err := get("http://"+s.prometheus+"/api/v1/query?query="+url.QueryEscape(selector+"[2h]"), &answer)
 	all := make(map[string][]sample)
 	for _, series := range answer.Data.Result {
 		delete(series.Metric, "__name__")
@@ -267,6 +280,44 @@ func (s *stack) last(selector string) (string, error) {
 		return "", err
 	}
 	return found[len(found)-1].value, nil
+}
+
+// spans returns how many of a trace are stored.
+func (s *stack) spans(trace string) (int, error) {
+	var answer struct{ Data []struct{ Spans []object } }
+	err := get("http://"+s.jaegerRead+"/api/traces/"+trace, &answer)
+	if err != nil || len(answer.Data) != 1 {
+		return 0, errors.Join(err, fmt.Errorf("%d traces", len(answer.Data)))
+	}
+	return len(answer.Data[0].Spans), nil
+}
+
+// own returns the lines of the Collector's own metrics that begin with name and have all of the labels, as label="value".
+func (s *stack) own(name string, labels ...string) ([]string, error) {
+	response, err := http.Get("http://" + s.metrics + "/metrics")
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	page, err := io.ReadAll(response.Body)
+	var found []string
+	for line := range strings.Lines(string(page)) {
+		if strings.HasPrefix(line, name) && !slices.ContainsFunc(labels, func(label string) bool { return !strings.Contains(line, label) }) {
+			found = append(found, strings.TrimSpace(line))
+		}
+	}
+	return found, err
+}
+
+// idle returns an error if anything is in one of the Collector's queues.
+func (s *stack) idle() error {
+	queues, err := s.own("otelcol_exporter_queue_size")
+	for _, queue := range queues {
+		if !strings.HasSuffix(queue, " 0") {
+			return errors.New(queue)
+		}
+	}
+	return err
 }
 
 func get(address string, answer any) error {

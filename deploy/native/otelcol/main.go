@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/connector/countconnector"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/connector/routingconnector"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckextension"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/filestorage"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/processor/deltatocumulativeprocessor"
@@ -25,8 +26,6 @@ import (
 	"go.opentelemetry.io/collector/connector/forwardconnector"
 	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/exporter/debugexporter"
-	"go.opentelemetry.io/collector/exporter/otlpexporter"
-	"go.opentelemetry.io/collector/exporter/otlphttpexporter"
 	"go.opentelemetry.io/collector/extension"
 	"go.opentelemetry.io/collector/otelcol"
 	"go.opentelemetry.io/collector/processor"
@@ -36,6 +35,7 @@ import (
 	"go.opentelemetry.io/collector/service/telemetry/otelconftelemetry"
 
 	"github.com/sockscope/sockscope/deploy/native/otelcol/lokireceiver"
+	"github.com/sockscope/sockscope/deploy/native/otelcol/sieve"
 )
 
 // version is the release of the Collector whose components are built in.
@@ -90,8 +90,8 @@ func factories() (otelcol.Factories, error) {
 		return f, fmt.Errorf("processors: %w", err)
 	}
 	f.Exporters, err = otelcol.MakeFactoryMap[exporter.Factory](
-		otlpexporter.NewFactory(),
-		otlphttpexporter.NewFactory(),
+		sieve.NewGRPCFactory(),
+		sieve.NewHTTPFactory(),
 		debugexporter.NewFactory(),
 	)
 	if err != nil {
@@ -100,6 +100,7 @@ func factories() (otelcol.Factories, error) {
 	f.Connectors, err = otelcol.MakeFactoryMap[connector.Factory](
 		forwardconnector.NewFactory(),
 		countconnector.NewFactory(),
+		routingconnector.NewFactory(),
 	)
 	if err != nil {
 		return f, fmt.Errorf("connectors: %w", err)
