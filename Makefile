@@ -47,6 +47,10 @@ drill: $(SOCKSCOPE) ## break a stack whose rules are 20 times as fast, and see w
 soak: ## half an hour of mixed load and faults on three instances; nothing acknowledged may be lost (SOAK=5m for less)
 	go run ./internal/runtests soak
 
+.PHONY: soak-outage
+soak-outage: $(SOCKSCOPE) ## stores away for ten minutes, and everything killed; nothing accepted may be lost (OUTAGE=1m for less)
+	@$(export-tools); OUTAGE=$${OUTAGE:-10m} go test -count 1 -timeout 2h -v -run 'TestCollector$$/killed' ./deploy/otel-collector
+
 .PHONY: check
 check: check-go check-settings release-check ## formatting, linters, rules, routes, settings, and what a release would be
 

@@ -3,7 +3,10 @@ package otelcollector_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,10 +46,19 @@ func (s *stack) testLogStore(t *testing.T) {
 	t.Run("from trace to log", s.testFromTraceToLog)
 }
 
-// testKilled kills the stores, then the Collector, and starts them again, while a client sends and repeats what is not
-// accepted: what was accepted is stored.
+// testKilled has the stores away, kills the Collector meanwhile, and at last all of them at once, while a client sends and
+// repeats what is not accepted: what was accepted is stored, once. What a store keeps in memory for a while may be lost with
+// it. The stores are away for OUTAGE, by default 15s.
 func (s *stack) testKilled(t *testing.T) {
-	const rounds = 40
+	outage := 15 * time.Second
+	if value := os.Getenv("OUTAGE"); value != "" {
+		var err error
+		if outage, err = time.ParseDuration(value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const interval = 40 * time.Millisecond
+	rounds := int(2 * outage / interval)
 	trace := func(round int) string { return fmt.Sprintf("0af7651916cd43dd8448eb21%08x", round+1) }
 	send := func(address, path string, body any) {
 		eventually(t, path, func() error {
@@ -56,20 +68,36 @@ func (s *stack) testKilled(t *testing.T) {
 			return nil
 		})
 	}
-	pace := time.NewTicker(20 * time.Millisecond) // Prometheus' clock has milliseconds
+	kept := int(s.logs.memory / interval)
+	lost := make(map[int]bool) // rounds whose log records may be
+	killStores := func(round int) {
+		for i := max(0, round-kept); i < round; i++ {
+			lost[i] = true
+		}
+		for _, store := range s.stores {
+			store.kill()
+		}
+	}
+	pace := time.NewTicker(interval)
 	defer pace.Stop()
 	for round := range rounds {
 		<-pace.C
 		switch round {
-		case rounds / 4:
-			for _, store := range s.stores {
-				store.kill()
-			}
+		case rounds / 6:
+			killStores(round)
 		case rounds / 2:
 			s.collector.kill()
 			s.collector.start(t)
-		case rounds * 3 / 4:
+		case rounds * 4 / 6:
+			for _, store := range s.stores {
+				store.start(t)
+			}
+		case rounds * 5 / 6: // what waited for the stores is on their disks
+			eventually(t, "nothing waits", s.idle)
+			<-time.After(s.logs.memory)
+		case rounds*5/6 + rounds/24:
 			s.collector.kill()
+			killStores(round)
 			for _, store := range s.stores {
 				store.start(t)
 			}
@@ -99,25 +127,74 @@ func (s *stack) testKilled(t *testing.T) {
 	})
 	eventually(t, "every log record is stored once", func() error {
 		records, err := s.logs.records("killed")
-		seen := make(map[string]bool)
+		times := make(map[string]int)
 		for _, record := range records {
-			seen[record.line] = true
+			times[record.line]++
 		}
-		if err != nil || len(seen) != rounds || len(records) != rounds {
-			return errors.Join(err, fmt.Errorf("%d records, %d different ones, of %d", len(records), len(seen), rounds))
+		for round := range rounds {
+			if n := times[strconv.Itoa(round)]; n > 1 || n == 0 && !lost[round] {
+				err = errors.Join(err, fmt.Errorf("the record of round %d is there %d times", round, n))
+			}
+		}
+		return err
+	})
+	eventually(t, "every span is stored once", func() error {
+		for round := range rounds {
+			if n, err := s.spans(trace(round)); err != nil || n != 1 {
+				return fmt.Errorf("round %d has %d spans, %w", round, n, err)
+			}
 		}
 		return nil
 	})
-	eventually(t, "every span is stored", func() error {
-		for round := range rounds {
-			var answer struct{ Data []struct{ Spans []object } }
-			if err := get("http://"+s.jaegerRead+"/api/traces/"+trace(round), &answer); err != nil {
-				return fmt.Errorf("round %d: %w", round, err)
+}
+
+// TestFullQueue has a store away for longer than its queue can hold. Senders are refused, so that they keep their data, and
+// that is visible; what was accepted is stored.
+func TestFullQueue(t *testing.T) {
+	s := newStack(t, "victoria-logs")
+	s.collector.args = append(s.collector.args,
+		"--config=yaml:exporters::otlp_http/logs::sending_queue::queue_size: 20000", "--config=yaml:exporters::otlp_http/logs::sending_queue::batch::min_size: 10000")
+	s.run(t)
+	s.logs.kill()
+	push := func(item int) int {
+		return post(t, s.otlp, "/v1/logs", object{"resourceLogs": list{object{"resource": resource("queued", nil), "scopeLogs": list{object{"logRecords": list{
+			object{"timeUnixNano": nanos(time.Now()), "severityNumber": 9, "body": object{"stringValue": fmt.Sprint(item)}},
+		}}}}}})
+	}
+	accepted := 0
+	for ; ; accepted++ {
+		if status := push(accepted); status != http.StatusOK {
+			if status != http.StatusServiceUnavailable && status != http.StatusTooManyRequests {
+				t.Fatalf("status %d, by which a client does not send again", status)
 			}
-			if len(answer.Data) != 1 || len(answer.Data[0].Spans) == 0 {
-				return fmt.Errorf("round %d: %v", round, answer)
-			}
+			break
+		}
+		if accepted == 1000 {
+			t.Fatal("the queue has no bound")
+		}
+	}
+	for name, want := range map[string]float64{"otelcol_exporter_enqueue_failed_log_records": 1, "otelcol_exporter_queue_size": 10_000, "otelcol_exporter_queue_capacity": 20_000} {
+		lines, err := s.own(name, `exporter="otlp_http/logs"`)
+		if err != nil || len(lines) != 1 {
+			t.Fatal(name, lines, err)
+		}
+		if got, err := strconv.ParseFloat(lines[0][strings.LastIndexByte(lines[0], ' ')+1:], 64); err != nil || got < want {
+			t.Errorf("%s is %v, want at least %v: %v", name, got, want, err)
+		}
+	}
+
+	s.logs.start(t)
+	eventually(t, "it is accepted again", func() error {
+		if status := push(accepted); status != http.StatusOK {
+			return fmt.Errorf("status %d", status)
 		}
 		return nil
+	})
+	eventually(t, "what was accepted is stored", func() error {
+		records, err := s.logs.records("queued")
+		if err == nil && len(records) != accepted+1 {
+			err = fmt.Errorf("%d records of %d", len(records), accepted+1)
+		}
+		return err
 	})
 }

@@ -29,6 +29,7 @@ import (
 // logstore.
 type logStore struct {
 	*program
+	memory  time.Duration                                    // how long it may have records in memory only
 	otlp    string                                           // where the Collector sends records
 	ask     func(query string) error                         // in its language
 	grafana string                                           // the folder of Grafana's settings for it
@@ -69,7 +70,7 @@ func newLoki(data, address, grpcPort string) logStore {
 					}
 				}
 			}
-			query := url.Values{"query": {"{service_name=" + strconv.Quote(service) + "}"}, "limit": {"1000"}, "since": {"2h"}}
+			query := url.Values{"query": {"{service_name=" + strconv.Quote(service) + "}"}, "limit": {"5000"}, "since": {"2h"}}
 			err := get("http://"+address+"/loki/api/v1/query_range?"+query.Encode(), &answer)
 			var all []stored
 			for _, stream := range answer.Data.Result {
@@ -118,9 +119,10 @@ func newVictoriaLogs(data, address string) logStore {
 	return logStore{
 		program: &program{
 			name: "victoria-logs", ready: "http://" + address + "/health",
-			args: []string{"-httpListenAddr=" + address, "-storageDataPath=" + filepath.Join(data, "victoria-logs"), "-retentionPeriod=7d"},
+			args: []string{"-httpListenAddr=" + address, "-storageDataPath=" + filepath.Join(data, "victoria-logs"), "-retentionPeriod=7d", "-inmemoryDataFlushInterval=1s"},
 		},
-		otlp: "http://" + address + "/insert/opentelemetry",
+		memory: 3 * time.Second,
+		otlp:   "http://" + address + "/insert/opentelemetry",
 		ask: func(query string) error {
 			_, err := lines(query)
 			return err

@@ -26,7 +26,9 @@ func victoriaLogs(at endpoint.Set, in places) logStore {
 				"-storageDataPath=" + filepath.Join(in.data, "victoria-logs"),
 				"-retentionPeriod=7d", "-retention.maxDiskSpaceUsageBytes=5GB",
 				"-memory.allowedBytes=128MiB", // of its caches
-				"-http.disableCORS",           // else any web page could read what is logged
+				// What it has not flushed is lost if it is killed. It can't do so more often.
+				"-inmemoryDataFlushInterval=1s",
+				"-http.disableCORS", // else any web page could read what is logged
 				// After four fifths of that, tails that people have open are ended. It waits no longer than that for
 				// them, and doesn't save what it has in memory if they take all of it.
 				"-http.maxGracefulShutdownDuration=10s",
