@@ -6,7 +6,8 @@
 // batches everybody waits. Here, a batch that the store refuses is sent again sender by sender. What is refused still is
 // set aside: it gets a queue of its own, behind which nobody else waits. From there, what is invalid is halved until
 // only the refused items are left, and these are given up. What the store asks to be sent again is sent again, and given
-// up if the store takes other data for some time meanwhile. A store that takes nothing at all is waited for.
+// up if the store takes other data for some time meanwhile. A store that takes nothing at all is waited for. What else is
+// set aside waits behind that, since one request at a time is sent from there: half a minute, once per sender and window.
 //
 // Items that are given up are counted in sockscope_store_refused_items_total, by exporter and service.
 package sieve
