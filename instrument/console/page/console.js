@@ -232,8 +232,8 @@ function addRecords(records) {
 }
 
 function drawRecords() {
-  $("closed").replaceChildren(...lists.closed.slice(0, 30).map(record), ...none(lists.closed, "No connection has closed since the console was there, or records don't pass through Console.LogHandler."));
-  $("warnings").replaceChildren(...lists.trouble.slice(0, 30).map(record), ...none(lists.trouble, "None."));
+  $("closed").replaceChildren(...lists.closed.slice(0, 30).map((r) => record(r)), ...none(lists.closed, "No connection has closed since the console was there, or records don't pass through Console.LogHandler."));
+  $("warnings").replaceChildren(...lists.trouble.slice(0, 30).map((r) => record(r)), ...none(lists.trouble, "None."));
 }
 
 function none(list, text) {
@@ -250,14 +250,15 @@ function closing(a) {
 
 const clock = (time) => new Date(time).toLocaleTimeString([], { hour12: false });
 
-function record(r) {
+// record is a line of a list. In the story of a connection its id would only repeat.
+function record(r, ofStory = false) {
   const a = r.attributes ?? {};
   const details = Object.entries(a).filter(([key]) => !["connection_id", "namespace", "trace_id", "span_id"].includes(key));
   const text = r.kind === "closed" && "reason" in a ? closing(a) : details.map(([key, value]) => `${key}=${value}`).join("  ");
   const item = element("li", `record ${r.level.toLowerCase()}`,
     element("time", "", clock(r.time)), " ", element("span", "badge", r.level), " ", element("b", "", r.message), " ",
     element("span", "fields", text));
-  if (a.connection_id && a.connection_id !== wantedConnection()) {
+  if (a.connection_id && !ofStory) {
     const link = element("a", "id", a.connection_id);
     link.href = `#c=${encodeURIComponent(a.connection_id)}`;
     item.append(" ", link, " ", storyLink(a.connection_id) ?? "");
@@ -271,7 +272,7 @@ async function drawMessages() {
   const { traces } = await get("api/v1/traces");
   const traced = new Set(traces.map((t) => t.id));
   const untraced = lists.message.filter((r) => !traced.has(r.attributes?.trace_id));
-  $("traces").replaceChildren(...traces.slice(0, 15).map(waterfall), ...untraced.slice(0, 15).map(record),
+  $("traces").replaceChildren(...traces.slice(0, 15).map(waterfall), ...untraced.slice(0, 15).map((r) => record(r)),
     ...none([...traces, ...untraced], "None."));
 }
 
@@ -326,7 +327,7 @@ async function drawStory() {
     fact("since the last message in", age(c.since_received_seconds)), fact("since the last message out", age(c.since_sent_seconds)),
   ] : [element("span", "state closed", "closed")]));
   const events = [
-    ...story.records.map((r) => ({ at: Date.parse(r.time), item: () => record(r) })),
+    ...story.records.map((r) => ({ at: Date.parse(r.time), item: () => record(r, true) })),
     ...story.spans.map((s) => ({ at: Date.parse(s.start), item: () => spanItem(s) })),
   ].sort((a, b) => b.at - a.at);
   $("story-events").replaceChildren(...events.map((e) => e.item()),
