@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 func runSlowGo(args []string) error {
 	main := args[len(args)-1]
 	if args[0] == "list" {
-		fmt.Print(strings.Repeat("example.com/package\n", slowGoPackages))
+		fmt.Print(strings.Repeat(`{"ImportPath": "example.com/package"}`+"\n", slowGoPackages))
 		return nil
 	}
 	takes, err := time.ParseDuration(os.Getenv(slowGoTakes))
@@ -119,7 +119,7 @@ func TestFirstStart(t *testing.T) {
 
 	seen := make(map[string][]string) // states of each component, in their order
 	counted := false
-	eventually(t, "every component ready", 10*time.Minute, func() error {
+	eventually(t, "every component ready", 4*time.Minute, func() error {
 		components, ready, err := s.status()
 		if err != nil {
 			return err
