@@ -19,8 +19,10 @@ RUN go mod edit \
 COPY cmd cmd
 COPY demo demo
 COPY deploy deploy
+COPY docs docs
 COPY instrument instrument
 COPY internal internal
+COPY mixin mixin
 RUN go build -trimpath -ldflags="-s -w" -o /out/sockscope ./cmd/sockscope && mkdir /out/data
 
 FROM scratch
