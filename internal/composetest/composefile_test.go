@@ -3,6 +3,7 @@ package main
 import (
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -253,6 +254,31 @@ func TestDockerfileNamesOurModules(t *testing.T) {
 			if !strings.Contains(dockerfile, want) {
 				t.Errorf("go.mod requires %s, the Dockerfile lacks %q", path, want)
 			}
+		}
+	}
+}
+
+// The Dockerfile copies folders one by one, and what it does not copy is missing in the image's build only.
+func TestDockerfileCopiesWhatIsCompiled(t *testing.T) {
+	const module = "github.com/sockscope/sockscope/"
+	list := exec.CommandContext(t.Context(), "go", "list", "-deps", "./cmd/sockscope")
+	list.Dir = filepath.Join("..", "..")
+	out, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dockerfile, ignore := read(t, "Dockerfile"), read(t, ".dockerignore")
+	for path := range strings.FieldsSeq(string(out)) {
+		path, ours := strings.CutPrefix(path, module)
+		if !ours {
+			continue
+		}
+		dir, _, _ := strings.Cut(path, "/")
+		if !strings.Contains(dockerfile, "\nCOPY "+dir+" "+dir+"\n") {
+			t.Errorf("the program needs %s, which the Dockerfile does not copy", path)
+		}
+		if !strings.Contains(ignore, "\n!"+dir+"\n") {
+			t.Errorf("the program needs %s, which .dockerignore leaves out", path)
 		}
 	}
 }
