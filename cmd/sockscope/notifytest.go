@@ -21,9 +21,9 @@ func newNotifyTestCommand() *cobra.Command {
 		Use:   "notify-test",
 		Short: "Send a test notification by the real route, and tell who was reached",
 		Long: `Notify-test gives Alertmanager an alert, NotifyTest, that takes the route of any
-alert of its severity. It prints a line for each service that was told, or why it
-was not, and then ends the alert and waits until that was told, too. Whoever is on
-call is really paged, and the page resolves itself.
+alert of its severity. For each service, it prints that the service was told, or
+why not. Then it ends the alert and waits until the services were told of that,
+too. This really pages the person on call. The page resolves itself.
 
 That a service was told is what Alertmanager counts. When other alerts are sent at
 the same moment, their notifications may be taken for this one. What a service

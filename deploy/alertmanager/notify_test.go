@@ -382,8 +382,8 @@ func TestLargeGroup(t *testing.T) {
 	r.inbox(t)
 }
 
-// TestHostileLabels lets whoever names a label try to ping a channel, to
-// disguise a link, to make a notification too long, and to make it fail.
+// TestHostileLabels sends labels that try to ping a channel, to disguise a link,
+// to make a notification too long, and to make it fail.
 func TestHostileLabels(t *testing.T) {
 	for name, evil := range map[string]string{
 		"mention":     "<!here> <!channel> <@U123> & < >",

@@ -148,7 +148,7 @@ func TestRefusals(t *testing.T) {
 		}
 		sendAll("good", 0, round, now, "item")
 
-		// What is refused is given up while others' is taken, and there is an end to that.
+		// The stores take other senders' data, so that the refused items are given up, each once.
 		waiting = nil
 		for _, exporter := range exporters {
 			n, err := refused("limited", exporter)

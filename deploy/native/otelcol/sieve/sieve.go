@@ -2,12 +2,14 @@
 //
 // It stands in for the Collector's otlp_http and otlp_grpc exporters: type and settings are the same, so that one
 // configuration file serves our build of the Collector and contrib's. Those exporters drop a whole batch if the store
-// refuses something in it, and repeat a batch for ever if the store asks to be sent it again: behind a few such
-// batches everybody waits. Here, a batch that the store refuses is sent again sender by sender. What is refused still is
-// set aside: it gets a queue of its own, behind which nobody else waits. From there, what is invalid is halved until
-// only the refused items are left, and these are given up. What the store asks to be sent again is sent again, and given
-// up if the store takes other data for some time meanwhile. A store that takes nothing at all is waited for. What else is
-// set aside waits behind that, since one request at a time is sent from there: half a minute, once per sender and window.
+// refuses something in it. If the store asks to be sent a batch again, they repeat it for ever, and a few such batches
+// block everybody. This package sends a batch that the store refuses again, sender by sender. If the store still refuses
+// a sender's data, the package sets it aside, in a queue of its own that blocks nobody else.
+//
+// One request at a time is sent from that queue. Invalid data is halved until only the refused items are left, and these
+// are given up. Data that the store asks to be sent again is repeated, and given up if the store takes other data for
+// half a minute meanwhile. Other data that is set aside waits for that long, once per sender and window. If the store
+// takes nothing at all, the package waits for the store.
 //
 // Items that are given up are counted in sockscope_store_refused_items_total, by exporter and service.
 package sieve
@@ -196,7 +198,7 @@ func (s *sieve[T]) setAside(ctx context.Context, data T, cause error) error {
 	return nil
 }
 
-// pushAside sends what was set aside, which is one sender's, and gives up what is refused for good.
+// pushAside sends data that was set aside. All of it is one sender's. Items that the store refuses for good are given up.
 func (s *sieve[T]) pushAside(ctx context.Context, data T) error {
 	all := s.bySender(data)
 	if len(all) == 0 {
@@ -249,7 +251,7 @@ func (s *sieve[T]) sift(ctx context.Context, from string, data T, cause error) (
 	return rest, last
 }
 
-// giveUp counts what is refused for good, and says why.
+// giveUp counts the items that the store refuses for good, and logs the cause.
 func (s *sieve[T]) giveUp(from string, data T, cause error) {
 	items := s.items(data)
 	s.logger.Error("The store refuses data for good. It is given up.", zap.String("service", from), zap.Int("items", items), zap.Error(cause))
