@@ -110,7 +110,7 @@ func (d *Display) set(name string, stage progress.Stage, detail string) {
 		r.stage, r.detail = stage, detail
 		if (!d.table || d.isUp) && (changed || (detail != "" && now.Sub(r.printed) > detailsEvery)) {
 			r.printed = now
-			d.println(strings.TrimSpace(r.title + ": " + string(stage) + " " + detail))
+			d.println(r.title + ": " + r.says())
 		}
 	}
 }
@@ -144,6 +144,14 @@ func (d *Display) Printf(format string, args ...any) {
 	d.clear()
 	d.println(fmt.Sprintf(format, args...))
 	d.draw()
+}
+
+// says is the stage and its detail in one phrase, as in "ready in 0.5 s". The detail of a build is one by itself.
+func (r *row) says() string {
+	if r.stage == progress.Building && r.detail != "" {
+		return r.detail
+	}
+	return strings.TrimSpace(string(r.stage) + " " + r.detail)
 }
 
 // println prints a line with the time since the start.

@@ -398,7 +398,7 @@ func TestDisplayPrintsLinesElsewhere(t *testing.T) {
 	if lines := strings.Count(got, "compiling"); lines != 1 {
 		t.Errorf("%d lines about compiling within a moment:\n%s", lines, got)
 	}
-	for _, want := range []string{"Loki: ready in 0.5 s", "http://127.0.0.1:3100", "--grafana", "Building victoria-logs, prometheus", "Desk is there at once: http://127.0.0.1:8090"} {
+	for _, want := range []string{"Loki: compiling, 1 of 900 packages", "Loki: ready in 0.5 s", "http://127.0.0.1:3100", "--grafana", "Building victoria-logs, prometheus", "Desk is there at once: http://127.0.0.1:8090"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
