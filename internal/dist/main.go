@@ -99,7 +99,7 @@ func stage(ctx context.Context, o options, store *component.Store, dir string) e
 	err := store.Build(ctx, components,
 		func(c component.Component, p component.Progress) {
 			if p.Done == 0 || p.Stage == component.StageLinking {
-				fmt.Fprintf(os.Stderr, "%s %s: %s %s\n", c.Name, c.Version, p.Stage, p)
+				fmt.Fprintf(os.Stderr, "%s %s: %s\n", c.Name, c.Version, p)
 			}
 		},
 		func(c component.Component, path string) { built <- result{c.Name, path} })
