@@ -105,8 +105,13 @@ type query struct {
 type tables struct {
 	mu    sync.Mutex
 	marks [2]marks // the older and the newer ones, at least an interval apart
-	last  look
+	kept  []look   // the latest look for each query of the last keepFor, newest first, and at most maxKept
 }
+
+const (
+	keepFor = 30 * time.Second
+	maxKept = 8
+)
 
 // look is what a visit of all connections has found.
 type look struct {
@@ -156,24 +161,42 @@ const surveyFor = 5 * time.Second
 func (t *tables) recent(observers []*instrument.Observer, now time.Time) survey {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if age := now.Sub(t.last.at); age < 0 || age >= surveyFor {
-		t.last = t.look(observers, query{}, now)
+	if len(t.kept) > 0 && t.kept[0].isFresh(now, max(surveyFor, rest(t.kept[0].took))) {
+		return t.kept[0].survey
 	}
-	return t.last.survey
+	return t.renew(observers, query{}, now).survey
 }
 
-// table returns what the query wants, as it was a moment ago: how long a moment is, see rest.
+// table returns what the query wants, as it was a moment ago: how long a moment is, see rest. Viewers with different
+// queries share the time that looks may take, but a query that nobody has asked lately is answered at once.
 func (t *tables) table(observers []*instrument.Observer, q query, now time.Time) look {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if age := now.Sub(t.last.at); q != t.last.query || age < 0 || age >= rest(t.last.took) {
-		t.last = t.look(observers, q, now)
+	for _, l := range t.kept {
+		if l.query == q && l.isFresh(now, rest(l.took)*time.Duration(len(t.kept))) {
+			return l
+		}
 	}
-	return t.last
+	return t.renew(observers, q, now)
 }
 
-// rest is how long to leave the connections alone after something that took so long, so that it takes no more than a
-// hundredth of one processor, whatever the number of connections and viewers.
+// renew looks for the query, and keeps what it finds.
+func (t *tables) renew(observers []*instrument.Observer, q query, now time.Time) look {
+	found := t.look(observers, q, now)
+	t.kept = slices.DeleteFunc(t.kept, func(l look) bool { return l.query == q || !l.isFresh(now, keepFor) })
+	t.kept = slices.Insert(t.kept, 0, found)
+	t.kept = slices.Delete(t.kept, min(len(t.kept), maxKept), len(t.kept))
+	return found
+}
+
+// isFresh reports whether the look is no older than limit. A clock that went back makes it stale.
+func (l look) isFresh(now time.Time, limit time.Duration) bool {
+	age := now.Sub(l.at)
+	return age >= 0 && age < limit
+}
+
+// rest is how long to leave the connections alone after something that took so long, so that all looks take no more
+// than a hundredth of one processor, whatever the number of connections and viewers.
 func rest(took time.Duration) time.Duration { return 100 * took }
 
 // look visits each connection once. It keeps the rows that the query wants, and never more.

@@ -186,6 +186,60 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
+func TestTablesShareLooks(t *testing.T) {
+	s := newService(t)
+	s.open(t)
+	var (
+		tables   tables
+		all      = s.console.observed()
+		start    = time.Now()
+		behind   = query{sort: SortBehind, limit: 50}
+		busy     = query{sort: SortBusy, limit: 50}
+		lookedAt = func(q query, after time.Duration) time.Duration {
+			return tables.table(all, q, start.Add(after)).at.Sub(start)
+		}
+		slow = func() {
+			for i := range tables.kept {
+				tables.kept[i].took = 50 * time.Millisecond // rests for 5 s
+			}
+		}
+	)
+	for _, step := range []struct {
+		after  time.Duration
+		query  query
+		looked time.Duration
+		why    string
+	}{
+		{0, behind, 0, "the first one looks"},
+		{4 * time.Second, behind, 0, "it rests"},
+		{4 * time.Second, busy, 4 * time.Second, "a new query is answered at once"},
+		{6 * time.Second, behind, 0, "two queries rest twice as long"},
+		{11 * time.Second, behind, 11 * time.Second, "it has rested"},
+		{12 * time.Second, busy, 4 * time.Second, "the other one has its own time"},
+		{10 * time.Second, behind, 10 * time.Second, "the clock went back"},
+	} {
+		if got := lookedAt(step.query, step.after); got != step.looked {
+			t.Errorf("after %v, sorted by %s: from a look at %v, want %v: %s", step.after, step.query.sort, got, step.looked, step.why)
+		}
+		slow()
+	}
+	before := tables.kept[0].at
+	tables.recent(all, before.Add(4*time.Second))
+	if got := tables.kept[0].at; got != before || len(tables.kept) != 2 {
+		t.Errorf("a survey looked again: %d looks are kept, the newest from %v later", len(tables.kept), got.Sub(before))
+	}
+	tables.recent(all, before.Add(time.Minute))
+	if len(tables.kept) != 1 {
+		t.Errorf("%d looks are kept after a minute in which nobody asked", len(tables.kept))
+	}
+	for i := range 2 * maxKept {
+		lookedAt(query{sort: SortNewest, limit: i + 1}, 2*time.Minute)
+	}
+	if len(tables.kept) != maxKept {
+		t.Errorf("%d looks are kept, want %d", len(tables.kept), maxKept)
+	}
+}
+
 func BenchmarkLook(b *testing.B) {
 	for _, n := range []int{1000, 100_000} {
 		s := newService(b)
