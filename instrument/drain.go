@@ -9,7 +9,7 @@ import (
 // maxClosing is how many connections Drain closes at a time. Closing one may wait for its peer.
 const maxClosing = 256
 
-// OnDrain sets the function by which Observer.Drain asks the connection to close. Adapters set it. It is called once, in
+// OnDrain sets the function by which Drain and Observer.Drain ask the connection to close. Adapters set it. It is called once, in
 // a goroutine of its own; the connection has ended when Closed is called.
 func (c *Conn) OnDrain(shut func()) {
 	if !c.live() || shut == nil {
@@ -25,6 +25,21 @@ func (c *Conn) askToClose() {
 	if shut := c.drain.Swap(nil); shut != nil {
 		(*shut)()
 	}
+}
+
+// Drain closes the connection as Observer.Drain closes all: for the reason shutdown, so that its client comes back. It
+// does not wait for the peer. It returns false, and does nothing, if the adapter has set no function by OnDrain or that
+// function was called before.
+func (c *Conn) Drain() bool {
+	if !c.live() {
+		return false
+	}
+	shut := c.drain.Swap(nil)
+	if shut == nil {
+		return false
+	}
+	go (*shut)()
+	return true
 }
 
 // Drain shuts the endpoint down gracefully: it sets Draining, closes all connections for the reason shutdown, those

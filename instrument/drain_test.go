@@ -11,6 +11,26 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
+func TestDrainOne(t *testing.T) {
+	o := newObserver(t)
+	c := open(t, o)
+	if c.Drain() {
+		t.Error("a connection closes without a function to close it")
+	}
+	closed := make(chan struct{})
+	c.OnDrain(func() { close(closed) })
+	if !c.Drain() {
+		t.Error("Drain = false")
+	}
+	<-closed
+	if c.Drain() {
+		t.Error("a second Drain closes again")
+	}
+	if new(instrument.Conn).Drain() || (*instrument.Conn)(nil).Drain() {
+		t.Error("nothing was closed")
+	}
+}
+
 // TestDrain has connections that close at once, that take their time, and that open meanwhile.
 func TestDrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -37,6 +37,8 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !c.config.AllowRemote && !local(r):
 		http.Error(w, "The console answers requests from this machine only. To see it from elsewhere, use a tunnel "+
 			"(ssh -L), or set console.Config.AllowRemote and put authentication in front of it.", http.StatusForbidden)
+	case r.Method == http.MethodPost && c.config.AllowClose:
+		c.serveClose(w, r)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		h.Set("Allow", "GET, HEAD")
 		http.Error(w, "The console is read-only.", http.StatusMethodNotAllowed)
@@ -83,8 +85,8 @@ func (c *Console) servePage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if name == "index.html" {
-		body := fmt.Sprintf("<body data-trace-url=\"%s\" data-story-url=\"%s\">",
-			html.EscapeString(c.config.TraceURL), html.EscapeString(c.config.StoryURL))
+		body := fmt.Sprintf("<body data-trace-url=\"%s\" data-story-url=\"%s\" data-allow-close=\"%t\">",
+			html.EscapeString(c.config.TraceURL), html.EscapeString(c.config.StoryURL), c.config.AllowClose)
 		content = bytes.Replace(content, []byte("<body>"), []byte(body), 1)
 	}
 	w.Header().Set("Content-Type", mime.TypeByExtension(path.Ext(name)))
@@ -158,6 +160,30 @@ func (c *Console) serveConnection(w http.ResponseWriter, id string, now time.Tim
 		return
 	}
 	writeJSON(w, story)
+}
+
+// serveClose answers POST api/v1/connections/{id}/close.
+func (c *Console) serveClose(w http.ResponseWriter, r *http.Request) {
+	if err := http.NewCrossOriginProtection().Check(r); err != nil {
+		http.Error(w, "Only the console's own page may close connections.", http.StatusForbidden)
+		return
+	}
+	_, what, _ := strings.Cut(r.URL.Path, api+"connections/")
+	id, closes := strings.CutSuffix(what, "/close")
+	if !closes || id == "" {
+		http.Error(w, "To close a connection, post to api/v1/connections/{id}/close.", http.StatusNotFound)
+		return
+	}
+	conn := connection(c.observed(), id)
+	if conn == nil {
+		http.Error(w, "No connection of that id is open here.", http.StatusNotFound)
+		return
+	}
+	if !conn.Drain() {
+		http.Error(w, "The connection is closing already, or its transport can't be told to close.", http.StatusConflict)
+		return
+	}
+	w.WriteHeader(http.StatusAccepted)
 }
 
 func (c *Console) serveRecords(w http.ResponseWriter, r *http.Request) {

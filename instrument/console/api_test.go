@@ -59,7 +59,7 @@ func get(h http.Handler, method, path string) *httptest.ResponseRecorder {
 // TestLinks gives addresses for links, of which one tries to be more than that.
 func TestLinks(t *testing.T) {
 	c := New(Config{TraceURL: "http://desk/trace/", StoryURL: `http://desk/c/?a&"><script>`})
-	const want = `<body data-trace-url="http://desk/trace/" data-story-url="http://desk/c/?a&amp;&#34;&gt;&lt;script&gt;">`
+	const want = `<body data-trace-url="http://desk/trace/" data-story-url="http://desk/c/?a&amp;&#34;&gt;&lt;script&gt;" data-allow-close="false">`
 	if w := get(c, http.MethodGet, "/"); !strings.Contains(w.Body.String(), want) {
 		t.Errorf("no %s in\n%s", want, w.Body)
 	}
@@ -114,6 +114,49 @@ func TestPaths(t *testing.T) {
 	}
 	if w := get(s.console, http.MethodPost, "/api/v1/connections"); w.Code != http.StatusMethodNotAllowed {
 		t.Errorf("POST: %d", w.Code)
+	}
+}
+
+func TestAllowClose(t *testing.T) {
+	s := newService(t)
+	closed := make(chan struct{})
+	conn, stubborn := s.open(t), s.open(t)
+	conn.OnDrain(func() {
+		conn.Closed(instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: instrument.ReasonShutdown})
+		close(closed)
+	})
+	post := func(c *Console, path, site string) int {
+		r := httptest.NewRequest(http.MethodPost, "/debug"+path, nil)
+		r.RemoteAddr, r.Host = "127.0.0.1:1234", "localhost:8080"
+		r.Header.Set("Sec-Fetch-Site", site)
+		w := httptest.NewRecorder()
+		c.ServeHTTP(w, r)
+		return w.Code
+	}
+	target := "/api/v1/connections/" + conn.ID() + "/close"
+	allows := New(Config{AllowClose: true})
+	allows.Observe(s.Observer)
+	for _, tt := range []struct {
+		name    string
+		console *Console
+		path    string
+		site    string
+		want    int
+	}{
+		{"the default is read-only", s.console, target, "same-origin", http.StatusMethodNotAllowed},
+		{"a page elsewhere asks", allows, target, "cross-site", http.StatusForbidden},
+		{"no such connection", allows, "/api/v1/connections/0/close", "same-origin", http.StatusNotFound},
+		{"not a connection", allows, "/api/v1/connections", "same-origin", http.StatusNotFound},
+		{"its transport can't", allows, "/api/v1/connections/" + stubborn.ID() + "/close", "same-origin", http.StatusConflict},
+		{"it closes", allows, target, "same-origin", http.StatusAccepted},
+	} {
+		if got := post(tt.console, tt.path, tt.site); got != tt.want {
+			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
+		}
+	}
+	<-closed
+	if got := post(allows, target, "same-origin"); got != http.StatusNotFound {
+		t.Errorf("a closed one: %d, want 404", got)
 	}
 }
 

@@ -20,6 +20,9 @@ type Config struct {
 	// AllowRemote has the console answer requests from other machines, and those that a proxy has forwarded. Put your own
 	// authentication in front of it. The default answers this machine only.
 	AllowRemote bool
+	// AllowClose lets a viewer close a connection, as Observer.Drain does: its client is to come back, perhaps to another
+	// instance. The default is a console that is read-only.
+	AllowClose bool
 	// Records is how many log records are kept of each kind (opened connections, closed ones, trouble, others). The
 	// default is 500, which takes about 1 MB.
 	Records int

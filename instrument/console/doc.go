@@ -21,7 +21,7 @@
 //
 // The console answers requests from this machine only, and none that a proxy has forwarded, because it shows ids of
 // connections and texts of errors. Config.AllowRemote lifts that: then put it behind your own authentication. It is
-// read-only. Its page loads nothing from elsewhere.
+// read-only unless Config.AllowClose is set. Its page loads nothing from elsewhere.
 //
 // # What it costs
 //
@@ -37,6 +37,7 @@
 //
 //	GET api/v1/connections?sort=behind&limit=50&q=&namespace=   live connections, see [Connections]
 //	GET api/v1/connections/{id}                                 one connection, its records and spans, see [Story]
+//	POST api/v1/connections/{id}/close                          closes one, if Config.AllowClose is set
 //	GET api/v1/series?since=                                    samples of the last 15 minutes, see [Series]
 //	GET api/v1/records?kind=                                    recent log records, see [Records]
 //	GET api/v1/traces?all=                                      traces that failed or were slow, or all, see [Traces]

@@ -29,6 +29,7 @@ function outside(url, id, text) {
 }
 
 const { traceUrl, storyUrl } = document.body.dataset;
+const allowClose = document.body.dataset.allowClose === "true";
 const traceLink = (id) => outside(traceUrl, id, `trace ${id}`);
 const storyLink = (id) => (storyUrl ? outside(storyUrl, id, "story") : null);
 
@@ -319,6 +320,7 @@ async function drawStory() {
     return;
   }
   const c = story.connection;
+  $("story-disconnect").hidden = !(c && allowClose);
   const fact = (name, value) => element("span", "fact", element("b", "", value), ` ${name}`);
   $("story-facts").replaceChildren(...(c ? [
     element("span", `state ${c.state}`, c.state), fact("old", age(c.age_seconds)), fact("round trip", c.rtt_seconds ? seconds(c.rtt_seconds) : "–"),
@@ -389,6 +391,13 @@ query.addEventListener("input", () => {
   quietly(drawTable);
   drawNow();
   drawCharts();
+});
+$("story-disconnect").addEventListener("click", async () => {
+  const id = wantedConnection();
+  if (!confirm(`Close connection ${id}? Its client is told that the service goes away, and may come back.`)) return;
+  const answer = await fetch(`api/v1/connections/${encodeURIComponent(id)}/close`, { method: "POST" });
+  if (!answer.ok) alert(await answer.text());
+  await quietly(drawStory);
 });
 $("story-close").addEventListener("click", () => {
   history.replaceState(null, "", location.pathname + location.search);
