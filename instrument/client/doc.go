@@ -126,7 +126,8 @@
 // With a tracer provider, see [WithTracerProvider], each attempt to connect has a span websocket.handshake, whose
 // context goes to the server, and sampled messages have a span websocket.message. The trace id of the handshake, the
 // direction and websocket.message.number, which counts from 1 on each connection, are the same on both sides: they join
-// the two ends of a message whose payload can't carry a context. Events tell them to the handler, too.
+// the two ends of a message whose payload can't carry a context. Events tell them to the handler, too, and a message's span
+// has the trace id as websocket.handshake.trace_id, because not every store can search by links.
 //
 // # Log records
 //

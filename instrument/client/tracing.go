@@ -24,6 +24,8 @@ const (
 	scope = "github.com/sockscope/sockscope/instrument/client"
 	// messageNumber is the attribute that, with the handshake's trace id, joins the two ends of a message.
 	messageNumber = attribute.Key("websocket.message.number")
+	// handshakeTrace is the trace id of the link to the handshake. Jaeger can't search by links.
+	handshakeTrace = attribute.Key("websocket.handshake.trace_id")
 	// spansPerSecond caps the spans of messages, whatever the ratio and the load are.
 	spansPerSecond = 100
 )
@@ -133,6 +135,7 @@ func (t *tracing) begin(ctx context.Context, it item) (context.Context, func(err
 			attribute.String("websocket.message.type", it.stream.Name),
 			attribute.Int("websocket.message.size", it.span.size),
 			number(it.span.number),
+			handshakeTrace.String(it.span.handshake.TraceID().String()),
 		))
 	return ctx, func(err error) {
 		if err != nil {
@@ -149,7 +152,7 @@ func annotate(ctx context.Context, handshake trace.SpanContext, n uint64) {
 	if !span.IsRecording() {
 		return
 	}
-	span.SetAttributes(number(n))
+	span.SetAttributes(number(n), handshakeTrace.String(handshake.TraceID().String()))
 	span.AddLink(trace.Link{SpanContext: handshake})
 }
 

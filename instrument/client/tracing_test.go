@@ -36,6 +36,11 @@ func spansOf(recorder *tracetest.SpanRecorder) (spans []span) {
 		for _, a := range s.Attributes() {
 			got.Attributes[a.Key] = a.Value.AsInterface()
 		}
+		if id, ok := got.Attributes["websocket.handshake.trace_id"]; ok && (len(s.Links()) != 1 || id != s.Links()[0].SpanContext.TraceID().String()) {
+			got.Attributes["websocket.handshake.trace_id"] = "not that of the link"
+		} else if ok {
+			got.Attributes["websocket.handshake.trace_id"] = "that of the link"
+		}
 		for _, l := range s.Links() {
 			got.Links = append(got.Links, names[l.SpanContext.SpanID()])
 		}
@@ -98,12 +103,12 @@ func TestSpans(t *testing.T) {
 			},
 			{"websocket.handshake", trace.SpanKindClient, handshake(101, nil), codes.Unset, nil},
 			{"websocket.message book", trace.SpanKindConsumer, map[attribute.Key]any{
-				"websocket.message.type": "book", "websocket.message.size": int64(17), "websocket.message.number": int64(2),
+				"websocket.message.type": "book", "websocket.message.size": int64(17), "websocket.message.number": int64(2), "websocket.handshake.trace_id": "that of the link",
 			}, codes.Unset, []string{"websocket.handshake"}},
 			{"websocket.message book", trace.SpanKindConsumer, map[attribute.Key]any{
-				"websocket.message.type": "book", "websocket.message.size": int64(8), "websocket.message.number": int64(3), "error.type": "*client_test.diskError",
+				"websocket.message.type": "book", "websocket.message.size": int64(8), "websocket.message.number": int64(3), "error.type": "*client_test.diskError", "websocket.handshake.trace_id": "that of the link",
 			}, codes.Error, []string{"websocket.handshake"}},
-			{"order", trace.SpanKindInternal, map[attribute.Key]any{"websocket.message.number": int64(3)}, codes.Unset, []string{"websocket.handshake"}},
+			{"order", trace.SpanKindInternal, map[attribute.Key]any{"websocket.message.number": int64(3), "websocket.handshake.trace_id": "that of the link"}, codes.Unset, []string{"websocket.handshake"}},
 		}, spansOf(recorder))
 
 		if scope := recorder.Ended()[1].InstrumentationScope(); scope.Version == "" {

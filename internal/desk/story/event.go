@@ -30,10 +30,11 @@ const (
 const maxCaused = 20
 
 // connectionAttribute is the attribute by which a span belongs to a connection,
-// and connectionField that of a log record.
+// connectionField that of a log record, and peerAttribute that of the peer's spans.
 const (
 	connectionAttribute = "connection.id"
 	connectionField     = "connection_id"
+	peerAttribute       = "websocket.handshake.trace_id" // of the spans of a client
 )
 
 // Event is one thing that happened to a connection.
@@ -58,6 +59,8 @@ type Event struct {
 	Size      string
 	Caused    []Caused // spans below its own
 	More      int      // of them, those that are left out
+	Peer      bool     // the peer's span, not the service's
+	OtherEnd  *Event   // the peer's span of the same message, nil if there is none
 
 	Count int64 // of messages that have no span
 
@@ -82,7 +85,9 @@ const (
 )
 
 // Received tells whether the event is a message that the service received.
-func (e Event) Received() bool { return e.Kind == KindMessage && e.Direction == "received" }
+func (e Event) Received() bool {
+	return e.Kind == KindMessage && e.Direction == "received" && !e.Peer
+}
 
 // field returns a field by the name that it has in log records. In spans it has the
 // protocol in front, as in websocket.received.messages.
@@ -199,6 +204,52 @@ func newSpan(s tracing.Span, in tracing.Trace) Event {
 		e.Kind, e.tells = KindClose, tellsClosed
 	}
 	return e
+}
+
+// peerEvents makes a list of what the peer knows of its messages. What a peer
+// receives, the service has sent.
+func peerEvents(traces []tracing.Trace) []Event {
+	var list []Event
+	for _, t := range traces {
+		for _, s := range t.Spans {
+			if s.Attribute(peerAttribute) == "" {
+				continue
+			}
+			e := newSpan(s, t)
+			e.Peer, e.tells = true, tellsNothing
+			e.Number = e.number("message_number")
+			if e.Kind != KindMessage { // the span in which the peer has sent it
+				e.Kind, e.Direction, e.Type = KindMessage, "sent", e.Name
+			}
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// join puts the peer's events among the service's: to the service's event of the
+// same message, if there is one.
+func join(events, peer []Event) []Event {
+	type key struct {
+		received bool // by the service
+		number   int64
+	}
+	at := map[key]int{}
+	for i, e := range events {
+		if e.Kind == KindMessage && e.Number > 0 {
+			at[key{e.Received(), e.Number}] = i
+		}
+	}
+	for _, p := range peer {
+		i, known := at[key{p.Direction == "sent", p.Number}]
+		if !known || p.Number == 0 || events[i].OtherEnd != nil {
+			events = append(events, p)
+			continue
+		}
+		events[i].OtherEnd = &p
+	}
+	slices.SortStableFunc(events, func(a, b Event) int { return a.Time.Compare(b.Time) })
+	return events
 }
 
 // addCaused notes the spans below the event's own.

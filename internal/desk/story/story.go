@@ -177,6 +177,15 @@ func (t *Teller) Tell(ctx context.Context, id string, part Part) Story {
 	if spansErr != nil {
 		window.Start, window.End = from, to
 	}
+	if s.Handshake.TraceID != "" {
+		other, err := t.finder.OfPeer(ctx, s.Handshake, from, to, part.Newest)
+		if err != nil {
+			s.Problems = append(s.Problems, "Spans of the client are missing: "+err.Error())
+		} else {
+			s.Events = join(s.Events, peerEvents(other.Traces))
+			window.Start, window.End = latest(window.Start, other.Start), earliest(window.End, other.End)
+		}
+	}
 	if s.Service == "" && len(live) > 0 {
 		s.Service = live[0].Service
 	}

@@ -59,6 +59,32 @@ func (s span) json() map[string]any {
 	}
 }
 
+// otlp is the span as the newer API answers it.
+func (s span) otlp() map[string]any {
+	kinds := map[any]int{"server": 2, "client": 3}
+	o := map[string]any{
+		"traceId": s.trace, "spanId": s.id, "parentSpanId": s.parent, "name": s.name, "kind": kinds[s.tags["span.kind"]],
+		"startTimeUnixNano": strconv.FormatInt(s.at.UnixNano(), 10), "endTimeUnixNano": strconv.FormatInt(s.at.Add(s.took).UnixNano(), 10),
+	}
+	if s.link != "" {
+		o["links"] = []any{map[string]string{"traceId": s.link, "spanId": "30cff0de4846df43"}}
+	}
+	return map[string]any{
+		"resource":   map[string]any{"attributes": []any{map[string]any{"key": "service.name", "value": map[string]string{"stringValue": s.service}}}},
+		"scopeSpans": []any{map[string]any{"spans": []any{o}}},
+	}
+}
+
+// has says whether the span has all of the tags.
+func (s span) has(tags map[string]any) bool {
+	for key, value := range tags {
+		if s.tags[key] != value {
+			return false
+		}
+	}
+	return true
+}
+
 // jaeger answers searches as Jaeger does: with the newest traces of which a span has the tags.
 type jaeger struct {
 	*httptest.Server
@@ -107,7 +133,7 @@ func newJaeger(t *testing.T, spans ...span) *jaeger {
 		start, end, limit := number("start"), number("end"), int(number("limit"))
 		var found []span
 		for _, s := range spans {
-			if at := s.at.UnixMicro(); at >= start && at <= end && s.service == service && s.tags["connection.id"] == tags["connection.id"] {
+			if at := s.at.UnixMicro(); at >= start && at <= end && s.service == service && s.has(tags) {
 				found = append(found, s)
 			}
 		}
@@ -117,6 +143,17 @@ func newJaeger(t *testing.T, spans ...span) *jaeger {
 			list = append(list, encoded[s.trace])
 		}
 		answer(w, list)
+	})
+	mux.HandleFunc("GET /api/v3/traces/{id}", func(w http.ResponseWriter, r *http.Request) {
+		var found []any
+		for _, s := range traces[r.PathValue("id")] {
+			found = append(found, s.otlp())
+		}
+		if found == nil {
+			http.NotFound(w, r)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"result": map[string]any{"resourceSpans": found}})
 	})
 	j.Server = httptest.NewServer(mux)
 	t.Cleanup(j.Close)
@@ -243,6 +280,51 @@ func TestTell(t *testing.T) {
 		if s := tell.Tell(t.Context(), hostile, Part{}); s.Found() || len(s.Problems) > 0 {
 			t.Errorf("the story of %q is %+v", hostile, s)
 		}
+	}
+}
+
+// TestOtherEnd joins what the client knows of its messages with what the service does. The service's handshake is in the
+// client's trace, because it trusts its peers, or links to that.
+func TestOtherEnd(t *testing.T) {
+	opened := time.Now().Add(-time.Hour).Truncate(time.Microsecond).UTC()
+	at := func(seconds int) time.Time { return opened.Add(time.Duration(seconds) * time.Second) }
+	for name, theirs := range map[string]string{"trusted": handshake, "untrusted": strings.Repeat("a", 32)} {
+		t.Run(name, func(t *testing.T) {
+			served := span{trace: handshake, id: "30cff0de4846df43", name: "websocket.handshake", service: "demo", at: at(0), tags: map[string]any{"connection.id": id, "span.kind": "server"}}
+			if theirs != handshake {
+				served.link = theirs
+			}
+			ofClient := func(trace, name, kind string, second, number int) span {
+				return span{
+					trace: strings.Repeat(trace, 32), id: strings.Repeat(trace, 16), link: theirs, name: name, service: "bot", at: at(second), took: time.Millisecond,
+					tags: map[string]any{"websocket.handshake.trace_id": theirs, "websocket.message.number": number, "span.kind": kind},
+				}
+			}
+			spans := append(message(at(10), 2),
+				span{trace: theirs, id: "1111111111111111", name: "websocket.handshake", service: "bot", at: at(0), tags: map[string]any{"span.kind": "client"}},
+				served,
+				ofClient("b", "websocket.message book", "consumer", 5, 7),
+				ofClient("c", "order", "internal", 9, 2),
+				ofClient("d", "order", "internal", 20, 3), // which the service has not sampled
+			)
+			s := teller(t, newJaeger(t, spans...).URL, records{}).Tell(t.Context(), id, Part{})
+			want := []string{
+				"handshake websocket.handshake", "message websocket.message book received 7", "unsampled 1",
+				"message websocket.message chat received 2 → INSERT", "message order sent 3",
+			}
+			if diff := gocmp.Diff(want, lines(s)); diff != "" {
+				t.Errorf("events (-want +got):\n%s", diff)
+			}
+			if len(s.Problems) > 0 || len(s.Events) < 4 {
+				t.Fatalf("the story is %+v", s)
+			}
+			if p := s.Events[1]; !p.Peer || p.Received() || p.Service != "bot" {
+				t.Errorf("what the client received is %+v", p)
+			}
+			if other := s.Events[3].OtherEnd; other == nil || other.Name != "order" || other.Direction != "sent" || other.Number != 2 {
+				t.Errorf("the other end of message 2 is %+v", other)
+			}
+		})
 	}
 }
 

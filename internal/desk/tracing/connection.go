@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,6 +46,49 @@ type Window struct {
 // the window that it returns begins where the range does, or for newest ends
 // there, and is as short as it has to be.
 func (f *Finder) OfConnection(ctx context.Context, id string, start, end time.Time, newest bool) (Window, error) {
+	return f.with(ctx, Attribute{session, id}, start, end, newest)
+}
+
+// OfPeer searches, as OfConnection does, for the traces that the other end of a
+// connection has made of its messages, given the service's span of the handshake.
+// The peer does not know the id that the service gave to the connection, so its
+// spans name the trace of the peer's own handshake. The service's span is in that
+// trace too if it trusts its peers, and links to it if not.
+func (f *Finder) OfPeer(ctx context.Context, handshake Link, start, end time.Time, newest bool) (Window, error) {
+	trace, err := f.trace(ctx, handshake.TraceID)
+	if err != nil {
+		if errors.Is(err, backend.ErrNotFound) { // not sampled
+			err = nil
+		}
+		return Window{Start: start, End: end}, err
+	}
+	for _, id := range peerHandshakes(trace) {
+		w, err := f.with(ctx, Attribute{peerSession, id}, start, end, newest)
+		if err != nil || len(w.Traces) > 0 {
+			return w, err
+		}
+	}
+	return Window{Start: start, End: end}, nil
+}
+
+// peerHandshakes returns the traces in which the peer may have begun the handshake.
+func peerHandshakes(trace Trace) []string {
+	var ids []string
+	for _, span := range trace.Spans {
+		switch {
+		case !strings.HasSuffix(span.Name, ".handshake"):
+		case span.Kind == "client":
+			ids = append(ids, trace.ID)
+		case len(span.Links) > 0:
+			ids = append(ids, span.Links[0].TraceID)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// with searches all services for the traces with a span that has the attribute.
+func (f *Finder) with(ctx context.Context, attribute Attribute, start, end time.Time, newest bool) (Window, error) {
 	services, err := f.services(ctx)
 	if err != nil {
 		return Window{}, err
@@ -53,7 +98,7 @@ func (f *Finder) OfConnection(ctx context.Context, id string, start, end time.Ti
 		services = services[:maxConnectionServices]
 		problem = fmt.Sprintf("Jaeger knows %d more services, which were not asked", n)
 	}
-	s := connectionSearch{f, id, services}
+	s := connectionSearch{f, attribute, services}
 	find := s.oldest
 	if newest {
 		find = s.newest
@@ -66,8 +111,8 @@ func (f *Finder) OfConnection(ctx context.Context, id string, start, end time.Ti
 // connectionSearch searches services for the traces of a connection.
 type connectionSearch struct {
 	*Finder
-	id       string
-	services []string
+	attribute Attribute
+	services  []string
 }
 
 // newest returns the longest window at the end of the range that one search can
@@ -155,7 +200,7 @@ type foundTraces struct {
 
 // in searches all services at once.
 func (s connectionSearch) in(ctx context.Context, start, end time.Time) (found foundTraces, err error) {
-	tags, err := json.Marshal(map[string]string{session: s.id})
+	tags, err := json.Marshal(map[string]string{s.attribute.Key: s.attribute.Value})
 	if err != nil {
 		return found, err
 	}
@@ -186,7 +231,7 @@ func (s connectionSearch) in(ctx context.Context, start, end time.Time) (found f
 				continue
 			}
 			for _, span := range trace.Spans {
-				if span.Attribute(session) == s.id && (first.IsZero() || span.Start.Before(first)) {
+				if span.Attribute(s.attribute.Key) == s.attribute.Value && (first.IsZero() || span.Start.Before(first)) {
 					first = span.Start
 				}
 			}
