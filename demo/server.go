@@ -14,7 +14,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sockscope/sockscope/demo/fault"
+	"github.com/sockscope/sockscope/demo/history"
 	"github.com/sockscope/sockscope/demo/market"
+	"github.com/sockscope/sockscope/demo/page"
 	"github.com/sockscope/sockscope/demo/room"
 )
 
@@ -58,7 +60,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
-	cfg.History = timely{faultyStore{cfg.History, faults}, cfg.Limits.Store}
+	cfg.History = history.WithTimeout(faultyStore{cfg.History, faults}, cfg.Limits.Store)
 	if cfg.Node == "" {
 		cfg.Node = uuid.NewString()[:8]
 	}
@@ -78,7 +80,7 @@ func New(cfg Config) (*Server, error) {
 		cfg.Console.Observe(s.sockets.observer)
 		cfg.Console.Observe(s.streams.observer)
 	}
-	if s.page, err = pageHandler(cfg.TraceURL); err != nil {
+	if s.page, err = page.Handler(cfg.TraceURL); err != nil {
 		return nil, fmt.Errorf("demo: prepare the page: %w", err)
 	}
 	if s.market, err = market.New(market.Config{}); err != nil {

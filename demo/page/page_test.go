@@ -1,15 +1,17 @@
-package demo
+package page
 
 import (
+	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
 )
 
 func TestPageIsClosed(t *testing.T) {
-	f := start(t, Config{TraceURL: `http://127.0.0.1:8090/trace/"><script>`})
+	f := serve(t, `http://127.0.0.1:8090/trace/"><script>`)
 	for path, want := range map[string]string{
 		"/": "text/html", "/main.js": "text/javascript", "/base.css": "text/css", "/page.css": "text/css", "/icon.svg": "image/svg",
 	} {
@@ -17,21 +19,21 @@ func TestPageIsClosed(t *testing.T) {
 		if got := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || !strings.HasPrefix(got, want) {
 			t.Errorf("%s: %d %s, want %s", path, resp.StatusCode, got, want)
 		}
-		if policy := resp.Header.Get("Content-Security-Policy"); policy != pagePolicy {
+		if policy := resp.Header.Get("Content-Security-Policy"); policy != Policy {
 			t.Errorf("%s has policy %q", path, policy)
 		}
 	}
-	if _, body := f.do(http.MethodGet, "/", ""); strings.Contains(body, `"><script>`) {
+	if _, body := f.do("/", ""); strings.Contains(body, `"><script>`) {
 		t.Error("the trace URL is not escaped")
 	}
-	if code, _ := f.do(http.MethodGet, "/page.go", ""); code != http.StatusNotFound {
-		t.Errorf("/page.go: %d, want 404", code)
+	if resp := f.get("/page.go", ""); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("/page.go: %d, want 404", resp.StatusCode)
 	}
 }
 
 // TestPageIsWhole follows every reference: nothing is missing, and nothing comes from elsewhere.
 func TestPageIsWhole(t *testing.T) {
-	f := start(t, Config{})
+	f := serve(t, "")
 	reference := regexp.MustCompile(`(?:src|href|from) ?[= ]"([^"#]+)"`)
 	seen := map[string]bool{}
 	for todo := []string{"/"}; len(todo) > 0; todo = todo[1:] {
@@ -39,9 +41,9 @@ func TestPageIsWhole(t *testing.T) {
 			continue
 		}
 		seen[todo[0]] = true
-		code, body := f.do(http.MethodGet, todo[0], "")
-		if code != http.StatusOK {
-			t.Errorf("%s: %d", todo[0], code)
+		resp, body := f.do(todo[0], "")
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d", todo[0], resp.StatusCode)
 		}
 		for _, found := range reference.FindAllStringSubmatch(body, -1) {
 			path := strings.TrimPrefix(found[1], ".")
@@ -58,8 +60,8 @@ func TestPageIsWhole(t *testing.T) {
 }
 
 func TestPageIsNotSentTwice(t *testing.T) {
-	f := start(t, Config{})
-	other := start(t, Config{TraceURL: "http://127.0.0.1:8090/trace/"})
+	f := serve(t, "")
+	other := serve(t, "http://127.0.0.1:8090/trace/")
 	for _, path := range []string{"/", "/main.js"} {
 		version := f.get(path, "").Header.Get("ETag")
 		if resp := f.get(path, version); resp.StatusCode != http.StatusNotModified {
@@ -74,19 +76,43 @@ func TestPageIsNotSentTwice(t *testing.T) {
 	}
 }
 
-// get gets a file of which the caller has the version that etag names.
-func (f *fixture) get(path, etag string) *http.Response {
-	f.t.Helper()
-	req, err := http.NewRequestWithContext(f.t.Context(), http.MethodGet, f.http.URL+path, http.NoBody)
+// served is a page on a server of its own.
+type served struct {
+	t    *testing.T
+	http *httptest.Server
+}
+
+func serve(t *testing.T, traceURL string) *served {
+	t.Helper()
+	h, err := Handler(traceURL)
 	if err != nil {
-		f.t.Fatal(err)
+		t.Fatal(err)
+	}
+	s := &served{t, httptest.NewServer(h)}
+	t.Cleanup(s.http.Close)
+	return s
+}
+
+// get gets a file of which the caller has the version that etag names.
+func (s *served) get(path, etag string) *http.Response {
+	resp, _ := s.do(path, etag)
+	return resp
+}
+
+func (s *served) do(path, etag string) (*http.Response, string) {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.http.URL+path, http.NoBody)
+	if err != nil {
+		s.t.Fatal(err)
 	}
 	req.Header.Set("If-None-Match", etag)
-	resp, err := f.http.Client().Do(req)
+	resp, err := s.http.Client().Do(req)
 	if err != nil {
-		f.t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	_, _ = io.Copy(io.Discard, resp.Body)
-	_ = resp.Body.Close()
-	return resp
+	body, err := io.ReadAll(resp.Body)
+	if err = errors.Join(err, resp.Body.Close()); err != nil {
+		s.t.Fatal(err)
+	}
+	return resp, string(body)
 }

@@ -1,4 +1,5 @@
-package demo
+// Package page is the demo's page in the browser: its files, and the handler that serves them.
+package page
 
 import (
 	"bytes"
@@ -6,30 +7,26 @@ import (
 	"embed"
 	"encoding/hex"
 	"html/template"
-	"io/fs"
 	"net/http"
 	"strings"
 	"time"
 )
 
-//go:embed page
-var pageFiles embed.FS
+//go:embed *.html *.css *.js *.svg
+var files embed.FS
 
-// pagePolicy lets the page have what this server serves and nothing else, and no markup that a script has made of text.
-const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+// Policy lets the page have what this server serves and nothing else, and no markup that a script has made of text.
+const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// pageHandler serves the page at / and the files that belong to it. What has not changed is not sent again.
-func pageHandler(traceURL string) (http.Handler, error) {
-	static, err := fs.Sub(pageFiles, "page")
+// Handler serves the page at / and the files that belong to it. What has not changed is not sent again. A trace id is
+// appended to traceURL for a link; an empty one makes no links.
+func Handler(traceURL string) (http.Handler, error) {
+	modules, version, err := inspect()
 	if err != nil {
 		return nil, err
 	}
-	modules, version, err := inspectPage(static)
-	if err != nil {
-		return nil, err
-	}
-	tmpl, err := template.ParseFS(static, "index.html")
+	tmpl, err := template.ParseFS(files, "index.html")
 	if err != nil {
 		return nil, err
 	}
@@ -39,10 +36,10 @@ func pageHandler(traceURL string) (http.Handler, error) {
 	}
 	pageVersion := sha256.Sum256(index.Bytes())
 	indexVersion := version + hex.EncodeToString(pageVersion[:8])
-	files := http.FileServerFS(static)
+	server := http.FileServerFS(files)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", pagePolicy)
+		h.Set("Content-Security-Policy", Policy)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-cache")
@@ -52,20 +49,20 @@ func pageHandler(traceURL string) (http.Handler, error) {
 			return
 		}
 		h.Set("ETag", `"`+version+`"`)
-		files.ServeHTTP(w, r)
+		server.ServeHTTP(w, r)
 	}), nil
 }
 
-// inspectPage returns the names of the page's modules, which it loads at once rather than one because of the other, and
+// inspect returns the names of the page's modules, which it loads at once rather than one because of the other, and
 // a version of all its files together, so that a browser never mixes two.
-func inspectPage(static fs.FS) (modules []string, version string, err error) {
-	entries, err := fs.ReadDir(static, ".")
+func inspect() (modules []string, version string, err error) {
+	entries, err := files.ReadDir(".")
 	if err != nil {
 		return nil, "", err
 	}
 	sum := sha256.New()
 	for _, e := range entries {
-		data, err := fs.ReadFile(static, e.Name())
+		data, err := files.ReadFile(e.Name())
 		if err != nil {
 			return nil, "", err
 		}
