@@ -3,6 +3,7 @@ package demo
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sockscope/sockscope/demo/auth"
@@ -28,7 +28,7 @@ import (
 const crowded = 10_000
 
 // BenchmarkFanOut delivers a message to a room of 10,000 over loopback and waits until every client has got it: "bare" by
-// a loop that writes a prepared message to each connection, "room" the way that every message takes once it is saved,
+// a loop that writes the same bytes to each connection, "room" the way that every message takes once it is saved,
 // with everything observed. Both write to the same connections. The clients are another process, as one may not have
 // files enough open for both ends.
 func BenchmarkFanOut(b *testing.B) {
@@ -52,10 +52,24 @@ func BenchmarkFanOut(b *testing.B) {
 // gathering is a server with a room full of members.
 type gathering struct {
 	server  *Server
-	members []*socket
+	members []net.Conn
 	seq     uint64
 	clients io.Writer // takes how many bytes to wait for
 	answers *bufio.Reader
+}
+
+// noting notes the connections that it accepts.
+type noting struct {
+	net.Listener
+	g *gathering
+}
+
+func (l noting) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err == nil {
+		l.g.members = append(l.g.members, conn)
+	}
+	return conn, err
 }
 
 func gather(b *testing.B) *gathering {
@@ -76,9 +90,12 @@ func gather(b *testing.B) *gathering {
 	if err != nil {
 		b.Fatal(err)
 	}
-	web := httptest.NewServer(server.Handler())
+	g := &gathering{server: server}
+	web := httptest.NewUnstartedServer(server.Handler())
+	web.Listener = noting{web.Listener, g}
+	web.Start()
 	b.Cleanup(func() {
-		server.cutAll()
+		server.sessions.Cut()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		_ = server.Shutdown(ctx)
@@ -88,12 +105,9 @@ func gather(b *testing.B) *gathering {
 	if err != nil {
 		b.Fatal(err)
 	}
-	g := &gathering{server: server}
 	g.connect(b, web.Listener.Addr().String(), token)
-	for c := range server.sessions {
-		k := c.link.(*socket)
-		g.members = append(g.members, k)
-		if _, err := server.rooms.Join(b.Context(), "lobby", k); err != nil {
+	for _, s := range server.sessions.All() {
+		if _, err := server.rooms.Join(b.Context(), "lobby", s); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -137,17 +151,16 @@ func (g *gathering) writeToEach(m history.Message) {
 	if err != nil {
 		return // and nobody gets anything, which is found out
 	}
-	prepared, err := websocket.NewPreparedMessage(websocket.TextMessage, f.Data)
-	if err != nil {
-		return
-	}
-	for _, k := range g.members {
-		_ = k.conn.SetWriteDeadline(time.Time{}) // or that of welcome would hold
-		_ = k.conn.Unwrap().WritePreparedMessage(prepared)
+	const finText, length16 = 0x81, 126
+	frame := binary.BigEndian.AppendUint16([]byte{finText, length16}, uint16(len(f.Data)))
+	frame = append(frame, f.Data...)
+	for _, conn := range g.members {
+		_ = conn.SetWriteDeadline(time.Time{}) // or that of welcome would hold
+		_, _ = conn.Write(frame)
 	}
 }
 
-func (g *gathering) publish(m history.Message) { _ = g.server.publish(context.Background(), m) }
+func (g *gathering) publish(m history.Message) { _ = g.server.cluster.Deliver(context.Background(), m) }
 
 // await waits until all clients have got the message.
 func (g *gathering) await(b *testing.B, m history.Message) {

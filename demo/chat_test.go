@@ -205,7 +205,7 @@ func TestRefusedFrames(t *testing.T) {
 			c.send(wire.TypePing, nil)
 			expect[struct{}](c, wire.TypePong)
 			_ = c.conn.Close(websocket.StatusNormalClosure, "")
-			f.eventually(func() bool { return f.chat.open() == 1 }, func() string { return "the connection stays open" })
+			f.eventually(func() bool { return f.chat.sessions.Len() == 1 }, func() string { return "the connection stays open" })
 		})
 	}
 
@@ -291,7 +291,7 @@ func TestRefusedHandshakes(t *testing.T) {
 	ada := f.dial("Ada")
 	refused("/ws", nil, http.StatusServiceUnavailable)
 	_ = ada.conn.Close(websocket.StatusNormalClosure, "")
-	f.eventually(func() bool { return f.chat.open() == 0 }, func() string { return "the connection stays" })
+	f.eventually(func() bool { return f.chat.sessions.Len() == 0 }, func() string { return "the connection stays" })
 	f.dial("Ben") // there is a place again
 	f.awaitMetrics(map[string]float64{
 		"connections_total bad_handshake": 1,
@@ -353,7 +353,7 @@ func TestSlowConsumer(t *testing.T) {
 		}
 		return len(f.metrics("websocket_messages_dropped_total")) > 0
 	}, func() string { return "the slow consumer is never found" })
-	f.eventually(func() bool { return f.chat.open() == 1 }, func() string { return "the slow consumer stays" })
+	f.eventually(func() bool { return f.chat.sessions.Len() == 1 }, func() string { return "the slow consumer stays" })
 	if err := slow.ended(); err == nil {
 		t.Error("no error where the connection ends")
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sockscope/sockscope/demo/history"
+	"github.com/sockscope/sockscope/demo/room"
 	"github.com/sockscope/sockscope/demo/wire"
 	"github.com/sockscope/sockscope/instrument"
 )
@@ -150,7 +151,7 @@ func TestNodes(t *testing.T) {
 	names := []string{"Ada", "Ben", "Eve"}
 	members := make([]*member, len(nodes))
 	for i, n := range nodes {
-		n.eventually(func() bool { _, known := n.chat.cluster.presence.Users("lobby", 0); return known == i },
+		n.eventually(func() bool { _, known := n.chat.cluster.Users("lobby", 0); return known == i },
 			func() string { return "a node does not learn who is there" })
 		members[i] = n.enter(names[i])
 		for j, before := range members[:i] {
@@ -174,7 +175,7 @@ func TestNodes(t *testing.T) {
 			func() string { return fmt.Sprintf("%d messages", len(members[i].got())) })
 	}
 	for i, m := range members {
-		assertHistory(t, nodes[0].chat.cfg.History, names[i], m)
+		assertHistory(t, nodes[0].chat.history, names[i], m)
 	}
 
 	ada, ben, eve := members[0], members[1], members[2]
@@ -218,14 +219,14 @@ func TestNodes(t *testing.T) {
 	}
 	want := len(nodes)*each + 2
 	nodes[1].eventually(func() bool { return len(ben.got()) >= want }, func() string { return "messages are missing" })
-	assertHistory(t, nodes[0].chat.cfg.History, "Ben", ben)
+	assertHistory(t, nodes[0].chat.history, "Ben", ben)
 
 	// The same user elsewhere is no news; the last connection's end is.
 	if n := eve.told(wire.TypeJoined, "Ada"); n != 0 {
 		t.Errorf("told %d times that Ada has come, who was there before", n)
 	}
 	_ = ada.conn.CloseNow()
-	nodes[0].eventually(func() bool { return nodes[0].chat.open() == 0 }, func() string { return "Ada's connection stays" })
+	nodes[0].eventually(func() bool { return nodes[0].chat.sessions.Len() == 0 }, func() string { return "Ada's connection stays" })
 	_ = again.conn.CloseNow()
 	nodes[2].awaitTold(eve, wire.TypeLeft, "Ada", 1)
 }
@@ -271,7 +272,7 @@ func TestNodeDies(t *testing.T) {
 	nodes[1].cable.plug()
 	nodes[0].awaitTold(ada, wire.TypeJoined, "Ben", 2)
 	nodes[1].eventually(func() bool { return len(ben.got()) == 1 }, func() string { return "Ben does not get what he has missed" })
-	assertHistory(t, nodes[0].chat.cfg.History, "Ben", ben)
+	assertHistory(t, nodes[0].chat.history, "Ben", ben)
 }
 
 // TestNodeDiesBeforeItTells has a node die between saving a message and telling the others, whose members get it once the
@@ -281,15 +282,15 @@ func TestNodeDiesBeforeItTells(t *testing.T) {
 	nodes := startNodes(t, newRedisServer(t), 2, Config{NodeTimeout: 900 * time.Millisecond})
 	nodes[0].enter("Ada")
 	ben := nodes[1].enter("Ben")
-	nodes[1].eventually(func() bool { _, known := nodes[1].chat.cluster.presence.Users("lobby", 0); return known == 2 },
+	nodes[1].eventually(func() bool { _, known := nodes[1].chat.cluster.Users("lobby", 0); return known == 2 },
 		func() string { return "a node does not learn who is there" })
-	if _, err := nodes[0].chat.save(t.Context(), history.Message{Room: "lobby", ID: "last", From: "Ada", Text: "farewell"}); err != nil {
+	if _, _, err := nodes[0].chat.history.Append(t.Context(), history.Message{Room: "lobby", ID: "last", From: "Ada", Text: "farewell"}); err != nil {
 		t.Fatal(err)
 	}
 	nodes[0].cable.pull()
 	nodes[1].awaitTold(ben, wire.TypeLeft, "Ada", 1)
 	nodes[1].eventually(func() bool { return len(ben.got()) == 1 }, func() string { return "Ben does not get what was saved" })
-	assertHistory(t, nodes[1].chat.cfg.History, "Ben", ben)
+	assertHistory(t, nodes[1].chat.history, "Ben", ben)
 }
 
 // TestRedisForgets has Redis lose all it has: who is in a room gets what is said from then on, though it counts from 1
@@ -339,8 +340,8 @@ func TestTooMuchAtOnce(t *testing.T) {
 	goOn := make(chan struct{})
 	busy := make(chan struct{})
 	blocker := blocking{in: busy, goOn: goOn}
-	nodes[1].chat.topics.Subscribe(userTopic("nobody"), blocker)
-	defer nodes[1].chat.topics.Unsubscribe(userTopic("nobody"), blocker)
+	nodes[1].chat.topics.Subscribe(room.UserTopic("nobody"), blocker)
+	defer nodes[1].chat.topics.Unsubscribe(room.UserTopic("nobody"), blocker)
 	eve := nodes[0].dial("Eve")
 	if ack := eve.request(wire.TypeNotify, wire.NotifyPayload{User: "nobody", Text: "hold on"}); !ack.Success {
 		t.Fatalf("notify: %+v", ack)
@@ -351,12 +352,9 @@ func TestTooMuchAtOnce(t *testing.T) {
 	for i := range sayers {
 		saying.Go(func() {
 			for j := range each {
-				m, err := nodes[0].chat.save(t.Context(), history.Message{
+				err := nodes[0].chat.chat.Say(t.Context(), history.Message{
 					Room: "lobby", ID: fmt.Sprint(i, "-", j), From: "Ben", Text: "hello",
 				})
-				if err == nil {
-					err = nodes[0].chat.publish(t.Context(), m)
-				}
 				if err != nil {
 					t.Error(err)
 					return
@@ -365,19 +363,18 @@ func TestTooMuchAtOnce(t *testing.T) {
 		})
 	}
 	saying.Wait()
-	reminding := nodes[0].chat.cluster
-	nodes[0].eventually(func() bool {
-		reminding.mu.Lock()
-		defer reminding.mu.Unlock()
-		return len(reminding.newest) == 0
-	}, func() string { return "no reminder" })
+	sent := func() float64 {
+		return nodes[0].metrics("websocket_backplane_messages_total")["backplane_messages_total redis transmit ok"]
+	}
+	said := sent()
+	nodes[0].eventually(func() bool { return sent() > said }, func() string { return "no reminder" })
 	nodes[1].eventually(func() bool {
 		return nodes[1].metrics("websocket_backplane_messages_total")["backplane_messages_total redis receive dropped"] > sayers*each/5
 	}, func() string { return "little is dropped" })
 	close(goOn)
 	nodes[1].eventually(func() bool { return len(ada.got()) >= sayers*each },
 		func() string { return fmt.Sprintf("%d messages of %d", len(ada.got()), sayers*each) })
-	assertHistory(t, nodes[0].chat.cfg.History, "Ada", ada)
+	assertHistory(t, nodes[0].chat.history, "Ada", ada)
 }
 
 // blocking is a member that holds up whoever delivers to it.
@@ -444,7 +441,7 @@ func TestRedisRestarts(t *testing.T) {
 	close(stop)
 	saying.Wait()
 
-	store := nodes[0].chat.cfg.History
+	store := nodes[0].chat.history
 	last, err := store.LastSeq(t.Context(), "lobby")
 	if err != nil {
 		t.Fatal(err)

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,7 +17,9 @@ import (
 	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sockscope/sockscope/demo/market"
+	"github.com/sockscope/sockscope/demo/room"
+	"github.com/sockscope/sockscope/demo/transport/sse"
+	"github.com/sockscope/sockscope/demo/use/market"
 	"github.com/sockscope/sockscope/demo/wire"
 )
 
@@ -143,16 +146,17 @@ func TestEventsResume(t *testing.T) {
 func TestEventsIDsMadeUp(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{})
-	say(t, f.chat.cfg.History, 5)
-	lobby, other := newCursor([]string{"lobby"}, ""), newCursor([]string{"cellar"}, "")
+	say(t, f.chat.history, 5)
+	check := func(room string) string { return strconv.FormatUint(uint64(crc32.ChecksumIEEE([]byte(room))), 36) }
+	lobby, other := check("lobby"), check("cellar")
 	for name, id := range map[string]string{
 		"nonsense":     "nonsense",
-		"other rooms":  other.check() + "-2",
-		"no number":    lobby.check() + "-?",
-		"too large":    lobby.check() + "-zzzzzzzzzzzzzzzzzzzz",
-		"more numbers": lobby.check() + "-1.2",
-		"negative":     lobby.check() + "--1",
-		"in future":    lobby.check() + "-zzzz",
+		"other rooms":  other + "-2",
+		"no number":    lobby + "-?",
+		"too large":    lobby + "-zzzzzzzzzzzzzzzzzzzz",
+		"more numbers": lobby + "-1.2",
+		"negative":     lobby + "--1",
+		"in future":    lobby + "-zzzz",
 	} {
 		ada := f.listen("Ada", id, url.Values{"room": {"lobby"}})
 		for users := false; !users; {
@@ -167,44 +171,10 @@ func TestEventsIDsMadeUp(t *testing.T) {
 		}
 		ada.close()
 	}
-	ada := f.listen("Ada", lobby.check()+"-3", url.Values{"room": {"lobby"}})
+	ada := f.listen("Ada", lobby+"-3", url.Values{"room": {"lobby"}})
 	if p := payloadOf[wire.HistoryPayload](t, ada.await(wire.TypeHistory).env); pieceOf(p) != (piece{4, 5, false}) {
 		t.Errorf("a good id: %+v", pieceOf(p))
 	}
-}
-
-// FuzzCursor reads any id: what it knows then comes back the same, and only what it has said itself is known.
-func FuzzCursor(f *testing.F) {
-	own := newCursor([]string{"lobby", "cellar"}, "")
-	for _, seed := range []string{"", "-", own.check(), own.check() + "-1.", own.check() + "-.zz", own.String(), "x-1.2", own.check() + "-1.1.1"} {
-		f.Add(seed, uint64(7))
-	}
-	f.Fuzz(func(t *testing.T, id string, seq uint64) {
-		rooms := []string{"lobby", "cellar"}
-		c := newCursor(rooms, id)
-		text := c.String()
-		again := newCursor(rooms, text)
-		for _, room := range rooms {
-			if diff := cmp.Diff(c.after(room), again.after(room)); diff != "" {
-				t.Errorf("%q is read as %q and that otherwise:\n%s", id, text, diff)
-			}
-		}
-		if len(text) > 256 || strings.ContainsAny(text, "\r\n\x00") {
-			t.Errorf("%q is no id for an event", text)
-		}
-		frame, err := wire.NewFrame(wire.TypeRoomUsers, "", wire.RoomUsersPayload{Room: "lobby", Seq: seq})
-		if err != nil {
-			t.Fatal(err)
-		}
-		before := c.after("lobby")
-		next := c.advance(frame)
-		switch after := c.after("lobby"); {
-		case after == nil || before != nil && *after < *before || *after < seq:
-			t.Errorf("from %v by %d to %v", before, seq, after)
-		case (next == "") != (before != nil && *before >= seq):
-			t.Errorf("the id is %q where it was %v and %d came", next, before, seq)
-		}
-	})
 }
 
 // TestEventsRefused is what is wrong with requests, each with its status.
@@ -251,7 +221,7 @@ func TestEventsRefused(t *testing.T) {
 		t.Errorf("a stream too many: %s", resp.Status)
 	}
 	ada.close()
-	f.eventually(func() bool { return f.chat.open() == 0 }, func() string { return "the stream stays" })
+	f.eventually(func() bool { return f.chat.sessions.Len() == 0 }, func() string { return "the stream stays" })
 	if got := f.postEvent("Ada", ada.session, string(ping.Data), nil); got != http.StatusNotFound {
 		t.Errorf("for a stream that has ended: %d, want 404", got)
 	}
@@ -368,7 +338,7 @@ func TestPostOutlivesItsClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+f.token("Ada"))
-	req.Header.Set(sessionHeader, ada.session)
+	req.Header.Set(sse.SessionHeader, ada.session)
 	posted := make(chan error, 1)
 	go func() {
 		resp, err := f.http.Client().Do(req)
@@ -439,12 +409,12 @@ func TestEventsDrainDeadline(t *testing.T) {
 		"sse_disconnections_total", "sse_active_connections", "websocket_disconnections_total", "websocket_active_connections")
 }
 
-// TestPostsAtOnce posts as soon as the welcome has named the session, while the server is still at its opening: it
-// waits for the user's topic.
+// TestPostsAtOnce posts as soon as the welcome has named the session, while the server is still at its opening, which
+// waits for the user's topic: the message waits as well, and is handled.
 func TestPostsAtOnce(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{})
-	topic, b := userTopic("Ada"), blocking{in: make(chan struct{}), goOn: make(chan struct{})}
+	topic, b := room.UserTopic("Ada"), blocking{in: make(chan struct{}), goOn: make(chan struct{})}
 	f.chat.topics.Subscribe(topic, b)
 	published := make(chan struct{})
 	go func() {
@@ -453,43 +423,18 @@ func TestPostsAtOnce(t *testing.T) {
 	}()
 	<-b.in
 	ada := f.listen("Ada", "", nil)
-	status, _ := ada.post(wire.TypePing, nil)
+	answered := make(chan int)
+	go func() {
+		status, _ := ada.post(wire.TypePing, nil)
+		answered <- status
+	}()
 	close(b.goOn)
 	<-published
 	f.chat.topics.Unsubscribe(topic, b)
-	if status != http.StatusAccepted {
+	if status := <-answered; status != http.StatusAccepted {
 		t.Fatalf("POST /events: %d, want 202", status)
 	}
 	ada.await(wire.TypePong)
-}
-
-// TestPostsTooLate posts for a stream that handles nothing any more, as one that is being drained or has sent too much.
-func TestPostsTooLate(t *testing.T) {
-	t.Parallel()
-	f := start(t, Config{})
-	ada := f.listen("Ada", "", nil)
-	ping, err := wire.NewFrame(wire.TypePing, "", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	post := func() string {
-		w := httptest.NewRecorder()
-		r := httptest.NewRequest(http.MethodPost, "/events", strings.NewReader(string(ping.Data)))
-		r.Header.Set("Authorization", "Bearer "+f.token("Ada"))
-		r.Header.Set(sessionHeader, ada.session)
-		f.chat.Handler().ServeHTTP(w, r)
-		return strings.TrimSpace(fmt.Sprint(w.Code) + " " + w.Header().Get("Retry-After"))
-	}
-	if got := post(); got != "202" {
-		t.Errorf("while the stream is open: %s, want 202", got)
-	}
-	stream := f.chat.listedStream(ada.session)
-	stream.handling.Lock()
-	stream.sealed = true
-	stream.handling.Unlock()
-	if got, want := post(), "503 "+retryAfter; got != want {
-		t.Errorf("at its end: %s, want %s", got, want)
-	}
 }
 
 // TestSlowListener closes a stream whose client does not read while others talk.
@@ -508,7 +453,7 @@ func TestSlowListener(t *testing.T) {
 		}
 		return f.metrics("sse_disconnections_total")["sse_disconnections_total local slow_consumer"] == 1
 	}, func() string { return "the slow listener stays" })
-	f.eventually(func() bool { return f.chat.open() == 1 }, func() string { return "the slow listener stays" })
+	f.eventually(func() bool { return f.chat.sessions.Len() == 1 }, func() string { return "the slow listener stays" })
 	if err := ben.conn.Close(websocket.StatusNormalClosure, ""); err != nil {
 		t.Error(err)
 	}

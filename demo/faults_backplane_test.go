@@ -3,10 +3,8 @@ package demo
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -206,83 +204,4 @@ func (f *fixture) lag() (sum, n float64) {
 		}
 	}
 	return sum, n
-}
-
-// TestBackplaneClient looks at the options that the second client has, which are those of the first.
-func TestBackplaneClient(t *testing.T) {
-	t.Parallel()
-	none := time.Duration(-1)
-	for name, opts := range map[string]*redis.Options{
-		"defaults": {},
-		"none":     {MaxRetries: -1, ReadTimeout: none, WriteTimeout: none, MinRetryBackoff: none, MaxRetryBackoff: none},
-		"blocking": {ReadTimeout: -2, WriteTimeout: -2},
-		"given":    {MaxRetries: 7, ReadTimeout: time.Second, WriteTimeout: time.Minute, DB: 3, Username: "ada"},
-	} {
-		first := redis.NewClient(opts)
-		defer first.Close()
-		f, err := newFaults("")
-		if err != nil {
-			t.Fatal(err)
-		}
-		second, hangUp := f.backplaneClient(first)
-		defer hangUp()
-		options := func(c redis.UniversalClient) redis.Options {
-			o := *c.(*redis.Client).Options()
-			return redis.Options{MaxRetries: o.MaxRetries, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout,
-				MinRetryBackoff: o.MinRetryBackoff, MaxRetryBackoff: o.MaxRetryBackoff, DB: o.DB, Username: o.Username}
-		}
-		want, got := options(first), options(second)
-		for _, pair := range [][2]any{
-			{want.MaxRetries, got.MaxRetries}, {want.ReadTimeout, got.ReadTimeout}, {want.WriteTimeout, got.WriteTimeout},
-			{want.MinRetryBackoff, got.MinRetryBackoff}, {want.MaxRetryBackoff, got.MaxRetryBackoff}, {want.DB, got.DB}, {want.Username, got.Username},
-		} {
-			if pair[0] != pair[1] {
-				t.Errorf("%s: %v became %v", name, pair[0], pair[1])
-			}
-		}
-	}
-}
-
-// TestBackplaneDials has a partition on before there is a connection.
-func TestBackplaneDials(t *testing.T) {
-	t.Parallel()
-	f, err := newFaults("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	first := redis.NewClient(&redis.Options{Addr: ownRedis(t), DialTimeout: time.Second, MaxRetries: -1, DialerRetries: 1})
-	defer first.Close()
-	second, hangUp := f.backplaneClient(first)
-	defer hangUp()
-	if _, err := f.backplanePartition.TurnOn(1, time.Minute); err != nil {
-		t.Fatal(err)
-	}
-	defer f.backplanePartition.TurnOff()
-	if err := second.Ping(t.Context()).Err(); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("across the partition: %v, want a timeout", err)
-	}
-	if err := first.Ping(t.Context()).Err(); err != nil {
-		t.Errorf("the message store's client: %v", err)
-	}
-}
-
-func TestNoBackplane(t *testing.T) {
-	t.Parallel()
-	many := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}})
-	defer many.Close()
-	one := redis.NewClient(&redis.Options{})
-	defer one.Close()
-	for want, c := range map[string]redis.UniversalClient{"--redis": nil, "ClusterClient": many, "": one} {
-		if got := noBackplane(c); !strings.Contains(got, want) || (got == "") != (want == "") {
-			t.Errorf("a %T: %q, want it to say %q", c, got, want)
-		}
-	}
-	f, err := newFaults(noBackplane(many))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, hangUp := f.backplaneClient(many)
-	if err := hangUp(); err != nil || c != redis.UniversalClient(many) {
-		t.Errorf("got a %T (%v), want the client that was given", c, err)
-	}
 }

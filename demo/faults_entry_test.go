@@ -7,6 +7,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	ws "github.com/sockscope/sockscope/demo/transport/websocket"
 	"github.com/sockscope/sockscope/demo/wire"
 )
 
@@ -85,13 +86,13 @@ func TestTokenExpiry(t *testing.T) {
 	held := f.dial("Ada")
 	f.turnOn("token_expiry", 1, "1m")
 	presented := f.dial("Ben")
-	wall := f.chat.faults.tokenExpiry.State().Began.Add(time.Second)
+	wall := f.fault("token_expiry").Began.Add(time.Second)
 	for _, c := range []*client{held, presented} {
 		if _, p := expect[wire.TokenExpiringPayload](c, wire.TypeTokenExpiring); !p.Expires.Equal(wall) {
 			t.Errorf("is warned of an end at %v, want %v", p.Expires, wall)
 		}
-		if err := c.ended(); websocket.CloseStatus(err) != codeTokenExpired {
-			t.Errorf("ended by %v, want %d", err, codeTokenExpired)
+		if err := c.ended(); websocket.CloseStatus(err) != ws.CodeTokenExpired {
+			t.Errorf("ended by %v, want %d", err, ws.CodeTokenExpired)
 		}
 	}
 	if time.Now().Before(wall) {
@@ -106,12 +107,7 @@ func TestTokenExpiryHeals(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{})
 	c := f.dial("Ada")
-	expires := func() time.Time {
-		s := f.chat.list()[0]
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return s.clock.expired
-	}
+	expires := func() time.Time { return f.chat.sessions.All()[0].Expires() }
 	// It is set after the welcome.
 	f.eventually(func() bool { return !expires().IsZero() }, func() string { return "the token never expires" })
 	before := expires()

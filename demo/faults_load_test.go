@@ -33,7 +33,7 @@ func TestHotRoom(t *testing.T) {
 		}
 	}
 	recipients := f.metrics("websocket_broadcast_recipients")["broadcast_recipients"]
-	last, err := f.chat.cfg.History.LastSeq(t.Context(), "lobby")
+	last, err := f.chat.history.LastSeq(t.Context(), "lobby")
 	if err != nil || recipients < 100 {
 		t.Errorf("%v messages were published, and the history has %d (%v)", recipients, last, err)
 	}
@@ -105,54 +105,4 @@ func TestHotRoomWithoutStore(t *testing.T) {
 		func() string { return "it is not logged that nothing is saved:\n" + f.logs.String() })
 	c.alive() // and has got nothing
 	f.turnOff("hot_room")
-}
-
-// TestConnectionMemoryIsBounded has more connections than there is memory for, when the fault begins and later: as many
-// as it is enough for have theirs, and when one of them goes, there is some for the next.
-func TestConnectionMemoryIsBounded(t *testing.T) {
-	t.Parallel()
-	faults, err := newFaults("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	faults.burdened = mostBurden - 3<<20 // the rest is spared this machine
-	s := &Server{faults: faults, sessions: make(map[*session]struct{}), live: t.Context()}
-	holders := func() (holding []*session) {
-		for c := range s.sessions {
-			if len(c.burden) > 0 {
-				holding = append(holding, c)
-			}
-		}
-		return holding
-	}
-	check := func(what string) {
-		t.Helper()
-		if got := len(holders()); got != 3 {
-			t.Errorf("%s: %d of %d connections hold 1 MiB, want 3", what, got, len(s.sessions))
-		}
-	}
-	for range 5 {
-		s.add(&session{server: s})
-	}
-	if _, err := faults.connectionMemory.TurnOn(1024, time.Minute); err != nil {
-		t.Fatal(err)
-	}
-	defer faults.connectionMemory.TurnOff()
-	for range 2 { // the second time each gets it instead, not as well
-		for c := range s.sessions {
-			faults.load(c)
-		}
-		check("who was there before")
-	}
-	s.add(&session{server: s})
-	check("one more")
-	s.remove(holders()[0])
-	s.add(&session{server: s})
-	check("one more when one has gone")
-	for c := range s.sessions {
-		s.remove(c)
-	}
-	if want := mostBurden - 3<<20; faults.burdened != want {
-		t.Errorf("%d bytes are held when all are gone, want %d", faults.burdened, want)
-	}
 }

@@ -24,6 +24,28 @@ func (f *fixture) turnOff(fault string) {
 	}
 }
 
+// faults returns how all faults are.
+func (f *fixture) faults() []fault.State {
+	f.t.Helper()
+	var list struct{ Faults []fault.State }
+	code, body := f.do(http.MethodGet, "/fault", "")
+	if err := json.Unmarshal([]byte(body), &list); err != nil || code != http.StatusOK {
+		f.t.Fatalf("list: %d %s (%v)", code, body, err)
+	}
+	return list.Faults
+}
+
+func (f *fixture) fault(name string) fault.State {
+	f.t.Helper()
+	for _, s := range f.faults() {
+		if s.Name == name {
+			return s
+		}
+	}
+	f.t.Fatalf("there is no fault %s", name)
+	return fault.State{}
+}
+
 // awaitSeries waits until these series have these values, whatever others have.
 func (f *fixture) awaitSeries(want map[string]float64) {
 	f.t.Helper()
@@ -122,7 +144,7 @@ func TestMassDisconnect(t *testing.T) {
 			t.Errorf("ended by %v, want an end without a close frame", err)
 		}
 	}
-	f.eventually(func() bool { return !f.chat.faults.massDisconnect.On() }, func() string { return "does not heal" })
+	f.eventually(func() bool { return !f.fault("mass_disconnect").On }, func() string { return "does not heal" })
 	f.dial("Ada").join("lobby")
 }
 
@@ -224,23 +246,18 @@ func TestHandlerPanicsOnAStream(t *testing.T) {
 func TestFaultsHealByThemselves(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{})
-	var list struct{ Faults []fault.State }
 	states := func() map[string]bool {
-		code, body := f.do(http.MethodGet, "/fault", "")
-		if err := json.Unmarshal([]byte(body), &list); err != nil || code != http.StatusOK {
-			t.Fatalf("list: %d %s (%v)", code, body, err)
-		}
 		on := map[string]bool{}
-		for _, s := range list.Faults {
+		for _, s := range f.faults() {
 			if s.On {
 				on[s.Name] = true
 			}
 		}
 		return on
 	}
-	states()
+	all := f.faults()
 	want := map[string]bool{}
-	for _, s := range list.Faults {
+	for _, s := range all {
 		if s.Unavailable == "" {
 			f.turnOn(s.Name, s.Min, "300ms")
 			want[s.Name] = true
@@ -251,12 +268,12 @@ func TestFaultsHealByThemselves(t *testing.T) {
 			t.Errorf("turn on %s, which needs other nodes: %d %s", s.Name, code, body)
 		}
 	}
-	if len(want) != len(f.chat.faults.all)-3 {
+	if len(want) != len(all)-3 {
 		t.Errorf("turned on %v, want all but those of the backplane", want)
 	}
 	f.eventually(func() bool { return len(states()) == 0 }, func() string { return "faults do not heal" })
 	ada, ben := f.twoInTheLobby()
-	last, err := f.chat.cfg.History.LastSeq(t.Context(), "lobby") // hot_room has been there
+	last, err := f.chat.history.LastSeq(t.Context(), "lobby") // hot_room has been there
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,13 +292,13 @@ func TestNoFaultsInADrain(t *testing.T) {
 	f.turnOn("goroutine_leak", 1000, "30m")
 	f.turnOn("bad_drain", 1, "30m")
 	f.shutdown()
-	for _, s := range f.chat.faults.all {
-		if s.On() {
+	for _, s := range f.faults() {
+		if s.On {
 			t.Errorf("%s is still on", s.Name)
 		}
 	}
 	code, body := f.do(http.MethodPut, "/fault/mass_disconnect", `{"strength":1,"duration":"1s"}`)
-	if code != http.StatusServiceUnavailable || !strings.Contains(body, "draining") || f.chat.faults.massDisconnect.On() {
+	if code != http.StatusServiceUnavailable || !strings.Contains(body, "draining") || f.fault("mass_disconnect").On {
 		t.Errorf("turned on after the drain: %d %s", code, body)
 	}
 }

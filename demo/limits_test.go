@@ -24,56 +24,6 @@ func prefixes(list ...string) []netip.Prefix {
 	return all
 }
 
-func TestClientAddress(t *testing.T) {
-	t.Parallel()
-	proxies := prefixes("10.0.0.0/8", "127.0.0.1/32", "fd00::/8")
-	for name, tc := range map[string]struct {
-		remote    string
-		forwarded []string
-		want      string
-	}{
-		"direct":                    {"203.0.113.7:5000", nil, "203.0.113.7"},
-		"direct, made up":           {"203.0.113.7:5000", []string{"198.51.100.1"}, "203.0.113.7"},
-		"one proxy":                 {"10.0.0.1:5000", []string{"198.51.100.1"}, "198.51.100.1"},
-		"one proxy, made up before": {"10.0.0.1:5000", []string{"192.0.2.66, 198.51.100.1"}, "198.51.100.1"},
-		"two proxies":               {"10.0.0.1:5000", []string{"198.51.100.1, 10.0.0.2"}, "198.51.100.1"},
-		"two headers":               {"10.0.0.1:5000", []string{"192.0.2.66", "198.51.100.1", "10.0.0.2"}, "198.51.100.1"},
-		"proxies only":              {"10.0.0.1:5000", []string{"10.0.0.3,10.0.0.2"}, "10.0.0.3"},
-		"proxy that says nothing":   {"10.0.0.1:5000", nil, "10.0.0.1"},
-		"proxy that says nonsense":  {"10.0.0.1:5000", []string{"unknown"}, "10.0.0.1"},
-		"nonsense before":           {"10.0.0.1:5000", []string{"unknown, 198.51.100.1"}, "198.51.100.1"},
-		"empty":                     {"10.0.0.1:5000", []string{""}, "10.0.0.1"},
-		"IPv6":                      {"[2001:db8::1]:5000", nil, "2001:db8::1"},
-		"IPv6 proxy":                {"[fd00::1]:5000", []string{"2001:db8::1"}, "2001:db8::1"},
-		"IPv4 in IPv6":              {"[::ffff:203.0.113.7]:5000", nil, "203.0.113.7"},
-		"proxy, IPv4 in IPv6":       {"[::ffff:10.0.0.1]:5000", []string{"::ffff:198.51.100.1"}, "198.51.100.1"},
-		"no address":                {"@", []string{"198.51.100.1"}, "invalid IP"},
-	} {
-		r := &http.Request{RemoteAddr: tc.remote, Header: http.Header{"X-Forwarded-For": tc.forwarded}}
-		if got := clientAddress(r, proxies).String(); got != tc.want {
-			t.Errorf("%s: %s, want %s", name, got, tc.want)
-		}
-	}
-}
-
-// FuzzClientAddress has a client write whatever it likes: it can't make itself another, as the proxy adds what it sees.
-func FuzzClientAddress(f *testing.F) {
-	for _, seed := range []string{"", "198.51.100.1", "a, b", "10.0.0.1", ",,,", "::1%eth0", "198.51.100.1:80"} {
-		f.Add(seed)
-	}
-	proxies := prefixes("10.0.0.0/8")
-	f.Fuzz(func(t *testing.T, forwarded string) {
-		direct := &http.Request{RemoteAddr: "203.0.113.7:5000", Header: http.Header{"X-Forwarded-For": {forwarded}}}
-		if got := clientAddress(direct, proxies).String(); got != "203.0.113.7" {
-			t.Errorf("%q makes a client %s", forwarded, got)
-		}
-		proxied := &http.Request{RemoteAddr: "10.0.0.1:5000", Header: http.Header{"X-Forwarded-For": {forwarded, "203.0.113.7"}}}
-		if got := clientAddress(proxied, proxies).String(); got != "203.0.113.7" {
-			t.Errorf("%q makes a client behind a proxy %s", forwarded, got)
-		}
-	})
-}
-
 // TestConnectionsPerAddress counts by where clients are, as far as whoever says so can be believed.
 func TestConnectionsPerAddress(t *testing.T) {
 	t.Parallel()
@@ -128,7 +78,7 @@ func TestConnectionsPerAddress(t *testing.T) {
 
 			_ = first.conn.CloseNow()
 			n := int(want["connections_total connected"])
-			f.eventually(func() bool { return f.chat.open() == n-1 }, func() string { return "the connection stays" })
+			f.eventually(func() bool { return f.chat.sessions.Len() == n-1 }, func() string { return "the connection stays" })
 			f.eventually(func() bool { // it leaves its place a moment after the list
 				header := bearer(f.token("Ada"))
 				header.Set("X-Forwarded-For", tc.tries[0].forwarded)
@@ -186,7 +136,7 @@ func TestMessageRate(t *testing.T) {
 			if name == "malformed" {
 				want["errors_total decode"] = burst
 			}
-			f.eventually(func() bool { return f.chat.open() == 0 }, func() string { return "the connection stays" })
+			f.eventually(func() bool { return f.chat.sessions.Len() == 0 }, func() string { return "the connection stays" })
 			got := f.metrics("websocket_messages_dropped_total", "websocket_disconnections_total", "websocket_errors_total",
 				"websocket_active_connections")
 			delete(got, "messages_dropped_total closed") // the last answer may come too late
@@ -228,7 +178,7 @@ func TestHoarder(t *testing.T) {
 	f := start(t, Config{Limits: Limits{MessagesPerSecond: 1e6}})
 	for i := range wire.MaxHistory {
 		m := history.Message{Room: "lobby", ID: fmt.Sprint(i), From: "Eve", Text: strings.Repeat("x", wire.MaxTextBytes)}
-		if _, _, err := f.chat.cfg.History.Append(t.Context(), m); err != nil {
+		if _, _, err := f.chat.history.Append(t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -308,7 +258,7 @@ func TestCoalesce(t *testing.T) {
 	f.clog("websocket_send_queue_messages", say)
 	const published = 20
 	for n := range published {
-		f.chat.publishStream(wire.TypeDashboard, wire.StreamDashboard, wire.DashboardPayload{Node: "test", Rooms: n + 1})
+		f.chat.streams.PublishNewest(t.Context(), wire.TypeDashboard, wire.StreamDashboard, wire.DashboardPayload{Node: "test", Rooms: n + 1})
 	}
 	say()
 	dropped := f.metrics("websocket_messages_dropped_total")
@@ -358,17 +308,4 @@ func TestIdle(t *testing.T) {
 	busy.heard()
 	f.awaitMetrics(map[string]float64{"disconnections_total local idle_timeout": 1, "active_connections": 1},
 		"websocket_disconnections_total", "websocket_active_connections", "websocket_errors_total")
-}
-
-func TestNetwork(t *testing.T) {
-	for address, want := range map[string]string{
-		"203.0.113.7":            "203.0.113.7",
-		"2001:db8:1:2:3:4:5:6":   "2001:db8:1:2::",
-		"2001:db8:1:2:ffff::1":   "2001:db8:1:2::",
-		"fe80::1:2:3:4%loopback": "fe80::",
-	} {
-		if got := network(netip.MustParseAddr(address)).String(); got != want {
-			t.Errorf("%s counts as %s, want %s", address, got, want)
-		}
-	}
 }

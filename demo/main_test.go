@@ -107,7 +107,7 @@ func start(t *testing.T, cfg Config) *fixture {
 	f.http.Start()
 	t.Cleanup(func() {
 		f.http.Client().CloseIdleConnections()
-		if !f.chat.isDraining() {
+		if !f.chat.sessions.Draining() {
 			f.shutdown()
 		}
 		f.http.Close()

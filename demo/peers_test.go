@@ -14,6 +14,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/sockscope/sockscope/demo/history"
+	"github.com/sockscope/sockscope/demo/transport/sse"
 	"github.com/sockscope/sockscope/demo/wire"
 )
 
@@ -349,7 +350,7 @@ func (f *fixture) postEvent(user, session, body string, header http.Header) int 
 	if user != "" {
 		req.Header.Set("Authorization", "Bearer "+f.token(user))
 	}
-	req.Header.Set(sessionHeader, session)
+	req.Header.Set(sse.SessionHeader, session)
 	resp, err := f.http.Client().Do(req)
 	if err != nil {
 		f.t.Fatal(err)

@@ -30,7 +30,7 @@ func TestPresenceOfOneUserTwice(t *testing.T) {
 	if err := first.conn.Close(websocket.StatusNormalClosure, ""); err != nil {
 		t.Error(err)
 	}
-	f.eventually(func() bool { return f.chat.open() == 2 }, func() string { return "the connection stays" })
+	f.eventually(func() bool { return f.chat.sessions.Len() == 2 }, func() string { return "the connection stays" })
 	if got := typesOf(ben.heard()); len(got) != 0 {
 		t.Errorf("told %v while Ada is there by another connection", got)
 	}

@@ -2,97 +2,46 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"sync"
-	"sync/atomic"
-	"time"
 
-	"github.com/google/uuid"
-
-	"github.com/sockscope/sockscope/demo/fault"
+	"github.com/sockscope/sockscope/demo/admission"
+	"github.com/sockscope/sockscope/demo/cluster"
+	"github.com/sockscope/sockscope/demo/fault/inject"
 	"github.com/sockscope/sockscope/demo/history"
-	"github.com/sockscope/sockscope/demo/market"
-	"github.com/sockscope/sockscope/demo/page"
+	"github.com/sockscope/sockscope/demo/observe"
 	"github.com/sockscope/sockscope/demo/room"
+	"github.com/sockscope/sockscope/demo/session"
+	"github.com/sockscope/sockscope/demo/use/chat"
+	"github.com/sockscope/sockscope/demo/use/dashboard"
+	"github.com/sockscope/sockscope/demo/use/market"
+	"github.com/sockscope/sockscope/demo/use/stream"
+	"github.com/sockscope/sockscope/demo/wire"
 )
 
 // Server is one node of the service. Make one with New, Run it, serve its Handler, and end it with Shutdown.
 type Server struct {
-	cfg     Config
-	sockets *observed // WebSockets
-	streams *observed // server-sent events
-	logger  *slog.Logger
-	page    http.Handler
-	market  *market.Market
+	cfg    Config
+	faults *inject.Faults
+
+	history history.Store
 	rooms   *room.Rooms
-	topics  room.Topics
-	cluster *cluster
-	faults  *faults
+	topics  *room.Topics
+	cluster *cluster.Cluster
+	hangUp  func() error // closes the connections to the other nodes
 
-	// live ends when every connection has to be gone.
-	live context.Context
-	kill context.CancelFunc
+	chat    *chat.Chat
+	streams *stream.Streams
+	market  *market.Market
 
-	writeBuffers sync.Pool // of the WebSockets that are writing
-	admission    admission
-	running      sync.WaitGroup // what connections have started
+	door     *admission.Door
+	sessions *session.Sessions
 
-	received, sent atomic.Int64 // messages, for the dashboard
-
-	mu       sync.Mutex
-	draining bool
-	sessions map[*session]struct{} // open connections
-
-	eventStreams map[string]*events // those of server-sent events, by session id
-}
-
-// New returns a server, with its metrics registered.
-func New(cfg Config) (*Server, error) {
-	cfg, err := cfg.withDefaults()
-	if err != nil {
-		return nil, err
-	}
-	faults, err := newFaults(noBackplane(cfg.Redis))
-	if err != nil {
-		return nil, fmt.Errorf("demo: %w", err)
-	}
-	cfg.History = history.WithTimeout(faultyStore{cfg.History, faults}, cfg.Limits.Store)
-	if cfg.Node == "" {
-		cfg.Node = uuid.NewString()[:8]
-	}
-	s := &Server{
-		cfg: cfg, logger: newLogger(cfg), faults: faults, sessions: make(map[*session]struct{}),
-		eventStreams: make(map[string]*events),
-		admission:    admission{limits: cfg.Limits},
-	}
-	s.live, s.kill = context.WithCancel(context.Background())
-	if s.sockets, err = observeSockets(cfg); err != nil {
-		return nil, fmt.Errorf("demo: observe: %w", err)
-	}
-	if s.streams, err = observeStreams(cfg); err != nil {
-		return nil, fmt.Errorf("demo: observe: %w", err)
-	}
-	if cfg.Console != nil {
-		cfg.Console.Observe(s.sockets.observer)
-		cfg.Console.Observe(s.streams.observer)
-	}
-	if s.page, err = page.Handler(cfg.TraceURL); err != nil {
-		return nil, fmt.Errorf("demo: prepare the page: %w", err)
-	}
-	if s.market, err = market.New(market.Config{}); err != nil {
-		return nil, fmt.Errorf("demo: %w", err)
-	}
-	s.rooms = room.New(room.Config{
-		History: cfg.History, Observer: s.sockets.observer, Limit: cfg.Limits.Rooms, Disturb: faults.rooms.frames,
-	})
-	if s.cluster, err = newCluster(s); err != nil {
-		return nil, fmt.Errorf("demo: %w", err)
-	}
-	return s, nil
+	observers     []*observe.Observer // one a transport
+	sockets       http.Handler
+	events, posts http.Handler // of server-sent events
+	page          http.Handler
 }
 
 // Run does what goes on beside the connections until ctx ends: it keeps in touch with the other nodes and publishes the
@@ -101,131 +50,47 @@ func (s *Server) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var running sync.WaitGroup
-	running.Go(func() { s.market.Run(ctx, s.cfg.BatchWindow, s.publishTicks) })
-	running.Go(func() { s.runDashboard(ctx) })
-	err := s.cluster.run(ctx)
+	running.Go(func() {
+		s.market.Run(ctx, s.cfg.BatchWindow, func(batch market.Batch) {
+			s.streams.Publish(ctx, wire.TypeTicks, wire.StreamMarket, batch)
+		})
+	})
+	running.Go(func() { dashboard.Run(ctx, s.cfg.Node, s.counts, s.streams) })
+	err := s.cluster.Run(ctx)
 	stop()
 	running.Wait()
+	_ = s.hangUp() // nobody speaks any more who could miss the connections
 	return err
 }
 
-// Handler serves all there is, see routes.
-func (s *Server) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("GET /", s.page)
-	mux.HandleFunc("GET /ws", s.serveSocket)
-	mux.HandleFunc("GET /events", s.serveEvents)
-	mux.HandleFunc("POST /events", s.serveSend)
-	mux.Handle("GET /api/market", s.market.Handler())
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
-	mux.HandleFunc("GET /readyz", s.serveReady)
-	if s.cfg.Metrics != nil {
-		mux.Handle("GET /metrics", s.cfg.Metrics)
-	}
-	if s.cfg.Console != nil {
-		s.cfg.ConsoleAccess.handle(mux, s.cfg.Console, "GET /debug/realtime/")
-	}
-	s.cfg.DevTokens.handle(mux, s.cfg.Authority.DevHandler(), "POST /auth/token")
-	s.cfg.FaultAPI.handle(mux, fault.NewAPI(s.strike, s.faults.all...).Handler(), "GET /fault", "PUT /fault/", "DELETE /fault/")
-	return mux
-}
-
-// serveReady says whether this node can take connections: not while it drains, nor without its store or the others.
-func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-	defer cancel()
-	switch err := errors.Join(s.cfg.History.Ping(ctx), s.cluster.ready(ctx)); {
-	case s.isDraining():
-		plain(w, http.StatusServiceUnavailable, "draining")
-	case err != nil:
-		plain(w, http.StatusServiceUnavailable, err.Error())
-	default:
-		plain(w, http.StatusOK, "ready")
-	}
+func (s *Server) counts() dashboard.Counts {
+	received, sent := s.sessions.Messages()
+	return dashboard.Counts{Connections: s.sessions.Len(), Rooms: s.rooms.Len(), Received: received, Sent: sent}
 }
 
 // Shutdown drains the server: new connections are refused, every client is told and gets what was queued for it before
 // its connection is closed with 1012. When ctx ends first, what is left is cut off and Shutdown returns an error.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.admission.close()
-	s.mu.Lock()
-	s.draining = true
-	s.faults.heal()
-	defer s.faults.badDrain.TurnOff()
-	s.sockets.observer.SetDraining(true)
-	s.streams.observer.SetDraining(true)
-	for c := range s.sessions {
-		s.running.Go(func() { c.drain(s.drainDelay()) })
+	s.door.Close()
+	for _, o := range s.observers {
+		o.SetDraining(true)
 	}
-	s.mu.Unlock()
+	s.faults.Drain(s.sessions)
 
 	done := make(chan struct{})
 	go func() {
-		s.admission.running.Wait()
-		s.running.Wait()
+		s.door.Wait()
+		s.sessions.Wait()
+		s.faults.Wait()
 		close(done)
 	}()
 	select {
 	case <-done:
-		s.kill()
+		s.sessions.Cut() // who is to come finds nobody
 		return nil
 	case <-ctx.Done():
 	}
-	left := s.cutAll()
+	left := s.sessions.Cut()
 	<-done
 	return fmt.Errorf("demo: cut off %d connections that had not drained: %w", left, context.Cause(ctx))
-}
-
-// drainDelay is how long a connection stays after a drain has begun.
-func (s *Server) drainDelay() time.Duration {
-	if s.cfg.DrainSpread <= 0 {
-		return 0
-	}
-	return rand.N(s.cfg.DrainSpread)
-}
-
-func (s *Server) isDraining() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.draining
-}
-
-// cutAll takes away every connection, now and later, and returns how many there were.
-func (s *Server) cutAll() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.kill()
-	for c := range s.sessions {
-		c.link.cut()
-	}
-	return len(s.sessions)
-}
-
-// add lists an open connection. One that was let in just before the drain is drained like the others.
-func (s *Server) add(c *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sessions[c] = struct{}{}
-	s.faults.load(c)
-	if s.live.Err() != nil {
-		c.link.cut()
-	}
-	if s.draining {
-		s.running.Go(func() { c.drain(s.drainDelay()) })
-	}
-}
-
-func (s *Server) remove(c *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.sessions, c)
-	s.faults.unload(c)
-}
-
-func plain(w http.ResponseWriter, code int, text string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(code)
-	// An error here means that the caller is gone.
-	_, _ = fmt.Fprintln(w, text)
 }

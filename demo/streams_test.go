@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sockscope/sockscope/demo/market"
+	"github.com/sockscope/sockscope/demo/use/market"
 	"github.com/sockscope/sockscope/demo/wire"
 )
 

@@ -1,21 +1,17 @@
 package demo
 
 import (
-	"context"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
 	"github.com/golang-jwt/jwt/v5"
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/sockscope/sockscope/demo/auth"
 	"github.com/sockscope/sockscope/demo/wire"
-	"github.com/sockscope/sockscope/instrument"
 )
 
 // signed makes a token of claims that no Authority would issue, with the key of complete's.
@@ -217,26 +213,6 @@ func TestRoomsOfATokenAreAllThereAre(t *testing.T) {
 	}
 }
 
-// TestRenewalTooLate has a token end and a newer one come before the clock has noticed: the connection has ended all the same.
-func TestRenewalTooLate(t *testing.T) {
-	t.Parallel()
-	f := start(t, Config{})
-	ada := f.dial("Ada")
-	s := f.chat.list()[0]
-	f.eventually(func() bool { // it is set after the welcome
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.clock.expired.IsZero() {
-			return false
-		}
-		s.clock.expired = time.Now()
-		return true
-	}, func() string { return "the token never expires" })
-	if ack := ada.request(wire.TypeAuth, wire.AuthPayload{Token: f.token("Ada")}); ack.Error != wire.CodeUnauthorized {
-		t.Errorf("renewal after the end: %+v, want %s", ack, wire.CodeUnauthorized)
-	}
-}
-
 // TestRenewalWithFewerRooms takes a user out of the room that a newer token doesn't open, and leaves the other.
 func TestRenewalWithFewerRooms(t *testing.T) {
 	t.Parallel()
@@ -314,78 +290,4 @@ func TestExpiry(t *testing.T) {
 	}
 	f.awaitMetrics(map[string]float64{"disconnections_total local token_expired": 1, "active_connections": 1, "errors_total auth": 1},
 		"websocket_disconnections_total", "websocket_active_connections", "websocket_errors_total")
-}
-
-// recorder is a link to nobody that notes what happens to it, and when.
-type recorder struct{ notes chan string }
-
-func (r recorder) note(what string) {
-	r.notes <- time.Now().UTC().Format("15:04:05 ") + what
-}
-
-func (r recorder) write(f *wire.Frame) (instrument.MessageType, int, error) {
-	r.note(string(f.Type))
-	return instrument.MessageType{}, len(f.Data), nil
-}
-func (r recorder) ping() {}
-func (r recorder) close(reason instrument.CloseReason, code int, _ string) {
-	if reason == instrument.ReasonTokenExpired && code == codeTokenExpired {
-		r.note("closed")
-	}
-}
-func (r recorder) cut()    {}
-func (r recorder) vanish() {}
-
-// TestClockOfTokens lives through an hour and a half of tokens by a clock that does not wait: a client is warned a minute
-// before its token ends, each time.
-func TestClockOfTokens(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, err := New(complete(t, Config{}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		midnight := time.Now()
-		who, err := s.cfg.Authority.Verify(tokenOf(t, s, time.Hour))
-		if err != nil {
-			t.Fatal(err)
-		}
-		link := recorder{make(chan string, 100)}
-		c := newSession(s, s.sockets, nil, link)
-		c.begin(who)
-		time.Sleep(59*time.Minute + 30*time.Second)
-		f, err := wire.NewFrame(wire.TypeAuth, "", wire.AuthPayload{Token: tokenOf(t, s, 30*time.Minute)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.receive(context.Background(), f.Data, wire.Decode)
-		time.Sleep(time.Hour)
-		c.end(context.Background())
-		close(link.notes)
-		var got []string
-		for note := range link.notes {
-			got = append(got, note)
-		}
-		at := func(after time.Duration, what string) string {
-			return midnight.Add(after).UTC().Format("15:04:05 ") + what
-		}
-		want := []string{
-			at(0, "welcome"),
-			at(59*time.Minute, "token_expiring"),
-			at(59*time.Minute+30*time.Second, "ack"),
-			at(88*time.Minute+30*time.Second, "token_expiring"),
-			at(89*time.Minute+30*time.Second, "closed"),
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("what happened (-want +got):\n%s", diff)
-		}
-	})
-}
-
-func tokenOf(t *testing.T, s *Server, lifetime time.Duration) string {
-	t.Helper()
-	token, err := s.cfg.Authority.Issue("Ada", nil, lifetime)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return token
 }

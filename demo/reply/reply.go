@@ -1,4 +1,4 @@
-// Package reply answers requests to the demo's HTTP APIs in JSON.
+// Package reply answers requests over HTTP: in JSON, or in a line of text.
 package reply
 
 import (
@@ -23,4 +23,12 @@ func JSON(w http.ResponseWriter, status int, body any) {
 // Refuse answers with the status and {"error": reason}.
 func Refuse(w http.ResponseWriter, status int, reason string) {
 	JSON(w, status, map[string]string{"error": reason})
+}
+
+// Text answers with the status and a line of plain text, which is not to be kept by caches.
+func Text(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintln(w, text) // an error means that the caller is gone
 }

@@ -240,11 +240,7 @@ func (r *Rooms) send(ctx context.Context, room *room, m history.Message, b *inst
 	if err != nil {
 		return err
 	}
-	frames := []*wire.Frame{f}
-	if r.cfg.Disturb != nil {
-		frames = r.cfg.Disturb(room.name, f)
-	}
-	for _, f := range frames {
+	for _, f := range r.cfg.Order.Next(room.name, f) {
 		room.deliver(f, b, nil)
 	}
 	return nil

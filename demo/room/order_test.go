@@ -222,18 +222,21 @@ func TestDoubt(t *testing.T) {
 	retry(0)
 }
 
-// TestDisturb replaces a message by two in the wrong order.
-func TestDisturb(t *testing.T) {
+// swapped delivers the first two frames in the wrong order.
+type swapped struct{ held *wire.Frame }
+
+func (s *swapped) Next(_ string, f *wire.Frame) []*wire.Frame {
+	if f.Seq == 1 {
+		s.held = f
+		return nil
+	}
+	return []*wire.Frame{f, s.held}
+}
+
+func TestOrder(t *testing.T) {
 	t.Parallel()
 	h := newStore(t, history.Limits{})
-	var held *wire.Frame
-	r := New(Config{History: h, Disturb: func(_ string, f *wire.Frame) []*wire.Frame {
-		if f.Seq == 1 {
-			held = f
-			return nil
-		}
-		return []*wire.Frame{f, held}
-	}})
+	r := New(Config{History: h, Order: new(swapped)})
 	ada := new(listener)
 	join(t, r, "lobby", ada)
 	deliver(t, r, h.say(t, "lobby", "one"))

@@ -67,12 +67,26 @@ type Config struct {
 	History history.Store
 	// Observer observes deliveries; nil observes nothing.
 	Observer *instrument.Observer
-	// Limit is how many rooms there may be at once; 10,000 by default.
+	// Limit is how many rooms there may be at once; DefaultLimit by default.
 	Limit int
-	// Disturb, if there is one, replaces a message by what is delivered in its place. It is how faults of the order get
-	// in, and called for one message of a room after the other.
-	Disturb func(room string, f *wire.Frame) []*wire.Frame
+	// Order is that of the messages; InOrder by default.
+	Order Order
 }
+
+// DefaultLimit is how many rooms there may be at once where nobody says.
+const DefaultLimit = 10_000
+
+// Order says what is delivered of streams of frames that are numbered, and when.
+type Order interface {
+	// Next returns what is delivered now that a frame is next. It is called for one frame of a stream after the other.
+	Next(stream string, f *wire.Frame) []*wire.Frame
+}
+
+// InOrder delivers each frame when it is next.
+type InOrder struct{}
+
+// Next implements Order.
+func (InOrder) Next(_ string, f *wire.Frame) []*wire.Frame { return []*wire.Frame{f} }
 
 // room is one room. It lasts as long as somebody uses it.
 type room struct {
@@ -93,7 +107,10 @@ type room struct {
 // New returns rooms without anybody in them.
 func New(cfg Config) *Rooms {
 	if cfg.Limit <= 0 {
-		cfg.Limit = 10_000
+		cfg.Limit = DefaultLimit
+	}
+	if cfg.Order == nil {
+		cfg.Order = InOrder{}
 	}
 	return &Rooms{cfg: cfg, rooms: make(map[string]*room)}
 }

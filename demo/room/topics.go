@@ -7,6 +7,12 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
+// StreamTopic returns the topic of a stream of the server's own. No user's is the same.
+func StreamTopic(stream string) string { return "stream " + stream }
+
+// UserTopic returns the topic of what is said to a user.
+func UserTopic(user string) string { return "user " + user }
+
 // Topics holds who on this node gets what is published under a name. The zero value is ready to use.
 type Topics struct {
 	mu     sync.Mutex

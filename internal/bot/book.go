@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sockscope/sockscope/demo/market"
+	"github.com/sockscope/sockscope/demo/use/market"
 )
 
 // book is what the bot holds of the market. It is brought up to date by one goroutine, and looked at by others.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/sockscope/sockscope/demo/market"
+	"github.com/sockscope/sockscope/demo/use/market"
 	"github.com/sockscope/sockscope/instrument/client"
 	"github.com/sockscope/sockscope/internal/upstream"
 )

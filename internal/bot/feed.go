@@ -11,7 +11,7 @@ import (
 
 	"github.com/coder/websocket"
 
-	"github.com/sockscope/sockscope/demo/market"
+	"github.com/sockscope/sockscope/demo/use/market"
 	"github.com/sockscope/sockscope/demo/wire"
 	"github.com/sockscope/sockscope/instrument/client"
 )

@@ -15,7 +15,7 @@ import (
 
 	"github.com/sockscope/sockscope/demo"
 	"github.com/sockscope/sockscope/demo/demotest"
-	"github.com/sockscope/sockscope/demo/market"
+	"github.com/sockscope/sockscope/demo/use/market"
 	"github.com/sockscope/sockscope/demo/wire"
 	"github.com/sockscope/sockscope/internal/upstream"
 )

@@ -6,7 +6,7 @@ import (
 	"math"
 	"sync"
 
-	"github.com/sockscope/sockscope/demo/market"
+	"github.com/sockscope/sockscope/demo/use/market"
 )
 
 // Rule is how the bot trades: a lot of each symbol at most, bought when the price is below its moving average by more

@@ -5,7 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sockscope/sockscope/demo/market"
+	"github.com/sockscope/sockscope/demo/use/market"
 )
 
 // TestTrader plays prices of one symbol, a batch at a time.

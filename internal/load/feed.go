@@ -4,7 +4,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/sockscope/sockscope/demo/market"
+	"github.com/sockscope/sockscope/demo/use/market"
 )
 
 var errIncomplete = errors.New("the batch has not each tick of each symbol")

@@ -7,7 +7,7 @@ import (
 	"hash/maphash"
 	"sync/atomic"
 
-	"github.com/sockscope/sockscope/demo/market"
+	"github.com/sockscope/sockscope/demo/use/market"
 	"github.com/sockscope/sockscope/demo/wire"
 )
 

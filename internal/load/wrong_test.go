@@ -13,7 +13,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sockscope/sockscope/demo/market"
+	"github.com/sockscope/sockscope/demo/use/market"
 	"github.com/sockscope/sockscope/demo/wire"
 )
 

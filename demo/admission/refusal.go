@@ -1,0 +1,35 @@
+package admission
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/sockscope/sockscope/instrument"
+)
+
+// RetryAfter is the number of seconds after which a refused client may try again, as HTTP's header of that name says it.
+const RetryAfter = "5"
+
+// Refusal is why a request is turned away. It is an error for whoever asked.
+type Refusal struct {
+	error
+	Status instrument.Status // of a handshake
+	Code   int               // of HTTP
+}
+
+// Refuse returns a refusal.
+func Refuse(status instrument.Status, code int, reason string) *Refusal {
+	return &Refusal{errors.New(reason), status, code}
+}
+
+// Answer answers the request of a handshake, and ends its observation.
+func (e *Refusal) Answer(w http.ResponseWriter, h *instrument.Handshake) {
+	if e.Code == http.StatusServiceUnavailable || e.Code == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", RetryAfter)
+	}
+	if e.Code == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	http.Error(w, e.Error(), e.Code)
+	h.Refused(e.Status, e.Code, e.error)
+}
