@@ -1,9 +1,7 @@
-// Package demo is a realtime service as people run them: chat rooms with presence, history and receipts, a market feed,
-// notifications and a dashboard, over WebSockets and server-sent events, on one node or several. Everything that is
-// observable of it is so through package instrument; it is that package's largest example.
 package demo
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -18,10 +16,12 @@ import (
 	"github.com/sockscope/sockscope/demo/auth"
 	"github.com/sockscope/sockscope/demo/history"
 	"github.com/sockscope/sockscope/demo/outbox"
+	"github.com/sockscope/sockscope/demo/room"
+	"github.com/sockscope/sockscope/demo/use/market"
 	"github.com/sockscope/sockscope/instrument/console"
 )
 
-// Config says how a Server behaves. The zero value of a field means its default.
+// Config says how a Server behaves. The zero value of a field means its default, see Defaults.
 type Config struct {
 	Logger         *slog.Logger          // default: no logs
 	TracerProvider trace.TracerProvider  // default: the global one
@@ -29,15 +29,15 @@ type Config struct {
 	Metrics        http.Handler          // serves /metrics; default: not served
 
 	SampleRatio float64 // share of messages that get a span; default: none
-	SpanLimit   int     // spans per second, of messages, handshakes and closes each; default 50
+	SpanLimit   int     // spans per second, of messages, handshakes and closes each
 
 	// History keeps the messages. It stays the caller's to close. Required.
 	History history.Store
 	// Redis connects the nodes of the service. Default: there is one node.
 	Redis redis.UniversalClient
 	Node  string // this node's name; default: a random one
-	// NodeTimeout is after what time without a sign of life a node is given up, and its users are gone from the rooms;
-	// default 15s. All nodes should have the same.
+	// NodeTimeout is after what time without a sign of life a node is given up, and its users are gone from the rooms.
+	// All nodes should have the same.
 	NodeTimeout time.Duration
 
 	Authority *auth.Authority // verifies tokens. Required.
@@ -45,12 +45,12 @@ type Config struct {
 	DevTokens Access          // who is issued tokens, at /auth/token; default: callers on this machine
 
 	Limits    Limits
-	Heartbeat time.Duration // between pings, and what a pong may take; default 30s
+	Heartbeat time.Duration // between pings, and what a pong may take
 
 	// CompressAbove is the size from which on frames to clients that can take them are compressed, each once for all of
 	// its recipients. That takes 1.2 MB while it lasts, and reading what a client has compressed 45 KB. Default: none is.
 	CompressAbove int
-	// BatchWindow is how long prices are gathered before they are sent to who has subscribed; default 1s.
+	// BatchWindow is how long prices are gathered before they are sent to who has subscribed.
 	BatchWindow time.Duration
 	// DrainSpread is over how long a drain closes connections, so that clients don't come back all at once; default:
 	// they are closed at once.
@@ -63,23 +63,46 @@ type Config struct {
 	ConsoleAccess Access           // who may see it; default: callers on this machine
 }
 
-// Limits bound what peers can make grow. The zero value of a field means its default.
+// Limits bound what peers can make grow. The zero value of a field means its default, see Defaults.
 type Limits struct {
-	Connections           int           // open at once; default 60,000
-	ConnectionsPerAddress int           // of one client address; default: as many as in all
-	MessagesPerSecond     float64       // of one connection, in the long run; default 50
-	MessageBurst          int           // of one connection, at once; default 200
-	Rooms                 int           // at once; default 10,000
-	RoomsPerConnection    int           // default 16
-	SendQueue             int           // frames that wait for one connection; default 256
-	SendPolicy            outbox.Policy // what happens when as many wait; default: the connection is closed
-	Handshake             time.Duration // from the upgrade until a token has come; default 5s
+	Connections           int     // open at once
+	ConnectionsPerAddress int     // of one client address
+	MessagesPerSecond     float64 // of one connection, in the long run
+	MessageBurst          int     // of one connection, at once
+	Rooms                 int     // at once
+	RoomsPerConnection    int
+	SendQueue             int           // frames that wait for one connection
+	SendPolicy            outbox.Policy // what happens when as many wait
+	Handshake             time.Duration // from the upgrade until a token has come
 	Idle                  time.Duration // without a message from the client; default: not limited
-	Write                 time.Duration // for one frame; default 10s
-	Store                 time.Duration // for what the store is asked, retries included; default 5s
+	Write                 time.Duration // for one frame
+	Store                 time.Duration // for what the store is asked, retries included
 
 	// TrustedProxies are those whose X-Forwarded-For says where a client is.
 	TrustedProxies []netip.Prefix
+}
+
+// Defaults returns the defaults of a Config, in as far as they are numbers. What is 0 there has no limit, or is not done.
+// Without more than Defaults gives it a Config lacks what is required.
+func Defaults() Config {
+	return Config{
+		SpanLimit:   50,
+		NodeTimeout: 15 * time.Second,
+		Heartbeat:   30 * time.Second,
+		BatchWindow: market.DefaultWindow,
+		Limits: Limits{
+			Connections:           60_000,
+			ConnectionsPerAddress: math.MaxInt,
+			MessagesPerSecond:     50,
+			MessageBurst:          200,
+			Rooms:                 room.DefaultLimit,
+			RoomsPerConnection:    16,
+			SendQueue:             outbox.DefaultCapacity,
+			Handshake:             5 * time.Second,
+			Write:                 10 * time.Second,
+			Store:                 5 * time.Second,
+		},
+	}
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -92,50 +115,30 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	l := &c.Limits
-	for _, f := range []struct {
-		name     string
-		value    *int
-		fallback int
-	}{
-		{"SpanLimit", &c.SpanLimit, 50},
-		{"CompressAbove", &c.CompressAbove, 0},
-		{"Limits.Connections", &l.Connections, 60_000},
-		{"Limits.ConnectionsPerAddress", &l.ConnectionsPerAddress, math.MaxInt},
-		{"Limits.MessageBurst", &l.MessageBurst, 200},
-		{"Limits.Rooms", &l.Rooms, 10_000},
-		{"Limits.RoomsPerConnection", &l.RoomsPerConnection, 16},
-		{"Limits.SendQueue", &l.SendQueue, 256},
-	} {
-		if err := fallBack(f.name, f.value, f.fallback); err != nil {
-			return c, err
-		}
-	}
-	if err := fallBack("Limits.MessagesPerSecond", &l.MessagesPerSecond, 50); err != nil {
-		return c, err
-	}
-	for _, f := range []struct {
-		name     string
-		value    *time.Duration
-		fallback time.Duration
-	}{
-		{"Heartbeat", &c.Heartbeat, 30 * time.Second},
-		{"NodeTimeout", &c.NodeTimeout, 15 * time.Second},
-		{"BatchWindow", &c.BatchWindow, time.Second},
-		{"DrainSpread", &c.DrainSpread, 0},
-		{"Limits.Handshake", &l.Handshake, 5 * time.Second},
-		{"Limits.Idle", &l.Idle, 0},
-		{"Limits.Write", &l.Write, 10 * time.Second},
-		{"Limits.Store", &l.Store, 5 * time.Second},
-	} {
-		if err := fallBack(f.name, f.value, f.fallback); err != nil {
-			return c, err
-		}
-	}
 	if !(c.SampleRatio >= 0 && c.SampleRatio <= 1) {
 		return c, fmt.Errorf("demo: SampleRatio is %v: give 0 to 1", c.SampleRatio)
 	}
-	return c, nil
+	d, l := Defaults(), &c.Limits
+	err := errors.Join(
+		fallBack("SpanLimit", &c.SpanLimit, d.SpanLimit),
+		fallBack("NodeTimeout", &c.NodeTimeout, d.NodeTimeout),
+		fallBack("Heartbeat", &c.Heartbeat, d.Heartbeat),
+		fallBack("CompressAbove", &c.CompressAbove, d.CompressAbove),
+		fallBack("BatchWindow", &c.BatchWindow, d.BatchWindow),
+		fallBack("DrainSpread", &c.DrainSpread, d.DrainSpread),
+		fallBack("Limits.Connections", &l.Connections, d.Limits.Connections),
+		fallBack("Limits.ConnectionsPerAddress", &l.ConnectionsPerAddress, d.Limits.ConnectionsPerAddress),
+		fallBack("Limits.MessagesPerSecond", &l.MessagesPerSecond, d.Limits.MessagesPerSecond),
+		fallBack("Limits.MessageBurst", &l.MessageBurst, d.Limits.MessageBurst),
+		fallBack("Limits.Rooms", &l.Rooms, d.Limits.Rooms),
+		fallBack("Limits.RoomsPerConnection", &l.RoomsPerConnection, d.Limits.RoomsPerConnection),
+		fallBack("Limits.SendQueue", &l.SendQueue, d.Limits.SendQueue),
+		fallBack("Limits.Handshake", &l.Handshake, d.Limits.Handshake),
+		fallBack("Limits.Idle", &l.Idle, d.Limits.Idle),
+		fallBack("Limits.Write", &l.Write, d.Limits.Write),
+		fallBack("Limits.Store", &l.Store, d.Limits.Store),
+	)
+	return c, err
 }
 
 func fallBack[N int | float64 | time.Duration](name string, value *N, fallback N) error {

@@ -44,7 +44,7 @@ type demoFlags struct {
 }
 
 func newDemoCommand() *cobra.Command {
-	f := demoFlags{}
+	f := demoFlags{server: demo.Defaults()}
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run the demo: a realtime service that is observed",
@@ -87,23 +87,23 @@ sockscope fault.`,
 	flags.StringArrayVar(&f.origins, "origin", nil, "origin of pages that may connect besides this server's own, as in https://app.example.com")
 	flags.StringArrayVar(&f.proxies, "trusted-proxy", nil, "addresses of load balancers whose X-Forwarded-For is believed, as in 10.0.0.0/8")
 
-	flags.DurationVar(&f.server.Heartbeat, "heartbeat", 30*time.Second, "time between pings, and what a pong may take")
-	flags.DurationVar(&f.server.BatchWindow, "batch-window", time.Second, "time for which prices are gathered before they are sent")
-	flags.IntVar(&f.server.CompressAbove, "compress-above", 0, "bytes from which on frames are compressed (permessage-deflate), which takes 1.2 MB for each while it lasts, and 45 KB for each that is read (default none)")
+	flags.DurationVar(&f.server.Heartbeat, "heartbeat", f.server.Heartbeat, "time between pings, and what a pong may take")
+	flags.DurationVar(&f.server.BatchWindow, "batch-window", f.server.BatchWindow, "time for which prices are gathered before they are sent")
+	flags.IntVar(&f.server.CompressAbove, "compress-above", f.server.CompressAbove, "bytes from which on frames are compressed (permessage-deflate), which takes 1.2 MB for each while it lasts, and 45 KB for each that is read (default none)")
 	flags.DurationVar(&f.drainTimeout, "drain-timeout", 20*time.Second, "time that connections get to end in order")
 	flags.DurationVar(&f.server.DrainSpread, "drain-spread", 5*time.Second, "time over which a drain closes connections, so that clients don't come back all at once")
 
-	flags.IntVar(&l.Connections, "connection-limit", 60_000, "connections that may be open at once")
+	flags.IntVar(&l.Connections, "connection-limit", l.Connections, "connections that may be open at once")
 	flags.IntVar(&l.ConnectionsPerAddress, "connections-per-address", 0, "connections that may be open from one address (default as many as in all)")
-	flags.Float64Var(&l.MessagesPerSecond, "message-rate", 50, "messages per second that one connection may send in the long run")
-	flags.IntVar(&l.MessageBurst, "message-burst", 200, "messages that one connection may send at once")
-	flags.IntVar(&l.RoomsPerConnection, "rooms-per-connection", 16, "rooms that one connection may be in")
-	flags.IntVar(&l.SendQueue, "send-queue", 256, "frames that may wait for one connection")
+	flags.Float64Var(&l.MessagesPerSecond, "message-rate", l.MessagesPerSecond, "messages per second that one connection may send in the long run")
+	flags.IntVar(&l.MessageBurst, "message-burst", l.MessageBurst, "messages that one connection may send at once")
+	flags.IntVar(&l.RoomsPerConnection, "rooms-per-connection", l.RoomsPerConnection, "rooms that one connection may be in")
+	flags.IntVar(&l.SendQueue, "send-queue", l.SendQueue, "frames that may wait for one connection")
 	flags.TextVar(&l.SendPolicy, "send-policy", l.SendPolicy, "what happens when as many wait: disconnect, drop_oldest or coalesce")
-	flags.DurationVar(&l.Idle, "idle-timeout", 0, "time after which a client is disconnected that sends nothing (default never)")
+	flags.DurationVar(&l.Idle, "idle-timeout", l.Idle, "time after which a client is disconnected that sends nothing (default never)")
 
 	flags.Float64Var(&f.server.SampleRatio, "sample-ratio", 1, "share of messages that get a span, 0 to 1")
-	flags.IntVar(&f.server.SpanLimit, "span-limit", 50, "spans per second at most, of messages, handshakes and closes each")
+	flags.IntVar(&f.server.SpanLimit, "span-limit", f.server.SpanLimit, "spans per second at most, of messages, handshakes and closes each")
 	flags.TextVar(&f.logLevel, "log-level", slog.LevelInfo, "least level of log records: debug, info, warn, error")
 	return cmd
 }

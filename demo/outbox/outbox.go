@@ -10,7 +10,8 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-const defaultCapacity = 256
+// DefaultCapacity is how many frames may wait where nobody says.
+const DefaultCapacity = 256
 
 // ErrExpired is what Config.Write returns, wrapped or not, for a frame that is not worth being written any more. The
 // frame counts as dropped for that reason, and the next one is written.
@@ -34,7 +35,7 @@ const (
 
 // Config says how an Outbox behaves.
 type Config struct {
-	// Capacity is how many frames may wait besides the one that is being written; 256 by default. They may have as many
+	// Capacity is how many frames may wait besides the one that is being written; DefaultCapacity by default. They may have as many
 	// bytes as that many messages of [wire.MaxFrameBytes], which only pieces of history exceed; one of any size may wait
 	// alone.
 	Capacity int
@@ -69,7 +70,7 @@ type Outbox struct {
 // New returns an empty Outbox. It tells the connection's observation its capacity.
 func New(cfg Config) *Outbox {
 	if cfg.Capacity <= 0 {
-		cfg.Capacity = defaultCapacity
+		cfg.Capacity = DefaultCapacity
 	}
 	cfg.Conn.SetQueueCapacity(cfg.Capacity)
 	return &Outbox{cfg: cfg}

@@ -6,7 +6,8 @@ import (
 )
 
 const (
-	defaultWindow = time.Second
+	// DefaultWindow is how long prices are gathered where nobody says.
+	DefaultWindow = time.Second
 	// maxWindows bounds a batch: what is further behind the present is skipped.
 	maxWindows = 5
 )
@@ -33,7 +34,7 @@ type Batch struct {
 // in which nothing ticks gives no batch. While publish takes its time the next batch waits, and holds more.
 func (m *Market) Run(ctx context.Context, every time.Duration, publish func(Batch)) {
 	if every <= 0 {
-		every = defaultWindow
+		every = DefaultWindow
 	}
 	f := m.newFeed(every, time.Now())
 	timer := time.NewTimer(f.rest(time.Now()))
