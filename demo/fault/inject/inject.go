@@ -87,7 +87,7 @@ func New(c redis.UniversalClient) (*Faults, error) {
 // Aim sets what the faults act on by themselves. It is called once, before any is turned on.
 func (f *Faults) Aim(t Target) { f.target = t }
 
-// Handler lets callers turn the faults, at /fault.
+// API returns the handler by which callers turn faults on and off, at /fault.
 func (f *Faults) API() http.Handler { return fault.NewAPI(f.strike, f.all...).Handler() }
 
 // list makes the switches, in the order in which they are listed.
