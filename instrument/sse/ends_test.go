@@ -40,14 +40,21 @@ func TestEnds(t *testing.T) {
 		}
 	}
 	reads := func(_ *testing.T, _ *server, c client) { _ = c.read() }
-	readsNothing := func(*testing.T, *server, client) {}
-	leaves := func(_ *testing.T, _ *server, c client) { c.leave() }
-	resets := func(t *testing.T, _ *server, c client) { c.reset(t) }
-	tests := map[string]struct {
+	readsNoMore := func(t *testing.T, _ *server, c client) { c.opened(t) }
+	leaves := func(t *testing.T, _ *server, c client) {
+		c.opened(t)
+		c.leave()
+	}
+	resets := func(t *testing.T, _ *server, c client) {
+		c.opened(t)
+		c.reset(t)
+	}
+	type test struct {
 		server func(*server, *sse.Stream, *http.Request) error
 		client func(*testing.T, *server, client)
 		want   end
-	}{
+	}
+	tests := map[string]test{
 		"handler returns": {
 			func(*server, *sse.Stream, *http.Request) error { return nil },
 			reads, end{initiator: "local", reason: "normal"},
@@ -56,13 +63,6 @@ func TestEnds(t *testing.T) {
 		"peer resets":               {untilGone, resets, end{initiator: "remote", reason: "going_away"}},
 		"peer leaves while we send": {sendUntilError, leaves, end{initiator: "remote", reason: "going_away"}},
 		"peer resets while we send": {sendUntilError, resets, end{initiator: "remote", reason: "going_away"}},
-		"peer does not read in time": {
-			func(srv *server, s *sse.Stream, r *http.Request) error {
-				s.SetWriteTimeout(time.Second) // over HTTP/2 another goroutine must lift it in time, also on a busy machine
-				return sendUntilError(srv, s, r)
-			},
-			readsNothing, end{initiator: "network", reason: "write_error", errors: map[string]float64{"write": 1}},
-		},
 		"we close a slow consumer": {
 			func(_ *server, s *sse.Stream, _ *http.Request) error {
 				s.CloseFor(instrument.ReasonSlowConsumer)
@@ -72,15 +72,6 @@ func TestEnds(t *testing.T) {
 				return nil
 			},
 			reads, end{initiator: "local", reason: "slow_consumer"},
-		},
-		"we close a slow consumer within Send": {
-			func(srv *server, s *sse.Stream, r *http.Request) error {
-				s.SetWriteTimeout(0)
-				timer := time.AfterFunc(100*time.Millisecond, func() { s.CloseFor(instrument.ReasonSlowConsumer) })
-				defer timer.Stop()
-				return sendUntilError(srv, s, r)
-			},
-			readsNothing, end{initiator: "local", reason: "slow_consumer"},
 		},
 		"we drain": {
 			func(srv *server, _ *sse.Stream, _ *http.Request) error {
@@ -134,46 +125,73 @@ func TestEnds(t *testing.T) {
 			reads, end{initiator: "local", reason: "normal"},
 		},
 	}
+	// In these it matters who is in time.
+	timed := map[string]test{
+		"peer does not read in time": {
+			func(srv *server, s *sse.Stream, r *http.Request) error {
+				s.SetWriteTimeout(time.Second)
+				return sendUntilError(srv, s, r)
+			},
+			readsNoMore, end{initiator: "network", reason: "write_error", errors: map[string]float64{"write": 1}},
+		},
+		"we close a slow consumer within Send": {
+			func(srv *server, s *sse.Stream, r *http.Request) error {
+				s.SetWriteTimeout(0)
+				timer := time.AfterFunc(100*time.Millisecond, func() { s.CloseFor(instrument.ReasonSlowConsumer) })
+				defer timer.Stop()
+				return sendUntilError(srv, s, r)
+			},
+			readsNoMore, end{initiator: "local", reason: "slow_consumer"},
+		},
+	}
+	type serving func(*testing.T, *http.Protocols, func(*server, http.ResponseWriter, *http.Request)) *server
+	run := func(t *testing.T, p *http.Protocols, tt test, serve serving) {
+		t.Helper()
+		done := make(chan error, 1)
+		srv := serve(t, p, func(srv *server, w http.ResponseWriter, r *http.Request) {
+			defer close(done)
+			stream, err := sse.Accept(w, r, srv.Observer)
+			if err != nil {
+				done <- err
+				return
+			}
+			defer stream.Close()
+			if err := tt.server(srv, stream, r); err != nil {
+				done <- err
+			}
+		})
+		c := connect(t, srv, nil)
+		tt.client(t, srv, c)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		srv.Observer.SetDraining(false)
+
+		want := ended(tt.want.initiator, tt.want.reason)
+		for kind, n := range tt.want.errors {
+			want[`sse_errors_total{kind="`+kind+`"}`] = n
+		}
+		srv.ExpectOnly(want)
+
+		closed := srv.Record("connection closed")
+		type cause struct{ Initiator, Reason, Code any }
+		if diff := cmp.Diff(cause{tt.want.initiator, tt.want.reason, nil},
+			cause{closed["initiator"], closed["reason"], closed["code"]}); diff != "" {
+			t.Errorf("record `connection closed`, -want +got:\n%s", diff)
+		}
+		if opened := srv.Record("connection opened"); opened["connection_id"] != closed["connection_id"] {
+			t.Errorf("connections differ: %v and %v", opened, closed)
+		}
+	}
 	for version, p := range protocols() {
 		for name, tt := range tests {
 			t.Run(version+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				done := make(chan error, 1)
-				s := serve(t, p, func(srv *server, w http.ResponseWriter, r *http.Request) {
-					defer close(done)
-					stream, err := sse.Accept(w, r, srv.Observer)
-					if err != nil {
-						done <- err
-						return
-					}
-					defer stream.Close()
-					if err := tt.server(srv, stream, r); err != nil {
-						done <- err
-					}
-				})
-				c := connect(t, s, nil)
-				tt.client(t, s, c)
-				if err := <-done; err != nil {
-					t.Error(err)
-				}
-				s.Observer.SetDraining(false)
-
-				want := ended(tt.want.initiator, tt.want.reason)
-				for kind, n := range tt.want.errors {
-					want[`sse_errors_total{kind="`+kind+`"}`] = n
-				}
-				s.ExpectOnly(want)
-
-				closed := s.Record("connection closed")
-				type cause struct{ Initiator, Reason, Code any }
-				if diff := cmp.Diff(cause{tt.want.initiator, tt.want.reason, nil},
-					cause{closed["initiator"], closed["reason"], closed["code"]}); diff != "" {
-					t.Errorf("record `connection closed`, -want +got:\n%s", diff)
-				}
-				if opened := s.Record("connection opened"); opened["connection_id"] != closed["connection_id"] {
-					t.Errorf("connections differ: %v and %v", opened, closed)
-				}
+				run(t, p, tt, serve)
 			})
+		}
+		for name, tt := range timed {
+			bubble(t, version+"/"+name, func(t *testing.T) { run(t, p, tt, serveInBubble) })
 		}
 	}
 }
@@ -285,8 +303,8 @@ func TestReturnsAfterClosing(t *testing.T) {
 // TestIdle has a stream outlast the server's timeouts in silence, and then carry an event.
 func TestIdle(t *testing.T) {
 	for version, p := range protocols() {
-		t.Run(version, func(t *testing.T) {
-			s := serve(t, p, func(srv *server, w http.ResponseWriter, r *http.Request) {
+		bubble(t, version, func(t *testing.T) {
+			s := serveInBubble(t, p, func(srv *server, w http.ResponseWriter, r *http.Request) {
 				stream, err := sse.Accept(w, r, srv.Observer)
 				if err != nil {
 					t.Error(err)

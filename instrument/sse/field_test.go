@@ -72,8 +72,8 @@ func TestFieldCase05(t *testing.T) {
 		}, "normal"},
 	} {
 		for version, p := range protocols() {
-			t.Run(version+"/"+name, func(t *testing.T) {
-				s := serve(t, p, func(srv *server, w http.ResponseWriter, r *http.Request) {
+			bubble(t, version+"/"+name, func(t *testing.T) {
+				s := serveInBubble(t, p, func(srv *server, w http.ResponseWriter, r *http.Request) {
 					ctx, end := tt.end(r.Context())
 					defer end()
 					stream, err := sse.Accept(w, r.WithContext(ctx), srv.Observer)
@@ -212,8 +212,8 @@ func TestFieldCase08(t *testing.T) {
 // once, and the end is ours.
 func TestFieldCase09(t *testing.T) {
 	for version, p := range protocols() {
-		t.Run(version, func(t *testing.T) {
-			s := serve(t, p, func(srv *server, w http.ResponseWriter, r *http.Request) {
+		bubble(t, version, func(t *testing.T) {
+			s := serveInBubble(t, p, func(srv *server, w http.ResponseWriter, r *http.Request) {
 				stream, err := sse.Accept(flushing{w}, r, srv.Observer)
 				if err != nil {
 					t.Error(err)

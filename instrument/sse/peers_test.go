@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -20,8 +22,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// deadline is when a test gives up; nothing in the tests waits for it to pass.
-const deadline = 10 * time.Second
+// deadline is when a test gives up, and the server's own timeout where a test is not about that; nothing waits for it
+// to pass.
+const deadline = time.Minute
 
 // protocols are the versions of HTTP that event streams are sent over.
 func protocols() map[string]*http.Protocols {
@@ -31,32 +34,107 @@ func protocols() map[string]*http.Protocols {
 	return map[string]*http.Protocols{"HTTP1": http1, "HTTP2": http2}
 }
 
-// server is an endpoint on loopback.
+// server is an endpoint on loopback or in memory.
 type server struct {
 	*httptest.Server
 	*realtimetest.Recorder
+	dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
-// serve starts a server that speaks p, with the timeouts that a careful operator sets.
+// serve starts a server that speaks p, on loopback.
 func serve(t *testing.T, p *http.Protocols, handle func(*server, http.ResponseWriter, *http.Request)) *server {
 	t.Helper()
-	s := &server{Recorder: realtimetest.New(t, instrument.WithProtocol(sse.Protocol), instrument.WithNamespace("test"),
-		instrument.WithMessageTypes("price"))}
+	s := &server{Recorder: newRecorder(t)}
 	s.start(t, p, func(w http.ResponseWriter, r *http.Request) { handle(s, w, r) })
 	return s
 }
 
-func (s *server) start(t testing.TB, p *http.Protocols, handler http.HandlerFunc) {
+// serverTimeout is what a careful operator sets, in tests that are about it.
+const serverTimeout = 200 * time.Millisecond
+
+// serveInBubble starts a server in memory, which cuts answers after serverTimeout. In the bubble of synctest, time
+// passes only while everybody waits, however busy the machine is.
+func serveInBubble(t *testing.T, p *http.Protocols, handle func(*server, http.ResponseWriter, *http.Request)) *server {
 	t.Helper()
-	s.Server = httptest.NewUnstartedServer(handler)
-	s.Config.Protocols = p
-	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	listener := &memory{conns: make(chan net.Conn), closed: make(chan struct{})}
+	s := &server{Recorder: newRecorder(t), dial: listener.dial}
+	s.prepare(t, p, func(w http.ResponseWriter, r *http.Request) { handle(s, w, r) })
+	_ = s.Listener.Close()
+	s.Listener = listener
 	s.Config.ReadTimeout, s.Config.WriteTimeout = serverTimeout, serverTimeout
 	s.Start()
-	t.Cleanup(s.Close)
+	return s
 }
 
-const serverTimeout = 200 * time.Millisecond
+// bubble runs a test in a bubble of synctest.
+func bubble(t *testing.T, name string, test func(*testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) { synctest.Test(t, test) })
+}
+
+func newRecorder(t *testing.T) *realtimetest.Recorder {
+	t.Helper()
+	return realtimetest.New(t, instrument.WithProtocol(sse.Protocol), instrument.WithNamespace("test"), instrument.WithMessageTypes("price"))
+}
+
+func (s *server) start(t testing.TB, p *http.Protocols, handler http.HandlerFunc) {
+	t.Helper()
+	s.prepare(t, p, handler)
+	s.dial = new(net.Dialer).DialContext
+	s.Start()
+}
+
+func (s *server) prepare(t testing.TB, p *http.Protocols, handler http.HandlerFunc) {
+	t.Helper()
+	var handlers sync.WaitGroup
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handlers.Add(1)
+		defer handlers.Done()
+		handler(w, r)
+	}))
+	s.Config.Protocols = p
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.Config.ReadTimeout, s.Config.WriteTimeout = deadline, deadline
+	t.Cleanup(func() {
+		s.Close()
+		handlers.Wait() // over HTTP/2, Close does not wait for them, and they use t
+	})
+}
+
+// memory is a listener whose connections have no network between them.
+type memory struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (m *memory) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	select {
+	case m.conns <- theirs:
+		return ours, nil
+	case <-m.closed:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (m *memory) Accept() (net.Conn, error) {
+	select {
+	case conn := <-m.conns:
+		return conn, nil
+	case <-m.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (m *memory) Close() error {
+	m.once.Do(func() { close(m.closed) })
+	return nil
+}
+
+func (m *memory) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80} }
 
 // client is a peer with its hands on the TCP connection.
 type client struct {
@@ -72,7 +150,7 @@ func connect(t testing.TB, s *server, header http.Header) client {
 	transport := &http.Transport{
 		Protocols: s.Config.Protocols,
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+			conn, err := s.dial(ctx, network, addr)
 			c.tcp = conn
 			return conn, err
 		},
@@ -91,6 +169,15 @@ func connect(t testing.TB, s *server, header http.Header) client {
 	}
 	t.Cleanup(func() { _ = c.Body.Close() })
 	return c
+}
+
+// opened reads what a stream begins with. A peer that has only seen the header could leave while Accept still sends it.
+func (c client) opened(t *testing.T) {
+	t.Helper()
+	begin := make([]byte, len(":\n\n"))
+	if _, err := io.ReadFull(c.Body, begin); err != nil || string(begin) != ":\n\n" {
+		t.Fatalf("the stream begins with %q, %v, want a comment", begin, err)
+	}
 }
 
 // read reads to the end of the stream.
