@@ -13,7 +13,7 @@ import (
 //go:embed alertmanager/*.yml alertmanager/alternatives alertmanager/secrets alertmanager/templates
 //go:embed grafana/dashboards grafana/provisioning
 //go:embed jaeger loki/config.yaml native
-//go:embed otel-collector/config.yaml otel-collector/targets/*.yaml
+//go:embed otel-collector/config.yaml otel-collector/cardinality.yaml otel-collector/targets/*.yaml
 //go:embed prometheus/prometheus.yml prometheus/rules prometheus/targets
 //go:embed victorialogs
 var files embed.FS

@@ -159,7 +159,10 @@ func services(at endpoint.Set, in places, alertSpeed int, loki string) []service
 			address:   url(at.CollectorMetrics) + "/metrics", ready: url(at.CollectorHealth),
 			listens: []string{at.CollectorOTLPGRPC, at.CollectorOTLPHTTP, at.CollectorLoki, at.CollectorHealth, at.CollectorMetrics},
 			sendsTo: []string{"prometheus", "jaeger", logs.name},
-			args:    []string{"--config=" + filepath.Join(in.settings, "otel-collector", "config.yaml")},
+			args: []string{
+				"--config=" + filepath.Join(in.settings, "otel-collector", "config.yaml"),
+				"--config=" + filepath.Join(in.settings, "otel-collector", "cardinality.yaml"),
+			},
 			env: []string{
 				"OTELCOL_HOST=127.0.0.1",
 				"OTELCOL_OTLP_GRPC_PORT=" + port(at.CollectorOTLPGRPC),

@@ -78,6 +78,7 @@ func renderSettings(o Options, in places) error {
 		{"otel-collector/targets", in.targets(), addresses},
 		// These take from the environment what differs.
 		{"otel-collector/config.yaml", to("otel-collector", "config.yaml"), unchanged},
+		{"otel-collector/cardinality.yaml", to("otel-collector", "cardinality.yaml"), unchanged},
 		{"jaeger", to("jaeger"), unchanged},
 		{"loki/config.yaml", to("loki", "config.yaml"), unchanged},
 		{"grafana", to("grafana"), unchanged},

@@ -1,5 +1,5 @@
-// Program otelcol is Sockscope's build of the OpenTelemetry Collector: the components that
-// deploy/otel-collector/config.yaml names and no others, so that it builds in minutes.
+// Program otelcol is Sockscope's build of the OpenTelemetry Collector: the components that config.yaml and cardinality.yaml
+// in deploy/otel-collector name and no others, so that it builds in minutes.
 package main
 
 import (
@@ -34,6 +34,7 @@ import (
 	"go.opentelemetry.io/collector/receiver/otlpreceiver"
 	"go.opentelemetry.io/collector/service/telemetry/otelconftelemetry"
 
+	"github.com/sockscope/sockscope/deploy/native/otelcol/cardinality"
 	"github.com/sockscope/sockscope/deploy/native/otelcol/lokireceiver"
 	"github.com/sockscope/sockscope/deploy/native/otelcol/sieve"
 )
@@ -85,6 +86,7 @@ func factories() (otelcol.Factories, error) {
 		groupbyattrsprocessor.NewFactory(),
 		deltatocumulativeprocessor.NewFactory(),
 		resourceprocessor.NewFactory(),
+		cardinality.NewFactory(),
 	)
 	if err != nil {
 		return f, fmt.Errorf("processors: %w", err)
