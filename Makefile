@@ -48,8 +48,8 @@ soak: ## half an hour of mixed load and faults on three instances; nothing ackno
 	go run ./internal/runtests soak
 
 .PHONY: soak-outage
-soak-outage: $(SOCKSCOPE) ## stores away for ten minutes, and everything killed; nothing accepted may be lost (OUTAGE=1m for less)
-	@$(export-tools); OUTAGE=$${OUTAGE:-10m} go test -count 1 -timeout 2h -v -run 'TestCollector$$/killed' ./deploy/otel-collector
+soak-outage: ## stores away for ten minutes, and everything killed; nothing accepted may be lost (OUTAGE=1m for less)
+	OUTAGE=$${OUTAGE:-10m} go run ./internal/runtests outage
 
 .PHONY: check
 check: check-go check-settings release-check ## formatting, linters, rules, routes, settings, and what a release would be
@@ -95,6 +95,7 @@ check-settings: $(SOCKSCOPE)
 	@go run ./internal/runtests settings # rules, routing, runbooks, metric names
 	@cd deploy/kubernetes/operator && GOWORK=off go test ./... # is what prometheus-operator takes
 	$$($(SOCKSCOPE) build otelcol) validate --config deploy/otel-collector/config.yaml
+	$$($(SOCKSCOPE) build otelcol) validate --config deploy/otel-collector/config.yaml --config deploy/otel-collector/cardinality.yaml
 	@compose=$$($(SOCKSCOPE) build docker-compose); \
 	$$compose -f docker-compose.yml --profile='*' config -q; \
 	$$compose -f docker-compose.yml -f deploy/compose/victorialogs.yml --profile='*' config -q; \

@@ -131,10 +131,18 @@ func (s *stack) testKilled(t *testing.T) {
 		for _, record := range records {
 			times[record.line]++
 		}
+		missing := 0
 		for round := range rounds {
-			if n := times[strconv.Itoa(round)]; n > 1 || n == 0 && !lost[round] {
+			n := times[strconv.Itoa(round)]
+			if n > 1 || n == 0 && !lost[round] {
 				err = errors.Join(err, fmt.Errorf("the record of round %d is there %d times", round, n))
 			}
+			if n == 0 {
+				missing++
+			}
+		}
+		if err == nil {
+			t.Logf("of %d samples, %d log records and %d spans %d log records are lost, which the store had in memory only", rounds, rounds, rounds, missing)
 		}
 		return err
 	})

@@ -2,7 +2,7 @@
 // but Go and git itself:
 //
 //	go run ./internal/runtests             # unit tests, then the whole stack end to end
-//	go run ./internal/runtests unit        # one of unit, e2e, settings, compose, soak
+//	go run ./internal/runtests unit        # one of unit, e2e, settings, compose, soak, outage
 //	go run ./internal/runtests -install    # only install, for all of them and make check
 //
 // On Debian and Ubuntu it installs what is missing, after saying what. Elsewhere

@@ -16,6 +16,7 @@ const (
 	settings = "settings"
 	compose  = "compose"
 	soak     = "soak"
+	outage   = "outage"
 	check    = "check"
 )
 

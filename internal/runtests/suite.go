@@ -30,6 +30,12 @@ func (r *runner) runSuite(ctx context.Context, suite string) error {
 			return nil
 		}
 		return goTest(ctx, ".", nil, append([]string{"-tags", "e2e", "-count", "1", "-timeout", "60m", "-v"}, append(r.skip(e2e), "./internal/e2e")...)...)
+	case outage:
+		tools, err := buildTools(ctx)
+		if err != nil {
+			return err
+		}
+		return goTest(ctx, ".", tools, "-count", "1", "-timeout", "2h", "-v", "-run", "TestCollector$/killed", "./deploy/otel-collector")
 	case settings:
 		tools, err := buildTools(ctx)
 		if err != nil {
@@ -49,7 +55,7 @@ func (r *runner) runSuite(ctx context.Context, suite string) error {
 	case compose:
 		return command(ctx, ".", nil, "go", "run", "./internal/composetest")
 	}
-	return fmt.Errorf("%q is no suite: take some of unit, e2e, settings, compose and soak", suite)
+	return fmt.Errorf("%q is no suite: take some of unit, e2e, settings, compose, soak and outage", suite)
 }
 
 func (r *runner) leaveOut(what, without string) {
