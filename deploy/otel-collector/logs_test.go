@@ -123,17 +123,8 @@ func (s *stack) testApplicationsLevelStays(t *testing.T) {
 	})
 }
 
-// testBadRecords has good records of one sender share batches with bad ones of others.
-func (s *stack) testBadRecords(t *testing.T) {
-	now := time.Now()
-	send := func(service string, record object) {
-		all := object{"timeUnixNano": nanos(now), "severityNumber": 9, "body": object{"stringValue": "x"}}
-		maps.Copy(all, record)
-		body := object{"resourceLogs": list{object{"resource": resource(service, nil), "scopeLogs": list{object{"logRecords": list{all}}}}}}
-		if status := post(t, s.otlp, "/v1/logs", body); status != http.StatusOK {
-			t.Errorf("%s: status %d", service, status)
-		}
-	}
+// badRecords are log records that a store would refuse, or that it would leave out with no word to the sender.
+func badRecords(now time.Time) []object {
 	many := make(map[string]string)
 	for i := range 3000 {
 		many[fmt.Sprint("key-", i)] = "value"
@@ -143,7 +134,7 @@ func (s *stack) testBadRecords(t *testing.T) {
 		long[fmt.Sprint("long-", i)] = strings.Repeat("x", 9000)
 	}
 	nested := object{"kvlistValue": object{"values": attributes(many)}}
-	bad := []object{
+	return []object{
 		{"timeUnixNano": "0"},
 		{"timeUnixNano": nanos(now.Add(-time.Hour))},
 		{"timeUnixNano": "18446744073709551615"},
@@ -158,6 +149,20 @@ func (s *stack) testBadRecords(t *testing.T) {
 		{"attributes": attributes(long)},
 		{"traceId": "00"},
 	}
+}
+
+// testBadRecords has good records of one sender share batches with bad ones of others.
+func (s *stack) testBadRecords(t *testing.T) {
+	now := time.Now()
+	send := func(service string, record object) {
+		all := object{"timeUnixNano": nanos(now), "severityNumber": 9, "body": object{"stringValue": "x"}}
+		maps.Copy(all, record)
+		body := object{"resourceLogs": list{object{"resource": resource(service, nil), "scopeLogs": list{object{"logRecords": list{all}}}}}}
+		if status := post(t, s.otlp, "/v1/logs", body); status != http.StatusOK {
+			t.Errorf("%s: status %d", service, status)
+		}
+	}
+	bad := badRecords(now)
 	for i, record := range bad {
 		send("good-records", object{"body": object{"stringValue": fmt.Sprint("good ", 2*i)}})
 		if i == len(bad)-1 {
@@ -194,18 +199,40 @@ func (s *stack) testBadRecords(t *testing.T) {
 	eventually(t, "nothing waits", s.idle)
 }
 
-// testBadSpans has good spans of one sender share batches with bad ones of others, and one span with nearly all that a
-// request may have.
-func (s *stack) testBadSpans(t *testing.T) {
-	now := time.Now()
-	span := func(trace string, more object) object {
-		span := object{"traceId": trace, "spanId": "b7ad6b7169203331", "name": "span", "startTimeUnixNano": nanos(now), "endTimeUnixNano": nanos(now)}
-		maps.Copy(span, more)
-		return span
-	}
+func span(trace string, at time.Time, more object) object {
+	span := object{"traceId": trace, "spanId": "b7ad6b7169203331", "name": "span", "startTimeUnixNano": nanos(at), "endTimeUnixNano": nanos(at)}
+	maps.Copy(span, more)
+	return span
+}
+
+// badSpans are spans without what each has to have, with nearly all that a request may have, or with more than Jaeger can
+// index. Those that can be stored are of the trace.
+func badSpans(trace string, now time.Time) []object {
+	span := func(trace string, more object) object { return span(trace, now, more) }
 	event := func(id string, pairs map[string]string) object {
 		return object{"spanId": id, "events": list{object{"timeUnixNano": nanos(now), "name": "event", "attributes": attributes(pairs)}}}
 	}
+	return []object{
+		span(strings.Repeat("0", 32), nil),
+		span("", nil),
+		span(trace, object{"spanId": ""}),
+		span(trace, object{"spanId": "b7ad6b7169203332", "startTimeUnixNano": "0"}),
+		span(trace, object{"spanId": "b7ad6b7169203333", "endTimeUnixNano": "0"}),
+		span(trace, object{"spanId": "b7ad6b7169203334", "name": strings.Repeat("x", 100_000)}),
+		span(trace, object{"spanId": "b7ad6b7169203335", "name": ""}),
+		span(trace, object{"spanId": "b7ad6b7169203336", "attributes": attributes(map[string]string{"": "x", strings.Repeat("x", 100_000): "x"})}),
+		span(trace, object{"spanId": "b7ad6b7169203337", "attributes": attributes(map[string]string{"large": strings.Repeat("x", 3_400_000)})}),
+		span(trace, object{"spanId": "b7ad6b7169203338", "attributes": list{object{"key": "x", "value": object{"arrayValue": object{"values": list{
+			object{"stringValue": strings.Repeat("x", 100_000)},
+		}}}}}}),
+		span(trace, event("b7ad6b716920333b", map[string]string{"large": strings.Repeat("x", 100_000), strings.Repeat("x", 100_000): "x"})),
+		span(trace, object{"spanId": "b7ad6b7169203339", "attributes": list{object{"key": "x", "value": object{"bytesValue": strings.Repeat("AAAA", 50_000)}}}}),
+	}
+}
+
+// testBadSpans has good spans of one sender share batches with bad ones of others.
+func (s *stack) testBadSpans(t *testing.T) {
+	now := time.Now()
 	send := func(service string, spans ...object) {
 		body := object{"resourceSpans": list{object{"resource": resource(service, nil), "scopeSpans": list{object{"spans": spans}}}}}
 		if status := post(t, s.otlp, "/v1/traces", body); status != http.StatusOK {
@@ -214,29 +241,14 @@ func (s *stack) testBadSpans(t *testing.T) {
 	}
 	good := func(i int) string { return fmt.Sprintf("1af7651916cd43dd8448eb21%08x", i+1) }
 	const large = "0af7651916cd43dd8448eb211c80319d"
-	bad := []object{
-		span(strings.Repeat("0", 32), nil),
-		span("", nil),
-		span(large, object{"spanId": ""}),
-		span(large, object{"spanId": "b7ad6b7169203332", "startTimeUnixNano": "0"}),
-		span(large, object{"spanId": "b7ad6b7169203333", "endTimeUnixNano": "0"}),
-		span(large, object{"spanId": "b7ad6b7169203334", "name": strings.Repeat("x", 100_000)}),
-		span(large, object{"spanId": "b7ad6b7169203335", "name": ""}),
-		span(large, object{"spanId": "b7ad6b7169203336", "attributes": attributes(map[string]string{"": "x", strings.Repeat("x", 100_000): "x"})}),
-		span(large, object{"spanId": "b7ad6b7169203337", "attributes": attributes(map[string]string{"large": strings.Repeat("x", 3_400_000)})}),
-		span(large, object{"spanId": "b7ad6b7169203338", "attributes": list{object{"key": "x", "value": object{"arrayValue": object{"values": list{
-			object{"stringValue": strings.Repeat("x", 100_000)},
-		}}}}}}),
-		span(large, event("b7ad6b716920333b", map[string]string{"large": strings.Repeat("x", 100_000), strings.Repeat("x", 100_000): "x"})),
-		span(large, object{"spanId": "b7ad6b7169203339", "attributes": list{object{"key": "x", "value": object{"bytesValue": strings.Repeat("AAAA", 50_000)}}}}),
-	}
+	bad := badSpans(large, now)
 	for i, b := range bad {
-		send("good", span(good(2*i), nil))
+		send("good", span(good(2*i), now, nil))
 		send(fmt.Sprint("bad-", i), b)
-		send("good", span(good(2*i+1), nil))
+		send("good", span(good(2*i+1), now, nil))
 	}
-	send(strings.Repeat("s", 100_000), span(large, object{"spanId": "b7ad6b716920333a"}))
-	send("good", span(good(2*len(bad)), nil))
+	send(strings.Repeat("s", 100_000), span(large, now, object{"spanId": "b7ad6b716920333a"}))
+	send("good", span(good(2*len(bad)), now, nil))
 	eventually(t, "good spans are stored", func() error {
 		for i := range 2*len(bad) + 1 {
 			if n, err := s.spans(good(i)); err != nil || n != 1 {

@@ -55,9 +55,10 @@ func (p *page) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintf(w, "scrapes %d\n%s", p.served.Add(1), p.rest())
 }
 
-func (s *stack) scrape(t *testing.T, job string, p *page) {
+// serve has a page scraped as a service's.
+func (s *stack) serve(t *testing.T, job string, page http.Handler) {
 	t.Helper()
-	server := httptest.NewServer(p)
+	server := httptest.NewServer(page)
 	t.Cleanup(server.Close)
 	s.target(t, job, strings.TrimPrefix(server.URL, "http://"))
 }
@@ -80,8 +81,8 @@ func (s *stack) testBadSendersHarmNobody(t *testing.T) {
 			"# TYPE ws__clients gauge\nws__clients 2\n# TYPE ws_bytes_total_sent counter\nws_bytes_total_sent 3\n" +
 			"# TYPE trailing_ gauge\ntrailing_{a__b=\"c\"} 4\n"
 	}}
-	s.scrape(t, "scraped", good)
-	s.scrape(t, "scraped-bad", &page{rest: func() string {
+	s.serve(t, "scraped", good)
+	s.serve(t, "scraped-bad", &page{rest: func() string {
 		return fmt.Sprintf("old 1 %d\nahead 1 %d\n", time.Now().Add(-3*time.Hour).UnixMilli(), time.Now().Add(time.Hour).UnixMilli())
 	}})
 	eventually(t, "the target that was put there is scraped", func() error {
