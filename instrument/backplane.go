@@ -31,9 +31,9 @@ func backplaneNames() []string { return []string{other, "ok", "error", "dropped"
 // String returns the label value.
 func (r BackplaneResult) String() string { return nameIn(backplaneNames(), r) }
 
-// A Backplane observes what the nodes of one service send to each other, so that a message that comes in at one reaches
-// the connections of all. It is resolved by Observer.Backplane. All methods are safe for concurrent use; on a nil or
-// zero Backplane they do nothing.
+// A Backplane observes the messages that the nodes of one service send to each other, so that a message received by one
+// node reaches the connections of all. Get it from Observer.Backplane. All methods are safe for concurrent use; on a
+// nil or zero Backplane they do nothing.
 type Backplane struct {
 	observer    *Observer
 	name        string
@@ -54,8 +54,8 @@ func newBackplane(o *Observer, name string) *Backplane {
 	return b
 }
 
-// Backplane returns the backplane that WithBackplanes has registered under that name. For any other name it returns one
-// called "other" and counts it in sockscope_label_overflow_total.
+// Backplane returns the backplane that WithBackplanes registered under the name. For any other name it returns the
+// backplane "other" and counts the call in sockscope_label_overflow_total.
 func (o *Observer) Backplane(name string) *Backplane {
 	if !o.live() {
 		return nil
@@ -67,8 +67,8 @@ func (o *Observer) Backplane(name string) *Backplane {
 	return o.otherBackplane()
 }
 
-// SetUp says whether the backplane works: websocket_backplane_up, which is 0 until then. The first time that it works
-// again after SetUp(false) or Failed, SetUp writes the log record `backplane restored`.
+// SetUp sets websocket_backplane_up, which says whether the backplane works and is 0 until the first call. The first
+// SetUp(true) after SetUp(false) or Failed writes the log record `backplane restored`.
 func (b *Backplane) SetUp(up bool) {
 	if !b.live() {
 		return
@@ -81,7 +81,7 @@ func (b *Backplane) SetUp(up bool) {
 	}
 }
 
-// Published counts a message to the other nodes.
+// Published counts a message sent to the other nodes.
 func (b *Backplane) Published(r BackplaneResult) {
 	if b.live() {
 		b.messages[transmit].of(r).Inc()
@@ -110,13 +110,13 @@ func (b *Backplane) Failed(ctx context.Context, err error) {
 		slog.String("backplane", b.name), slog.String("error", errs.Text(err)))
 }
 
-// BeginDelivery begins to observe the delivery of another node's message to the connections of this one. The carrier
-// holds the W3C trace context that came with it, whatever WithPropagator says, and may be nil. The time published is when
-// the other node sent it, by that node's clock. The time since then, by this node's clock, counts as lag, 0 if it is
-// negative; a zero time does not count.
+// BeginDelivery begins to observe the delivery of another node's message to the connections of this node. The carrier
+// holds the W3C trace context that came with the message, whatever WithPropagator sets, and may be nil. The time
+// published is when the other node sent the message, by that node's clock. The time since then, by this node's clock,
+// is observed as lag. A negative lag counts as 0, and a zero time is not observed.
 //
-// The nodes are one service and trust each other: the span `websocket.deliver` is a child of the sender's if that is
-// sampled, within the limit of WithSpanLimit, and there is none otherwise.
+// The nodes are one service and trust each other, so the span `websocket.deliver` is a child of the sender's span. It
+// exists only if the sender's span is sampled and WithSpanLimit allows it.
 func (b *Backplane) BeginDelivery(ctx context.Context, carrier propagation.TextMapCarrier, published time.Time) (context.Context, *Broadcast) {
 	if !b.live() {
 		return ctx, nil

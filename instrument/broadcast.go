@@ -12,12 +12,13 @@ import (
 	"github.com/sockscope/sockscope/instrument/internal/errs"
 )
 
-// clockEvery is for how many recipients of a broadcast the clock is read once: some microseconds' worth.
+// clockEvery is the number of recipients of a broadcast for which the clock is read once. Handing a message to that
+// many takes some microseconds.
 const clockEvery = 64
 
 // A Broadcast is the publishing of one message to many connections, from Observer.BeginBroadcast or
-// Backplane.BeginDelivery to End. Its methods are safe for concurrent use; on a nil or zero Broadcast they do nothing but
-// what the Conn would.
+// Backplane.BeginDelivery to End. Its methods are safe for concurrent use. On a nil or zero Broadcast they only do what
+// the same method of Conn does.
 type Broadcast struct {
 	observer *Observer
 	span     trace.Span // nil unless sampled
@@ -28,10 +29,11 @@ type Broadcast struct {
 	ended    atomic.Bool
 }
 
-// BeginBroadcast begins to observe the publishing of one message to the connections of this process: one span
-// `websocket.broadcast` and one observation, however many recipients there are. The span is a child of the one in ctx
-// if that is sampled. Without one in ctx it is sampled as a message is, by ratio and cap; a remote one only becomes a
-// link unless peers are trusted. The returned context carries the span, to be injected into what is published elsewhere.
+// BeginBroadcast begins to observe the publishing of one message to the connections of this process. The broadcast has
+// one span, `websocket.broadcast`, and one observation, whatever the number of recipients. The span is a child of the
+// span in ctx if that one is sampled. Without a span in ctx, the broadcast is sampled like a message, by ratio and cap.
+// A remote span in ctx becomes only a link, unless peers are trusted. The returned context carries the span. Inject it
+// into the messages that you publish elsewhere.
 func (o *Observer) BeginBroadcast(ctx context.Context) (context.Context, *Broadcast) {
 	if !o.live() {
 		return ctx, nil
@@ -59,8 +61,8 @@ func (o *Observer) newBroadcast() *Broadcast {
 	return b
 }
 
-// BeginDelivery notes, as Conn.BeginDelivery does, that the message is handed to the send queue of c, a recipient. The
-// clock is read for one in 64 recipients only. The recipients may belong to several Observers.
+// BeginDelivery notes that the message is about to be put into the send queue of c, a recipient, like
+// Conn.BeginDelivery. It reads the clock for only one in 64 recipients. The recipients may belong to several Observers.
 func (b *Broadcast) BeginDelivery(c *Conn) Delivery {
 	if !b.live() {
 		return c.BeginDelivery()
@@ -74,8 +76,8 @@ func (b *Broadcast) BeginDelivery(c *Conn) Delivery {
 	return c.enqueue(c.observer.timeOf(b.observer, time.Duration(b.now.Load())))
 }
 
-// Dropped notes that the queue did not take the message: the connection is no recipient after all, and the drop counts
-// as it does by Delivery.Dropped, once.
+// Dropped notes that the queue did not take the message. The connection then does not count as a recipient, and the
+// drop is counted once, as by Delivery.Dropped.
 func (b *Broadcast) Dropped(d Delivery, r DropReason) {
 	if first := d.dropped(r); b.live() && (first || d.conn == nil) { // the recipient may be unobserved
 		b.enqueued.Add(-1)
@@ -83,7 +85,8 @@ func (b *Broadcast) Dropped(d Delivery, r DropReason) {
 	}
 }
 
-// End notes that the message was handed to the last recipient, or why it could not be. Only the first call counts.
+// End notes that the message was handed to the last recipient, or the error that prevented it. Only the first call
+// counts.
 func (b *Broadcast) End(err error) {
 	if !b.live() || b.ended.Swap(true) {
 		return

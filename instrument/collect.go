@@ -8,7 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// computed is what is computed at scrape.
+// computed holds the series that are computed at scrape.
 type computed struct {
 	active, limit, draining                *series
 	queued, fullest, queuedFor, unanswered *series
@@ -69,13 +69,13 @@ func (o *Observer) Describe(ch chan<- *prometheus.Desc) {
 	ch <- o.other.duration.desc
 }
 
-// Collect implements prometheus.Collector. It visits every live connection for some ten nanoseconds and exports
-// aggregates, so that the number of series does not depend on the number of connections.
+// Collect implements prometheus.Collector. It looks at every live connection, which takes some ten nanoseconds each,
+// and exports aggregates, so the number of series does not depend on the number of connections.
 //
-// What never happened is exported where an alert has to see its first time, because a counter that appears with a value
-// above zero has no increase for Prometheus: a zero for each status of a handshake, each kind of error, each reason for
-// which messages are dropped, each result of a ping, and each way in which a connection can break. A message type, a
-// histogram and every other counter is exported once there is something in it.
+// Some counters are exported as zero before their first event, because Prometheus sees no increase in a counter that
+// appears with a value above zero, and an alert would miss that event. These are the counters of each status of a
+// handshake, each kind of error, each reason for a drop, each result of a ping, and each way in which a connection can
+// break. Message types, histograms and all other counters are exported after their first event.
 func (o *Observer) Collect(ch chan<- prometheus.Metric) {
 	if !o.live() {
 		return
@@ -91,7 +91,7 @@ func (o *Observer) Collect(ch chan<- prometheus.Metric) {
 func (o *Observer) collectMessages(ch chan<- prometheus.Metric) {
 	for _, t := range o.types {
 		for _, d := range []direction{receive, transmit} {
-			// The type "other" is there from the start, so that the sum of all types is.
+			// The type "other" is exported from the start, so the sum of all types is, too.
 			n := float64(t.messages.total(int(d)))
 			if t == o.other {
 				n = float64(o.metrics.otherSize[d].total())
@@ -153,7 +153,7 @@ func zeroOrOne(b bool) float64 {
 	return 0
 }
 
-// series is a counter or gauge that is computed at scrape. Its labels are made once.
+// series is a counter or gauge whose value is computed at scrape. Its labels are made once.
 type series struct {
 	desc    *prometheus.Desc
 	labels  []*dto.LabelPair

@@ -15,8 +15,8 @@ import (
 // A Conn observes one open connection, from Handshake.Opened to Closed. All methods are safe for concurrent use and in
 // any order; on a nil or zero Conn they do nothing.
 //
-// Its fields are grouped by cache lines: what messages read and hardly ever change, what waits, what is seldom needed,
-// and what messages change. A scrape looks at the first two, whatever the number of connections that do nothing.
+// Its fields are grouped by cache lines: fields that messages read and hardly ever change, queues, fields that are
+// seldom needed, and fields that messages change. A scrape only looks at the first two groups.
 type Conn struct {
 	observer  *Observer
 	shard     uint32 // of the instruments that messages move
@@ -43,12 +43,13 @@ type Conn struct {
 	totals [2]totals // by direction
 }
 
-// totals is what a connection has carried in one direction. It fills a cache line, or else readers and writers, and the
-// connections that lie next to each other in memory, would slow each other down.
+// totals counts what a connection has carried in one direction. It fills a cache line. Otherwise readers and writers,
+// and connections next to each other in memory, would slow each other down.
 type totals struct {
 	messages, bytes atomic.Int64
 
-	// What messages move beyond the connection. To find it anew for each of them would cost more than to move it.
+	// Instruments that messages move outside of the connection. Looking them up for each message would cost more than
+	// moving them.
 	sizes, others sizes
 
 	_ [cacheLine - 48]byte
@@ -60,7 +61,7 @@ func (t *totals) add(size int) int64 {
 	return t.messages.Add(1)
 }
 
-// sizes are the tallies of a shard of a histogram.
+// sizes are the tallies of one shard of a histogram.
 type sizes struct {
 	*histogram
 	tallies atomic.Pointer[[]tally] // once there was a message
@@ -94,7 +95,7 @@ func (o *Observer) newConn(h *Handshake, now time.Duration) *Conn {
 	return c
 }
 
-// Observer returns the observer of the endpoint, nil for a nil or zero Conn.
+// Observer returns the observer of the endpoint. It returns nil for a nil or zero Conn.
 func (c *Conn) Observer() *Observer {
 	if !c.live() {
 		return nil
@@ -104,18 +105,20 @@ func (c *Conn) Observer() *Observer {
 
 // A Cause says how a connection ended.
 type Cause struct {
-	// Initiator is who ended it.
+	// Initiator says who ended the connection.
 	Initiator Initiator
-	// Reason is why.
+	// Reason says why it ended.
 	Reason CloseReason
-	// Code is the close code that was sent or received, 1006 when there was no close frame, and 0 where the protocol has
-	// no such codes. It is on the close span and in the log record, never a label, because peers choose it.
+	// Code is the close code that was sent or received. It is 1006 if there was no close frame, and 0 if the
+	// protocol has no close codes. The close span and the log record have it. It is never a label, because peers choose
+	// it.
 	Code int
-	// Err is the error that ended the connection, if any, for the log record.
+	// Err is the error that ended the connection, if any. The log record has it.
 	Err error
 }
 
-// ID returns the random id of the connection: connection.id on spans, connection_id in log records. It is never a label.
+// ID returns the random id of the connection, which is connection.id on spans and connection_id in log records. It is
+// never a label.
 func (c *Conn) ID() string {
 	if !c.live() {
 		return ""
@@ -123,9 +126,9 @@ func (c *Conn) ID() string {
 	return c.id
 }
 
-// Context returns the context for everything that is done on behalf of the connection: ctx with the connection's id for
-// log records, and without the span that it may carry, so that no message becomes part of the trace of the request that
-// opened the connection. Call it once per connection.
+// Context returns the context to use for everything that is done on behalf of the connection. It is ctx with the
+// connection's id for log records, and without the span that ctx may carry. So no message becomes part of the trace of
+// the request that opened the connection. Call it once per connection.
 func (c *Conn) Context(ctx context.Context) context.Context {
 	if !c.live() {
 		return ctx
@@ -136,14 +139,15 @@ func (c *Conn) Context(ctx context.Context) context.Context {
 	return context.WithValue(trace.ContextWithSpanContext(ctx, trace.SpanContext{}), connectionKey{}, c)
 }
 
-// Received notes a received message whose handling is not timed. It takes neither lock nor clock and does not allocate.
+// Received counts a received message whose handling is not timed. It takes no lock, reads no clock and does not
+// allocate.
 func (c *Conn) Received(t MessageType, size int) {
 	if c.live() && !c.counted.Load() {
 		c.count(receive, c.observer.resolve(t), size)
 	}
 }
 
-// Sent notes a message that was written. It takes neither lock nor clock and does not allocate.
+// Sent counts a message that was written. It takes no lock, reads no clock and does not allocate.
 func (c *Conn) Sent(t MessageType, size int) {
 	if c.live() && !c.counted.Load() {
 		c.count(transmit, c.observer.resolve(t), size)
@@ -168,7 +172,7 @@ func (c *Conn) count(d direction, t *messageType, size int) int64 {
 	return n.add(size)
 }
 
-// lastActive is when a message or pong was last seen, or the connection was opened.
+// lastActive returns when the connection was opened or a message or pong was last seen, whichever is later.
 func (c *Conn) lastActive() time.Duration {
 	return time.Duration(max(int64(c.opened), c.last[receive].Load(), c.last[transmit].Load(), c.lastPong.Load()))
 }
@@ -176,9 +180,9 @@ func (c *Conn) lastActive() time.Duration {
 // A Counter counts the messages of a connection in place of the application. The zero Counter does nothing.
 type Counter struct{ conn *Conn }
 
-// BeginCounting has the messages counted by the returned Counter from now on, for adapters that see all of them. Received,
-// Sent, BeginMessage and Delivery.Sent then count no message, so that none counts twice; BeginMessage still times the
-// handling.
+// BeginCounting returns a Counter that counts the connection's messages from now on. It is for adapters that see all
+// messages. Received, Sent, BeginMessage and Delivery.Sent then stop counting, so that no message counts twice.
+// BeginMessage still times the handling.
 func (c *Conn) BeginCounting() Counter {
 	if !c.live() {
 		return Counter{}
@@ -208,8 +212,9 @@ func (c *Conn) Dropped(r DropReason, n int) {
 	}
 }
 
-// Failed notes an error that is not a message's, see Message.End, and writes the log record `connection error`. The record
-// has the ids of the span in ctx, or, if there is none, those of the handshake's.
+// Failed counts an error that does not belong to a message and writes the log record `connection error`. Message.End
+// counts the errors of messages. The record has the ids of the span in ctx. Without a span in ctx it has the ids of the
+// handshake's span.
 func (c *Conn) Failed(ctx context.Context, k ErrorKind, err error) {
 	if !c.live() {
 		return
@@ -224,8 +229,8 @@ func (c *Conn) Failed(ctx context.Context, k ErrorKind, err error) {
 		slog.String("kind", k.String()), slog.String("error", errs.Text(err)))
 }
 
-// Closed notes that the connection has ended, and ends its observation. Only the first call counts, so the first caller to
-// learn of the end gives the cause.
+// Closed notes that the connection has ended, and ends its observation. Only the first call counts, so the cause comes
+// from the caller who is first to learn of the end.
 func (c *Conn) Closed(cause Cause) {
 	if !c.live() || !c.closed.CompareAndSwap(false, true) {
 		return
@@ -260,9 +265,8 @@ func (c *Conn) Closed(cause Cause) {
 	}
 }
 
-// closeSpan makes the short span of the close, which tells of the whole connection in its attributes. The handshake's
-// span comes with one, and a failure is worth one in any case, within the limits. Otherwise it returns a span that does
-// nothing.
+// closeSpan makes the short span of the close, whose attributes describe the whole connection. Within the limits, there
+// is one if the handshake has a span or if the connection failed. Otherwise closeSpan returns a span that does nothing.
 func (c *Conn) closeSpan(cause Cause, now time.Duration) trace.Span {
 	in, out := &c.totals[receive], &c.totals[transmit]
 	o := c.observer
@@ -308,7 +312,7 @@ func (c *Conn) appendLinks(links []trace.Link, sender trace.SpanContext) []trace
 	return links
 }
 
-// spanContext is what the connection's own log records are written with.
+// spanContext returns the context for the connection's own log records.
 func (c *Conn) spanContext(span trace.Span) context.Context {
 	ctx := context.WithValue(c.observer.root, connectionKey{}, c)
 	if span == nil {

@@ -4,11 +4,11 @@ import (
 	"sync/atomic"
 )
 
-// cacheLine is the size of what processors take from each other when one of them writes.
+// cacheLine is the size of the memory that processors take from each other when one of them writes.
 const cacheLine = 64
 
-// counters are two counters that connections of different shards move without waiting for each other. What a shard
-// needs, a cache line, exists from its first event on.
+// counters are two counters that connections of different shards move without waiting for each other. A shard's memory,
+// one cache line, is allocated at the shard's first event.
 type counters []atomic.Pointer[counterShard]
 
 type counterShard struct {

@@ -2,30 +2,30 @@ package instrument
 
 import "time"
 
-// maxWaiting is how many queued messages of one connection are remembered where SetQueueCapacity has not said how many
-// there can be.
+// maxWaiting is the number of queued messages that are remembered of a connection without SetQueueCapacity.
 const maxWaiting = 1 << 16
 
 // A Delivery is a message on its way through a connection's send queue, from Conn.BeginDelivery or
-// Broadcast.BeginDelivery to Sent or Dropped. Call one of them once. A Delivery is small and travels in the queue beside
-// the message. The zero Delivery does nothing.
+// Broadcast.BeginDelivery to Sent or Dropped. Call one of the two once. A Delivery is small: put it into the queue
+// together with the message. The zero Delivery does nothing.
 type Delivery struct {
 	conn  *Conn
 	at    time.Duration
 	waits bool // among those that the connection remembers
 }
 
-// SetQueueCapacity says how many messages the connection's send queue holds, for websocket_send_queue_max_ratio. By
-// default the connection does not count there.
+// SetQueueCapacity sets how many messages the connection's send queue can hold, for websocket_send_queue_max_ratio.
+// That metric leaves out connections without a capacity.
 func (c *Conn) SetQueueCapacity(n int) {
 	if c.live() && n > 0 {
 		c.queueCapacity.Store(int64(n))
 	}
 }
 
-// BeginDelivery notes that a message is about to be put into the connection's send queue. Call it before, so that the
-// message can't be taken out without its Delivery. It reads the clock once, and does not allocate unless the queue is
-// longer than ever. To send to many connections, use Broadcast.BeginDelivery, which is cheaper.
+// BeginDelivery notes that a message is about to be put into the connection's send queue. Call it before you put the
+// message there, so that the message can't be taken out without its Delivery. BeginDelivery reads the clock once. It
+// allocates only when the queue is longer than ever before. To send to many connections, use Broadcast.BeginDelivery,
+// which is cheaper.
 func (c *Conn) BeginDelivery() Delivery {
 	if !c.live() {
 		return Delivery{}
@@ -41,7 +41,8 @@ func (c *Conn) enqueue(now time.Duration) Delivery {
 	return Delivery{c, now, c.queue.add(now, most)}
 }
 
-// Sent notes that the message was written. It counts as by Conn.Sent, and so does the time since BeginDelivery.
+// Sent notes that the message was written. It counts the message like Conn.Sent and observes the time since
+// BeginDelivery.
 func (d Delivery) Sent(t MessageType, size int) {
 	if !d.leave() {
 		return
@@ -51,7 +52,8 @@ func (d Delivery) Sent(t MessageType, size int) {
 	d.conn.Sent(t, size)
 }
 
-// Dropped notes that the message left the queue without being written, and why. It counts as by Conn.Dropped.
+// Dropped notes that the message left the queue without being written, and why. It counts the message like
+// Conn.Dropped.
 func (d Delivery) Dropped(r DropReason) { d.dropped(r) }
 
 // dropped reports whether the message was in the queue until now.

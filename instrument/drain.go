@@ -9,8 +9,8 @@ import (
 // maxClosing is how many connections Drain closes at a time. Closing one may wait for its peer.
 const maxClosing = 256
 
-// OnDrain sets the function by which Drain and Observer.Drain ask the connection to close. Adapters set it. It is called once, in
-// a goroutine of its own; the connection has ended when Closed is called.
+// OnDrain sets the function that Drain and Observer.Drain call to close the connection. Adapters set it. It is called
+// once, in a goroutine of its own. The connection has ended when Closed is called.
 func (c *Conn) OnDrain(shut func()) {
 	if !c.live() || shut == nil {
 		return
@@ -27,9 +27,9 @@ func (c *Conn) askToClose() {
 	}
 }
 
-// Drain closes the connection as Observer.Drain closes all: for the reason shutdown, so that its client comes back. It
-// does not wait for the peer. It returns false, and does nothing, if the adapter has set no function by OnDrain or that
-// function was called before.
+// Drain closes the connection for the reason shutdown, like Observer.Drain, so that its client reconnects. It does not
+// wait for the peer. It does nothing and returns false if the adapter did not call OnDrain, or if the function of
+// OnDrain was called before.
 func (c *Conn) Drain() bool {
 	if !c.live() {
 		return false
@@ -42,12 +42,12 @@ func (c *Conn) Drain() bool {
 	return true
 }
 
-// Drain shuts the endpoint down gracefully: it sets Draining, closes all connections for the reason shutdown, those
-// that open meanwhile too, and returns when none is open anymore. If ctx ends first, Drain returns its error and tells
-// how many connections are left. Call it before http.Server.Shutdown, which does not wait for WebSockets.
+// Drain shuts the endpoint down gracefully. It sets Draining, closes all connections for the reason shutdown, including
+// those that open meanwhile, and returns when none is open anymore. If ctx ends first, Drain returns the error of ctx
+// and says how many connections are left. Call it before http.Server.Shutdown, which does not wait for WebSockets.
 //
-// A connection closes by the function that its adapter has given to Conn.OnDrain. Drain only waits for one without.
-// An Observer that was drained stays so: connections that open later are closed, too.
+// Drain closes a connection by the function that its adapter gave to Conn.OnDrain. It only waits for a connection
+// without such a function. A drained Observer stays drained: connections that open later are closed, too.
 func (o *Observer) Drain(ctx context.Context) error {
 	if !o.live() {
 		return nil

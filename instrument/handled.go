@@ -7,9 +7,10 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Handled notes a received message that has been handled in the given time, for adapters that learn of a message only
-// then and whose messages are traced by others, as those of gRPC. It counts the message as Received does, its time and an
-// error as Message.End does, and makes no span: exemplars and log records point at the span that ctx carries.
+// Handled notes a received message that was handled in the given time. It is for adapters that learn of a message only
+// after its handling and whose messages are traced by other libraries, like those of gRPC. It counts the message like
+// Received, and observes the time and the error like Message.End. It makes no span: exemplars and log records point at
+// the span in ctx.
 func (c *Conn) Handled(ctx context.Context, t MessageType, size int, took time.Duration, err error) {
 	if !c.live() {
 		return
@@ -32,7 +33,7 @@ func (c *Conn) Handled(ctx context.Context, t MessageType, size int, took time.D
 		m.typ.duration.exemplify(now, int64(took), theirs, slow || failed)
 	}
 	if slow || failed {
-		// Of their span only the ids: it is theirs to set attributes on and to end.
+		// Take only the ids of the span: the library that started it sets its attributes and ends it.
 		m.span = trace.SpanFromContext(trace.ContextWithSpanContext(o.root, theirs))
 		m.report(now, took, kind, failed, err)
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/sockscope/sockscope/instrument/internal/errs"
 )
 
-// A Handshake is a request for a connection that has not been answered yet. The first call of Refused or Opened ends it.
-// Later calls, and all calls on a nil or zero Handshake, do nothing.
+// A Handshake is a request for a connection that has not been answered yet. The first call of Refused or Opened ends
+// it. Later calls do nothing, nor do calls on a nil or zero Handshake.
 type Handshake struct {
 	observer *Observer
 	id       string // of the connection
@@ -38,11 +38,12 @@ type handshakeKey struct{}
 // that spans of work such as authentication become its children, the connection's id for log records, and the Handshake
 // itself for HandshakeFromContext. Do not use it for the connection's messages; see Conn.Context.
 //
-// Where ctx carries a Handshake of o that has not ended, BeginHandshake returns ctx and that Handshake: a request is one
-// handshake, however many handlers and adapters observe it.
+// If ctx carries a Handshake of o that has not ended, BeginHandshake returns ctx and that Handshake. So a request is
+// one handshake, even if several handlers and adapters observe it.
 //
-// A span that ctx carries becomes the parent if this process started it. A remote one, and the trace context in the
-// request's header, become a link unless the peer is trusted. Beyond the limit of WithSpanLimit there is no span.
+// If ctx carries a span that this process started, that span becomes the parent. A remote span in ctx, or the trace
+// context in the request's header, becomes a link, or the parent if the peer is trusted. Above the limit of
+// WithSpanLimit there is no span.
 func (o *Observer) BeginHandshake(ctx context.Context, r Request) (context.Context, *Handshake) {
 	if !o.live() {
 		return ctx, nil
@@ -100,14 +101,15 @@ func (o *Observer) HandshakeFromContext(ctx context.Context) *Handshake {
 	return h
 }
 
-// Taken reports whether somebody has got the Handshake from a context and may end it. Whoever began it then ends it only
-// if nobody else does.
+// Taken reports whether HandshakeFromContext or BeginHandshake has returned the Handshake to somebody else, who may end
+// it. The caller who began the Handshake then ends it only if nobody else does.
 func (h *Handshake) Taken() bool { return h != nil && h.taken.Load() }
 
-// Refused ends a handshake that did not become a connection. The status says why in the metrics, httpStatus is what the
-// peer was answered, 0 if it got no answer or the protocol has no such status, and err, which may be nil, is the cause
-// for the span and the log record `handshake refused`. The record has the level of WithLogLevel; by default it is a
-// warning if the failure is the server's, StatusError or StatusOverCapacity, and informational otherwise.
+// Refused ends a handshake that did not become a connection. The metrics have the status s. The span and the log record
+// `handshake refused` also have httpStatus and err. httpStatus is the status of the answer to the peer, or 0 if there
+// was no answer or the protocol has no such status. err is the cause and may be nil. The record has the level that
+// WithLogLevel sets. By default it is a warning if the failure is the server's, StatusError or StatusOverCapacity, and
+// informational otherwise.
 func (h *Handshake) Refused(s Status, httpStatus int, err error) {
 	if !h.end() {
 		return
@@ -143,8 +145,8 @@ func (h *Handshake) Refused(s Status, httpStatus int, err error) {
 	o.records.write(h.ctx, kind, now, append(attrs, slog.String("error", errs.Text(err)))...)
 }
 
-// keep makes the span of a handshake that turned out to be worth one, as Message.keep does. It has a limit of its own: a
-// stranger who is refused must not keep others from having theirs.
+// keep makes the span of a handshake that turned out to be worth one, like Message.keep. It has a limit of its own, so
+// that refused strangers do not use up the spans of others.
 func (h *Handshake) keep(now time.Duration) {
 	o := h.observer
 	switch {
@@ -156,8 +158,8 @@ func (h *Handshake) keep(now time.Duration) {
 	}
 }
 
-// refusalKind returns which error a refusal is. A server that is full or draining, or holds back a peer, does what it
-// is meant to do: that is no error.
+// refusalKind returns the kind of error that a refusal counts as. A server that is full or draining, or limits a peer's
+// rate, works as intended, so that is not an error.
 func refusalKind(s Status) (ErrorKind, bool) {
 	switch s {
 	case StatusUnauthorized, StatusForbidden:
@@ -169,9 +171,9 @@ func refusalKind(s Status) (ErrorKind, bool) {
 	}
 }
 
-// Opened ends a handshake that became a connection, which counts as open until Conn.Closed. httpStatus is what the peer
-// was answered, such as 101 for a WebSocket, and 0 if the protocol has no such status. On a Handshake that has ended, and
-// on a nil or zero one, it returns nil.
+// Opened ends a handshake that became a connection. The connection counts as open until Conn.Closed. httpStatus is the
+// status of the answer to the peer, such as 101 for a WebSocket, or 0 if the protocol has no such status. Opened
+// returns nil if the Handshake has ended already, or is nil or zero.
 func (h *Handshake) Opened(httpStatus int) *Conn {
 	if !h.end() {
 		return nil

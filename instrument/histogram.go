@@ -14,15 +14,16 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// maxNativeBuckets is how many native buckets a histogram exports at most, whatever it was given: beyond, two become
-// one.
+// maxNativeBuckets is the largest number of native buckets that a histogram exports. If it has more, it merges each two
+// into one.
 const maxNativeBuckets = 160
 
-// histogram is a prometheus.Metric like client_golang's histogram with classic and native buckets, for the path of a
-// message: an observation is one addition to memory that connections of other shards do not touch. Everything else
-// happens at scrape.
+// histogram is a prometheus.Metric with classic and native buckets like client_golang's histogram, but fast enough for
+// the path of a message. An observation is one addition to memory that connections of other shards do not touch.
+// Everything else happens at scrape.
 //
-// What a shard needs, some 2 KiB, exists from its first observation on. Before any, the histogram exports nothing.
+// A shard's memory, some 2 KiB, is allocated at the shard's first observation. A histogram without observations exports
+// nothing.
 type histogram struct {
 	layout *layout
 	shards []atomic.Pointer[[]tally] // by cell
@@ -51,15 +52,15 @@ func newHistogram(desc *prometheus.Desc, l *layout, shards int, created time.Tim
 	}
 }
 
-// tally is how many values a cell of one shard has got and their sum, in one word, so that one addition does for both:
-// the count is in the low bits, and the sum, which is of what exceeds the cell's lower bound, in those above. It is taken
-// out long before either of them is full.
+// tally holds the count and the sum of the values in a cell of one shard. Both are in one word, so one addition updates
+// both: the count is in the low bits, the sum in the high bits. The sum is of what exceeds the cell's lower bound. The
+// tally is emptied long before either of them overflows.
 type tally struct{ atomic.Uint64 }
 
 const (
 	countBits = 24
-	// tallyFull are the bits that say that the count or the sum is half full. Until the tally is taken out, some hundred
-	// more observations at the same moment have room in it.
+	// tallyFull are the bits that say that the count or the sum is half full. Until the tally is emptied, it has
+	// room for some hundred more observations at the same moment.
 	tallyFull = 1<<63 | 1<<(countBits-1)
 	maxOffset = 1 << 32
 )
@@ -67,7 +68,7 @@ const (
 // observe adds a value in steps: nanoseconds or bytes.
 func (h *histogram) observe(shard uint32, v int64) { h.observeIn(h.of(shard), v) }
 
-// of returns the tallies of a shard, which stay the same.
+// of returns the tallies of a shard. They are always the same ones.
 func (h *histogram) of(shard uint32) *[]tally {
 	if tallies := h.shards[shard].Load(); tallies != nil {
 		return tallies
@@ -75,7 +76,7 @@ func (h *histogram) of(shard uint32) *[]tally {
 	return h.open(shard)
 }
 
-// observeIn is observe for a shard whose tallies are known.
+// observeIn is like observe, for a shard whose tallies are known.
 func (h *histogram) observeIn(tallies *[]tally, v int64) {
 	i, offset := h.layout.cell(v)
 	if offset >= maxOffset { // durations above half a minute, sizes above 32 GiB
@@ -88,7 +89,7 @@ func (h *histogram) observeIn(tallies *[]tally, v int64) {
 	}
 }
 
-// open makes the tallies of a shard, with a cache line on either side that nobody writes to.
+// open makes the tallies of a shard, with an unused cache line on either side.
 func (h *histogram) open(shard uint32) *[]tally {
 	const margin = cacheLine / 8
 	block := make([]tally, margin+len(h.layout.cells)+margin)
@@ -99,7 +100,7 @@ func (h *histogram) open(shard uint32) *[]tally {
 	return h.shards[shard].Load()
 }
 
-// empty takes out what is in a tally of cell i.
+// empty moves the content of a tally of cell i to the totals.
 func (h *histogram) empty(i int, t *tally) {
 	word := t.Swap(0)
 	h.take(i, word&(1<<countBits-1), word>>countBits)
@@ -121,7 +122,7 @@ func (h *histogram) add(i int, n, offset uint64) {
 }
 
 // exemplify remembers the span of an observation, if it is sampled and the last exemplar is old enough. Exemplars of
-// slow and failed messages are throttled apart from the others': they are the ones worth following.
+// slow and failed messages have a throttle of their own, because they are the ones worth following.
 func (h *histogram) exemplify(now time.Duration, v int64, span trace.SpanContext, kept bool) {
 	if !span.IsSampled() {
 		return
@@ -181,7 +182,7 @@ func (h *histogram) Write(out *dto.Metric) error {
 	return nil
 }
 
-// totals returns how many values each cell has got, and the sum of all in steps.
+// totals returns the number of values in each cell, and the sum of all values in steps.
 func (h *histogram) totals() (counts []uint64, sum float64) {
 	h.mu.Lock()
 	h.collect()
@@ -197,7 +198,7 @@ func (h *histogram) totals() (counts []uint64, sum float64) {
 	return counts, sum + more
 }
 
-// total returns how many values there were.
+// total returns the number of values.
 func (h *histogram) total() (n uint64) {
 	counts, _ := h.totals()
 	for _, c := range counts {
@@ -206,7 +207,7 @@ func (h *histogram) total() (n uint64) {
 	return n
 }
 
-// collect takes out what is in the shards.
+// collect empties the shards.
 func (h *histogram) collect() {
 	if h.counts == nil {
 		h.counts = make([]uint64, len(h.layout.cells))
@@ -244,7 +245,7 @@ func (h *histogram) writeClassic(d *dto.Histogram, counts []uint64) {
 		total += b.count
 		b.count = total
 		b.CumulativeCount, b.Exemplar = &b.count, h.exemplars[i].Load()
-		if b.Exemplar != nil { // who scrapes native buckets gets the same
+		if b.Exemplar != nil { // native buckets have the same
 			d.Exemplars = append(d.Exemplars, b.Exemplar)
 		}
 		if i < last {

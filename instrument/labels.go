@@ -1,10 +1,10 @@
 package instrument
 
-// The label values of the telemetry contract are typed and closed: there is no way to make a series out of something a
-// peer chose. The zero value of every set but CloseReason is "not said"; it is exported as `other` and counted in
+// The label values of the telemetry contract are typed and closed, so a value that a peer chose can't become a series.
+// The zero value of every set but CloseReason means "not said". It is exported as `other` and counted in
 // sockscope_label_overflow_total, because it can only come from a mistake in the instrumented program.
 
-// other is the label value of everything that is outside of a closed set.
+// other is the label value for everything outside of a closed set.
 const other = "other"
 
 // Status says how a handshake ended.
@@ -22,7 +22,7 @@ const (
 	StatusRateLimited
 	// StatusOverCapacity is a server that holds as many connections as it can.
 	StatusOverCapacity
-	// StatusBadHandshake is a request that is no correct upgrade request.
+	// StatusBadHandshake is a malformed upgrade request.
 	StatusBadHandshake
 	// StatusDraining is a server that is shutting down gracefully.
 	StatusDraining
@@ -42,7 +42,7 @@ func (s Status) String() string { return nameIn(statusNames(), s) }
 // Initiator says who ended a connection.
 type Initiator uint8
 
-// The ones who can end a connection.
+// The initiators of a connection's end.
 const (
 	// InitiatorLocal is this process.
 	InitiatorLocal Initiator = iota + 1
@@ -108,8 +108,8 @@ func reasonNames() []string {
 // String returns the label value.
 func (r CloseReason) String() string { return nameIn(reasonNames(), r) }
 
-// IsFailure reports whether the connection broke rather than came to its end. It is what rules and dashboards count as a
-// broken connection. A code that the peer invented is not a failure.
+// IsFailure reports whether the connection broke instead of ending normally. Rules and dashboards count connections
+// with such a reason as broken. A code that the peer invented is not a failure.
 func (r CloseReason) IsFailure() bool {
 	switch r {
 	case ReasonOther, ReasonNormal, ReasonGoingAway, ReasonRestart, ReasonIdleTimeout, ReasonTokenExpired, ReasonShutdown:
@@ -119,14 +119,15 @@ func (r CloseReason) IsFailure() bool {
 	}
 }
 
-// IsFailure reports whether the connection broke rather than came to its end. Who ended it matters for one reason only:
-// this process may cut a connection without a close frame, as a handler that returns does, and then nothing broke.
+// IsFailure reports whether the connection broke instead of ending normally. The initiator matters for ReasonAbnormal
+// only: this process may cut a connection without a close frame, such as when a handler returns, and then nothing
+// broke.
 func (c Cause) IsFailure() bool {
 	return c.Reason.IsFailure() && (c.Reason != ReasonAbnormal || c.Initiator != InitiatorLocal)
 }
 
-// ReasonForCode returns the reason that a close code of RFC 6455 stands for. Codes of the application's and of the
-// library's range (3000-4999) mean what their sender wants and are ReasonOther.
+// ReasonForCode returns the reason that a close code of RFC 6455 stands for. It returns ReasonOther for codes from 3000
+// to 4999, which libraries and applications define themselves.
 func ReasonForCode(code int) CloseReason {
 	switch code {
 	case 1000, 1005: // 1005: a close frame without a code

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// lastSeenResolution is how far the time of the newest message may lie behind the truth.
+// lastSeenResolution is the largest error of the time of the newest message.
 const lastSeenResolution = 250 * time.Millisecond
 
-// lastSeen remembers when something last happened, coarsely: reading the clock would cost more than everything else on
-// the path of a message. The first event, or the first few at once, read it and start a timer; until the timer fires,
-// further events are two loads of what all processors share unchanged. While nothing happens no timer runs, so there is
-// nothing to stop.
+// lastSeen remembers coarsely when something last happened, because reading the clock costs more than everything else
+// on the path of a message. The first event reads the clock and starts a timer, as do a few that come at the same
+// moment. Until the timer fires, further events only load two values that do not change. No timer runs while nothing
+// happens, so there is nothing to stop.
 type lastSeen struct {
 	fresh atomic.Bool
 	unix  atomic.Int64 // nanoseconds; 0 is never
@@ -24,7 +24,7 @@ func (l *lastSeen) init() {
 	l.timer.Stop()
 }
 
-// mark says that it happens now and returns when that is, since the epoch.
+// mark notes that it happens now and returns the time since the epoch.
 func (l *lastSeen) mark(epoch *time.Time) time.Duration {
 	if !l.fresh.Load() {
 		l.refresh(*epoch)
@@ -32,7 +32,7 @@ func (l *lastSeen) mark(epoch *time.Time) time.Duration {
 	return time.Duration(l.since.Load())
 }
 
-// refresh reads the clock, and says only then that it need not be read for a while.
+// refresh reads the clock, and only afterwards notes that it need not be read for a while.
 func (l *lastSeen) refresh(epoch time.Time) {
 	now := time.Now()
 	l.unix.Store(now.UnixNano())
@@ -42,7 +42,7 @@ func (l *lastSeen) refresh(epoch time.Time) {
 	}
 }
 
-// raise stores a time unless there is a later one. When there is nothing to do it only looks, because writing costs more.
+// raise stores a time unless a later one is stored. It loads before it stores, because storing costs more.
 func raise(to *atomic.Int64, d time.Duration) {
 	for {
 		old := to.Load()

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// schema is the resolution of the native buckets: 2^3 of them for each doubling, a factor of 1.09 from one to the next.
-// It is what client_golang chooses for NativeHistogramBucketFactor 1.1.
+// schema is the resolution of the native buckets: 2^3 buckets for each doubling, a factor of 1.09 from one to the next.
+// client_golang chooses the same for NativeHistogramBucketFactor 1.1.
 const (
 	schema    = 3
 	perOctave = 1 << schema
@@ -17,10 +17,10 @@ const (
 // bucket, so that only the next few cells have to be compared.
 const slotBits = 4
 
-// layout divides the non-negative integers that a histogram observes, nanoseconds or bytes, into cells: the native
-// buckets, each of which is cut in two where a classic bound falls into it. One cell tells both the native bucket and
-// the classic one, so an observation is one addition, and a scrape that reads the cells once gets both views of the very
-// same observations.
+// layout divides the non-negative integers that a histogram observes, nanoseconds or bytes, into cells. A cell is a
+// native bucket, or one part of a native bucket that a classic bound cuts in two. So a cell determines both the native
+// bucket and the classic one. An observation is one addition, and a scrape that reads the cells once gets both views of
+// the same observations.
 type layout struct {
 	upper []int64                // by cell: the largest value in it
 	first [63 << slotBits]uint16 // by the first bit of a value and those after it: the cell of the smallest one
@@ -32,14 +32,14 @@ type layout struct {
 	cells         []cell
 }
 
-// cell says which buckets it belongs to.
+// cell holds the buckets that a cell belongs to.
 type cell struct {
 	key     int // of the native bucket; unused in cell 0
 	classic int // index into the classic buckets; len(layout.classic) is +Inf
 }
 
-// newLayout makes the layout of values from 2^minExp to 2^maxExp units. What is smaller is the zero bucket, what is
-// larger counts in the last one. The classic bounds are in units and lie between.
+// newLayout makes the layout of values from 2^minExp to 2^maxExp units. Smaller values fall into the zero bucket,
+// larger ones into the last bucket. The classic bounds are in units and lie in this range.
 func newLayout(stepsPerUnit float64, minExp, maxExp int, classic []float64) *layout {
 	l := &layout{stepsPerUnit: stepsPerUnit, zeroThreshold: math.Ldexp(1, minExp)}
 	for _, b := range classic {
@@ -96,8 +96,8 @@ func (l *layout) key(v int64) int {
 	return (exponent-1)*perOctave + i
 }
 
-// octave returns the bounds of the native buckets from 1/2 to 1. They are Prometheus' to the last bit, which computing
-// them would not yield.
+// octave returns the bounds of the native buckets from 1/2 to 1. They equal those of Prometheus to the last bit, which
+// computed ones would not.
 func octave() [perOctave]float64 {
 	return [perOctave]float64{
 		0.5, 0.5452538663326288, 0.5946035575013605, 0.6484197773255048,
@@ -130,8 +130,8 @@ func (l *layout) lower(i int) int64 {
 // coarser returns the key of the bucket of half the resolution that contains the bucket of key.
 func coarser(key int) int { return (key + 1) >> 1 }
 
-// shardCount is how often a value that all connections write to is there: once per processor at most, so that
-// connections on different ones do not wait for each other's cache lines.
+// shardCount returns how many copies there are of a value that all connections write to. There is at most one per
+// processor, so connections on different processors do not wait for each other's cache lines.
 func shardCount(processors int) int {
 	const most = 16
 	return 1 << bits.Len(uint(min(processors, most)-1))

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// limiter allows a number of events per second, in bursts of up to one second's worth. It is a leaky bucket reduced to
-// one number, the time at which the bucket will be empty, so that it needs neither lock nor timer.
+// limiter allows a number of events per second, in bursts of up to the number for one second. It is a leaky bucket
+// reduced to one number, the time at which the bucket will be empty, so it needs neither a lock nor a timer.
 type limiter struct {
 	interval time.Duration // between two events at the full rate; 0 allows none
 	empty    atomic.Int64  // time.Duration since the observer's epoch
@@ -35,10 +35,10 @@ func (l *limiter) allow(now time.Duration) bool {
 }
 
 // exemplarInterval is how often one histogram child takes a new exemplar. Making one costs about a microsecond and some
-// allocations; a scrape sees the last one per bucket only.
+// allocations, and a scrape sees only the last one per bucket.
 const exemplarInterval = 100 * time.Millisecond
 
-// throttle lets one event through per exemplarInterval, at the price of one load when it does not.
+// throttle lets one event through per exemplarInterval. For all others it costs one load.
 type throttle struct {
 	next atomic.Int64 // time.Duration since the observer's epoch
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// liveShards is in how many parts the live connections are held, so that opening, closing and listing do not wait for
-// each other.
+// liveShards is the number of parts in which the live connections are held, so that opening, closing and listing do not
+// wait for each other.
 const liveShards = 64
 
 // live is the set of open connections.
@@ -43,7 +43,7 @@ func (l *live) remove(c *Conn) {
 	}
 }
 
-// all lists the connections, a shard at a time. Connections may come and go meanwhile.
+// all lists the connections, one shard at a time. Connections may open and close meanwhile.
 func (l *live) all() iter.Seq[*Conn] {
 	return func(yield func(*Conn) bool) {
 		for conns := range l.shards() {
@@ -72,14 +72,14 @@ func (l *live) shards() iter.Seq[[]*Conn] {
 	}
 }
 
-// idleAfter are the values of the label idle: for how long there was neither a message nor a pong.
+// idleAfter returns the values of the label idle: for how long a connection had neither a message nor a pong.
 func idleAfter() []time.Duration {
 	return []time.Duration{30 * time.Second, time.Minute, 5 * time.Minute}
 }
 
 func idleNames() []string { return []string{"30s", "1m", "5m"} }
 
-// liveness is what the live connections have in common at one moment.
+// liveness is a summary of the live connections at one moment.
 type liveness struct {
 	idle       []int // by idleAfter
 	queued     int
@@ -88,17 +88,17 @@ type liveness struct {
 	unanswered time.Duration // ping
 }
 
-// together is how many connections liveness looks at in one go.
+// together is the number of connections that liveness looks at in one go.
 const together = 32
 
-// liveness looks at every connection: some ten nanoseconds each, and no lock that lasts longer.
+// liveness looks at every connection. It takes some ten nanoseconds for each and holds no lock for longer.
 func (o *Observer) liveness() liveness {
 	now := o.now()
 	after := idleAfter()
 	l := liveness{idle: make([]int, len(after))}
 	for conns := range o.conns.shards() {
-		// What the connections have in memory is mostly in no cache. A processor fetches that of several at once as long
-		// as there is no lock in between, so the locks come second.
+		// The connections' memory is mostly in no cache. A processor fetches several connections at once as long as no
+		// lock comes in between, so the locks come second.
 		for some := range slices.Chunk(conns, together) {
 			var capacities [together]int64
 			for i, c := range some {
@@ -123,7 +123,7 @@ func (l *liveness) addWaiting(c *Conn, capacity int64, now time.Duration) {
 		l.queued += n
 		l.queuedFor = max(l.queuedFor, now-since)
 		if capacity > 0 {
-			// One more than the capacity is the one that is being written.
+			// One more than the capacity is possible: the message that is being written.
 			l.fullest = max(l.fullest, min(float64(n)/float64(capacity), 1))
 		}
 	}

@@ -8,9 +8,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// NewLogHandler returns a handler that adds trace_id and span_id of the span in the record's context, and connection_id of
-// the connection (see Conn.Context), to every record before it passes the record on to h. The ids stay at the top level
-// whatever groups the logger has opened, and are added once even when such handlers are nested.
+// NewLogHandler returns a handler that adds ids to every record and passes it on to h. The ids are trace_id and span_id
+// of the span in the record's context, and connection_id of the connection (see Conn.Context). They stay at the top
+// level even if the logger has opened groups, and are added once even if such handlers are nested.
 func NewLogHandler(h slog.Handler) slog.Handler {
 	if h == nil {
 		return slog.DiscardHandler
@@ -18,7 +18,7 @@ func NewLogHandler(h slog.Handler) slog.Handler {
 	return &logHandler{next: h}
 }
 
-// logHandler holds back the groups that were opened, because next would put the ids into the innermost one.
+// logHandler does not pass opened groups on to next, because next would put the ids into the innermost group.
 type logHandler struct {
 	next   slog.Handler
 	groups []logGroup

@@ -15,8 +15,8 @@ import (
 	"github.com/sockscope/sockscope/instrument/internal/errs"
 )
 
-// A MessageType is a registered type of messages, resolved by Observer.MessageType. It is small, comparable and belongs
-// to its Observer; the zero value is the type "other".
+// A MessageType is a registered type of messages. Get it from Observer.MessageType. It is small and comparable, and
+// belongs to its Observer. The zero value is the type "other".
 type MessageType struct{ t *messageType }
 
 // String returns the label value.
@@ -27,7 +27,7 @@ func (t MessageType) String() string {
 	return t.t.name
 }
 
-// messageType holds all that messages of one type need, so that none of them has to look anything up.
+// messageType holds everything that messages of one type need, so that no message has to look anything up.
 type messageType struct {
 	observer  *Observer
 	messages  counters // by direction
@@ -52,7 +52,7 @@ func newMessageType(o *Observer, name string) *messageType {
 	}
 }
 
-// resolve returns what o knows about t. A type of another observer is outside of this one's set.
+// resolve returns the messageType of t. A type of another observer is outside of o's set.
 func (o *Observer) resolve(t MessageType) *messageType {
 	switch {
 	case t.t == nil:
@@ -78,9 +78,9 @@ type Message struct {
 	ended   bool
 }
 
-// Handle observes the handling of a received message: it calls handle and returns its error. The arguments and costs are
-// those of BeginMessage, and an error counts as described at Message.End. If handle panics or ends its goroutine, that
-// counts as an error of the kind panic, the message ends as failed, and the panic goes on.
+// Handle observes the handling of a received message. It calls handle and returns its error. The arguments and costs
+// are those of BeginMessage, and an error counts as described at Message.End. If handle panics or ends its goroutine,
+// the message fails with an error of the kind panic, and the panic goes on.
 func (c *Conn) Handle(
 	ctx context.Context, t MessageType, size int, carrier propagation.TextMapCarrier, handle func(context.Context) error,
 ) error {
@@ -97,16 +97,17 @@ func (c *Conn) Handle(
 	return err
 }
 
-// BeginMessage counts a received message and begins to time its handling, for which the clock is read twice. Where a
-// function can do the handling, use Handle, which also ends by panic. Otherwise defer End: a message that does not get to
-// its End, because the handler panics, has neither a duration nor a span.
+// BeginMessage counts a received message and begins to time its handling. The clock is read twice per message. If a
+// function does the handling, use Handle, which also covers panics. Otherwise defer End: a message without End, such as
+// after a panic, has neither a duration nor a span.
 //
 // The carrier holds the trace context that came with the message, such as its envelope's traceparent. It may be nil and
 // must not change until End. The returned context carries the message's span if it is sampled.
 //
 // Pass a context that comes from Conn.Context, made once per connection. Then a message that is not sampled does not
-// allocate, and BeginMessage returns ctx as it is. Any other context is made one by Conn.Context, which allocates, so
-// that neither spans nor log records of the handler end up in the request that opened the connection.
+// allocate, and BeginMessage returns ctx unchanged. For any other context BeginMessage calls Conn.Context, which
+// allocates. Without that, spans and log records of the handler would end up in the trace of the request that opened
+// the connection.
 func (c *Conn) BeginMessage(
 	ctx context.Context, t MessageType, size int, carrier propagation.TextMapCarrier,
 ) (_ context.Context, m Message) {
@@ -117,7 +118,7 @@ func (c *Conn) BeginMessage(
 	if c.unwinding.Load() {
 		c.unwinding.Store(false) // the application has recovered from the panic
 	}
-	// Field by field: a Message takes two cache lines, and is not copied so.
+	// Set field by field, because a Message takes two cache lines, and this way it is not copied.
 	m.conn, m.typ, m.ctx, m.carrier, m.size, m.start = c, o.resolve(t), c.Context(ctx), carrier, size, o.now()
 	if c.counted.Load() {
 		m.number = c.totals[receive].messages.Load()
@@ -138,10 +139,10 @@ func (c *Conn) BeginMessage(
 	return m.ctx, m
 }
 
-// End ends the handling of the message; a second call does nothing but log a warning. An error is counted in
-// websocket_errors_total by the kind that WithErrorClassifier gives it and logged as `message failed`. By default the
-// kind is handler. context.Canceled is no error when the message's context is cancelled, or when the connection has
-// ended. A message that failed or was slow and has no span gets one now, if the limit allows it.
+// End ends the handling of the message. A second call only logs a warning. An error is counted in
+// websocket_errors_total by the kind that WithErrorClassifier gives it, and logged as `message failed`. By default the
+// kind is handler. context.Canceled does not count as an error if the message's context is cancelled or the connection
+// has ended. A message that failed or was slow and has no span gets one now, if the limit allows it.
 func (m *Message) End(err error) {
 	kind, failed := ErrorKind(0), false
 	if m.conn != nil {
@@ -184,7 +185,7 @@ func (m *Message) end(kind ErrorKind, failed bool, err error) {
 }
 
 // panicked ends a message whose handler did not return, and panics again unless the handler ended its goroutine. The
-// panic counts here, and not again when the connection ends by it.
+// panic is counted here, and not again when it ends the connection.
 func (m *Message) panicked(v any) {
 	if v == nil {
 		m.end(ErrorPanic, true, errGoexit)
@@ -201,7 +202,7 @@ func (m *Message) panicked(v any) {
 	panic(v) //nolint:forbidigo // the handler's own panic goes on as if it had not been observed
 }
 
-// report tells of a message that was slow or failed.
+// report logs a message that was slow or failed.
 func (m *Message) report(now, elapsed time.Duration, kind ErrorKind, failed bool, err error) {
 	o := m.conn.observer
 	record, attrs := recordSlow, []slog.Attr{
@@ -220,8 +221,8 @@ func (m *Message) report(now, elapsed time.Duration, kind ErrorKind, failed bool
 	o.records.write(m.conn.spanContext(m.span), record, now, attrs...)
 }
 
-// keep makes the span of a message that turned out to be worth one, if the cap allows it, with the times measured. The
-// wall clock is read only here, so that a message without a span does not pay for it.
+// keep makes the span of a message that turned out to be worth one, if the cap allows it, from the measured times. The
+// wall clock is read only here, so a message without a span does not pay for it.
 func (m *Message) keep(now, elapsed time.Duration) {
 	o := m.conn.observer
 	switch {

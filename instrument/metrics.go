@@ -8,8 +8,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// metrics holds the instruments of one observer. Children of closed sets are resolved here, once: a message never pays
-// for looking up a label. Those that every message moves are our own, sharded ones, all others client_golang's.
+// metrics holds the instruments of one observer. Children of closed sets are looked up here, once, so a message never
+// pays for looking up a label. The instruments that every message moves are our own and sharded. All others are
+// client_golang's.
 type metrics struct {
 	collectors []prometheus.Collector
 
@@ -91,14 +92,14 @@ func newMetrics(c *config, shards int, created time.Time) *metrics {
 	return m
 }
 
-// factory makes instruments with the prefix and the labels that all of them share and keeps them for collection.
+// factory makes instruments with a shared prefix and shared labels, and keeps them for collection.
 type factory struct {
 	prefix string
 	labels prometheus.Labels
 	made   *[]prometheus.Collector
 }
 
-// newFactories returns the factory of what is measured, and that of what the library says of itself.
+// newFactories returns the factory of the service's metrics, and the factory of the library's metrics about itself.
 func newFactories(c *config) (f, own factory) {
 	return factory{prefix: c.prefix(), labels: prometheus.Labels{"namespace": c.namespace}},
 		factory{prefix: "sockscope", labels: prometheus.Labels{"namespace": c.namespace, "transport": c.protocol}}
@@ -114,8 +115,8 @@ func (f factory) counter(name, help string, labels ...string) *prometheus.Counte
 	return c
 }
 
-// histogram makes a histogram that has classic buckets and native ones alongside, bounded so that no distribution of
-// values can make it grow.
+// histogram makes a histogram that has classic buckets and native ones alongside. Their number is bounded, whatever the
+// values are.
 func (f factory) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
 	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:                            f.prefix + name,
@@ -137,7 +138,7 @@ const (
 )
 
 // durationBuckets are classic buckets from a shortest duration up to 10 s, for dashboards and backends without native
-// histograms. They contain 0.25 and 1, which alerts and objectives are made of.
+// histograms. They contain 0.25 and 1, which alerts and objectives use.
 func durationBuckets(shortest float64) []float64 {
 	all := []float64{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10}
 	return all[slices.Index(all, shortest):]
@@ -162,8 +163,8 @@ type closedCounter[T ~uint8] struct {
 	values   []prometheus.Counter // those that exist from the start, so that a rate does not miss the first event
 }
 
-// newClosedCounter makes a counter for each value but the first, which is none. Those exist from the start for which
-// first is true, nil for all of them; see Observer.Collect.
+// newClosedCounter makes a counter for each value but the first, which means none. The values for which first returns
+// true are exported from the start. If first is nil, all are. See Observer.Collect.
 func newClosedCounter[T ~uint8](
 	vec *prometheus.CounterVec, overflow prometheus.Counter, names []string, first func(T) bool,
 ) closedCounter[T] {
@@ -176,7 +177,7 @@ func newClosedCounter[T ~uint8](
 	return c
 }
 
-// of returns the counter of v. A value outside of the set is counted as overflow.
+// of returns the counter of v. It counts a value outside of the set as overflow.
 func (c *closedCounter[T]) of(v T) prometheus.Counter {
 	switch {
 	case v == 0 || int(v) >= len(c.values):
@@ -212,8 +213,8 @@ func (m *metrics) disconnection(i Initiator, r CloseReason) prometheus.Counter {
 	}
 }
 
-// closedHistogram is a histogram by a closed set that is observed rarely enough to resolve the child each time, and has
-// too many series to have them all from the start.
+// closedHistogram is a histogram by a closed set. It is observed so rarely that the child can be looked up each time,
+// and has too many series to export them all from the start.
 type closedHistogram[T ~uint8] struct {
 	vec       *prometheus.HistogramVec
 	names     []string
@@ -231,7 +232,7 @@ func (h closedHistogram[T]) observe(v T, now, d time.Duration, span trace.SpanCo
 	observe(h.vec.WithLabelValues(h.names[v]), &h.throttles[v], now, d, span)
 }
 
-// observe adds a duration, with an exemplar when it belongs to a sampled span and the last exemplar is old enough.
+// observe adds a duration, with an exemplar if it belongs to a sampled span and the last exemplar is old enough.
 func observe(h prometheus.Observer, t *throttle, now, d time.Duration, span trace.SpanContext) {
 	if span.IsSampled() && t.allow(now) {
 		if e, ok := h.(prometheus.ExemplarObserver); ok {

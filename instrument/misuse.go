@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// A misuse is a mistake in how the instrumented program uses this package. It never counts twice what happened once,
-// and is told once.
+// A misuse is a mistake in how the instrumented program uses this package. It never makes an event count twice. Each
+// kind is logged once.
 type misuse uint8
 
 const (
@@ -47,7 +47,8 @@ func (o *Observer) misused(m misuse) {
 }
 
 // DeadlinesHidden notes that the server's WriteTimeout is going to cut the connection, because a middleware hides the
-// deadlines of the http.ResponseWriter. Adapters call it. The first time writes the log record `instrumentation misused`.
+// deadlines of the http.ResponseWriter. Adapters call it. The first call writes the log record `instrumentation
+// misused`.
 func (c *Conn) DeadlinesHidden() {
 	if c.live() {
 		c.observer.misused(misuseHiddenDeadlines)

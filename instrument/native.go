@@ -20,8 +20,8 @@ func addBucket(all []bucket, key int, n uint64) []bucket {
 	return append(all, bucket{key, n})
 }
 
-// writeNative puts the buckets into the form of the exposition, in which runs of buckets are described by spans and
-// counts by their differences.
+// writeNative converts the buckets to the exposition format, in which spans describe runs of buckets, and counts are
+// differences.
 func writeNative(d *dto.Histogram, buckets []bucket) {
 	resolution := int32(schema)
 	for len(buckets) > maxNativeBuckets {
@@ -42,7 +42,7 @@ func writeNative(d *dto.Histogram, buckets []bucket) {
 	next := 0 // the key after the last
 	for i, b := range buckets {
 		gap := b.key - next
-		// A few empty buckets cost less than another span, says client_golang, too.
+		// A few empty buckets cost less than another span. client_golang does the same.
 		if i == 0 || gap > 2 {
 			d.PositiveSpan = append(d.PositiveSpan, &dto.BucketSpan{Offset: proto.Int32(int32(gap)), Length: proto.Uint32(0)})
 		} else {

@@ -17,11 +17,11 @@ import (
 
 const scope = "github.com/sockscope/sockscope/instrument"
 
-// An Observer observes one endpoint: it hands out a Handshake for each upgrade request and, for those that succeed, a
-// Conn. It is a prometheus.Collector for the program to register. All methods are safe for concurrent use; on a nil
-// or zero Observer they do nothing.
+// An Observer observes one endpoint. It makes a Handshake for each upgrade request, which becomes a Conn if it
+// succeeds. It is a prometheus.Collector: register it in the program's registry. All methods are safe for concurrent
+// use. On a nil or zero Observer they do nothing.
 type Observer struct {
-	// What every message needs lies together.
+	// The fields that every message needs are next to each other.
 	metrics *metrics // nil in a zero Observer, which observes nothing
 	other   *messageType
 	last    [2]lastSeen // by direction
@@ -64,7 +64,7 @@ type Observer struct {
 
 var _ prometheus.Collector = (*Observer)(nil)
 
-// New makes an Observer. It starts nothing and registers nothing. The error names the option that is wrong.
+// New makes an Observer. It starts nothing and registers nothing. An error names the option that is wrong.
 func New(opts ...Option) (*Observer, error) {
 	c, err := newConfig(opts)
 	if err != nil {
@@ -113,8 +113,8 @@ func New(opts ...Option) (*Observer, error) {
 	return o, nil
 }
 
-// Protocol returns the name given to WithProtocol, for adapters that check whether they got the right observer. It is
-// empty for a nil or zero Observer.
+// Protocol returns the name given to WithProtocol, so that adapters can check whether they got the right observer. It
+// is empty for a nil or zero Observer.
 func (o *Observer) Protocol() string {
 	if !o.live() {
 		return ""
@@ -130,8 +130,9 @@ func (o *Observer) Namespace() string {
 	return o.namespace
 }
 
-// MessageType returns the registered message type of that name, to be resolved once where the name is a constant. For
-// any other name it returns the type "other" and counts it in sockscope_label_overflow_total.
+// MessageType returns the registered message type of that name. If the name is a constant, call MessageType once and
+// keep the result. For any other name it returns the type "other" and counts the call in
+// sockscope_label_overflow_total.
 func (o *Observer) MessageType(name string) MessageType {
 	if !o.live() {
 		return MessageType{}
@@ -143,15 +144,15 @@ func (o *Observer) MessageType(name string) MessageType {
 	return MessageType{o.other}
 }
 
-// SetDraining says whether the endpoint is shutting down gracefully, which dashboards show and alerts respect. Drain says
-// so itself.
+// SetDraining sets whether the endpoint is shutting down gracefully. Dashboards show it and alerts respect it. Drain
+// sets it itself.
 func (o *Observer) SetDraining(draining bool) {
 	if o.live() {
 		o.draining.Store(draining)
 	}
 }
 
-// Draining returns what SetDraining has last set.
+// Draining returns the value that SetDraining or Drain set last.
 func (o *Observer) Draining() bool {
 	return o.live() && o.draining.Load()
 }
@@ -159,8 +160,8 @@ func (o *Observer) Draining() bool {
 // live is false for a nil and for a zero Observer.
 func (o *Observer) live() bool { return o != nil && o.metrics != nil }
 
-// now is the monotonic time since the Observer was made: half the price of time.Now, and it never jumps. Such times are
-// comparable within one Observer only; see timeOf.
+// now returns the monotonic time since the Observer was made. It costs half as much as time.Now and never jumps. Such
+// times are comparable within one Observer only; see timeOf.
 func (o *Observer) now() time.Duration { return time.Since(o.epoch) }
 
 // timeOf returns the time d of another observer as one of o's.

@@ -75,9 +75,9 @@ func newConfig(opts []Option) (*config, error) {
 	return c, nil
 }
 
-// WithNamespace names the endpoint that the Observer observes, as in "chat" or "feed". Every series, handshake span and
-// log record carries the name, so that several endpoints of one process can be told apart and share one registry. The
-// default is "default".
+// WithNamespace names the endpoint that the Observer observes, such as "chat" or "feed". Every series, handshake span
+// and log record carries the name, so several endpoints of one process can share one registry. The default is
+// "default".
 func WithNamespace(name string) Option {
 	return func(c *config) error {
 		if err := checkLabel(name); err != nil {
@@ -89,10 +89,10 @@ func WithNamespace(name string) Option {
 }
 
 // WithProtocol names the protocol of the connections. It is the first part of the names of spans, their attributes and,
-// unless WithMetricPrefix says otherwise, metrics: an observer with the protocol "sse" exports sse_connections_total and
-// so on. It is also network.protocol.name on spans, except that this calls event streams http and streams of gRPC grpc.
-// Adapters have a constant for theirs. A name consists of lower-case letters, digits and underscores. The default is
-// "websocket".
+// unless WithMetricPrefix says otherwise, metrics: an observer with the protocol "sse" exports sse_connections_total
+// and so on. It is also network.protocol.name on spans, except for event streams, whose protocol is http there, and
+// streams of gRPC, whose protocol is grpc. Each adapter exports its name as a constant. A name consists of lower-case
+// letters, digits and underscores. The default is "websocket".
 func WithProtocol(name string) Option {
 	return func(c *config) error {
 		if !isPrefix(name) {
@@ -103,8 +103,8 @@ func WithProtocol(name string) Option {
 	}
 }
 
-// WithMetricPrefix sets the prefix of the names of metrics, for a service that has metrics of the same names already. The
-// dashboards and rules that come with Sockscope expect the default, the protocol's name.
+// WithMetricPrefix sets the prefix of the names of metrics. Use it in a service that already has metrics of the same
+// names. The dashboards and rules of Sockscope expect the default, which is the protocol's name.
 func WithMetricPrefix(prefix string) Option {
 	return func(c *config) error {
 		if !isPrefix(prefix) {
@@ -115,9 +115,8 @@ func WithMetricPrefix(prefix string) Option {
 	}
 }
 
-// WithBackplanes registers the names of the backplanes by which the nodes of the service pass messages to each other,
-// as values of the label backplane; see Observer.Backplane. Each costs 7 series from the start and 24 in use. By default
-// there is none.
+// WithBackplanes registers the names of the service's backplanes, which are the values of the label backplane; see
+// Observer.Backplane. Each costs 7 series from the start and 24 in use. By default there is none.
 func WithBackplanes(names ...string) Option {
 	return func(c *config) error {
 		for _, name := range names {
@@ -130,13 +129,13 @@ func WithBackplanes(names ...string) Option {
 	}
 }
 
-// WithMessageTypes registers the message types that become a value of the label type. Every other type is exported as
-// "other" and counted in sockscope_label_overflow_total, so that no peer can add series by inventing types. By default
-// there is only "other".
+// WithMessageTypes registers message types, which are the values of the label type. Every other type is exported as
+// "other" and counted in sockscope_label_overflow_total, so no peer can add series by inventing types. By default there
+// is only "other".
 //
-// A type that has carried nothing has no series and takes less than 2 KiB of memory. One in use has up to 21 series: a
-// counter for each direction that it was seen in, and a histogram once one of its messages was handled. The histogram
-// takes some 6 KiB and, for each further processor up to 16, 3 KiB.
+// A type without messages has no series and takes less than 2 KiB of memory. A type in use has up to 21 series: a
+// counter for each direction in which it was seen, and a histogram after the first message was handled. The histogram
+// takes some 6 KiB, and 3 KiB for each further processor up to 16.
 func WithMessageTypes(types ...string) Option {
 	return func(c *config) error {
 		for _, name := range types {
@@ -149,8 +148,8 @@ func WithMessageTypes(types ...string) Option {
 	}
 }
 
-// WithTracerProvider sets where spans go. The default is otel.GetTracerProvider(), which drops them until the program
-// sets a provider.
+// WithTracerProvider sets the provider of the tracer that makes spans. The default is otel.GetTracerProvider(), which
+// drops spans until the program sets a provider.
 func WithTracerProvider(tp trace.TracerProvider) Option {
 	return func(c *config) error {
 		if tp == nil {
@@ -161,8 +160,8 @@ func WithTracerProvider(tp trace.TracerProvider) Option {
 	}
 }
 
-// WithLogger sets where log records go. Records get trace_id, span_id and connection_id as NewLogHandler adds them,
-// once even when the logger's handler adds them too. By default nothing is logged.
+// WithLogger sets the logger. Records have trace_id, span_id and connection_id as NewLogHandler adds them, and have
+// them once even if the logger's handler adds them, too. By default nothing is logged.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) error {
 		if l == nil {
@@ -173,9 +172,9 @@ func WithLogger(l *slog.Logger) Option {
 	}
 }
 
-// WithSampleRatio sets the share of received messages, from 0 to 1, that get a span. It is decided before a span is
-// started, so a message that is not sampled costs no allocation. Messages that are slow or fail get a span in any case,
-// see WithSlowThreshold. The tracer provider's own sampler still has the last word. The default is 0.01.
+// WithSampleRatio sets the share of received messages, from 0 to 1, that get a span. Sampling is decided before a span
+// is started, so a message that is not sampled costs no allocation. Messages that are slow or fail get a span in any
+// case, see WithSlowThreshold. The tracer provider's own sampler can still drop a span. The default is 0.01.
 func WithSampleRatio(ratio float64) Option {
 	return func(c *config) error {
 		if !(ratio >= 0 && ratio <= 1) { // also refuses NaN
@@ -186,11 +185,11 @@ func WithSampleRatio(ratio float64) Option {
 	}
 }
 
-// WithSpanLimit caps the spans per second, so that neither load nor a failure that hits every message nor a storm of
-// reconnects floods the tracing backend. The limit holds for messages, broadcasts and deliveries together, sampled, slow
-// and failed ones; for handshakes; for closes, of connections whose handshake has a span; and once more for refusals and
-// for connections that failed, where those before have left them without. Bursts of up to one second's worth pass; what is
-// suppressed is counted in sockscope_spans_suppressed_total. 0 turns all spans off. The default is 100.
+// WithSpanLimit caps the spans per second, so that neither load, nor a failure of every message, nor a storm of
+// reconnects floods the tracing backend. The limit applies four times: to messages, broadcasts and deliveries together,
+// whether sampled, slow or failed; to handshakes; to closes of connections whose handshake has a span; and to refusals
+// and failed connections that got no span by the limits before. Bursts of up to the number for one second pass.
+// sockscope_spans_suppressed_total counts the suppressed spans. 0 turns all spans off. The default is 100.
 func WithSpanLimit(perSecond int) Option {
 	return func(c *config) error {
 		if perSecond < 0 {
@@ -201,10 +200,10 @@ func WithSpanLimit(perSecond int) Option {
 	}
 }
 
-// WithSlowThreshold sets the handling time from which on a message that was not sampled gets its span nevertheless, made
-// afterwards with the times that were measured, and the log record `message slow`. Failed messages get theirs at any
-// speed. Spans that the handler itself starts cannot become children of a span that is made afterwards. The default is
-// one second.
+// WithSlowThreshold sets the handling time at which a message counts as slow. A slow message gets the log record
+// `message slow` and, even if it was not sampled, a span, which is made afterwards from the measured times. Failed
+// messages get theirs at any speed. Spans that the handler itself starts can't become children of a span that is made
+// afterwards. The default is one second.
 func WithSlowThreshold(d time.Duration) Option {
 	return func(c *config) error {
 		if d <= 0 {
@@ -215,10 +214,10 @@ func WithSlowThreshold(d time.Duration) Option {
 	}
 }
 
-// WithTrustedPeers trusts all peers: the trace context that comes with a handshake or message becomes the parent of its
-// span, and a message is traced if its sender's span is sampled, within the limit of WithSpanLimit. It is meant for peers
-// that are services of your own: anybody else could have every message traced. By default the sender's context is only
-// linked.
+// WithTrustedPeers trusts all peers. The trace context that comes with a handshake or message becomes the parent of its
+// span, and a message is traced if its sender's span is sampled, within the limit of WithSpanLimit. Use it only if the
+// peers are services of your own, because a stranger could cause every message to be traced. By default the sender's
+// context is only linked.
 func WithTrustedPeers() Option {
 	return func(c *config) error {
 		c.trustedPeers = true
@@ -226,10 +225,11 @@ func WithTrustedPeers() Option {
 	}
 }
 
-// WithTrust asks trusted for each handshake whether its peer is trusted as by WithTrustedPeers, for an endpoint that
-// serves both services of your own and strangers. It is called before the handler authenticates the peer, so decide by
-// what a middleware has put into ctx, or by a header that a proxy of yours sets. The answer holds for the connection's
-// messages, too. With WithTrustedPeers it is an error.
+// WithTrust calls trusted for each handshake to decide whether its peer is trusted as by WithTrustedPeers. Use it for
+// an endpoint that serves both services of your own and strangers. The function is called before the handler
+// authenticates the peer, so let it decide by a value that a middleware has put into ctx, or by a header that your
+// proxy sets. The answer holds for the connection's messages, too. WithTrust and WithTrustedPeers together are an
+// error.
 func WithTrust(trusted func(ctx context.Context, r Request) bool) Option {
 	return func(c *config) error {
 		if trusted == nil {
@@ -240,8 +240,8 @@ func WithTrust(trusted func(ctx context.Context, r Request) bool) Option {
 	}
 }
 
-// WithPropagator sets the format of the trace context that comes with handshakes and messages. The default is the W3C's,
-// propagation.TraceContext, which is also what the nodes of a service pass on to each other by a backplane.
+// WithPropagator sets the format of the trace context that comes with handshakes and messages. The default is the
+// W3C's, propagation.TraceContext. The nodes of a service always use the W3C's between each other.
 func WithPropagator(p propagation.TextMapPropagator) Option {
 	return func(c *config) error {
 		if p == nil {
@@ -252,7 +252,7 @@ func WithPropagator(p propagation.TextMapPropagator) Option {
 	}
 }
 
-// WithoutTracing makes no spans and reads no trace context. By default there are spans as WithSampleRatio and
+// WithoutTracing turns off spans and ignores trace context. By default spans are made as WithSampleRatio and
 // WithSpanLimit say.
 func WithoutTracing() Option {
 	return func(c *config) error {
@@ -261,8 +261,9 @@ func WithoutTracing() Option {
 	}
 }
 
-// WithErrorClassifier sets what the error of a message counts as in websocket_errors_total, see Message.End, for a service
-// that has expected errors. It must be fast and safe for concurrent use.
+// WithErrorClassifier sets the function that decides what the error of a message counts as in websocket_errors_total;
+// see Message.End. Use it if some errors of your service are expected. The function must be fast and safe for
+// concurrent use.
 func WithErrorClassifier(classify ErrorClassifier) Option {
 	return func(c *config) error {
 		if classify == nil {
@@ -273,9 +274,9 @@ func WithErrorClassifier(classify ErrorClassifier) Option {
 	}
 }
 
-// WithLogLevel sets the level of one of the log records, by its message, such as "connection opened". By default
-// "connection opened", "connection closed", "backplane restored" and the "handshake refused" for which the peer is
-// responsible are informational, and all others are warnings.
+// WithLogLevel sets the level of the log records with the given message, such as "connection opened". By default
+// "connection opened", "connection closed", "backplane restored" and a "handshake refused" that is the peer's fault are
+// informational, and all others are warnings.
 func WithLogLevel(message string, level slog.Level) Option {
 	return func(c *config) error {
 		for kind := range recordCount {
@@ -289,8 +290,8 @@ func WithLogLevel(message string, level slog.Level) Option {
 }
 
 // WithDurationBuckets sets the upper bounds, in seconds, of the classic buckets of the handling and delivery times of
-// messages. Dashboards and rules that are made of classic buckets need 0.25 and 1 among them. Native buckets are not
-// affected. The default is 16 bounds from 0.1 ms to 10 s; each costs a series per message type.
+// messages. Dashboards and rules that use classic buckets need the bounds 0.25 and 1. Native buckets are not affected.
+// The default is 16 bounds from 0.1 ms to 10 s; each costs a series per message type.
 func WithDurationBuckets(seconds ...float64) Option {
 	return func(c *config) error {
 		if err := checkBuckets(seconds, math.Ldexp(1, durationMinExp), math.Ldexp(1, durationMaxExp)); err != nil {
@@ -313,7 +314,8 @@ func WithSizeBuckets(bytes ...float64) Option {
 	}
 }
 
-// checkBuckets refuses bounds of which two could fall into the same native bucket, which is up to 9 % wide.
+// checkBuckets refuses bounds that are so close that two could fall into the same native bucket, which is up to 9 %
+// wide.
 func checkBuckets(bounds []float64, lowest, highest float64) error {
 	if len(bounds) == 0 {
 		return errors.New("there must be at least one bound; leave the option out for the default")
@@ -332,7 +334,7 @@ func checkBuckets(bounds []float64, lowest, highest float64) error {
 }
 
 // WithConnectionLimit exports n, the number of connections that the endpoint is made for, as websocket_connection_limit
-// for dashboards and alerts. It does not enforce it: a server that refuses connections for it says so by
+// for dashboards and alerts. It does not enforce the limit: a server that does refuses handshakes with
 // StatusOverCapacity. By default the series is absent.
 func WithConnectionLimit(n int) Option {
 	return func(c *config) error {

@@ -2,7 +2,7 @@ package instrument
 
 import "time"
 
-// maxPings is how many unanswered pings of one connection are remembered.
+// maxPings is the number of unanswered pings that are remembered of one connection.
 const maxPings = 64
 
 // A Ping is a ping that was sent, from Conn.BeginPing to End or Forget. The zero Ping does nothing.
@@ -21,8 +21,8 @@ func (c *Conn) BeginPing() Ping {
 	return Ping{c, now, c.pings.add(now, maxPings)}
 }
 
-// End notes what became of the ping. Only the first call counts. For PingPong the time since BeginPing is the round trip
-// time, and the connection is not idle.
+// End notes the result of the ping. Only the first call counts. With PingPong, the time since BeginPing is the round
+// trip time, and the connection counts as active.
 func (p Ping) End(r PingResult) {
 	if !p.leave() {
 		return
@@ -37,7 +37,7 @@ func (p Ping) End(r PingResult) {
 	}
 }
 
-// Forget ends a ping of which nothing can be said, such as one that the caller has given up. It does not count.
+// Forget ends a ping without a result, such as one that the caller has given up. The ping is not counted.
 func (p Ping) Forget() { p.leave() }
 
 // leave reports whether the ping was unanswered until now.

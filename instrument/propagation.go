@@ -11,13 +11,12 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// senderContext returns the trace context that carrier brings along, or an invalid one when there is none or it is
-// malformed.
+// senderContext returns the trace context in carrier. It is invalid if there is none or it is malformed.
 func (o *Observer) senderContext(carrier propagation.TextMapCarrier) trace.SpanContext {
 	return o.contextIn(carrier, o.propagator)
 }
 
-// contextIn returns the trace context that carrier brings along in the form of p.
+// contextIn returns the trace context that carrier holds in the format of p.
 func (o *Observer) contextIn(carrier propagation.TextMapCarrier, p propagation.TextMapPropagator) trace.SpanContext {
 	if !o.tracing || isNil(carrier) {
 		return trace.SpanContext{}
@@ -25,7 +24,7 @@ func (o *Observer) contextIn(carrier propagation.TextMapCarrier, p propagation.T
 	return trace.SpanContextFromContext(p.Extract(o.root, carrier))
 }
 
-// isNil also reports a nil pointer in a carrier, as of a message without an envelope.
+// isNil reports whether carrier is nil or holds a nil pointer, as for a message without an envelope.
 func isNil(carrier propagation.TextMapCarrier) bool {
 	if carrier == nil {
 		return true
@@ -39,8 +38,8 @@ func (o *Observer) trusts(ctx context.Context, r Request) bool {
 	return o.trustedPeers || o.trust != nil && o.trust(ctx, r)
 }
 
-// continueFrom makes the sender's context the parent of the span to come if the peer is trusted, and a link of a new
-// root if it is not: a stranger must neither choose our trace ids nor what is sampled.
+// continueFrom makes the sender's context the parent of the next span if the peer is trusted, and a link of a new root
+// if not. A stranger must not choose our trace ids or what is sampled.
 func continueFrom(
 	ctx context.Context, sender trace.SpanContext, trusted bool, opts []trace.SpanStartOption,
 ) (context.Context, []trace.SpanStartOption) {
@@ -54,7 +53,7 @@ func continueFrom(
 	}
 }
 
-// connectionKey is the key of a *Conn, in contexts made by Conn.Context, or of a string, the connection's id, before the
+// connectionKey is the key in contexts of a *Conn, set by Conn.Context, or of the connection's id, a string, before the
 // connection is open.
 type connectionKey struct{}
 

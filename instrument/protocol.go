@@ -10,8 +10,9 @@ const (
 	protocolGRPC       = "grpc"
 )
 
-// networkProtocol returns what network.protocol.name calls a protocol: the one of the application layer that is spoken on
-// the network. An event stream is the body of an HTTP response. A protocol that is not an adapter's has its own name.
+// networkProtocol returns the value of network.protocol.name: the application layer's protocol on the network. For an
+// event stream that is http, because the stream is the body of an HTTP response. A protocol without an adapter has its
+// own name.
 func networkProtocol(protocol string) string {
 	switch protocol {
 	case protocolSSE:
@@ -23,9 +24,9 @@ func networkProtocol(protocol string) string {
 	}
 }
 
-// ExpectProtocol notes that an adapter is about to observe connections of the protocol. Adapters call it. If the Observer
-// was made for the protocol of another adapter, the first time writes the log record `instrumentation misused`. A protocol
-// that is no adapter's may be spoken over any.
+// ExpectProtocol notes that an adapter is about to observe connections of the protocol. Adapters call it. If the
+// Observer was made for the protocol of another adapter, the first call writes the log record `instrumentation
+// misused`. A protocol without an adapter may be used with any adapter.
 func (o *Observer) ExpectProtocol(protocol string) {
 	if !o.live() || o.protocol == protocol {
 		return

@@ -9,7 +9,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// record is one of the log records of the contract. Their messages are constant; what varies is in fields.
+// record is one of the log records of the contract. Their messages are constant, and everything else is in fields.
 type record uint8
 
 const (
@@ -27,8 +27,8 @@ const (
 	recordCount           // of records
 )
 
-// How many records of one message are written per second. Everything above is counted and told with the next one: a
-// storm of reconnects must not become a storm of log records.
+// The limits of records of one message per second. Records above the limit are counted, and the next record has their
+// number: a storm of reconnects must not become a storm of log records.
 const (
 	infosPerSecond    = 100
 	warningsPerSecond = 10
@@ -48,7 +48,7 @@ type records struct {
 	kinds  [recordCount]recordKind
 }
 
-// newRecords makes the records of an observer. The levels are those that WithLogLevel has set, by message.
+// newRecords makes the records of an observer. The levels are the ones that WithLogLevel set, by message.
 func newRecords(l *slog.Logger, namespace string, levels map[string]slog.Level) *records {
 	r := &records{logger: slog.New(NewLogHandler(l.Handler())).With(slog.String("namespace", namespace))}
 	for kind := range recordCount {
@@ -88,7 +88,7 @@ func (r record) String() string {
 	}
 }
 
-// level is the default: informational for what a service lives with, such as a stranger without a token.
+// level returns the default level. It is informational for everyday events, such as a stranger without a token.
 func (r record) level() slog.Level {
 	switch r {
 	case recordOpened, recordClosed, recordRefused, recordRestored:
@@ -107,8 +107,9 @@ func (r record) perSecond() int {
 	}
 }
 
-// write writes a record, unless there are too many of its kind. The records of a sampled message always get through:
-// their spans are capped already, and who has found the trace should find its record. Empty fields are left out.
+// write writes a record, unless there are too many of its kind. The records of a sampled message are always written:
+// their spans are capped already, and someone who has found the trace should find its record. Empty fields are left
+// out.
 func (r *records) write(ctx context.Context, kind record, now time.Duration, attrs ...slog.Attr) {
 	k := &r.kinds[kind]
 	if !r.logger.Enabled(ctx, k.level) {

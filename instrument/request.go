@@ -25,15 +25,15 @@ type Request struct {
 	Header propagation.TextMapCarrier
 }
 
-// HTTPRequest returns what an HTTP request tells.
+// HTTPRequest returns the Request that r is.
 func HTTPRequest(r *http.Request) Request {
 	return Request{Method: r.Method, Host: r.Host, Path: r.URL.Path, Header: propagation.HeaderCarrier(r.Header)}
 }
 
-// attributes appends those of the handshake's span that tell of the request.
+// attributes appends the attributes of the handshake's span that describe the request.
 func (r *Request) attributes(to []attribute.KeyValue) []attribute.KeyValue {
 	host, port := r.Host, ""
-	if strings.Contains(r.Host, ":") { // or else there would be an error to make
+	if strings.Contains(r.Host, ":") { // otherwise SplitHostPort would allocate an error
 		if h, p, err := net.SplitHostPort(r.Host); err == nil {
 			host, port = h, p
 		}
@@ -53,7 +53,8 @@ func (r *Request) attributes(to []attribute.KeyValue) []attribute.KeyValue {
 	return to
 }
 
-// knownMethod returns the method if it is one that the semantic conventions know, and _OTHER for what a peer made up.
+// knownMethod returns the method if the semantic conventions know it, and _OTHER otherwise, such as for a method that
+// the peer invented.
 func knownMethod(method string) string {
 	switch method {
 	case http.MethodConnect, http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodOptions,

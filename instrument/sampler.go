@@ -7,8 +7,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// sampler decides which received messages get a span, before one is started: even a span that is not sampled costs half
-// a microsecond and several allocations.
+// sampler decides which received messages get a span. It decides before the span is started, because even a span that
+// is not sampled costs half a microsecond and several allocations.
 type sampler struct {
 	all       bool
 	threshold uint64 // of 2^64 messages
@@ -33,8 +33,8 @@ func (s *sampler) init(ratio float64, perSecond int) {
 	s.cap.init(perSecond)
 }
 
-// decide says whether what begins now gets a span: as the parent was sampled, if there is one that is trusted, and by
-// the ratio otherwise.
+// decide says whether the message or broadcast that begins now gets a span. It follows a trusted parent, if there is
+// one, and otherwise uses the ratio.
 func (o *Observer) decide(now time.Duration, parent trace.SpanContext) verdict {
 	switch {
 	case !o.tracing:
@@ -48,7 +48,7 @@ func (o *Observer) decide(now time.Duration, parent trace.SpanContext) verdict {
 	}
 }
 
-// draw takes the ratio, within the cap.
+// draw decides by the ratio, within the cap.
 func (s *sampler) draw(now time.Duration) verdict {
 	if !s.all && (s.threshold == 0 || rand.Uint64() >= s.threshold) {
 		return suppressedByRatio
@@ -63,7 +63,7 @@ func (s *sampler) limit(now time.Duration) verdict {
 	return sampled
 }
 
-// suppressed counts a span that was not made, by what kept it from being made.
+// suppressed counts a span that was not made, by the cause.
 func (o *Observer) suppressed(shard uint32, v verdict) {
 	switch v {
 	case suppressedByRatio:

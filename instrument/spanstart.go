@@ -5,9 +5,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// A spanStart holds what a message's span is started with, to be used again: the options are interfaces around slices
-// and functions, and making them anew is a third of a span's allocations. Whoever starts a span from an option copies
-// what is in it (trace.NewSpanStartConfig appends to empty slices), so nothing of it is shared with the span.
+// A spanStart holds the options with which a message's span is started. It is reused, because the options are
+// interfaces around slices and functions, and making them is a third of a span's allocations. A tracer copies the
+// content of the options (trace.NewSpanStartConfig appends to empty slices), so the span shares no memory with them.
 type spanStart struct {
 	attributes [4]attribute.KeyValue // type, size, number, connection
 	links      [2]trace.Link
@@ -29,12 +29,13 @@ func newSpanStart(o *Observer) *spanStart {
 	return s
 }
 
-// child returns the options for the span of m as a child of the one in the context. They are valid until the next call.
+// child returns the options for the span of m as a child of the span in the context. They are valid until the next
+// call.
 func (s *spanStart) child(m *Message) []trace.SpanStartOption {
-	return s.prepare(m, trace.SpanContext{})[:3:3] // or what is appended would replace the root
+	return s.prepare(m, trace.SpanContext{})[:3:3] // otherwise append would overwrite the root
 }
 
-// root returns the options for the span of m as the root of a trace, linked to the sender's if that is valid.
+// root returns the options for the span of m as the root of a trace, linked to the sender's context if that is valid.
 func (s *spanStart) root(m *Message, sender trace.SpanContext) []trace.SpanStartOption {
 	return s.prepare(m, sender)[:4]
 }

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// ConnStats is what is known of one connection at one moment, for a console that lists and ranks connections.
+// ConnStats describes one connection at one moment. A console lists and ranks connections by it.
 type ConnStats struct {
-	// ID is the random id of the connection, as on spans and in log records.
+	// ID is the random id of the connection, the same as on spans and in log records.
 	ID string
 	// Opened is when the handshake succeeded.
 	Opened time.Time
@@ -15,8 +15,8 @@ type ConnStats struct {
 	ReceivedMessages, ReceivedBytes, SentMessages, SentBytes int64
 	// LastReceived and LastSent are when the newest message was counted, to a quarter second; zero when there was none.
 	LastReceived, LastSent time.Time
-	// Queued is the number of messages in the send queue, QueueCapacity how many it holds (0: not said), and QueuedFor
-	// for how long the oldest has been waiting.
+	// Queued is the number of messages in the send queue. QueueCapacity is how many it can hold, 0 if not set.
+	// QueuedFor is how long the oldest message has been waiting.
 	Queued, QueueCapacity int
 	QueuedFor             time.Duration
 	// LastPong is when a ping was last answered; zero when none was.
@@ -27,8 +27,8 @@ type ConnStats struct {
 	Unanswered time.Duration
 }
 
-// Conns lists the connections that are open. Connections may open and close meanwhile: one that does is listed or not,
-// and none twice. Listing never blocks a connection.
+// Conns lists the open connections. Connections may open and close meanwhile. Such a connection may be listed or not,
+// and no connection is listed twice. Listing never blocks a connection.
 func (o *Observer) Conns() iter.Seq[*Conn] {
 	if !o.live() {
 		return func(func(*Conn) bool) {}
@@ -36,7 +36,7 @@ func (o *Observer) Conns() iter.Seq[*Conn] {
 	return o.conns.all()
 }
 
-// Stats returns what is known of the connection now. It neither stops nor slows the connection.
+// Stats returns the current state of the connection. It neither stops nor slows the connection.
 func (c *Conn) Stats() ConnStats {
 	if !c.live() {
 		return ConnStats{}

@@ -14,21 +14,23 @@ import (
 	"github.com/sockscope/sockscope/instrument/internal/answer"
 )
 
-// UntilConnected returns a handler that serves requests by next within a middleware that measures them, such as those of
-// promhttp and otelhttp. It decides by what becomes of a request, whatever its header asks for: the middleware sees plain
-// requests and refused upgrades from begin to end, and of a request that becomes a connection only the handshake, with
-// the status that the peer was answered. Without it, a connection would count as a request that takes hours.
+// UntilConnected returns a handler that serves requests by next within a middleware that measures them, such as those
+// of promhttp and otelhttp. The middleware sees plain requests and refused upgrades from beginning to end. Of a request
+// that becomes a connection it sees only the handshake and the status of the answer. The answer decides whether a
+// request becomes a connection, not the request's header. Without UntilConnected, a connection would count as a request
+// that takes hours.
 //
 //	http.Handle("/", instrument.UntilConnected(func(next http.Handler) http.Handler {
 //		return promhttp.InstrumentHandlerDuration(seconds, next)
 //	}, mux))
 //
-// A request becomes a connection when it is answered with 101, also on the connection that was hijacked from it, with a
-// stream of server-sent events, or with success if it is a CONNECT.
+// A request becomes a connection if it is answered with 101, if its connection is hijacked and then answered with 101,
+// if it is answered with a stream of server-sent events, or if it is a CONNECT and is answered with success.
 //
-// The handler runs in the goroutine that serves the request, and panics there. The middleware runs in a goroutine of its
-// own, in turns with the handler; that costs about four microseconds and 1 KB for a request. It must not cancel the request's
-// context when it returns, nor change what is written, because it does not see what is written to a connection.
+// The handler runs in the goroutine that serves the request, and panics there. The middleware runs in a goroutine of
+// its own and takes turns with the handler, which costs about four microseconds and 1 KB per request. The middleware
+// must not cancel the request's context when it returns. It must not change what is written, because it does not see
+// what is written to a connection.
 func UntilConnected(middleware func(http.Handler) http.Handler, next http.Handler) http.Handler {
 	within := middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if m, ok := r.Context().Value(measuredKey{}).(*measured); ok {
@@ -56,8 +58,8 @@ func UntilConnected(middleware func(http.Handler) http.Handler, next http.Handle
 
 type measuredKey struct{}
 
-// A measured request is served by two coroutines: the middleware runs until it calls its handler, then the handler runs
-// until the request is answered by a connection or the handler returns, then the middleware runs to its end.
+// A measured request is served by two coroutines. The middleware runs until it calls its handler. Then the handler runs
+// until it returns or the request becomes a connection. Then the middleware runs to its end.
 type measured struct {
 	next    http.Handler
 	connect bool // the method
@@ -82,7 +84,8 @@ func (m *measured) handOver(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// turn lets the middleware run until it calls its handler, and returns with what, or false when it is over.
+// turn lets the middleware run until it calls its handler, and returns the arguments of that call. It returns false if
+// the middleware has returned.
 func (m *measured) turn() (http.ResponseWriter, *http.Request, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -94,8 +97,8 @@ func (m *measured) turn() (http.ResponseWriter, *http.Request, bool) {
 	return w, r, ok
 }
 
-// serve serves the request by the handler, and then lets the middleware run. A panic of the handler goes on from here,
-// with its stack, unless the middleware recovers from it.
+// serve calls the handler, and then lets the middleware run. A panic of the handler continues from here, with its
+// stack, unless the middleware recovers from it.
 func (m *measured) serve(w http.ResponseWriter, r *http.Request) (_ http.ResponseWriter, _ *http.Request, again bool) {
 	var inner http.ResponseWriter
 	m.inner, inner = answer.NewWriter(w, m)
@@ -125,7 +128,7 @@ func (m *measured) isOver() bool {
 	return m.over
 }
 
-// answered lets the middleware come to its end while the handler goes on, after telling it the status.
+// answered tells the middleware the status and lets it run to its end while the handler goes on.
 func (m *measured) answered(status int, connected bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -144,7 +147,7 @@ func (m *measured) answered(status int, connected bool) {
 	}
 }
 
-// Answering is told the status by the handler.
+// Answering is called when the handler sets the status.
 func (m *measured) Answering(status int) bool {
 	streams := status == http.StatusOK && isEventStream(m.inner.Header().Get("Content-Type"))
 	tunnels := m.connect && status >= http.StatusOK && status < http.StatusMultipleChoices
@@ -161,8 +164,8 @@ func isEventStream(contentType string) bool {
 	return t == "text/event-stream"
 }
 
-// Hijacked is told of the connection by the handler. If it has not been answered yet, that is looked for in what is
-// written.
+// Hijacked is called when the handler hijacks the connection. If the request has not been answered yet, the answer is
+// looked for in the bytes that are written.
 func (m *measured) Hijacked(conn net.Conn, rw *bufio.ReadWriter) (net.Conn, *bufio.ReadWriter) {
 	if m.inner.Status() == http.StatusSwitchingProtocols {
 		m.answered(0, true)
@@ -171,7 +174,7 @@ func (m *measured) Hijacked(conn net.Conn, rw *bufio.ReadWriter) (net.Conn, *buf
 	return answer.HandOut(&unanswered{Conn: conn, measured: m}, conn, rw)
 }
 
-// outermost is what the middleware itself writes to. On a hijacked connection it writes nothing.
+// outermost is the ResponseWriter of the middleware itself. It writes nothing to a hijacked connection.
 type outermost measured
 
 func (m *outermost) Answering(int) bool { return m.hijacked }

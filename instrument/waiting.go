@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// waiting holds the times since which things wait: messages in a send queue, pings without a pong. They mostly leave in
-// the order in which they came. The lock is one connection's own, so a message or ping hardly ever meets it taken.
+// waiting holds when things began to wait: messages in a send queue, pings without a pong. They mostly leave in the
+// order in which they came. Each connection has its own lock, so a message or ping hardly ever waits for it.
 type waiting struct {
 	head  uint32
 	n     uint32
@@ -14,7 +14,8 @@ type waiting struct {
 	since []time.Duration // a ring, a power of two long, of which n are in use, from head on
 }
 
-// add remembers that something waits since t, and says whether it does: what is beyond most is not remembered.
+// add remembers that something has been waiting since t. It does nothing and returns false if most are remembered
+// already.
 func (w *waiting) add(t time.Duration, most int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -29,8 +30,8 @@ func (w *waiting) add(t time.Duration, most int) bool {
 	return true
 }
 
-// remove forgets one that waits since t, and reports whether there was one. It looks at the oldest first, because most
-// leave in order, and then from the newest on, which is the one that a full queue does not take.
+// remove forgets one that has been waiting since t, and reports whether there was one. It looks at the oldest first,
+// because most leave in order. Then it searches from the newest, because a full queue refuses the newest.
 func (w *waiting) remove(t time.Duration) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -55,7 +56,7 @@ func (w *waiting) remove(t time.Duration) bool {
 	return false
 }
 
-// left counts one less, and gives the memory back that a backlog has needed.
+// left counts one less, and frees memory that a former backlog needed.
 func (w *waiting) left() {
 	const keep = 16
 	if w.n--; w.n > 0 {
@@ -77,7 +78,7 @@ func (w *waiting) grow() {
 	w.since, w.head = larger, 0
 }
 
-// length returns how many wait and since when the one does that waits longest.
+// length returns how many wait, and since when the oldest has been waiting.
 func (w *waiting) length() (n int, since time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
