@@ -11,14 +11,14 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// ErrDown is what Publish fails with while Redis is known to be unreachable, together with the reason.
+// ErrDown is wrapped by the error of Publish while Redis is known to be unreachable. The error also has the reason.
 var ErrDown = errors.New("redis is down")
 
-// ErrTooBig is a message above the limit, see WithLimit.
+// ErrTooBig is wrapped by the error of Publish for a message above the limit; see WithLimit.
 var ErrTooBig = errors.New("message is too big")
 
-// A Backplane is one node's side of a Redis Pub/Sub backplane. All methods are safe for concurrent use. The client
-// stays the caller's: it is neither configured nor closed.
+// A Backplane is one node's side of a Redis Pub/Sub backplane. All methods are safe for concurrent use. The Redis
+// client belongs to the caller: a Backplane neither configures nor closes it.
 type Backplane struct {
 	config
 	client   redis.UniversalClient
@@ -31,18 +31,18 @@ type Backplane struct {
 
 	running  atomic.Bool
 	down     atomic.Pointer[error] // why Redis is known to be unreachable, nil otherwise
-	restored chan Gap              // holds what Run has yet to tell
+	restored chan Gap              // holds the gap that Run has not reported yet
 	dropped  chan struct{}         // holds that messages were dropped
 
 	mu       sync.Mutex
-	channels map[string]*command // that the application wants, and what subscribes to them on conn
+	channels map[string]*command // that the application wants, with the command that subscribes to each on conn
 	conn     *connection         // that they are subscribed on, nil while there is none
 	ready    chan struct{}       // closed while it is connected
 }
 
-// New makes a Backplane that is observed under name, which must be one of instrument.WithBackplanes to be a label value
-// of its own. It connects to nothing yet. The observer may be nil. A redis.Ring is refused: its shards don't share
-// their channels, so that one connection could not subscribe to all of them. Options that are wrong are named.
+// New makes a Backplane. Its metrics have the given name, if instrument.WithBackplanes registered it. New connects to
+// nothing yet. The observer may be nil. A redis.Ring is refused, because its shards don't share their channels, so one
+// connection could not subscribe to all of them. An error names the option that is wrong.
 func New(client redis.UniversalClient, o *instrument.Observer, name string, opts ...Option) (*Backplane, error) {
 	switch client.(type) {
 	case nil:

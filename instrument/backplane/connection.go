@@ -14,8 +14,8 @@ var (
 	errLost       = errors.New("the connection was lost")
 )
 
-// A connection is one that channels are subscribed on, from connect to its first failure: go-redis would reconnect it
-// without a word, and nobody would know what was missed.
+// A connection is one to which channels are subscribed, from connect to its first failure. It is not used afterwards,
+// because go-redis would reconnect it silently, and nobody would know which messages were missed.
 type connection struct {
 	ctx         context.Context
 	pubsub      *redis.PubSub
@@ -105,7 +105,7 @@ func (c *connection) read(take func(*redis.Message)) {
 	}
 }
 
-// confirm gives a confirmation to the oldest unanswered command.
+// confirm passes a confirmation to the oldest unanswered command.
 func (c *connection) confirm(k kind) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -117,7 +117,7 @@ func (c *connection) confirm(k kind) {
 	}
 }
 
-// refuse gives a refusal to the oldest unanswered command, and says whether there was one.
+// refuse passes a refusal to the oldest unanswered command, and says whether there was one.
 func (c *connection) refuse(err error) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -133,7 +133,7 @@ func (c *connection) answerOldest(err error) {
 	c.unanswered = c.unanswered[1:]
 }
 
-// end ends the connection for the first reason that was known.
+// end ends the connection. The first reason counts.
 func (c *connection) end(reason error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -165,7 +165,7 @@ func (cmd *command) answer(err error) {
 	close(cmd.answered)
 }
 
-// confirmed says whether Redis has done as told.
+// confirmed says whether Redis has confirmed the command.
 func (cmd *command) confirmed() bool {
 	if cmd == nil {
 		return false
@@ -178,7 +178,8 @@ func (cmd *command) confirmed() bool {
 	}
 }
 
-// wait waits for the answer. Nobody waits long: an unanswered ping ends the connection, and that answers all.
+// wait waits for the answer. It does not wait long: an unanswered ping ends the connection, and the end answers all
+// commands.
 func (cmd *command) wait(ctx context.Context) error {
 	if cmd == nil {
 		return nil

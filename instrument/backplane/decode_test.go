@@ -10,7 +10,7 @@ import (
 // envelopes is how envelopes of all versions begin.
 const envelopes = "sockscope/"
 
-// FuzzDecode receives anything. What is accepted is what was received, less an envelope, and within the limit.
+// FuzzDecode receives anything. An accepted payload is the received one without the envelope, and within the limit.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		"", "plain", "sockscope/1 0\n", "sockscope/1 1767366245123456\nhello", "sockscope/2 0\nhello", "sockscope/1 0",

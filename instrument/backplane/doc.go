@@ -1,12 +1,12 @@
-// Package backplane connects the nodes of a realtime service by Redis Pub/Sub and observes what passes between them:
-// whether Redis is reachable, how long messages take from node to node, what fails and what is dropped. Each message
-// travels in an envelope with the trace context of its sender, so that a broadcast and its deliveries on all other
-// nodes are one trace.
+// Package backplane connects the nodes of a realtime service by Redis Pub/Sub and observes the messages between them:
+// whether Redis is reachable, how long messages take from node to node, which fail and which are dropped. Each message
+// travels in an envelope with the trace context of its sender, so a broadcast and its deliveries on all other nodes are
+// one trace.
 //
 // # Use
 //
-// A [Backplane] uses the client of github.com/redis/go-redis/v9 that the service has anyway, under a name that the
-// Observer knows by instrument.WithBackplanes:
+// A [Backplane] uses the service's own client of github.com/redis/go-redis/v9. Register its name by
+// instrument.WithBackplanes:
 //
 //	bp, err := backplane.New(client, observer, "redis")
 //	go bp.Run(ctx, func(ctx context.Context, m backplane.Message) {
@@ -22,15 +22,15 @@
 //	err = bp.Publish(ctx, "room:lobby", payload)
 //	err = bp.Unsubscribe(ctx, "room:lobby") // the last one has left
 //
-// Rooms come and go while Run is running. What this node publishes comes back to it, because Redis does not know nodes;
-// [Message].Own tells those messages apart. A node that serves its own clients first, and leaves the way over Redis to
-// the others, goes on serving them while Redis is down.
+// Rooms come and go while Run is running. Redis does not know nodes, so a node's messages come back to it. They have
+// Own set in [Message]. A node that serves its own clients directly, and uses Redis only for the other nodes, goes on
+// serving its clients while Redis is down.
 //
 // # What up means
 //
-// websocket_backplane_up is measured, not assumed. It becomes 1 when Redis has answered a ping behind the confirmation
-// of every subscription, and a message of this node has come back. Each further ping (see [WithPing]) confirms it,
-// together with a message that has come back since the one before. It becomes 0
+// websocket_backplane_up is measured, not assumed. It becomes 1 when Redis has confirmed every subscription and
+// answered a ping sent after them, and a message of this node has come back. Each further ping (see [WithPing])
+// confirms it, together with a message that has come back since the previous ping. It becomes 0
 //
 //   - when the connection breaks,
 //   - when a ping is not answered in time, as by a Redis that hangs,
@@ -39,27 +39,27 @@
 //   - when Redis cannot be reached to publish; that failure also asks for a ping at once, which tells whether the
 //     subscription suffers, too.
 //
-// Whenever the application has published nothing since the last ping to a channel that it is subscribed to, the
-// Backplane publishes a heartbeat: a few bytes to a channel sockscope:heartbeat:ID that only it is subscribed to. Allow
-// these channels in Redis' access control list, as by &sockscope:heartbeat:*. Where Redis refuses them, a record says
+// If the application has published nothing to a subscribed channel since the last ping, the Backplane publishes a
+// heartbeat: a few bytes to a channel sockscope:heartbeat:ID to which only this Backplane is subscribed. Allow these
+// channels in Redis' access control list, such as by &sockscope:heartbeat:*. If Redis refuses them, a log record says
 // so, and only the application's messages prove that Redis delivers. Heartbeats are not counted as messages.
 //
-// Each failure is a log record `backplane error`; when up is 1 again, there is a record `backplane restored`. In a node
-// that only publishes and does not call Run, the last Publish alone decides.
+// Each failure is a log record `backplane error`. When up is 1 again, there is a record `backplane restored`. In a node
+// that only publishes and does not call Run, the last Publish alone decides about up.
 //
-// After a loss Run tries to reconnect within 50 ms, then more and more rarely, but every 2 s, and subscribes to every
-// channel anew. While Redis is known to be unreachable, Publish fails at once with [ErrDown]; it does not where Redis
-// answers but does not deliver to this node, because others may get the messages.
+// After a loss Run tries to reconnect within 50 ms, then less and less often, but at least every 2 s, and subscribes to
+// every channel again. While Redis is known to be unreachable, Publish fails at once with [ErrDown]. If Redis answers
+// but does not deliver to this node, Publish goes on, because others may get the messages.
 //
 // # What is lost
 //
-// Pub/Sub delivers at most once: what is published while a node is not connected never reaches it. [WithRestored] tells
-// the service from when to when that may have been, so that it can fetch what it missed or tell its clients to.
-// Messages that arrive faster than they are handled are dropped when the queue is full (see [WithQueue]) and counted,
-// as Redis would otherwise cut off the whole node for being slow; [WithDropped] tells the service. Conversely, go-redis
-// repeats a PUBLISH whose answer was lost, unless MaxRetries of its options is -1: nodes may then get a message twice,
-// the second time not as their own.
+// Pub/Sub delivers at most once: a message that is published while a node is not connected never reaches the node. The
+// function of [WithRestored] gets the time of such a gap, so that the service can fetch the messages that it missed or
+// tell its clients to. Messages that arrive faster than they are handled are dropped and counted when the queue is full
+// (see [WithQueue]). Otherwise Redis would disconnect the whole node for being slow. The function of [WithDropped] is
+// called afterwards. Conversely, go-redis repeats a PUBLISH whose answer was lost, unless MaxRetries of its options is
+// -1. Nodes may then get a message twice, and the second one is not recognized as their own.
 //
-// Payloads of publishers that know no envelope pass as they are, without trace and time. Lag is the difference of two
-// nodes' clocks.
+// Payloads without an envelope, from other publishers, pass unchanged, without trace context and time. Lag is the
+// difference of two nodes' clocks.
 package backplane

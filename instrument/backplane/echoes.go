@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// maxEchoes is how many messages may be on their way to Redis and back: many times what a fast node publishes in the
-// meantime. They take about 150 KiB.
+// maxEchoes is the number of messages that may be on their way to Redis and back. It is many times the number that a
+// fast node publishes in that time. They take about 150 KiB.
 const maxEchoes = 4096
 
-// echoes recognises what this node has published when it comes back, because neither Redis nor the envelope says who
-// has published a message. Messages are told apart by their bytes, the time in the envelope included. Those that are
-// the same nevertheless, whoever published them, come back as often as they were published, so it doesn't matter which
-// is which. What never comes back is forgotten in the course of time, and can't be mistaken for anything meanwhile.
+// echoes recognises messages of this node when they come back, because neither Redis nor the envelope says who
+// published a message. It compares the bytes of messages, which include the time in the envelope. Equal messages of
+// several publishers come back as often as they were published, so it doesn't matter which is which. A message that
+// never comes back is forgotten after a while, and until then nothing else can be mistaken for it.
 //
-// One message at a time is watched: it has to come back.
+// One message at a time is watched, which means that it has to come back.
 type echoes struct {
 	seed maphash.Seed
 
@@ -28,7 +28,7 @@ type echoes struct {
 	proven   time.Time // when the last watched message that came back was published
 }
 
-// A watch is of a message that has to come back. It is zero if there is none.
+// A watch describes the message that has to come back. It is zero if there is none.
 type watch struct {
 	number    uint64 // from 1
 	id        uint64
@@ -42,8 +42,8 @@ func newEchoes() *echoes {
 	return &echoes{seed: maphash.MakeSeed(), expected: map[uint64]int{}}
 }
 
-// expect is to be called before the message is published. If it has to come back and no other one is watched, it
-// returns the number of the watch, otherwise 0.
+// expect must be called before the message is published. If the message has to come back and no other message is
+// watched, it returns the number of the watch, otherwise 0.
 func (e *echoes) expect(channel string, message []byte, hasTo bool) (number uint64) {
 	id := e.identify(channel, message)
 	e.mu.Lock()
@@ -60,7 +60,8 @@ func (e *echoes) expect(channel string, message []byte, hasTo bool) (number uint
 	return e.watches
 }
 
-// sent tells whether Redis has taken the message of a watch. If it has not, or nobody knows, it need not come back.
+// sent says whether Redis has taken the message of a watch. If it has not, or that is unknown, the message need not
+// come back.
 func (e *echoes) sent(number uint64, taken bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -74,7 +75,7 @@ func (e *echoes) sent(number uint64, taken bool) {
 	e.watched.taken = time.Now()
 }
 
-// take says whether a message that has come is one that was expected.
+// take says whether a received message was expected.
 func (e *echoes) take(channel string, message []byte) bool {
 	id := e.identify(channel, message)
 	e.mu.Lock()
@@ -105,7 +106,7 @@ func (e *echoes) left(channels []string) {
 	}
 }
 
-// begin forgets what was watched and proven on an earlier connection.
+// begin forgets the watches and proofs of an earlier connection.
 func (e *echoes) begin() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -113,7 +114,7 @@ func (e *echoes) begin() {
 	e.settle()
 }
 
-// proof returns, once, when the last watched message that came back was published, and what is watched now.
+// proof returns, once, the time when the last watched message that came back was published, and the present watch.
 func (e *echoes) proof() (proven time.Time, w watch) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -12,28 +12,28 @@ import (
 	"github.com/sockscope/sockscope/instrument/carrier"
 )
 
-// A Message is one that was published to a channel this node has subscribed to.
+// A Message is a message that was published to a channel to which this node is subscribed.
 type Message struct {
-	// Channel is where it was published.
+	// Channel is the channel to which it was published.
 	Channel string
-	// Payload is what was published, byte for byte. It belongs to the handler.
+	// Payload is the published payload, byte for byte. It belongs to the handler.
 	Payload []byte
-	// Published is when, to the microsecond, by the clock of the node that did. It is zero if the publisher knows no
-	// envelope.
+	// Published is when it was published, to the microsecond, by the publisher's clock. It is zero if the message had
+	// no envelope.
 	Published time.Time
-	// Own says that this Backplane has published it.
+	// Own says that this Backplane published it.
 	Own bool
 
 	observed *instrument.Backplane
 	envelope *carrier.Envelope
 }
 
-// Deliver begins the delivery to this node's clients: it counts the message as received, observes how long it took
-// since it was published, and starts the span websocket.deliver as a child of the sender's if that is sampled. The
-// Broadcast counts the clients that get the message; it must be ended exactly once. A message need not be delivered, as
-// one's own where the clients have got it already, and is then not counted.
+// Deliver begins the delivery to this node's clients. It counts the message as received, observes the time since it was
+// published, and starts the span websocket.deliver as a child of the sender's span if that is sampled. The Broadcast
+// counts the clients that get the message. End it exactly once. A message that is not delivered is not counted. For
+// example, you need not deliver your own messages if the clients have got them already.
 func (m Message) Deliver(ctx context.Context) (context.Context, *instrument.Broadcast) {
-	if m.envelope == nil { // a zero Message, as of the tests of a handler
+	if m.envelope == nil { // a zero Message, such as in the tests of a handler
 		return m.observed.BeginDelivery(ctx, nil, m.Published)
 	}
 	return m.observed.BeginDelivery(ctx, m.envelope, m.Published)
@@ -46,7 +46,7 @@ func encode(ctx context.Context, payload []byte) []byte {
 	return e.Append(nil, payload)
 }
 
-// decode makes a Message of what was received, or tells why it cannot be one.
+// decode makes a Message of a received one, or returns the reason why it can't.
 func (b *Backplane) decode(r *redis.Message) (Message, error) {
 	if len(r.Payload) > b.limit {
 		return Message{}, fmt.Errorf("%w: %d bytes, limit %d", ErrTooBig, len(r.Payload), b.limit)

@@ -30,10 +30,10 @@ func defaults() config {
 	}
 }
 
-// WithPing sets how often the subscription's connection is checked by a ping, and a heartbeat where nothing else is
-// published. Timeout is how long the answer may take, and how long a message that this node has published may take to
-// come back. A Redis that hangs or does not deliver, or a network that swallows everything, is found within the sum of
-// both. The defaults are 1 s and 2 s; a ping and a heartbeat cost Redis next to nothing.
+// WithPing sets how often the subscription's connection is checked. A check is a ping, and a heartbeat if nothing else
+// is published. The timeout is the longest time that the answer to the ping, or a message that this node has published,
+// may take. A Redis that hangs or does not deliver, or a network that drops everything, is detected within the sum of
+// interval and timeout. The defaults are 1 s and 2 s. A ping and a heartbeat cost Redis next to nothing.
 func WithPing(interval, timeout time.Duration) Option {
 	return func(c *config) error {
 		if interval <= 0 || timeout <= 0 {
@@ -44,8 +44,9 @@ func WithPing(interval, timeout time.Duration) Option {
 	}
 }
 
-// WithPublishTimeout sets how long Publish may take, retries included. A Redis that hangs is waited for longer where
-// the client's options do not set ContextTimeoutEnabled: until their ReadTimeout, once. The default is 1 s.
+// WithPublishTimeout sets how long Publish may take, including retries. If the client's options do not set
+// ContextTimeoutEnabled, Publish to a Redis that hangs may take longer: one ReadTimeout of these options. The default
+// is 1 s.
 func WithPublishTimeout(d time.Duration) Option {
 	return func(c *config) error {
 		if d <= 0 {
@@ -56,8 +57,8 @@ func WithPublishTimeout(d time.Duration) Option {
 	}
 }
 
-// WithQueue sets how many received messages may wait for the handler. Those that find no room are dropped and counted.
-// The queue takes up to n times the limit of WithLimit of memory when it is full. The default is 1024.
+// WithQueue sets how many received messages may wait for the handler. Further messages are dropped and counted. A full
+// queue takes up to n times the limit of WithLimit in memory. The default is 1024.
 func WithQueue(n int) Option {
 	return func(c *config) error {
 		if n <= 0 {
@@ -68,8 +69,8 @@ func WithQueue(n int) Option {
 	}
 }
 
-// WithLimit sets the size of the largest message, envelope included, in bytes. Publish refuses larger ones with
-// ErrTooBig; received ones are counted as errors and skipped. The default is 64 KiB.
+// WithLimit sets the size of the largest message in bytes, including the envelope. Publish refuses larger messages with
+// ErrTooBig. Larger received messages are counted as errors and skipped. The default is 64 KiB.
 func WithLimit(bytes int) Option {
 	return func(c *config) error {
 		if bytes <= 0 {
@@ -80,8 +81,9 @@ func WithLimit(bytes int) Option {
 	}
 }
 
-// WithRestored has f called when a lost subscription is back, with the time for which messages may be missing. Run
-// calls it between two messages, so what is handled afterwards may wait for what f fetches. By default nobody is told.
+// WithRestored sets f, which Run calls when a lost subscription is back. The Gap is the time in which messages may have
+// been missed. Run calls f between two messages, so later messages are handled after f has fetched the missed ones. By
+// default nothing is called.
 func WithRestored(f func(Gap)) Option {
 	return func(c *config) error {
 		if f == nil {
@@ -92,9 +94,9 @@ func WithRestored(f func(Gap)) Option {
 	}
 }
 
-// WithDropped has f called after messages were dropped because the queue was full, so that the service can fetch them or
-// tell its clients to. Run calls it between two messages, once those that waited by then are handled; what is dropped
-// meanwhile is told with them. By default nobody is told.
+// WithDropped sets f, which Run calls after messages were dropped because the queue was full, so that the service can
+// fetch them or tell its clients to. Run first handles the messages that were waiting when the drop was noticed, and
+// then calls f between two messages. One call stands for all messages dropped until then. By default nothing is called.
 func WithDropped(f func()) Option {
 	return func(c *config) error {
 		if f == nil {
@@ -105,8 +107,8 @@ func WithDropped(f func()) Option {
 	}
 }
 
-// A Gap is a time in which messages may have been missed. Everything that Redis had passed on by From and everything
-// published after To has been received or is counted as dropped. Times are those of this node's clock.
+// A Gap is a time in which messages may have been missed. All messages that Redis had passed on by From, and all that
+// were published after To, have been received or are counted as dropped. Times are by this node's clock.
 type Gap struct {
 	From, To time.Time
 }

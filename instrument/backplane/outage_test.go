@@ -60,7 +60,7 @@ func TestOutages(t *testing.T) {
 			if gap.From.After(began) || gap.To.Before(ended) {
 				t.Errorf("the gap is from %v to %v, the outage was from %v to %v", gap.From, gap.To, began, ended)
 			}
-			for len(n.received) > 0 { // a publish that timed out may have arrived nevertheless
+			for len(n.received) > 0 { // a publish that timed out may still have arrived
 				<-n.received
 			}
 			n.publish(t, "room", "after")

@@ -11,16 +11,16 @@ import (
 
 var errUndelivered = errors.New("redis answers but does not deliver: a message of this node has not come back in time")
 
-// heartbeats begins the names of the channels of heartbeats.
+// heartbeats is the prefix of the names of the channels of heartbeats.
 const heartbeats = "sockscope:heartbeat:"
 
-// newHeartbeat returns the name of a channel that is this node's alone.
+// newHeartbeat returns the name of a channel that only this node uses.
 func newHeartbeat() string { return fmt.Sprintf("%s%016x", heartbeats, rand.Uint64()) }
 
-// prove makes sure that what this node publishes comes back on the connection: what the application has published since
-// the last proof, or a heartbeat if there was nothing. It returns until when everything has arrived, or a zero time if
-// nothing is proven because nothing could be published. A ping was answered that was sent at that time. The error is why
-// the connection is of no use.
+// prove makes sure that messages of this node come back on the connection: a message that the application has published
+// since the last proof, or a heartbeat if there was none. It returns the time until which all messages have arrived, or
+// a zero time if nothing is proven because nothing could be published. pinged is when the last answered ping was sent.
+// The error says why the connection is of no use.
 func (b *Backplane) prove(c *connection, pinged time.Time) (time.Time, error) {
 	for {
 		proven, watched := b.echoes.proof()
@@ -53,8 +53,8 @@ func (b *Backplane) prove(c *connection, pinged time.Time) (time.Time, error) {
 	}
 }
 
-// beat publishes a heartbeat, and says whether Redis has answered. Where Redis refuses it, as by its access control list,
-// there is none on this connection.
+// beat publishes a heartbeat, and says whether Redis has answered. If Redis refuses the channel, such as by its access
+// control list, there are no heartbeats on this connection.
 func (b *Backplane) beat(c *connection) bool {
 	err := c.heard.wait(c.ctx) // answered by now
 	if err == nil {

@@ -120,7 +120,7 @@ func TestFieldCase15OwnMessage(t *testing.T) {
 	if diff := cmp.Diff([]string{undelivered}, n.errors()); diff != "" {
 		t.Errorf("records, -want +got:\n%s", diff)
 	}
-	// What has left need not come back.
+	// Messages need not come back from a channel that was left.
 	n.publish(t, room, "lost too")
 	if err := n.Unsubscribe(t.Context(), room); err != nil {
 		t.Fatal(err)

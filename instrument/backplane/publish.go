@@ -7,10 +7,10 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// Publish sends the payload to every node that has subscribed to the channel, this one included, with the trace context
-// of ctx, which normally is that of Observer.BeginBroadcast. It is counted as ok when Redis has taken it, whether or not
-// anybody has subscribed, and as an error otherwise. It returns within the time of WithPublishTimeout, and at once with
-// ErrDown while Redis is known to be unreachable. Nothing is kept for later.
+// Publish sends the payload, with the trace context of ctx, to every node that is subscribed to the channel, including
+// this one. Pass the context that Observer.BeginBroadcast returned. The message is counted as ok when Redis has taken
+// it, even if nobody is subscribed, and as an error otherwise. Publish returns within the time of WithPublishTimeout,
+// and at once with ErrDown while Redis is known to be unreachable. Nothing is kept for later.
 func (b *Backplane) Publish(ctx context.Context, channel string, payload []byte) error {
 	if reason := b.down.Load(); reason != nil {
 		b.observed.Published(instrument.BackplaneError)
@@ -34,7 +34,7 @@ func (b *Backplane) publish(ctx context.Context, channel string, payload []byte)
 	bounded, cancel := context.WithTimeout(ctx, b.publishTimeout)
 	defer cancel()
 	err := b.send(bounded, channel, message, b.expect(channel, message))
-	if ctx.Err() == nil { // else the caller has given up, which tells nothing about Redis
+	if ctx.Err() == nil { // otherwise the caller has given up, which says nothing about Redis
 		b.reached(err)
 	}
 	return err
@@ -47,8 +47,9 @@ func (b *Backplane) send(ctx context.Context, channel string, message []byte, wa
 	return err
 }
 
-// expect is to be called before the message is published. If Redis has confirmed the channel, the message has to come
-// back. A Subscribe that is sending is not waited for, as to a Redis that hangs it takes long; then it does not have to.
+// expect must be called before the message is published. If Redis has confirmed the channel, the message has to come
+// back. expect does not wait for a Subscribe that is sending, which takes long if Redis hangs. The message then need
+// not come back.
 func (b *Backplane) expect(channel string, message []byte) (watch uint64) {
 	hasTo := false
 	if b.mu.TryLock() {
@@ -58,13 +59,13 @@ func (b *Backplane) expect(channel string, message []byte) (watch uint64) {
 	return b.echoes.expect(channel, message, hasTo)
 }
 
-// reached tells what an attempt to publish says about Redis. A refusal is an answer, too.
+// reached notes whether an attempt to publish has reached Redis. A refusal is an answer, too.
 func (b *Backplane) reached(err error) {
 	ok := err == nil || refused(err)
 	switch {
 	case !b.running.Load():
 		b.observed.SetUp(ok)
-	case !ok: // if it succeeded, the subscription may be down nevertheless
+	case !ok: // even if it succeeded, the subscription may be down
 		b.observed.SetUp(false)
 		select {
 		case b.check <- struct{}{}:

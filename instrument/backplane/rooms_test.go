@@ -139,7 +139,7 @@ func TestForbiddenRoom(t *testing.T) {
 		backplane.WithPing(10*time.Millisecond, deadline))
 	const refusal = "NOPERM this user has no permissions to access one of the channels used as arguments"
 
-	// Whoever asks before Run cannot be told, but the operator is.
+	// Subscribe before Run can't return the refusal, but a log record has it.
 	if err := n.Subscribe(t.Context(), "vault", "room:1"); err != nil {
 		t.Fatal(err)
 	}

@@ -15,20 +15,21 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// ErrRunning is what Run fails with while it is running already.
+// ErrRunning is the error of Run if it is running already.
 var ErrRunning = errors.New("run is running already")
 
-// The pauses between attempts to connect, halved at random so that the nodes of a service don't come back all at once.
+// The pauses between attempts to connect. Up to half is cut off at random, so that the nodes of a service don't
+// reconnect all at once.
 const (
 	shortestPause = 50 * time.Millisecond
 	longestPause  = 2 * time.Second
 )
 
-// Run receives the messages of all channels that are or will be subscribed to, and calls handle for one after the other
-// in the order of their arrival, in the goroutine of its caller, until ctx ends. Then it returns nil; messages that are
-// still waiting are dropped and counted. Two goroutines receive and ping meanwhile and have ended when Run returns,
-// which a Redis that does not answer can delay by the DialTimeout and ReadTimeout of the client's options. Run returns
-// an error only if it is running already or the client has been closed.
+// Run receives the messages of all subscribed channels until ctx ends, and calls handle for each in the order of their
+// arrival, in the caller's goroutine. Channels may be subscribed later. When ctx ends, Run returns nil, and messages
+// that are still waiting are dropped and counted. Two goroutines receive and ping meanwhile. They have ended when Run
+// returns. A Redis that does not answer can delay the return by the DialTimeout and ReadTimeout of the client's
+// options. Run returns an error only if it is running already or the client was closed.
 func (b *Backplane) Run(ctx context.Context, handle func(context.Context, Message)) error {
 	if !b.running.CompareAndSwap(false, true) {
 		return fmt.Errorf("backplane: %w", ErrRunning)
@@ -45,7 +46,7 @@ func (b *Backplane) Run(ctx context.Context, handle func(context.Context, Messag
 			b.observed.Received(instrument.BackplaneDropped)
 		}
 	}()
-	var missing bool // messages were dropped, which is to be told
+	var missing bool // messages were dropped, and onDropped was not called yet
 	var before int   // how many messages come first
 	for {
 		select {
@@ -68,8 +69,9 @@ func (b *Backplane) Run(ctx context.Context, handle func(context.Context, Messag
 	}
 }
 
-// Ready waits until Run is connected and Redis has confirmed all channels, as a service may before it takes clients, or
-// in its readiness probe. The error tells that ctx has ended before, and why Redis cannot be reached if that is known.
+// Ready waits until Run is connected and Redis has confirmed all channels. Call it before the service accepts clients,
+// or in its readiness probe. An error means that ctx has ended before. It has the reason why Redis can't be reached, if
+// that is known.
 func (b *Backplane) Ready(ctx context.Context) error {
 	b.mu.Lock()
 	ready := b.ready
@@ -107,7 +109,7 @@ func (b *Backplane) receive(ctx context.Context, queue chan<- Message) error {
 		}
 		switch {
 		case errors.Is(err, errUndelivered): // others may get what is published
-		case !c.up, errors.Is(err, errUnanswered): // else the first attempt to reconnect will show
+		case !c.up, errors.Is(err, errUnanswered): // otherwise the first attempt to reconnect will show
 			b.down.Store(&err)
 		}
 		select {
@@ -136,7 +138,7 @@ func (b *Backplane) connect(ctx context.Context, missedSince time.Time) *connect
 	return c
 }
 
-// serve receives until the connection ends, and returns why it has.
+// serve receives until the connection ends, and returns the reason.
 func (b *Backplane) serve(c *connection, queue chan<- Message) error {
 	var watching sync.WaitGroup
 	watching.Go(func() { b.watch(c) })
@@ -151,9 +153,9 @@ func (b *Backplane) serve(c *connection, queue chan<- Message) error {
 	return c.reason
 }
 
-// watch pings until the connection ends, and closes it. The first answer to come means that all channels have been
-// subscribed to, because Redis answers in order. That messages arrive is to be proven besides: after a failover a Redis
-// may answer that nobody publishes to.
+// watch pings until the connection ends, and closes it. The first answer means that all channels are subscribed,
+// because Redis answers in order. It does not prove that messages arrive: after a failover, a Redis may answer to which
+// nobody publishes.
 func (b *Backplane) watch(c *connection) {
 	defer c.pubsub.Close()
 	for {
@@ -189,7 +191,7 @@ func (b *Backplane) watch(c *connection) {
 	}
 }
 
-// connected notes that everything until that time has arrived.
+// connected notes that all messages until that time have arrived.
 func (b *Backplane) connected(c *connection, proven time.Time) {
 	b.observed.SetUp(true)
 	c.proven = proven
@@ -205,7 +207,7 @@ func (b *Backplane) connected(c *connection, proven time.Time) {
 	close(b.ready)
 }
 
-// tell leaves the gap for Run to tell, together with one that it has not come to tell yet.
+// tell leaves the gap for Run to report. It joins the gap with an earlier one that Run has not reported yet.
 func (b *Backplane) tell(gap Gap) {
 	select {
 	case untold := <-b.restored:

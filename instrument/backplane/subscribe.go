@@ -8,11 +8,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Subscribe adds channels to those that the handler of Run gets messages of. While Run is connected, Subscribe returns
-// when Redis has confirmed them. Otherwise it returns at once, and they are subscribed when Run connects. Channels that
-// are subscribed already do no harm; they are not counted, so the last member who leaves a room should be the one who
-// unsubscribes. An error means that Redis has refused the channels, as by its access control list, and the new ones
-// have been removed again, or that ctx has ended first, and they remain.
+// Subscribe adds channels whose messages the handler of Run gets. While Run is connected, Subscribe returns when Redis
+// has confirmed them. Otherwise it returns at once, and Run subscribes to them when it connects. You may subscribe to a
+// channel twice. Subscriptions are not counted, so unsubscribe when the last member leaves a room. If Redis refuses the
+// channels, such as by its access control list, Subscribe removes the new ones again and returns an error. If ctx ends
+// first, it returns an error and the channels remain.
 func (b *Backplane) Subscribe(ctx context.Context, channels ...string) error {
 	if len(channels) == 0 {
 		return nil
@@ -34,15 +34,15 @@ func (b *Backplane) Subscribe(ctx context.Context, channels ...string) error {
 		b.forget(added)
 		b.mu.Unlock()
 	}
-	if err != nil && !errors.Is(err, errLost) { // what is lost is subscribed anew
+	if err != nil && !errors.Is(err, errLost) { // the next connection subscribes again
 		return fmt.Errorf("backplane: subscribe to %q: %w", channels, err)
 	}
 	return nil
 }
 
-// Unsubscribe removes channels. It returns when Redis has confirmed it, or at once while Run is not connected. Messages
-// that have been received before are still handled. An error means that ctx has ended first; the channels are removed
-// in any case. Without channels it does nothing.
+// Unsubscribe removes channels. It returns when Redis has confirmed that, or at once while Run is not connected.
+// Messages received before are still handled. An error means that ctx has ended first. The channels are removed in any
+// case. Without channels it does nothing.
 func (b *Backplane) Unsubscribe(ctx context.Context, channels ...string) error {
 	if len(channels) == 0 {
 		return nil
@@ -66,7 +66,7 @@ func (b *Backplane) forget(channels []string) {
 	b.echoes.left(channels)
 }
 
-// refused tells an answer of Redis from a failure to get one.
+// refused reports whether the error is an answer of Redis, not a failure to get one.
 func refused(err error) bool {
 	var answer redis.Error
 	return errors.As(err, &answer)

@@ -2,16 +2,16 @@
 //
 // There is one type for each format, and each is a [propagation.TextMapCarrier] in both directions:
 //
-//   - [JSON] has traceparent and tracestate beside the other fields of a JSON object. A CloudEvent in the JSON format
+//   - [JSON] has traceparent and tracestate next to the other fields of a JSON object. A CloudEvent in the JSON format
 //     is one as well.
 //   - [JSONRPC] has them in params._meta of a JSON-RPC 2.0 call, as the Model Context Protocol does.
-//   - [Envelope] is put around a payload of any kind, for Redis Pub/Sub and the like. It also tells when the payload
+//   - [Envelope] is put around a payload of any kind, for Redis Pub/Sub and the like. It also says when the payload
 //     was published.
 //
 // # Receiving
 //
-// A carrier costs nothing until it is asked: whether a message is sampled is decided first, and only then is the
-// message searched for the context of its sender. One carrier serves a connection's read loop for all of its messages:
+// A carrier costs nothing until it is used: sampling is decided first, and only the payload of a sampled message is
+// searched for its sender's context. A connection's read loop needs one carrier for all messages:
 //
 //	var envelope carrier.JSON
 //	for {
@@ -22,12 +22,12 @@
 //		message.End(handle(ctx, payload))
 //	}
 //
-// The payload must not change before the message has ended. Where messages of one connection are handled concurrently,
-// each needs a carrier of its own.
+// The payload must not change before the message has ended. If a connection handles messages concurrently, each needs
+// its own carrier.
 //
 // # Sending
 //
-// The propagator of OpenTelemetry puts the context in. Everything else of the message stays as it is, byte for byte:
+// The propagator of OpenTelemetry adds the context. The rest of the message stays the same, byte for byte:
 //
 //	envelope.Reset(payload)
 //	propagation.TraceContext{}.Inject(ctx, &envelope)
@@ -35,19 +35,19 @@
 //
 // # What a peer can do
 //
-// Nothing that it sends is trusted, built or kept. A search takes no more than the first 64 KiB of a message, keeps no
-// account of nesting but its depth, and allocates no more than the two values. A traceparent must have no space, a
-// tracestate may, and otherwise both consist of printable ASCII, at most 512 bytes of it, which is what the W3C
-// recommendation asks a tracestate to have room for. Anything else is taken as absent, as are other keys, such as
-// baggage. Whether a traceparent is well formed is left to the propagator, and whether the sender is trusted, whose
-// context then becomes the parent instead of a link, to the Observer.
+// A carrier trusts, builds and keeps nothing that a peer sends. It searches only the first 64 KiB of a message, tracks
+// only the depth of nesting, and allocates only the two values. Both values are printable ASCII of at most 512 bytes,
+// which is the length that the W3C recommendation asks receivers of a tracestate to support. Only a tracestate may have
+// spaces. Any other value counts as absent. Other keys, such as baggage, are ignored. The propagator checks whether a
+// traceparent is well formed. The Observer decides whether the sender is trusted, so that its context becomes the
+// parent instead of a link.
 //
-// Whoever puts trace context into a message has it read to its end, since it is copied as well.
+// Adding trace context to a message reads the whole message, because it copies it.
 //
 // # Other formats
 //
-// The instrument packages take any [propagation.TextMapCarrier]. Where a transport has headers, as HTTP has, no type of
-// this package is needed: [propagation.HeaderCarrier] does for [net/http.Header], [propagation.MapCarrier] for a map.
-// Three short methods make a carrier of anything else, such as the headers of NATS, whose names are case-sensitive; an
+// The instrument packages take any [propagation.TextMapCarrier]. If a transport has headers, like HTTP, you don't need
+// this package: use [propagation.HeaderCarrier] for [net/http.Header] and [propagation.MapCarrier] for a map. Three
+// short methods make a carrier of anything else, such as the headers of NATS, whose names are case-sensitive. An
 // example shows how.
 package carrier

@@ -8,41 +8,41 @@ import (
 )
 
 const (
-	// family begins the envelopes of all versions.
+	// family is the prefix of envelopes of all versions.
 	family = "sockscope/"
-	// magic begins every envelope and names the version of its form.
+	// magic is the prefix of every envelope and names the version of its format.
 	magic = family + "1 "
-	// maxDigits keeps the time of publishing from overflowing: it suffices until the year 33658.
+	// maxDigits keeps the time of publishing from overflowing. It is enough until the year 33658.
 	maxDigits      = 18
 	maxPublished   = 1e18 - 1
 	maxHeaderBytes = len(magic) + maxDigits + 2*(len(" ")+maxValueBytes) + len("\n")
 )
 
-// ErrEnvelope is the error of Envelope.Parse for what begins as envelopes do and is none.
+// ErrEnvelope is the error of Envelope.Parse for data that begins like an envelope but is not one.
 var ErrEnvelope = errors.New("the envelope is malformed, or of a version that is not known here")
 
-// An Envelope is put around a payload where the transport has no headers, as in Redis Pub/Sub. It is a line of text,
-// with the time of publishing in microseconds since 1970 and, where there is one, the trace context; behind the line
-// comes the payload as it is:
+// An Envelope carries a payload and its trace context over a transport without headers, such as Redis Pub/Sub. It is a
+// line of text with the time of publishing in microseconds since 1970 and the trace context, if there is one. The
+// unchanged payload follows the line:
 //
 //	sockscope/1 1767366245123456 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 vendor=value
 //	{"type": "message", …}
 //
-// What does not begin with sockscope/ is a payload without an envelope, so that publishers that know of none are
-// understood. Subscribers that know of none see the line.
+// Data that does not begin with sockscope/ is a payload without an envelope, so publishers without envelopes are
+// understood. Subscribers that know no envelopes see the line.
 //
 // The zero Envelope has no time and no trace context. An Envelope is not safe for concurrent use.
 type Envelope struct {
-	// Published is when the payload was published, to the microsecond, by the publisher's clock: what a backplane's lag
-	// is measured from. The zero time, like any before 1970, stands for unknown.
+	// Published is when the payload was published, to the microsecond, by the publisher's clock. A backplane's lag is
+	// measured from it. The zero time, like any before 1970, means unknown.
 	Published time.Time
 
 	fields
 	unread [2][]byte // the fields' values in what was parsed
 }
 
-// Append appends the envelope and the payload to dst and returns the result. If dst is nil, the result is what it
-// allocates. A dst that is used again for the next message saves that.
+// Append appends the envelope and the payload to dst and returns the result. If dst is nil, Append allocates only the
+// result. Reuse dst for the next message to save that allocation.
 func (e *Envelope) Append(dst, payload []byte) []byte {
 	e.load()
 	published := e.Published.UnixMicro()
@@ -66,10 +66,10 @@ func (e *Envelope) Append(dst, payload []byte) []byte {
 	return append(dst, payload...)
 }
 
-// Parse takes the place of what the Envelope held before and returns the payload, which is a part of data. If data has
-// no envelope, all of it is the payload and the Envelope is zero. So it is, too, if data begins as an envelope does but
-// is malformed or of another version: then the error is ErrEnvelope, and whoever handles the payload nevertheless takes
-// the line for a part of it. Parse does not allocate.
+// Parse replaces the content of the Envelope and returns the payload, which is a part of data. If data has no envelope,
+// all of it is the payload and the Envelope is zero. The same holds if data begins like an envelope but is malformed or
+// of another version, but then the error is ErrEnvelope. Callers who handle that payload anyway treat the line as a
+// part of it. Parse does not allocate.
 func (e *Envelope) Parse(data []byte) (payload []byte, err error) {
 	*e = Envelope{}
 	if !bytes.HasPrefix(data, []byte(family)) {
@@ -83,7 +83,7 @@ func (e *Envelope) Parse(data []byte) (payload []byte, err error) {
 	return data[len(magic)+end+len("\n"):], nil
 }
 
-// parseHeader parses the line without the magic. It is strict: a payload that merely resembles an envelope is none.
+// parseHeader parses the line without the magic. It is strict: a payload that only resembles an envelope is not one.
 func (e *Envelope) parseHeader(header []byte) bool {
 	digits, context, hasParent := bytes.Cut(header, []byte(" "))
 	parent, state, hasState := bytes.Cut(context, []byte(" "))
@@ -112,14 +112,14 @@ func (e *Envelope) parsePublished(digits []byte) bool {
 	return true
 }
 
-// Get returns traceparent or tracestate, "" if there is none. The first Get after Parse costs an allocation for each of
-// the two that there is.
+// Get returns traceparent or tracestate, or "" if the envelope doesn't have it. The first Get after Parse allocates
+// once for each of the two that the envelope has.
 func (e *Envelope) Get(key string) string {
 	e.load()
 	return e.get(key)
 }
 
-// Keys returns which of traceparent and tracestate there are.
+// Keys returns the ones of traceparent and tracestate that the envelope has.
 func (e *Envelope) Keys() []string { return keys(e) }
 
 func (e *Envelope) load() {

@@ -128,7 +128,7 @@ func ExampleEnvelope() {
 	// true
 }
 
-// What is published without an envelope is understood as well; what a later version puts into one is not.
+// A payload without an envelope is understood, too. An envelope of a later version is not.
 func ExampleEnvelope_Parse() {
 	var envelope carrier.Envelope
 	payload, err := envelope.Parse([]byte(`{"type": "message"}`))

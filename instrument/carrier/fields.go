@@ -13,15 +13,15 @@ const maxValueBytes = 512
 // names is indexed by field.
 func names() [2]string { return [...]string{"traceparent", "tracestate"} }
 
-// fields is the trace context of one message. It isn't read before somebody asks for it.
+// fields is the trace context of one message. It is read when it is needed.
 type fields struct {
 	values    [2]string // by field
 	read, set bool
 }
 
-// Set sets traceparent or tracestate. The first Set discards the context that came with the message, as the two fields
-// belong together. Other keys are ignored and so are values that no carrier of this package would return, see the
-// package's documentation. An empty traceparent removes both fields: there is no tracestate without a traceparent.
+// Set sets traceparent or tracestate. The first Set discards the context that came with the message, because the two
+// fields belong together. Set ignores other keys, and values that Get would not return; see the package's
+// documentation. An empty traceparent removes both fields, because a tracestate needs a traceparent.
 func (f *fields) Set(key, value string) {
 	field := fieldOf(key)
 	if field < 0 || value != "" && !printable(field, value) {
@@ -33,7 +33,7 @@ func (f *fields) Set(key, value string) {
 	f.values[field] = value
 }
 
-// get returns a field that was read or set.
+// get returns a field that was read or set before.
 func (f *fields) get(key string) string {
 	if field := fieldOf(key); field >= 0 {
 		return f.values[field]
@@ -41,7 +41,7 @@ func (f *fields) get(key string) string {
 	return ""
 }
 
-// fieldOf returns -1 for all other keys.
+// fieldOf returns the field of a key, or -1 if the key is neither.
 func fieldOf(key string) int {
 	for field, name := range names() {
 		if key == name {
@@ -62,7 +62,7 @@ func keys(c propagation.TextMapCarrier) []string {
 	return present
 }
 
-// printable tells whether a value may be one of that field's.
+// printable reports whether a value is valid for the field.
 func printable[T string | []byte](field int, value T) bool {
 	lowest := byte(' ')
 	if field == traceparent {

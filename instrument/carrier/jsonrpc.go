@@ -1,11 +1,11 @@
 package carrier
 
 // A JSONRPC carries trace context in a JSON-RPC 2.0 request or notification, in the member _meta of its params, as the
-// Model Context Protocol has it (SEP-414):
+// Model Context Protocol defines it (SEP-414):
 //
 //	{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"_meta": {"traceparent": "00-0af7…-01"}, …}}
 //
-// Responses, batches and calls whose params are an array have no place for it.
+// Responses, batches, and calls whose params are an array can't carry trace context.
 //
 // The zero JSONRPC is an empty message. A JSONRPC is not safe for concurrent use.
 type JSONRPC struct {
@@ -13,12 +13,12 @@ type JSONRPC struct {
 	payload []byte
 }
 
-// Reset makes the carrier that of payload, which it reads later and never changes. Reset does not allocate.
+// Reset sets the message. The carrier reads the payload later and never changes it. Reset does not allocate.
 func (r *JSONRPC) Reset(payload []byte) { *r = JSONRPC{payload: payload} }
 
-// Get returns traceparent or tracestate, and "" if the payload doesn't have it or has anything but a string there. If
-// there are several members of one name, the first counts. The first Get searches the payload, which costs an
-// allocation for each of the two that there is.
+// Get returns traceparent or tracestate, or "" if the payload doesn't have it or its value isn't a string. If the
+// payload has several members of one name, the first counts. The first Get searches the payload and allocates once for
+// each of the two that it has.
 func (r *JSONRPC) Get(key string) string {
 	if !r.read {
 		r.read = true
@@ -29,12 +29,12 @@ func (r *JSONRPC) Get(key string) string {
 	return r.get(key)
 }
 
-// Keys returns which of traceparent and tracestate there are.
+// Keys returns the ones of traceparent and tracestate that the message has.
 func (r *JSONRPC) Keys() []string { return keys(r) }
 
-// Bytes returns the payload with the fields that were set as the first members of params._meta, instead of all that it
-// had of these names. Where there is no _meta, or are no params, they are added. It is the payload itself if nothing
-// was set or there is no place for it, and otherwise a copy, the one allocation.
+// Bytes returns the payload with the fields that were set as the first members of params._meta. They replace all
+// members of these names. Bytes adds _meta and params if they are missing. If nothing was set, or the payload can't
+// carry trace context, Bytes returns the payload itself. Otherwise it returns a copy, which is the only allocation.
 func (r *JSONRPC) Bytes() []byte {
 	if !r.set {
 		return r.payload
@@ -49,8 +49,8 @@ func (r *JSONRPC) Bytes() []byte {
 	return r.payload
 }
 
-// place returns a scanner that has entered the object into which the fields belong, and what they are to be wrapped in.
-// The scanner is empty if there is no place for them.
+// place returns a scanner that has entered the object into which the fields belong, and the texts before and after
+// them. The scanner is empty if there is no place for them.
 func (r *JSONRPC) place() (place scanner, before, after string) {
 	call, params := false, -1
 	s := scanner{data: r.payload}

@@ -2,10 +2,10 @@ package carrier
 
 import "strings"
 
-// maxScanBytes is how much of a document is searched.
+// maxScanBytes is the number of bytes of a document that are searched.
 const maxScanBytes = 64 << 10
 
-// search returns a scanner over as much of a payload as may be searched.
+// search returns a scanner over the part of a payload that may be searched.
 func search(payload []byte) scanner {
 	return scanner{data: payload[:min(len(payload), maxScanBytes)]}
 }
@@ -24,9 +24,10 @@ func (f *fields) readFrom(s scanner) {
 	}
 }
 
-// insert returns a copy of the document of s, which has entered an object, with the fields as its first members instead
-// of those it had. If the fields are wrapped in the texts before and after, to become a member that the object does not
-// have, its other members all stay. insert moves s behind the object; it returns nil if that is malformed.
+// insert returns a copy of the document of s, which has entered an object. The fields are the object's first members
+// and replace those that it had. If the fields are wrapped in the texts before and after, to become a member that the
+// object does not have, all other members stay. insert moves s behind the object. It returns nil if the object is
+// malformed.
 func (f *fields) insert(s *scanner, before, after string) []byte {
 	members := s.pos
 	out := make([]byte, 0, len(s.data)+len(before)+f.quotedLen()+len(after)+len(","))
@@ -76,7 +77,7 @@ func (f *fields) appendQuoted(dst []byte) []byte {
 	return dst
 }
 
-// quotedLen returns how much appendQuoted appends at most.
+// quotedLen returns the largest number of bytes that appendQuoted appends.
 func (f *fields) quotedLen() int {
 	n := 0
 	for field, value := range f.values {

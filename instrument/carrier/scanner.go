@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// A scanner walks over the members of a JSON object and finds where they begin and end. It builds nothing and checks no
-// more of the grammar than it needs for that. Nesting is counted and not followed, so that depth costs neither stack
-// nor memory, and no byte is looked at more than a few times.
+// A scanner walks over the members of a JSON object and finds where they begin and end. It builds nothing and checks
+// only the grammar that it needs for that. It counts nesting and does not follow it, so depth costs neither stack nor
+// memory. It looks at no byte more than a few times.
 type scanner struct {
 	data []byte
 	pos  int
@@ -36,8 +36,8 @@ func (s *scanner) enter() bool {
 	return s.take('{')
 }
 
-// next moves to the value of the next member. After the last one it returns false and the object is closed; if it is
-// not, it is malformed.
+// next moves to the value of the next member. After the last one it returns false and closed is set. If it returns
+// false and closed is not set, the object is malformed.
 func (s *scanner) next() bool {
 	s.from = s.pos
 	s.space()
@@ -135,7 +135,7 @@ func (s *scanner) space() {
 	}
 }
 
-// take moves behind c if that is what comes here.
+// take moves behind c if c comes next.
 func (s *scanner) take(c byte) bool {
 	if s.pos == len(s.data) || s.data[s.pos] != c {
 		return false
@@ -144,13 +144,13 @@ func (s *scanner) take(c byte) bool {
 	return true
 }
 
-// ended tells whether nothing but space comes here.
+// ended reports whether only space comes next.
 func (s *scanner) ended() bool {
 	s.space()
 	return s.pos == len(s.data)
 }
 
-// named tells whether the current member has that name.
+// named reports whether the current member has that name.
 func (s *scanner) named(name string) bool {
 	plain := s.name[1 : len(s.name)-1]
 	if bytes.IndexByte(plain, '\\') < 0 {
@@ -161,7 +161,7 @@ func (s *scanner) named(name string) bool {
 	return ok && string(text) == name
 }
 
-// field returns which of the fields the current member is, or -1.
+// field returns the field that the current member is, or -1.
 func (s *scanner) field() int {
 	for field, name := range names() {
 		if s.named(name) {
@@ -171,7 +171,7 @@ func (s *scanner) field() int {
 	return -1
 }
 
-// value returns the value that begins here if it may be one of that field's, "" otherwise.
+// value returns the value that begins here if it is valid for the field, and "" otherwise.
 func (s *scanner) value(field int) string {
 	ahead := *s
 	if !ahead.skipString() {
@@ -185,13 +185,13 @@ func (s *scanner) value(field int) string {
 	return string(text)
 }
 
-// unquote appends to dst what a JSON string, given with its quotes, stands for. It fails if that needs more than dst's
-// capacity or an escape that no name or value which is looked for needs.
+// unquote appends to dst the value of a JSON string, which is given with its quotes. It fails if the value exceeds
+// dst's capacity, or has an escape that no name or value of the fields needs.
 func unquote(dst, quoted []byte) ([]byte, bool) {
 	for i, end := 1, len(quoted)-1; i < end; i++ {
 		c := quoted[i]
 		if c == '\\' {
-			i++ // there is one more, or the quote at the end would be escaped
+			i++ // there is another byte: otherwise the quote at the end would be escaped
 			switch c = quoted[i]; c {
 			case '"', '\\', '/':
 			case 'u':
@@ -211,7 +211,7 @@ func unquote(dst, quoted []byte) ([]byte, bool) {
 	return dst, true
 }
 
-// hexadecimal returns the byte that four digits stand for, 0 if they stand for more than a byte or for nothing.
+// hexadecimal returns the byte that four digits stand for. It returns 0 if they are invalid or exceed a byte.
 func hexadecimal(digits []byte) byte {
 	var c [1]byte
 	if len(digits) < 4 || digits[0] != '0' || digits[1] != '0' {
