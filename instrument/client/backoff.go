@@ -2,8 +2,8 @@ package client
 
 import "time"
 
-// backoff makes the delays between attempts: exponential, with full jitter, so that clients that have lost their
-// connection together do not come back together.
+// backoff makes the delays between attempts. They grow exponentially, with full jitter, so that clients that lost their
+// connections at the same moment do not reconnect at the same moment.
 type backoff struct {
 	min, max time.Duration
 	random   func() float64 // from 0 up to 1
@@ -13,18 +13,18 @@ type backoff struct {
 // next returns the delay before the next attempt: a random part of a ceiling that doubles with every attempt.
 func (b *backoff) next() time.Duration { return b.jitter(b.ceiling()) }
 
-// spread is next over at least d, for when everybody has been sent away at once.
+// spread is like next with a ceiling of at least d, for when all clients have been disconnected at once.
 func (b *backoff) spread(d time.Duration) time.Duration {
 	return b.jitter(max(b.ceiling(), min(d, b.max)))
 }
 
-// long returns a delay from half of the longest one up to the longest, for when trying soon would be of no use.
+// long returns a delay between half of the longest one and the longest, for when it is useless to try soon.
 func (b *backoff) long() time.Duration {
 	b.ceiling()
 	return b.max/2 + b.jitter(b.max-b.max/2)
 }
 
-// after is next beyond a time that the server has asked for.
+// after returns next added to a time that the server has asked for.
 func (b *backoff) after(d time.Duration) time.Duration { return d + b.next() }
 
 func (b *backoff) reset() { b.tries = 0 }

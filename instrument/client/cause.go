@@ -10,7 +10,7 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// readCause says what a failed read tells about the end of the connection.
+// readCause returns the cause of the connection's end, as far as a failed read shows it.
 func readCause(err error) instrument.Cause {
 	var frame websocket.CloseError
 	switch {
@@ -30,14 +30,15 @@ func readCause(err error) instrument.Cause {
 	}
 }
 
-// isNetworkError tells an error of the connection from one of the protocol, for which websocket has no error values.
+// isNetworkError reports whether an error is the connection's and not the protocol's. Package websocket has no error
+// values for the latter.
 func isNetworkError(err error) bool {
 	var netErr net.Error
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.ErrClosedPipe) ||
 		errors.Is(err, net.ErrClosed) || errors.As(err, &netErr)
 }
 
-// explained is the cause with the reason that a ping or a write knows for a connection that has just broken.
+// explained returns the cause with the reason that a ping or a write has found for a connection that has just broken.
 func (conn *connection) explained(cause instrument.Cause) instrument.Cause {
 	if cause.Reason != instrument.ReasonAbnormal {
 		return cause

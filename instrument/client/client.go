@@ -15,16 +15,16 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// stableAfter is how long a connection, or a live stream, must have worked to be proof that it does: a server that
-// accepts everybody and drops them at once is met with growing waits.
+// stableAfter is how long a connection, or a live stream, must work to count as stable. So waits grow, too, for a
+// server that accepts every client and drops it at once.
 const stableAfter = 10 * time.Second
 
-// restartSpread is over how long clients come back that a server has sent away together, as it does when it stops or
-// restarts.
+// restartSpread is the time over which clients reconnect that a server has disconnected all at once, such as when it
+// stops or restarts.
 const restartSpread = 5 * time.Second
 
-// A Client consumes a feed over a connection that it replaces whenever it breaks. It is a prometheus.Collector for the
-// program to register. All methods are safe for concurrent use.
+// A Client consumes a feed over a connection, and replaces the connection whenever it breaks. It is a
+// prometheus.Collector: register it in the program's registry. All methods are safe for concurrent use.
 type Client struct {
 	url     string
 	feed    Feed
@@ -40,15 +40,15 @@ type Client struct {
 	running    atomic.Bool
 	connection atomic.Pointer[connection] // nil while there is no connection
 	queue      chan item
-	wake       chan struct{} // something waits for the connection's loop
+	wake       chan struct{} // there is something to do for the connection's loop
 	starved    atomic.Bool   // a stream waits for the handler to catch up
 	stalls     atomic.Int64  // odd while the connection waits for room in the queue
 	state      atomic.Uint32 // State
 	inState    [Live + 1]int // streams by state
 }
 
-// New makes a Client for the feed at a ws, wss, http or https URL, which may be empty if WithEndpoint tells one. It
-// starts nothing: Run does. The error names what is wrong.
+// New makes a Client for the feed at a ws, wss, http or https URL. The URL may be empty if WithEndpoint provides one.
+// New starts nothing: Run does. An error names the argument or option that is wrong.
 func New(address string, feed Feed, opts ...Option) (*Client, error) {
 	cfg, err := newConfig(opts)
 	if err != nil {
@@ -84,7 +84,7 @@ func New(address string, feed Feed, opts ...Option) (*Client, error) {
 func checkURL(address string) error {
 	u, err := url.Parse(address)
 	if err != nil {
-		return errors.New("client: URL cannot be parsed: check it") // err would show a token in the query
+		return errors.New("client: URL cannot be parsed: check it") // err might contain a token of the query
 	}
 	switch u.Scheme {
 	case "ws", "wss", "http", "https":
@@ -117,7 +117,7 @@ func (c *Client) register(s Stream) error {
 	return nil
 }
 
-// stream returns the stream of that name, or the one that stands for all that are not registered.
+// stream returns the stream of that name, or the one for all streams that are not registered.
 func (c *Client) stream(name string) *stream {
 	if st := c.streams[name]; st != nil {
 		return st
@@ -126,9 +126,9 @@ func (c *Client) stream(name string) *stream {
 	return c.other
 }
 
-// Run connects, and keeps connected, until ctx ends, the allowed attempts are exhausted, or an error is Permanent. It
-// returns what ended it, wrapped; by then every goroutine it has started has ended, so the functions of the Feed must
-// return when their ctx ends. It may be called again afterwards.
+// Run connects, and reconnects, until ctx ends, the allowed attempts are used up, or an error is Permanent. It returns
+// an error that wraps the cause. All goroutines that Run has started have ended when it returns, so the functions of
+// the Feed must return when their ctx ends. Afterwards you may call Run again.
 func (c *Client) Run(ctx context.Context) (err error) {
 	if !c.running.CompareAndSwap(false, true) {
 		return ErrRunning
@@ -154,7 +154,7 @@ func (c *Client) Run(ctx context.Context) (err error) {
 	return fmt.Errorf("client %s: %w", c.config.name, c.stayConnected(ctx))
 }
 
-// stayConnected makes one connection after the other.
+// stayConnected makes one connection after another.
 func (c *Client) stayConnected(ctx context.Context) error {
 	wait := backoff{min: c.config.minBackoff, max: c.config.maxBackoff, random: c.config.random}
 	trigger, attempts := triggerConnect, 0
@@ -215,8 +215,8 @@ func (c *Client) pause(ctx context.Context, d time.Duration, why error) error {
 	}
 }
 
-// Send sends a message on the present connection. It returns ErrNotConnected while there is none. When ctx ends before
-// the message is written, the connection is ended, because part of the message may have been sent.
+// Send sends a message on the present connection. It returns ErrNotConnected while there is none. If ctx ends before
+// the message is written, Send ends the connection, because part of the message may have been sent.
 func (c *Client) Send(ctx context.Context, typ MessageType, payload []byte) error {
 	conn := c.connection.Load()
 	if conn == nil {
@@ -225,16 +225,17 @@ func (c *Client) Send(ctx context.Context, typ MessageType, payload []byte) erro
 	return conn.Send(ctx, typ, payload)
 }
 
-// Reconnect replaces the present connection by another one, as servers and applications ask for. The wait before that is
-// the usual one. It does nothing while there is no connection, and waits for nothing.
+// Reconnect replaces the present connection, for example because the server asks for it. The new connection is made
+// after the usual wait. Reconnect does not wait for it. It does nothing while there is no connection.
 func (c *Client) Reconnect() {
 	if conn := c.connection.Load(); conn != nil {
 		conn.end(local(instrument.ReasonNormal, websocket.StatusNormalClosure, errReconnect))
 	}
 }
 
-// LastNumber returns the highest sequence number that was received on a stream, 0 before the first: what Feed.Subscribe
-// resumes after, and what some servers want to be told from time to time. It may still wait for the handler.
+// LastNumber returns the highest sequence number that was received on a stream, or 0 before the first. Feed.Subscribe
+// resumes after it, and some servers want to get it from time to time. The event with this number may still wait for
+// the handler.
 func (c *Client) LastNumber(stream string) uint64 {
 	if st := c.streams[stream]; st != nil {
 		return st.last.Load()
@@ -242,10 +243,10 @@ func (c *Client) LastNumber(stream string) uint64 {
 	return 0
 }
 
-// Reconcile makes a live stream fetch a snapshot and start from it, as it does after a gap, in order to find out
-// whether the state that is held is right. It does not wait for that. While the stream is not live it changes nothing,
-// because then it is going to be reconciled anyway. A snapshot with a lower number than was received is taken for an old
-// one and fetched again, unless it says Restart.
+// Reconcile makes a live stream fetch a snapshot and start from it, as after a gap. Use it to find out whether the
+// application's state is right. Reconcile does not wait for the snapshot. It does nothing while the stream is not live,
+// because the stream is then going to be reconciled anyway. A snapshot with a lower number than the stream's counts as
+// old and is fetched again, unless its Restart is set.
 func (c *Client) Reconcile(name string) error {
 	st := c.streams[name]
 	if st == nil || !st.reconciles() {
@@ -263,7 +264,7 @@ func (c *Client) caughtUp() bool { return len(c.queue) <= cap(c.queue)/2 }
 func (c *Client) signal() {
 	select {
 	case c.wake <- struct{}{}:
-	default: // it is going to look anyway
+	default: // the loop is about to look anyway
 	}
 }
 
@@ -281,7 +282,7 @@ func (c *Client) countError(kind instrument.ErrorKind) {
 	c.metrics.errors.WithLabelValues(kind.String()).Inc()
 }
 
-// countPanic counts an error that was a panic, and returns it.
+// countPanic counts err if it is a panic, and returns the panic.
 func (c *Client) countPanic(err error) *PanicError {
 	var panicked *PanicError
 	if errors.As(err, &panicked) {

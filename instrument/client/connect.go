@@ -50,7 +50,7 @@ func (c *Client) connect(ctx context.Context) (*connection, error) {
 	return newConnection(c, ws, h, span.SpanContext()), nil
 }
 
-// endpoint returns where to connect and with which headers, for one attempt. The headers are the caller's to change.
+// endpoint returns the address and the headers for one attempt. The caller may change the headers.
 func (c *Client) endpoint(ctx context.Context) (Endpoint, error) {
 	e := Endpoint{URL: c.url, Header: c.config.dial.HTTPHeader.Clone()}
 	if e.Header == nil {
@@ -77,7 +77,7 @@ func (c *Client) endpoint(ctx context.Context) (Endpoint, error) {
 	return e, checkURL(e.URL)
 }
 
-// notConnected counts and logs an attempt that failed, unless the client has given up itself.
+// notConnected counts and logs an attempt that failed, unless the client itself has given up.
 func (c *Client) notConnected(ctx context.Context, status instrument.Status, err error) {
 	if ctx.Err() != nil {
 		return
@@ -89,7 +89,7 @@ func (c *Client) notConnected(ctx context.Context, status instrument.Status, err
 	c.records.write(recordNotConnected, slog.String("result", status.String()), errorAttr(err))
 }
 
-// refusal says how an attempt failed, in the words of the server's own metric.
+// refusal returns the status of an attempt that failed. The statuses are those of the server's own metric.
 func refusal(response *http.Response, err error) (instrument.Status, error) {
 	if response == nil {
 		return instrument.StatusError, withoutURL(err)
@@ -124,7 +124,7 @@ func withoutURL(err error) error {
 	return err
 }
 
-// unauthorized says whether it was the credentials that the server did not like.
+// unauthorized reports whether the server has refused the credentials.
 func (e *RefusedError) unauthorized() bool {
 	return e != nil && (e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden)
 }

@@ -19,15 +19,15 @@ import (
 // closeWait is how long the server has for the close handshake.
 const closeWait = time.Second
 
-// connection is one connection. Its loop, in Run's goroutine, decides everything. Other goroutines read, ping, subscribe
-// and fetch snapshots, and tell it.
+// connection is one connection. Its loop, in Run's goroutine, decides everything. Other goroutines read, ping,
+// subscribe and fetch snapshots, and send the results to the loop.
 type connection struct {
 	c         *Client
 	ws        *websocket.Conn
 	began     time.Time
 	handshake trace.SpanContext
 
-	ctx      context.Context // of everything that is done on behalf of the connection
+	ctx      context.Context // for everything that is done on behalf of the connection
 	cancel   context.CancelFunc
 	reading  context.Context // ends after ctx: the close handshake needs a reader
 	cut      context.CancelFunc
@@ -41,11 +41,11 @@ type connection struct {
 	alarmAt    time.Time
 
 	trigger     trigger
-	events      []Event   // of one message, to use its memory again
+	events      []Event   // of one message; the memory is reused
 	heardFrom   bool      // there was an event
-	newsAt      time.Time // when a stream had something new to say
+	newsAt      time.Time // when a stream last received something new
 	unread      drops     // messages that were not understood
-	distrusting bool      // there are too many of those
+	distrusting bool      // there are too many unread messages
 	heard       *heard
 	sending     chan struct{} // holds one while a message is being sent
 	sent        uint64        // messages, guarded by sending
@@ -62,7 +62,7 @@ type message struct {
 	span    *messageSpan // nil unless sampled
 }
 
-// fetched is what came of fetching a snapshot.
+// fetched is the result of fetching a snapshot.
 type fetched struct {
 	stream   *stream
 	epoch    uint64
@@ -85,7 +85,7 @@ func newConnection(c *Client, ws *websocket.Conn, h *heard, handshake trace.Span
 	}
 }
 
-// run serves the connection until it ends, and says why it did.
+// run serves the connection until it ends, and returns the cause.
 func (conn *connection) run(ctx context.Context, t trigger) instrument.Cause {
 	conn.ctx, conn.cancel = context.WithCancel(ctx)
 	conn.reading, conn.cut = context.WithCancel(context.WithoutCancel(ctx))
@@ -107,7 +107,7 @@ func (conn *connection) run(ctx context.Context, t trigger) instrument.Cause {
 	if ctx.Err() != nil {
 		next = Closed
 	}
-	conn.c.enterAll(next, cause.Err) // first: nobody may act upon what is held from now on
+	conn.c.enterAll(next, cause.Err) // first: from now on nobody may act on the application's state
 	conn.c.connection.Store(nil)
 	conn.c.metrics.outage.begin()
 	conn.cancel()
@@ -134,8 +134,9 @@ func (conn *connection) run(ctx context.Context, t trigger) instrument.Cause {
 	return cause
 }
 
-// worked returns how long the connection did, by the cause of its end. One that was given up for the silence of a stream
-// has worked for as long as anything new came over it, however long it was open.
+// worked returns how long the connection worked, given the cause of its end. A connection that was given up because a
+// stream was silent has worked until the last time that anything new was received on it, even if it was open for
+// longer.
 func (conn *connection) worked(cause instrument.Cause) time.Duration {
 	if cause.Reason == instrument.ReasonIdleTimeout {
 		return conn.newsAt.Sub(conn.began)
@@ -171,7 +172,7 @@ func (conn *connection) loop() instrument.Cause {
 	}
 }
 
-// end ends the connection for a cause, unless another one has come first. It does not wait.
+// end ends the connection for a cause, unless it is ending for another one already. It does not wait.
 func (conn *connection) end(cause instrument.Cause) {
 	select {
 	case conn.ended <- cause:
@@ -193,14 +194,14 @@ func (conn *connection) read() {
 		select {
 		case conn.messages <- m:
 		case <-conn.ctx.Done():
-			// Read on for the server's close frame.
+			// Go on reading, to get the server's close frame.
 		}
 		conn.heard.note()
 		conn.heard.busy.Store(false)
 	}
 }
 
-// heartbeat looks after the connection until it ends: by pings, or by whether anything is received.
+// heartbeat checks the connection until it ends: by pings, or by whether anything is received.
 func (conn *connection) heartbeat() {
 	switch c := conn.c.config; {
 	case c.pingInterval > 0:
@@ -210,7 +211,7 @@ func (conn *connection) heartbeat() {
 	}
 }
 
-// pingEvery pings the server until it does not answer in time.
+// pingEvery pings the server until a pong does not arrive in time.
 func (conn *connection) pingEvery(interval time.Duration) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
@@ -245,7 +246,7 @@ func (conn *connection) listenFor(timeout time.Duration) {
 	}
 }
 
-// ping says whether there is reason to ping again.
+// ping pings once and says whether to ping again.
 func (conn *connection) ping() bool {
 	stalls := conn.c.stalls.Load()
 	if stalls%2 == 1 || conn.heard.busy.Load() {
@@ -303,15 +304,16 @@ func (conn *connection) Send(ctx context.Context, typ MessageType, payload []byt
 	return fmt.Errorf("client: send: %w", err)
 }
 
-// close ends the connection: by the close handshake if it is this side's wish and the server may still answer.
+// close ends the connection. It does the close handshake if this side ends the connection and the server may still
+// answer.
 func (conn *connection) close(cause instrument.Cause) {
 	defer conn.cut()
 	if cause.Initiator != instrument.InitiatorLocal || cause.Code != int(websocket.StatusNormalClosure) {
 		conn.cut()
-		_ = conn.ws.CloseNow() // whether it was closed before does not matter
+		_ = conn.ws.CloseNow() // it may have been closed before
 		return
 	}
 	timer := time.AfterFunc(closeWait, conn.cut)
 	defer timer.Stop()
-	_ = conn.ws.Close(websocket.StatusCode(cause.Code), "") // likewise
+	_ = conn.ws.Close(websocket.StatusCode(cause.Code), "") // it may have been closed before
 }

@@ -8,7 +8,7 @@ const (
 	droppedFor    = time.Second
 )
 
-// drops follows a run of useless events or messages: traffic does not prove health.
+// drops counts a run of useless events or messages, because traffic does not prove health.
 type drops struct {
 	n     int
 	since time.Time

@@ -10,12 +10,12 @@ import (
 
 // Errors of a Client.
 var (
-	// ErrNotConnected is returned by Send while there is no connection. What has to be sent after each connect belongs
-	// into Feed.Subscribe.
+	// ErrNotConnected is returned by Send while there is no connection. To send messages after each connect, use
+	// Feed.Subscribe.
 	ErrNotConnected = errors.New("client: not connected")
-	// ErrRunning is returned by Run when it is running already.
+	// ErrRunning is returned by Run if it is running already.
 	ErrRunning = errors.New("client: Run is running already, and one call serves the whole client")
-	// ErrGaveUp is wrapped by the error that Run returns when it has tried as often as WithMaxAttempts allows.
+	// ErrGaveUp is wrapped by the error of Run when all attempts that WithMaxAttempts allows have failed.
 	ErrGaveUp = errors.New("client: no stable connection after the allowed number of attempts")
 	// ErrUnknownStream is wrapped by the error of Reconcile for a stream that is not registered or has no Restore.
 	ErrUnknownStream = errors.New("client: no such stream with Restore in Feed.Streams")
@@ -43,11 +43,12 @@ var (
 type RefusedError struct {
 	// StatusCode is the code of the HTTP response.
 	StatusCode int
-	// RetryAfter is how long the server asks not to be tried again, at most 10 minutes; 0 if it does not say.
+	// RetryAfter is how long the server asks clients to wait before they try again, at most 10 minutes. It is 0 if the
+	// server does not say.
 	RetryAfter time.Duration
 }
 
-// Error says what the server answered and what to look at.
+// Error returns the server's answer and where to look for the cause.
 func (e *RefusedError) Error() string {
 	text := fmt.Sprintf("server refused the connection with %d %s", e.StatusCode, http.StatusText(e.StatusCode))
 	switch e.StatusCode {
@@ -62,8 +63,8 @@ func (e *RefusedError) Error() string {
 	return text
 }
 
-// Permanent wraps an error that trying again cannot cure, such as credentials that were revoked. When the function
-// given to WithEndpoint, or Feed.Subscribe, returns one, Run ends with it. Permanent(nil) is nil.
+// Permanent wraps an error that another attempt can't cure, such as revoked credentials. If the function of
+// WithEndpoint, or Feed.Subscribe, returns such an error, Run ends with it. Permanent(nil) is nil.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -78,16 +79,16 @@ func (e *permanentError) Unwrap() error { return e.err }
 
 // A PanicError is a panic that was recovered from a function of the application.
 type PanicError struct {
-	// Value is what was given to panic.
+	// Value is the argument of panic.
 	Value any
 	// Stack is the stack of the goroutine.
 	Stack []byte
 }
 
-// Error says what the function has panicked with.
+// Error returns the value of the panic as text.
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
-// guarded calls a function of the application and makes an error of its panic.
+// guarded calls a function of the application and turns a panic into an error.
 func guarded(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -11,27 +11,28 @@ import (
 // MessageType is the type of a WebSocket message, text or binary.
 type MessageType = websocket.MessageType
 
-// A Feed is what the application knows about the feed that it consumes. The Client calls Decode from one goroutine,
-// Handle and the Restore functions of all streams from another, one call at a time, and the Snapshot and Resubscribe
-// functions from goroutines of their own. A panic in any of them counts as an error of that call.
+// A Feed describes the feed that the application consumes. The Client calls Decode in one goroutine. It calls Handle
+// and the Restore functions of all streams in another goroutine, one call at a time. It calls the Snapshot and
+// Resubscribe functions in goroutines of their own. A panic in any of them counts as an error of that call.
 type Feed struct {
-	// Streams are the streams that are watched and reconciled. Their names are the values of the label stream; events
-	// of any other stream are handled as they come, under the label "other".
+	// Streams are the streams that are watched and reconciled. Their names are the values of the label stream. Events
+	// of any other stream are handled as they arrive, under the label "other".
 	Streams []Stream
 
-	// Subscribe asks the server for the streams, after each connect, while messages are already read. Snapshots are
-	// fetched when it has returned, so it may wait for the server's acknowledgement if Decode tells it of that. An
-	// error ends the connection. Nil for a feed that needs no asking. Its ctx expires with the connect timeout.
+	// Subscribe subscribes to the streams after each connect. Messages are already read meanwhile. Snapshots are
+	// fetched after it has returned, so it may wait for the server's acknowledgement if Decode passes that on. An error
+	// ends the connection. Leave it nil for a feed without subscriptions. Its ctx expires with the connect timeout.
 	Subscribe func(ctx context.Context, to Sender) error
 
-	// Decode appends the events of a message to events, none if it is not about events, and returns the result. The
-	// payload may be kept. An error is counted and logged, and the message left out; when nothing else comes, no stream
-	// is Live any more. Required.
+	// Decode appends the events of a message, if it has any, to events and returns the result. It may keep the payload.
+	// An error is counted and logged, and the message is left out. If all messages lead to errors, no stream is Live
+	// any more. Decode is required.
 	Decode func(events []Event, typ MessageType, payload []byte) ([]Event, error)
 
-	// Handle handles one event. For a stream with Restore it gets every event exactly once, without a gap, from the
-	// snapshot last given to Restore. An error means that the state is in doubt: such a stream is reconciled. For other
-	// streams it is counted and logged. Client.StreamState and Event.Received tell whether to act on an event. Required.
+	// Handle handles one event. For a stream with Restore it gets every event after the last restored snapshot exactly
+	// once, without a gap. An error means that the state is in doubt, so the stream is reconciled. For other streams an
+	// error is only counted and logged. Client.StreamState and Event.Received say whether to act on an event. Handle is
+	// required.
 	Handle func(ctx context.Context, e Event) error
 }
 
@@ -44,40 +45,41 @@ type Sender interface {
 type Event struct {
 	// Stream is the name of the stream.
 	Stream string
-	// First and Last are the sequence numbers that the event stands for: the same for one number (Last may be 0 then),
-	// a range for an aggregate, both 0 on a stream that has none. See Sequence.Observe for what is valid. An event with
-	// other numbers is refused: it counts as an error of decoding and is not handled. A feed that tells the number of
-	// the event before it gets First = that number + 1, however far its numbers jump.
+	// First and Last are the sequence numbers of the event. They are equal for one number (or Last is 0), a range for
+	// an aggregate, and both 0 on a stream without numbers. Sequence.Observe says which numbers are valid. An event
+	// with other numbers is refused: it counts as an error of decoding and is not handled. If the feed sends the number
+	// of the previous event with each event, set First to that number + 1, even if the numbers jump.
 	First, Last uint64
-	// Restart says that the stream's numbers begin anew with this event, on the same connection: its numbers continue
-	// nothing and may be lower than those before. A stream with Restore is reconciled; another one goes on from here.
+	// Restart says that the stream's numbers restart with this event, on the same connection. They may be lower than
+	// those before. A stream with Restore is reconciled. Any other stream goes on from here.
 	Restart bool
-	// Snapshot says that Value is the whole state of the stream up to the event's number. It replaces what came before
-	// and begins the numbers anew. On a stream with Restore it is given to that, otherwise to Handle.
+	// Snapshot says that Value is the whole state of the stream up to the event's number. It replaces the earlier
+	// state, and the numbers restart with it. It is passed to Restore if the stream has it, otherwise to Handle.
 	Snapshot bool
-	// Time is when it happened by the server's clock, for websocket_client_event_lag_seconds. Zero if it isn't told.
+	// Time is when the event happened by the server's clock, for websocket_client_event_lag_seconds. It is zero if
+	// unknown.
 	Time time.Time
-	// Received is when it was received by this machine's clock. The client fills it in. A handler that must not act upon
-	// an event that has waited looks at it.
+	// Received is when the event was received by this machine's clock. The client sets it. Handlers that must not act
+	// on an old event check it.
 	Received time.Time
-	// MessageNumber is the number of its message on the connection, counted from 1, and HandshakeTraceID the trace id of
-	// the connection's handshake, invalid without tracing. The client fills them in. Together they name the message
-	// that a server traces as websocket.message.number.
+	// MessageNumber is the number of the event's message on the connection, counted from 1. HandshakeTraceID is the
+	// trace id of the connection's handshake, which is invalid without tracing. The client sets both. Together they
+	// identify the message, which has the same websocket.message.number in the server's traces.
 	MessageNumber    uint64
 	HandshakeTraceID trace.TraceID
-	// Value is what Decode made and Handle wants.
+	// Value is the application's: Decode sets it for Handle.
 	Value any
 }
 
 // A Snapshot is the state of a stream at one point of its sequence.
 type Snapshot struct {
-	// Last is the sequence number of the newest event in it. When it is 0, everything that was received after the
-	// connection was made, or the reconciliation began, is handled after it.
+	// Last is the sequence number of the newest event in it. If it is 0, all events received since the connection was
+	// made, or the reconciliation began, are handled after the snapshot.
 	Last uint64
-	// Restart says that the stream's numbers have begun anew, so that Last may be lower than what was received. Without
-	// it such a snapshot is taken for an old one and fetched again.
+	// Restart says that the stream's numbers have restarted, so Last may be lower than the numbers received before.
+	// Otherwise such a snapshot counts as old and is fetched again.
 	Restart bool
-	// Value is what Stream.Snapshot or Decode made and Stream.Restore wants.
+	// Value is the application's: Stream.Snapshot or Decode sets it for Stream.Restore.
 	Value any
 }
 
@@ -86,22 +88,24 @@ type Stream struct {
 	// Name is the name that Decode gives to the stream's events.
 	Name string
 
-	// Expect is the longest time that the stream is expected to have nothing new to say; after that it is Stale. A
-	// stream that only repeats itself is stale, too. Zero for a stream that may be silent for any time.
+	// Expect is the longest time in which the stream may receive nothing new. After that it is Stale, even if it
+	// repeats old events. Leave it zero for a stream that may be silent for any time.
 	Expect time.Duration
 
-	// Tolerate leaves the connection alone when the stream is stale. By default it is replaced, because a subscription
-	// that has died silently does not come back by itself. A stream that resumes is reconciled.
+	// Tolerate keeps the connection when the stream is stale. By default the connection is replaced, because a
+	// subscription that has died silently does not come back by itself. If the stream then receives something new, it
+	// is reconciled.
 	Tolerate bool
 
-	// Restore replaces the state that the application holds by the snapshot, and says whether what it held differed. An
-	// error makes the reconciliation fail and start again. Nil for a stream that cannot be reconciled: it is Live as
-	// soon as it is subscribed to, and what it misses is counted but stays missing.
+	// Restore replaces the application's state by the snapshot, and returns whether the state differed from it. After
+	// an error, the reconciliation fails and starts again. Leave it nil for a stream that can't be reconciled. Such a
+	// stream is Live as soon as it is subscribed to. The events that it misses are counted but stay missing.
 	Restore func(ctx context.Context, stream string, s Snapshot) (drifted bool, err error)
 
-	// Snapshot fetches the state of the stream from where it can be trusted, such as the exchange's REST interface. It
-	// must return when ctx ends, which it does with the connection or after the snapshot timeout. Nil for a stream with
-	// Restore whose snapshots are among its events: see Event.Snapshot. It is Live after the first of them.
+	// Snapshot fetches the state of the stream from a source that can be trusted, such as the exchange's REST
+	// interface. It must return when ctx ends, which happens with the connection or after the snapshot timeout. Leave
+	// it nil if the snapshots of a stream with Restore are among its events: see Event.Snapshot. Such a stream is Live
+	// after the first of them.
 	Snapshot func(ctx context.Context, stream string) (Snapshot, error)
 
 	// Resubscribe asks the server to send another snapshot among the events of a stream without Snapshot, as exchanges
@@ -109,10 +113,10 @@ type Stream struct {
 	// after Subscribe. If it is nil, the connection is replaced instead, which also affects the other streams.
 	Resubscribe func(ctx context.Context, stream string, to Sender) error
 
-	// Resume lets the sequence go on over connections, for a feed that replays what was missed. What is replayed twice
-	// is a duplicate and not handled again, and what is not replayed is a gap. Subscribe asks for the replay, usually
-	// after Client.LastNumber. By default the sequence begins anew with each connection, because many feeds number each
-	// one's events. Not for a stream with Restore: its snapshot tells what was missed. A call of Run remembers nothing
-	// of the one before.
+	// Resume continues the sequence over connections, for a feed that replays missed events. An event that is replayed
+	// twice is a duplicate and not handled again. An event that is not replayed is a gap. Subscribe asks for the
+	// replay, usually after Client.LastNumber. By default the sequence restarts with each connection, because many
+	// feeds number the events of each connection. Resume is not for a stream with Restore, because its snapshot has the
+	// missed events. A call of Run remembers nothing of an earlier one.
 	Resume bool
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// item is one thing for the handler to do: to handle an event, or to restore a snapshot and handle what comes after it.
+// item is one task of the handler: to handle an event, or to restore a snapshot and handle the events after it.
 type item struct {
 	stream  *stream
 	epoch   uint64
@@ -22,15 +22,15 @@ type restore struct {
 	rest     []Event
 }
 
-// handler does what is in the queue, one item after the other.
+// handler processes the queue, one item after the other.
 type handler struct {
 	*Client
 	taken  uint64   // items
 	behind []behind // streams that have been restored and are not live yet, by until
 }
 
-// behind is what to tell about a stream that has been restored when as many items have been taken as were queued by then:
-// before that, what is held is of the past.
+// behind is a report about a restored stream. It is sent when the handler has taken all items that were queued at the
+// restore, because before that the state is not up to date.
 type behind struct {
 	stream *stream
 	told   *handled
@@ -54,12 +54,12 @@ func (h *handler) run(ctx context.Context) {
 	}
 }
 
-// wait has a stream wait until everything is handled that is queued.
+// wait delays the report about a stream until all queued items are handled.
 func (h *handler) wait(st *stream, told *handled) {
 	h.behind = append(h.behind, behind{stream: st, told: told, until: h.taken + uint64(len(h.queue)), stalls: h.stalls.Load()})
 }
 
-// catchUp tells of the streams for which the handler has done everything.
+// catchUp reports the streams for which the handler has caught up.
 func (h *handler) catchUp() {
 	for len(h.behind) > 0 && h.behind[0].until <= h.taken {
 		b := h.behind[0]
@@ -67,7 +67,7 @@ func (h *handler) catchUp() {
 		stalls := h.stalls.Load()
 		switch {
 		case b.told.epoch < b.stream.skip.Load():
-			// What was to be handled has failed, or is thrown away.
+			// The events that it waited for have failed, or are thrown away.
 		case len(h.queue) > 0 && (stalls != b.stalls || stalls%2 == 1):
 			h.wait(b.stream, b.told) // for what was received meanwhile and found no room
 		default:
@@ -116,7 +116,7 @@ func (it item) events() int {
 	return 1
 }
 
-// restore replaces the state by the snapshot, and handles the events after it.
+// restore restores the snapshot, and handles the events after it.
 func (h *handler) restore(ctx context.Context, st *stream, r *restore) (drifted bool, err error) {
 	if drifted, err = h.replaceState(ctx, st, r.snapshot); err != nil {
 		st.metrics.superseded.Add(float64(len(r.rest)))
@@ -152,10 +152,10 @@ func (h *handler) handleItem(ctx context.Context, it item) error {
 	return err
 }
 
-// apply handles an event in its turn, which may be a snapshot that confirms what is held.
+// apply handles an event. The event may be a snapshot that confirms the state.
 func (h *handler) apply(ctx context.Context, st *stream, e Event) error {
 	if e.Snapshot && st.reconciles() {
-		number, _ := snapshotNumber(&e) // it has been observed
+		number, _ := snapshotNumber(&e) // it was checked by observe
 		_, err := h.replaceState(ctx, st, Snapshot{Last: number, Value: e.Value})
 		return err
 	}

@@ -148,7 +148,7 @@ func TestHandlerFails(t *testing.T) {
 				send(t, ws, "book 5 0")
 				synctest.Wait()
 				notes := a.noted()
-				// What came before the failure was known is in the snapshot, or else asked for again.
+				// Events from before the failure was known are in the snapshot, or are requested again.
 				if len(notes) < 2 || notes[0] != "book = 0" || notes[1] != "book 1 0" {
 					t.Errorf("the application has seen %v", notes)
 				}

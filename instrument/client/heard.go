@@ -8,11 +8,11 @@ import (
 	"github.com/coder/websocket"
 )
 
-// heard is when anything was received on a connection: a message, a ping or a pong.
+// heard remembers when anything was last received on a connection: a message, a ping or a pong.
 type heard struct {
 	since time.Time
 	at    atomic.Int64 // time.Duration after since
-	busy  atomic.Bool  // a message waits for the client, which is no silence of the server
+	busy  atomic.Bool  // a message waits for the client, so the server is not silent
 }
 
 func newHeard() *heard { return &heard{since: time.Now()} }
@@ -27,7 +27,7 @@ func (h *heard) ago() time.Duration {
 	return time.Since(h.since) - time.Duration(h.at.Load())
 }
 
-// listen adds to the options of a connection that pings and pongs are noted.
+// listen sets the options of a connection so that pings and pongs are noted.
 func (h *heard) listen(o *websocket.DialOptions) {
 	onPing, onPong := o.OnPingReceived, o.OnPongReceived
 	o.OnPingReceived = func(ctx context.Context, payload []byte) bool {

@@ -143,7 +143,7 @@ func mangle(t *testing.T, l *luck) map[string]float64 {
 		client.WithQueue(8, 200*time.Millisecond), client.WithBuffer(64), client.WithBackoff(50*time.Millisecond, time.Second))
 
 	ws := <-x.conns
-	var late []string // events that are held back in order to come out of order
+	var late []string // events that are held back, to come out of order
 	for i := range 2000 {
 		if i == 1800 {
 			l.end()

@@ -13,8 +13,8 @@ import (
 // other is the label value of every stream that is not registered.
 const other = "other"
 
-// metrics holds the instruments of one client. All series of closed sets exist from the start, so that a rate does not
-// miss the first event.
+// metrics holds the instruments of one client. All series of closed sets are exported from the start, so that a rate
+// does not miss the first event.
 type metrics struct {
 	collectors []prometheus.Collector
 
@@ -76,7 +76,8 @@ func newMetrics(client string) *metrics {
 	m.reconciliationDuration = f.histogram("reconciliation_duration_seconds",
 		"Time from what made reconciling necessary until the stream was live.", durationBuckets(0.001, 60)).WithLabelValues()
 
-	// The core exports the same metric for each Observer, and one registry takes both only with the same labels.
+	// Package instrument exports the same metric for each Observer. One registry accepts both only if their labels are
+	// the same.
 	overflow := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name:        "sockscope_label_overflow_total",
 		Help:        "Values outside of a label's closed set, exported as other.",
@@ -104,7 +105,7 @@ func (m *metrics) ofStreams(f factory) {
 	m.disconnectedSeconds = f.desc("disconnected_seconds_total", "Time that the client has run without a connection.")
 }
 
-// factory makes instruments with the labels that all of them share and keeps them for collection.
+// factory makes instruments with shared labels, and keeps them for collection.
 type factory struct {
 	labels prometheus.Labels
 	made   *[]prometheus.Collector
@@ -118,8 +119,8 @@ func (f factory) counter(name, help string, labels ...string) *prometheus.Counte
 	return c
 }
 
-// histogram makes a histogram that has classic buckets and native ones alongside, bounded so that no distribution of
-// values can make it grow.
+// histogram makes a histogram that has classic buckets and native ones alongside. Their number is bounded, whatever the
+// values are.
 func (f factory) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
 	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:                            prefix + name,
@@ -148,7 +149,7 @@ func durationBuckets(shortest, longest float64) []float64 {
 type outage struct {
 	mu    sync.Mutex
 	total time.Duration
-	since time.Time // zero while there is a connection, or nobody wants one
+	since time.Time // zero while there is a connection, or none is wanted
 }
 
 func (o *outage) begin() {
@@ -168,7 +169,7 @@ func (o *outage) end() {
 	}
 }
 
-// duration includes the outage that lasts.
+// duration includes the present outage.
 func (o *outage) duration() time.Duration {
 	o.mu.Lock()
 	defer o.mu.Unlock()

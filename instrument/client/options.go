@@ -74,8 +74,8 @@ func newConfig(opts []Option) (*config, error) {
 	return c, nil
 }
 
-// WithName names the client, as in "exchange": the label client of its metrics and the attribute of its log records.
-// Two clients in one registry need different names. The default is "default".
+// WithName names the client, such as "exchange". The name is the label client of its metrics and an attribute of its
+// log records. Two clients in one registry need different names. The default is "default".
 func WithName(name string) Option {
 	return func(c *config) error {
 		if err := checkLabel(name); err != nil {
@@ -86,8 +86,8 @@ func WithName(name string) Option {
 	}
 }
 
-// WithLogger sets where log records go. Payloads are never logged, and of a URL only the host is, because some feeds want
-// a token in the rest. By default nothing is logged.
+// WithLogger sets the logger. Payloads are never logged. Of URLs only the host is logged, because the rest may contain
+// a token. By default nothing is logged.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) error {
 		if l == nil {
@@ -98,7 +98,7 @@ func WithLogger(l *slog.Logger) Option {
 	}
 }
 
-// WithDialOptions sets what the transport offers: HTTP client, subprotocols, compression, static headers. By default
+// WithDialOptions sets the options of the transport: HTTP client, subprotocols, compression, static headers. By default
 // connections are made with http.DefaultClient and without compression.
 func WithDialOptions(o websocket.DialOptions) Option {
 	return func(c *config) error {
@@ -107,18 +107,18 @@ func WithDialOptions(o websocket.DialOptions) Option {
 	}
 }
 
-// An Endpoint is where to connect.
+// An Endpoint is the address to connect to.
 type Endpoint struct {
-	// URL replaces the one that New was given, unless it is empty. It may have a token in its query: the client tells
-	// nobody more of it than the host.
+	// URL replaces the URL given to New, unless it is empty. It may have a token in its query, because the client
+	// reveals only its host.
 	URL string
 	// Header is added to the headers of WithDialOptions.
 	Header http.Header
 }
 
-// WithEndpoint sets a function that returns where to connect and with which headers. It is called before each attempt,
-// because tokens expire, and some servers hand out an address for each connection or for resuming. An error makes the
-// attempt fail; see Permanent for one that ends Run. Its ctx expires with the connect timeout.
+// WithEndpoint sets a function that returns the address and headers for an attempt to connect. It is called before each
+// attempt, because tokens expire, and some servers hand out an address for each connection or for resuming. An error
+// makes the attempt fail, and a Permanent error ends Run. Its ctx expires with the connect timeout.
 func WithEndpoint(endpoint func(context.Context) (Endpoint, error)) Option {
 	return func(c *config) error {
 		if endpoint == nil {
@@ -129,8 +129,8 @@ func WithEndpoint(endpoint func(context.Context) (Endpoint, error)) Option {
 	}
 }
 
-// WithTimeouts sets how long connecting, with asking for the endpoint before it and the subscribing after it, may take each, and
-// how long the fetching of a snapshot. Both are 10 seconds by default.
+// WithTimeouts sets two timeouts. Connecting, getting the endpoint before it, and subscribing after it may take the
+// time connect each. Fetching a snapshot may take the time snapshot. Both are 10 seconds by default.
 func WithTimeouts(connect, snapshot time.Duration) Option {
 	return func(c *config) error {
 		if connect <= 0 || snapshot <= 0 {
@@ -141,8 +141,8 @@ func WithTimeouts(connect, snapshot time.Duration) Option {
 	}
 }
 
-// WithReadLimit sets the size of the largest message that the server may send; a larger one ends the connection. The
-// default is 1 MiB.
+// WithReadLimit sets the size of the largest message that the server may send. A larger message ends the connection.
+// The default is 1 MiB.
 func WithReadLimit(bytes int64) Option {
 	return func(c *config) error {
 		if bytes <= 0 {
@@ -153,10 +153,10 @@ func WithReadLimit(bytes int64) Option {
 	}
 }
 
-// WithBackoff sets the ceilings of the first wait and of the longest one before another attempt to connect, or to
-// reconcile a stream. A wait is a random part of its ceiling, which doubles with every attempt and starts anew when a
-// connection, or a live stream, has lasted for 10 seconds. A connection that ends because a stream is stale has lasted
-// until the last time that any stream had something new to say. The default is 250 ms and 30 s.
+// WithBackoff sets the ceilings of the first wait and of the longest wait before another attempt to connect, or to
+// reconcile a stream. A wait is a random part of its ceiling. The ceiling doubles with every attempt, and starts again
+// with the shortest when a connection, or a live stream, has lasted for 10 seconds. A connection that ends because a
+// stream is stale counts as lasting only until a stream last received something new. The default is 250 ms and 30 s.
 func WithBackoff(shortest, longest time.Duration) Option {
 	return func(c *config) error {
 		if shortest <= 0 || longest < shortest {
@@ -167,8 +167,8 @@ func WithBackoff(shortest, longest time.Duration) Option {
 	}
 }
 
-// WithMaxAttempts makes Run return ErrGaveUp when n attempts in a row have not led to a connection that lasted for 10
-// seconds, in the sense of WithBackoff. By default it never gives up.
+// WithMaxAttempts makes Run return ErrGaveUp when none of n attempts in a row has led to a connection that lasted for
+// 10 seconds, as defined for WithBackoff. By default Run never gives up.
 func WithMaxAttempts(n int) Option {
 	return func(c *config) error {
 		if n <= 0 {
@@ -179,12 +179,12 @@ func WithMaxAttempts(n int) Option {
 	}
 }
 
-// WithHeartbeat sets how often the server is pinged and how long its pong may take before the connection is given up.
-// The default is every 10 seconds, for 5 seconds.
+// WithHeartbeat sets the interval of pings to the server, and the longest time that a pong may take before the
+// connection is given up. The defaults are 10 seconds and 5 seconds.
 //
-// An interval of 0 sends no pings, for servers that do not answer them. Then the connection is given up when nothing at
-// all was received for the timeout: no message, no ping, no pong. If the timeout is 0, too, only Stream.Expect and the
-// operating system notice that a connection is dead.
+// If the interval is 0, no pings are sent, for servers that do not answer them. Then the connection is given up when
+// nothing was received for the timeout: no message, no ping, no pong. If the timeout is 0, too, only Stream.Expect and
+// the operating system detect a dead connection.
 func WithHeartbeat(interval, timeout time.Duration) Option {
 	return func(c *config) error {
 		if interval < 0 || timeout < 0 || interval > 0 && timeout == 0 {
@@ -195,11 +195,11 @@ func WithHeartbeat(interval, timeout time.Duration) Option {
 	}
 }
 
-// WithQueue sets how many events wait for a handler that is busy, and for how long the client stops reading when there
-// is no room for another: meanwhile the server feels the backpressure, and may end the connection for it. After that
-// the client skips: a stream with a snapshot is reconciled when the handler has emptied half of the queue, any other
-// loses the event, which counts as missing. A wait of 0 skips at once, which suits whoever wants news rather than
-// history. The default is 1024 events and one second.
+// WithQueue sets how many events may wait for a busy handler, and for how long the client stops reading when the queue
+// is full. Meanwhile the server feels backpressure, and may end the connection because of it. After that the client
+// skips: a stream with snapshots is reconciled when the handler has emptied half of the queue, and any other stream
+// loses the event, which counts as missing. With a wait of 0 the client skips at once, which suits applications that
+// only need the newest events. The default is 1024 events and one second.
 func WithQueue(size int, wait time.Duration) Option {
 	return func(c *config) error {
 		if size <= 0 || wait < 0 {
@@ -210,7 +210,7 @@ func WithQueue(size int, wait time.Duration) Option {
 	}
 }
 
-// WithBuffer sets how many events of one stream are held back while it is reconciled. When more come, they are thrown
+// WithBuffer sets how many events of one stream are held back while it is reconciled. If there are more, all are thrown
 // away and the reconciliation starts again. The default is 4096.
 func WithBuffer(events int) Option {
 	return func(c *config) error {
@@ -222,8 +222,8 @@ func WithBuffer(events int) Option {
 	}
 }
 
-// WithStateChange sets a function that is told every change of state, in order. It is called by the goroutine that
-// reads from the socket and must return soon.
+// WithStateChange sets a function that is called for every change of state, in order. It is called by the goroutine
+// that reads from the socket, so it must return soon.
 func WithStateChange(changed func(Change)) Option {
 	return func(c *config) error {
 		if changed == nil {
@@ -234,12 +234,13 @@ func WithStateChange(changed func(Change)) Option {
 	}
 }
 
-// WithTracerProvider sets where spans go. The default is otel.GetTracerProvider(), which drops them until the program
-// sets another one.
+// WithTracerProvider sets the provider of the tracer that makes spans. The default is otel.GetTracerProvider(), which
+// drops spans until the program sets a provider.
 //
-// Each attempt to connect has a span websocket.handshake, whose trace context goes to the server as a header. Sampled
-// messages have a span websocket.message, from the receipt until one of their events is handled, with the number of the
-// message on its connection. Sending adds the number of the message to the span that is in the context, if any.
+// Each attempt to connect has a span websocket.handshake, whose trace context is sent to the server as a header.
+// Sampled messages have a span websocket.message from the receipt until one of their events is handled. It has the
+// number of the message on its connection. Send adds the number of the sent message to the span in its ctx, if there is
+// one.
 func WithTracerProvider(tp trace.TracerProvider) Option {
 	return func(c *config) error {
 		if tp == nil {
@@ -250,7 +251,7 @@ func WithTracerProvider(tp trace.TracerProvider) Option {
 	}
 }
 
-// WithPropagator sets how the trace context of a handshake is put into the headers of its request. The default is
+// WithPropagator sets the format of the trace context in the headers of a handshake. The default is
 // propagation.TraceContext.
 func WithPropagator(p propagation.TextMapPropagator) Option {
 	return func(c *config) error {

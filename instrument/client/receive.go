@@ -8,7 +8,7 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// begin is called once the streams are subscribed to: only then a snapshot can meet their events.
+// begin is called when the streams are subscribed to. Events can't continue an earlier snapshot.
 func (conn *connection) begin() {
 	now := time.Now()
 	for _, st := range conn.c.all {
@@ -23,7 +23,7 @@ func (conn *connection) begin() {
 	}
 }
 
-// receive takes the events of a message.
+// receive processes the events of a message.
 func (conn *connection) receive(m message) {
 	events := conn.events[:0]
 	err := guarded(func() (err error) {
@@ -54,7 +54,7 @@ func (conn *connection) receive(m message) {
 	}
 }
 
-// distrust is called when message after message is not understood: there may have been events of any stream among them.
+// distrust is called when too many messages in a row are not understood. They may have had events of any stream.
 func (conn *connection) distrust() {
 	conn.distrusting = true
 	for _, st := range conn.c.all {
@@ -65,7 +65,8 @@ func (conn *connection) distrust() {
 	}
 }
 
-// trust is called when messages are understood again. What was missed meanwhile a snapshot tells, if there is one.
+// trust is called when messages are understood again. A snapshot, if there is one, has the events that were missed
+// meanwhile.
 func (conn *connection) trust() {
 	conn.distrusting = false
 	for _, st := range conn.c.all {
@@ -74,7 +75,7 @@ func (conn *connection) trust() {
 		}
 		st.unread = false
 		switch {
-		case st.phase != live, st.Expect > 0 && st.quiet: // something else has happened
+		case st.phase != live, st.Expect > 0 && st.quiet: // it has another reason not to be live
 		case st.reconciles():
 			conn.reconcile(st, triggerStale, nil)
 		default:
@@ -84,7 +85,7 @@ func (conn *connection) trust() {
 	}
 }
 
-// distrusted has a stream that is live wait for something new.
+// distrusted makes a live stream wait for something new.
 func (conn *connection) distrusted(st *stream, why error) {
 	st.stale.Store(true)
 	if State(st.state.Load()) == Live {
@@ -124,11 +125,11 @@ func (conn *connection) event(st *stream, e Event, m *message) {
 	case verdict == Invalid:
 		// It is refused.
 	case idle, st.phase < restoring && st.awaits():
-		if news { // others are counted as what they are
+		if news { // others are counted by their verdict
 			st.metrics.superseded.Inc()
 		}
 	case st.phase < restoring:
-		if news || verdict == OutOfOrder { // a late event may be what the snapshot lacks
+		if news || verdict == OutOfOrder { // the snapshot may lack a late event
 			conn.hold(st, e)
 		}
 	case !news:
@@ -144,15 +145,15 @@ func (conn *connection) event(st *stream, e Event, m *message) {
 	}
 }
 
-// arrive takes a snapshot that has come among the events. One that continues a live stream is handled in its turn;
-// another one makes good whatever has happened.
+// arrive takes a snapshot that has come among the events. A snapshot that continues a live stream is queued like an
+// event. Any other repairs the stream, whatever has happened.
 func (conn *connection) arrive(st *stream, e Event, m *message, continues bool) {
 	if continues && st.phase == live {
 		conn.handOver(st, e, m)
 		return
 	}
 	st.fresh(m.at)
-	number, _ := snapshotNumber(&e) // it has been observed
+	number, _ := snapshotNumber(&e) // it was checked by observe
 	st.release()
 	st.arrived, st.overflow, st.asked = &Snapshot{Last: number, Restart: e.Restart, Value: e.Value}, false, true
 	switch st.phase {
@@ -165,7 +166,7 @@ func (conn *connection) arrive(st *stream, e Event, m *message, continues bool) 
 	}
 }
 
-// restart reconciles a stream whose numbers begin anew with an event.
+// restart reconciles a stream whose numbers restart with an event.
 func (conn *connection) restart(st *stream, e Event, why error) {
 	st.release()
 	if st.phase != away && st.phase != skipping {
@@ -182,7 +183,7 @@ func (conn *connection) restart(st *stream, e Event, why error) {
 	}
 }
 
-// progressed notes that a stream had something new to say, or that it can be expected to from now on.
+// progressed notes that a stream received something new, or that it is expected to from now on.
 func (conn *connection) progressed(st *stream, at time.Time) {
 	if at.After(st.progress) { // a message may have waited longer than the time in which nobody has read
 		st.progress = at
@@ -193,7 +194,7 @@ func (conn *connection) progressed(st *stream, at time.Time) {
 	}
 }
 
-// fresh notes that something of use was received.
+// fresh notes that something useful was received.
 func (st *stream) fresh(at time.Time) {
 	st.newest.Store(at.UnixNano())
 	st.stale.Store(false)
@@ -205,13 +206,13 @@ func (conn *connection) hold(st *stream, e Event) {
 	case st.hold(e, conn.c.config.bufferSize):
 		st.fresh(e.Received)
 	case st.phase == away || st.phase == skipping:
-		// The snapshot that follows makes good an overflow that happens before it is fetched.
+		// The next snapshot repairs an overflow that happens before it is fetched.
 	default:
 		conn.retry(st, resultOverflow, errOverflow)
 	}
 }
 
-// handOver gives an event to the handler, or skips it if the handler is too slow.
+// handOver passes an event to the handler, or skips it if the handler is too slow.
 func (conn *connection) handOver(st *stream, e Event, m *message) {
 	if conn.push(item{stream: st, epoch: st.epoch, event: e, span: m.span}) {
 		m.span = nil // one span stands for the message
@@ -237,7 +238,7 @@ func (conn *connection) handOver(st *stream, e Event, m *message) {
 	}
 }
 
-// width is how many sequence numbers an event stands for.
+// width returns the number of sequence numbers of an event.
 func width(e Event) uint64 {
 	if e.First == 0 || e.Last <= e.First {
 		return 1
@@ -245,18 +246,20 @@ func width(e Event) uint64 {
 	return e.Last - e.First + 1
 }
 
-// skip throws away what the handler has not come to, and lets the stream go on from a snapshot when it has caught up.
+// skip throws away the stream's queued events, and lets the stream go on from a snapshot when the handler has caught
+// up.
 func (conn *connection) skip(st *stream) {
 	conn.overtake(st, triggerSlow, skipping, errSlow)
 	st.skipBefore(st.epoch)
 	conn.c.records.write(recordSkipped, slog.String("stream", st.Name))
 	conn.c.starved.Store(true)
 	if conn.c.caughtUp() {
-		conn.c.signal() // before the handler could know that it was waited for
+		conn.c.signal() // the handler may have caught up before starved was set
 	}
 }
 
-// push puts an item into the handler's queue and says whether there was room in time. While it waits nobody reads.
+// push puts an item into the handler's queue and says whether there was room in time. While it waits, the connection is
+// not read.
 func (conn *connection) push(it item) bool {
 	select {
 	case conn.c.queue <- it:
@@ -276,11 +279,11 @@ func (conn *connection) push(it item) bool {
 	case <-timer.C:
 		return false
 	case <-conn.ctx.Done():
-		return true // the connection ends, and nothing that was received on it matters any more
+		return true // the connection ends, so what was received on it does not matter any more
 	}
 }
 
-// resume is called after a time in which nobody has read: no stream can be blamed for its silence then.
+// resume is called after a time in which the connection was not read. Silence in that time is not the streams' fault.
 func (conn *connection) resume() {
 	conn.c.stalls.Add(1)
 	now := time.Now()

@@ -11,13 +11,13 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// reconcile lets a stream start again from a snapshot: at once, or after a wait if that was necessary only just before.
+// reconcile lets a stream start again from a snapshot: at once, or after a wait if it was reconciled just before.
 func (conn *connection) reconcile(st *stream, t trigger, why error) {
 	conn.overtake(st, t, resting, why)
 	conn.start(st)
 }
 
-// start has a stream go on from the snapshot that has arrived, or from another one.
+// start lets a stream go on from the snapshot that has arrived among the events, or from another one.
 func (conn *connection) start(st *stream) {
 	if st.arrived != nil {
 		arrived := *st.arrived
@@ -34,7 +34,7 @@ func (conn *connection) start(st *stream) {
 	conn.due(st, st.retryAt)
 }
 
-// overtake ends what the stream was doing, because a reconciliation has become necessary.
+// overtake ends the stream's present phase, because a reconciliation has become necessary.
 func (conn *connection) overtake(st *stream, t trigger, p phase, why error) {
 	now := time.Now()
 	if st.phase == live && now.Sub(st.liveAt) >= stableAfter {
@@ -111,7 +111,7 @@ func (conn *connection) fetch(st *stream) {
 	})
 }
 
-// fetchWith calls the function that fetches a snapshot, or asks for it, and tells what came of it.
+// fetchWith calls the function that fetches a snapshot, or asks for one, and sends the result to the loop.
 func (conn *connection) fetchWith(st *stream, epoch uint64, fetch func(context.Context, string) (Snapshot, error)) {
 	ctx, cancel := context.WithTimeout(conn.ctx, conn.c.config.snapshotTimeout)
 	defer cancel()
@@ -126,7 +126,7 @@ func (conn *connection) fetchWith(st *stream, epoch uint64, fetch func(context.C
 	}
 }
 
-// snapshot goes on when a snapshot was fetched, or asked for.
+// snapshot continues after a snapshot was fetched, or asked for.
 func (conn *connection) snapshot(f fetched) {
 	st := f.stream
 	st.inFlight = false
@@ -151,7 +151,7 @@ func (conn *connection) restore(st *stream, snapshot Snapshot) {
 	if err != nil {
 		conn.retry(st, resultBehind, err)
 		if snapshot.Last == 0 {
-			st.release() // it has a gap that no snapshot without a number can be seen to close
+			st.release() // it has a gap, and a snapshot without a number can't prove to close it
 		}
 		return
 	}
@@ -159,7 +159,7 @@ func (conn *connection) restore(st *stream, snapshot Snapshot) {
 	st.sequence, st.held = sequence, nil
 	st.last.Store(sequence.Last())
 	if snapshot.Restart {
-		st.highest = sequence.Last() // what was received before has other numbers
+		st.highest = sequence.Last() // earlier events have other numbers
 	}
 	st.phase = restoring
 	if !conn.push(item{stream: st, epoch: st.epoch, restore: &restore{snapshot: snapshot, rest: rest}}) {
@@ -168,7 +168,7 @@ func (conn *connection) restore(st *stream, snapshot Snapshot) {
 	}
 }
 
-// hear looks for what the handler or the application has to tell.
+// hear looks for reports of the handler and requests of the application.
 func (conn *connection) hear() {
 	caughtUp := conn.c.caughtUp() && conn.c.starved.Swap(false)
 	for _, st := range conn.c.all {
@@ -184,7 +184,7 @@ func (conn *connection) hear() {
 	}
 }
 
-// handled goes on with what the handler has made of the snapshot, or of an event.
+// handled continues after the handler has handled the snapshot, or an event.
 func (conn *connection) handled(st *stream, h *handled) {
 	switch {
 	case h.err == nil && st.phase == restoring:
@@ -206,7 +206,7 @@ func (conn *connection) handled(st *stream, h *handled) {
 	}
 }
 
-// check does what is due, and returns a stream that is stale and for which the connection must be replaced.
+// check does what is due, and returns a stale stream for which the connection must be replaced, if there is one.
 func (conn *connection) check(now time.Time) *stream {
 	conn.alarmAt = time.Time{}
 	for _, st := range conn.c.all {
@@ -218,7 +218,7 @@ func (conn *connection) check(now time.Time) *stream {
 	return nil
 }
 
-// silent marks a stream that has had nothing new to say for too long, and says whether to replace the connection.
+// silent marks a stream that has received nothing new for too long, and says whether to replace the connection.
 func (conn *connection) silent(st *stream, now time.Time) bool {
 	if due := st.progress.Add(st.Expect); now.Before(due) {
 		conn.wakeAt(due)
@@ -233,7 +233,7 @@ func (conn *connection) silent(st *stream, now time.Time) bool {
 	return !st.Tolerate
 }
 
-// wakeAt has check called at a time, or before.
+// wakeAt makes the loop call check at the time t, or before.
 func (conn *connection) wakeAt(t time.Time) {
 	if conn.alarmAt.IsZero() || t.Before(conn.alarmAt) {
 		conn.alarmAt = t

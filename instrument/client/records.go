@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// record is one of the log records. Their messages are constant; what varies is in fields.
+// record is one of the log records. Their messages are constant, and everything else is in fields.
 type record uint8
 
 const (
@@ -27,8 +27,8 @@ const (
 	recordKinds
 )
 
-// recordsPerSecond is how many records of one message are written per second. Everything above is counted and told with
-// the next one: a storm of gaps must not become a storm of log records.
+// recordsPerSecond is the limit of records of one message per second. Records above the limit are counted, and the next
+// record has their number: a storm of gaps must not become a storm of log records.
 const recordsPerSecond = 10
 
 // records writes the log records of one client.
@@ -106,7 +106,7 @@ func (kind record) text() (message string, level slog.Level) {
 	}
 }
 
-// maxErrorBytes bounds the text of errors in records: part of it may be the server's.
+// maxErrorBytes bounds the text of errors in records, because part of it may come from the server.
 const maxErrorBytes = 512
 
 func errorAttr(err error) slog.Attr {
@@ -125,8 +125,8 @@ func errorText(err error) string {
 	return text
 }
 
-// withoutPaths leaves of the URLs in a text the scheme and the host only: there are tokens in paths, queries and user
-// names, and net/http puts the whole URL into its errors.
+// withoutPaths cuts URLs in a text down to scheme and host. Paths, queries and user names may contain tokens, and
+// net/http puts the whole URL into its errors.
 func withoutPaths(text string) string {
 	const schemes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-."
 	var b strings.Builder
@@ -149,8 +149,8 @@ func withoutPaths(text string) string {
 	}
 }
 
-// lengthOfURL returns how long the rest of a URL is that begins a text: up to the quote if it was quoted by %q, up to
-// white space or any quote otherwise.
+// lengthOfURL returns the length of the rest of a URL at the beginning of a text. The URL ends at the quote if it was
+// quoted by %q, and otherwise at white space or any quote.
 func lengthOfURL(text string, quoted bool) int {
 	if !quoted {
 		if end := strings.IndexAny(text, " \t\r\n\"'"); end >= 0 {
@@ -163,7 +163,7 @@ func lengthOfURL(text string, quoted bool) int {
 		case '"':
 			return i
 		case '\\':
-			i++ // what follows belongs to it
+			i++ // the next byte is escaped
 		}
 	}
 	return len(text)

@@ -43,8 +43,8 @@ func seen(first, last int) (notes []string) {
 	return notes
 }
 
-// TestFieldCase12 has the numbers of a stream begin anew on one connection: 5001, 5002, 1, 2. Whatever the decoder tells
-// of it, the stream is not live while it drops all that comes.
+// TestFieldCase12 restarts the numbers of a stream on one connection: 5001, 5002, 1, 2. Even if the decoder says
+// nothing about it, the stream is not live while it drops all events.
 func TestFieldCase12(t *testing.T) {
 	const connect = "reconciliations_total ok connect"
 	const took = "reconciliation_duration_seconds_count"

@@ -7,11 +7,12 @@ import (
 	"time"
 )
 
-// maxRetryAfter is the longest time for which a server is obeyed that asks not to be tried again.
+// maxRetryAfter is the longest wait that a server can ask for.
 const maxRetryAfter = 10 * time.Minute
 
-// retryAfter returns how long the server asks not to be tried again, 0 if it does not, or makes no sense. A date is
-// taken relative to the server's own, so that a clock that is wrong on either side does no harm.
+// retryAfter returns how long the server asks clients to wait before they try again, or 0 if it does not ask or the
+// value makes no sense. A date is taken relative to the server's own date, so a wrong clock on either side does no
+// harm.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	value := strings.TrimSpace(h.Get("Retry-After"))
 	if value == "" {

@@ -5,13 +5,13 @@ import (
 	"math"
 )
 
-// A Verdict says how an event's sequence numbers stand to those before it.
+// A Verdict says how an event's sequence numbers relate to those before it.
 type Verdict uint8
 
 // The verdicts of a Sequence.
 const (
-	// InOrder is an event that continues the sequence. A range that begins before the end of the sequence and ends
-	// after it does, too, and so do an event without a number and an empty range at the end of the sequence.
+	// InOrder is an event that continues the sequence. So do a range that begins before the end of the sequence and
+	// ends after it, an event without a number, and an empty range at the end of the sequence.
 	InOrder Verdict = iota
 	// Gap is an event that continues the sequence after missing numbers.
 	Gap
@@ -34,21 +34,21 @@ func (v Verdict) String() string {
 	return names[v]
 }
 
-// rememberedGaps is how many gaps a Sequence keeps apart in order to tell late events from repeated ones.
+// rememberedGaps is the number of gaps that a Sequence remembers to distinguish late events from repeated ones.
 const rememberedGaps = 16
 
 // maxNumber is the highest valid number. A higher one is a negative number that was converted. It would make every event
 // after it a duplicate.
 const maxNumber = math.MaxInt64
 
-// A Sequence follows the numbers of one stream and tells gaps, duplicates and late events. Events carry one number each
-// or a range of them, as an exchange's aggregated updates do. The zero value takes the first event as the beginning. It
-// allocates nothing, remembers no more than the 16 newest gaps (a late event of an older one counts as a duplicate),
-// and is not safe for concurrent use.
+// A Sequence follows the numbers of one stream and recognizes gaps, duplicates and late events. Events carry one number
+// each or a range of numbers, like an exchange's aggregated updates. The zero value begins with the first event. A
+// Sequence allocates nothing and remembers only the 16 newest gaps. A late event from an older gap counts as a
+// duplicate. It is not safe for concurrent use.
 type Sequence struct {
 	begun   bool
 	last    uint64
-	floor   uint64 // up to here a snapshot tells all
+	floor   uint64 // a snapshot contains everything up to here
 	gaps    [rememberedGaps]span
 	missing int // gaps in use, oldest first
 }
@@ -68,18 +68,18 @@ func numbers(first, last uint64) (s span, ok bool) {
 	return span{first, last}, 1 <= first && first-1 <= last && last <= maxNumber
 }
 
-// Reset makes last the end of the sequence because a snapshot contains everything up to it. What is observed up to
-// there afterwards is Superseded, for a snapshot may be ahead of the stream. A snapshot without a number, 0, makes the
-// sequence begin with the next event.
+// Reset makes last the end of the sequence, because a snapshot contains everything up to it. Events up to last that
+// arrive afterwards are Superseded, because a snapshot may be ahead of the stream. After a snapshot without a number,
+// 0, the sequence begins with the next event.
 func (s *Sequence) Reset(last uint64) {
 	*s = Sequence{begun: last != 0, last: last, floor: last}
 }
 
-// Last returns the highest number observed, 0 before the first.
+// Last returns the highest number observed, or 0 before the first.
 func (s *Sequence) Last() uint64 { return s.last }
 
-// Observe takes the numbers from first to last of one event and returns the verdict and, for a Gap, how many numbers
-// are missing. Numbers begin with 1 and end with the highest int64.
+// Observe takes the numbers of one event, from first to last. It returns the verdict and, for a Gap, how many numbers
+// are missing. Valid numbers are from 1 to the highest int64.
 //
 //   - An event with one number has it in first, and the same or 0 in last.
 //   - An event without a number has 0 in both. It is always InOrder.
@@ -121,7 +121,7 @@ func (s *Sequence) Observe(first, last uint64) (v Verdict, missing uint64) {
 	}
 }
 
-// remember keeps a gap; when there are too many, the oldest is forgotten. An empty range leaves a gap that grows.
+// remember keeps a gap. If there are too many, it forgets the oldest. After an empty range the gap may grow.
 func (s *Sequence) remember(gap span) {
 	if s.missing > 0 && s.gaps[s.missing-1].last+1 == gap.first {
 		s.gaps[s.missing-1].last = gap.last
@@ -135,7 +135,7 @@ func (s *Sequence) remember(gap span) {
 	s.missing++
 }
 
-// fill takes the numbers of a late event out of the gaps and says whether any was missing.
+// fill removes the numbers of a late event from the gaps and says whether any was missing.
 func (s *Sequence) fill(event span) (late bool) {
 	old := s.gaps
 	gaps := old[:s.missing]

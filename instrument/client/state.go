@@ -6,24 +6,24 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// A State says how far what the application holds can be trusted. Only Live is good to act upon.
+// A State says how far the application's state of a stream can be trusted. Act on it only while the stream is Live.
 type State uint8
 
-// The states of a client and of each of its streams, the worst first. The client is in the worst state that any of its
-// streams is in.
+// The states of a client and of each of its streams, the worst first. The client has the worst state of its streams.
 const (
 	// Closed is a client that does not run.
 	Closed State = iota
-	// Waiting is a client without connection that waits before it tries again.
+	// Waiting is a client without a connection that waits before the next attempt.
 	Waiting
 	// Connecting is a client that connects or subscribes.
 	Connecting
-	// Reconciling is a stream whose events are held back until there is a snapshot, or whose handler has yet to restore
-	// it and to catch up with the events.
+	// Reconciling is a stream whose events are held back until there is a snapshot, or whose handler has not yet
+	// restored the snapshot and caught up with the events.
 	Reconciling
-	// Stale is a stream that has had nothing new to say for longer than expected.
+	// Stale is a stream that has received nothing new for longer than expected.
 	Stale
-	// Live is a stream that is reconciled and carries events. A handler may lag by its queue: see Event.Received.
+	// Live is a stream that is reconciled and carries events. The handler may lag by the length of the queue: see
+	// Event.Received.
 	Live
 )
 
@@ -38,20 +38,19 @@ func (s State) String() string {
 
 // A Change is a change of the state of a stream, or of the client as a whole.
 type Change struct {
-	// Stream is the name of the stream, empty for the client as a whole.
+	// Stream is the name of the stream. It is empty for the client as a whole.
 	Stream string
 	// From and To are the states before and after.
 	From, To State
-	// Err is what caused the change, if something went wrong.
+	// Err is the error that caused the change, if there was one.
 	Err error
 }
 
-// State returns the state of the client: the worst that any of its streams is in.
+// State returns the state of the client, which is the worst state of its streams.
 func (c *Client) State() State { return State(c.state.Load()) }
 
-// StreamState returns the state of a stream. An application that decides on it sees at once that the stream has stopped
-// being live, even while events from before are still queued. For a stream that is not registered it returns the state
-// that one without snapshot would have.
+// StreamState returns the state of a stream. It changes as soon as the stream stops being live, even while earlier
+// events are still queued. For a stream that is not registered it returns the state of a stream without snapshots.
 func (c *Client) StreamState(name string) State {
 	if st := c.streams[name]; st != nil {
 		return State(st.state.Load())

@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// phase is how far the reconciliation of a stream is.
+// phase says how far the reconciliation of a stream is.
 type phase uint8
 
 const (
@@ -20,12 +20,12 @@ const (
 	live
 )
 
-// stream is a registered stream, or the one that stands for all others. What is not atomic belongs to Run's goroutine.
+// stream is a registered stream, or the one for all others. Fields that are not atomic belong to Run's goroutine.
 type stream struct {
 	Stream
 	metrics streamMetrics
 	state   atomic.Uint32 // State
-	newest  atomic.Int64  // Unix time in ns of the newest event that was of use
+	newest  atomic.Int64  // Unix time in ns of the newest useful event
 	last    atomic.Uint64 // the end of the sequence
 	manual  atomic.Bool   // the application asks for a reconciliation
 	result  atomic.Pointer[handled]
@@ -41,8 +41,8 @@ type stream struct {
 	overflow bool      // too many events for held: nothing is held back until the next fetch
 	progress time.Time // when there was something new
 	quiet    bool      // check need not look at it: it waits for the subscription, or is known to be stale
-	repeats  drops     // events that were old
-	lost     drops     // events that found no room
+	repeats  drops     // old events
+	lost     drops     // events without room in the queue
 	unread   bool      // it is stale because no message was understood
 
 	trigger  trigger
@@ -61,8 +61,8 @@ type streamMetrics struct {
 	lag                                                prometheus.Observer
 }
 
-// handled is what the handler tells about a stream: that it has restored a snapshot and handled the events held back and
-// those that came until then, or that something failed.
+// handled is the handler's report about a stream. It says that the handler has restored a snapshot and handled the
+// events that were held back or came until then, or that something failed.
 type handled struct {
 	epoch    uint64
 	replayed int
@@ -89,11 +89,11 @@ func newStream(s Stream, c *config, m *metrics) *stream {
 // reconciles says whether there are snapshots to reconcile the stream with.
 func (st *stream) reconciles() bool { return st.Restore != nil }
 
-// awaits says whether a snapshot must come among the events before any of them is of use.
+// awaits says whether a snapshot must come among the events before any of them is useful.
 func (st *stream) awaits() bool { return st.reconciles() && st.Snapshot == nil && st.arrived == nil }
 
-// open prepares the stream for a new connection. Unless it resumes, its sequence begins anew: many feeds number each
-// connection's events.
+// open prepares the stream for a new connection. Unless the stream resumes, its sequence restarts, because many feeds
+// number the events of each connection.
 func (st *stream) open() {
 	st.close()
 	if !st.Resume {
@@ -108,13 +108,13 @@ func (st *stream) open() {
 	}
 }
 
-// reset begins the sequence anew.
+// reset restarts the sequence.
 func (st *stream) reset() {
 	st.sequence, st.highest = Sequence{}, 0
 	st.last.Store(0)
 }
 
-// close leaves nothing of a connection that has ended.
+// close forgets everything about a connection that has ended.
 func (st *stream) close() {
 	st.epoch++
 	st.phase = away
@@ -122,7 +122,7 @@ func (st *stream) close() {
 	st.overflow, st.inFlight = false, false
 }
 
-// release gives up what was held back: a snapshot tells of it.
+// release drops the events that were held back, because a snapshot contains them.
 func (st *stream) release() {
 	st.metrics.superseded.Add(float64(len(st.held)))
 	st.held, st.arrived = nil, nil
@@ -137,7 +137,7 @@ func (st *stream) settle() {
 // reconciling says whether a reconciliation is under way.
 func (st *stream) reconciling() bool { return st.phase != away && st.phase != live }
 
-// skipBefore has the handler skip what was queued before an epoch.
+// skipBefore makes the handler skip items that were queued before an epoch.
 func (st *stream) skipBefore(epoch uint64) {
 	for {
 		old := st.skip.Load()
@@ -147,8 +147,8 @@ func (st *stream) skipBefore(epoch uint64) {
 	}
 }
 
-// observe counts an event, and returns how its numbers stand to those before and whether it has come too often that they
-// are of no use.
+// observe counts an event. It returns the verdict about its numbers, and whether there were too many useless events in
+// a row.
 func (st *stream) observe(e *Event, at time.Time) (verdict Verdict, tooOld bool) {
 	if !e.Time.IsZero() {
 		st.metrics.lag.Observe(max(at.Sub(e.Time), 0).Seconds())
@@ -193,7 +193,7 @@ func (st *stream) follow(e *Event) (verdict Verdict, missing uint64) {
 	return verdict, missing
 }
 
-// snapshotNumber returns the number of a snapshot that is an event, 0 if it has none.
+// snapshotNumber returns the number of a snapshot that is an event, or 0 if it has none.
 func snapshotNumber(e *Event) (number uint64, ok bool) {
 	if e.First == 0 && e.Last <= maxNumber {
 		return e.Last, true
@@ -202,8 +202,9 @@ func snapshotNumber(e *Event) (number uint64, ok bool) {
 	return s.last, ok
 }
 
-// repeated says whether nothing but old events has come for too long. An event at the end of the sequence ends that: a
-// replay gets there, numbers that have begun anew do not. So does one that only the snapshot was ahead of.
+// repeated says whether only old events have come for too long. An event at the end of the sequence ends the run: a
+// replay gets there, but numbers that have restarted do not. An event that is old only because the snapshot was ahead
+// ends it, too.
 func (st *stream) repeated(e *Event, verdict Verdict, at time.Time) (tooOld bool) {
 	last := e.Last
 	if last == 0 {
@@ -234,7 +235,7 @@ func (st *stream) hold(e Event, limit int) bool {
 	return true
 }
 
-// after returns the events that were held back and come after the snapshot, and how the sequence goes on. It fails when
+// after returns the events that were held back and come after the snapshot, and the sequence after them. It fails if
 // they do not continue the snapshot without a gap.
 func (st *stream) after(s Snapshot) ([]Event, Sequence, error) {
 	events := slices.Clone(st.held)

@@ -42,7 +42,7 @@ type tracing struct {
 	made   int
 }
 
-// messageSpan is what the span of a sampled message is made of when one of its events is handled.
+// messageSpan holds what is needed to make the span of a sampled message when one of its events is handled.
 type messageSpan struct {
 	handshake trace.SpanContext
 	number    uint64
@@ -72,7 +72,7 @@ func (t *tracing) handshake(ctx context.Context, address string, header http.Hea
 	return ctx, span
 }
 
-// server returns the attributes for the host of a URL, of which nothing else is told.
+// server returns the attributes for the host of a URL. Nothing else of the URL is on spans.
 func server(address string) []attribute.KeyValue {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -89,7 +89,7 @@ func server(address string) []attribute.KeyValue {
 	return attributes
 }
 
-// answered ends the span of an attempt. The code of the response is 0 if there was none.
+// answered ends the span of an attempt. The code of the response is 0 if there was no response.
 func answered(span trace.Span, code int, status instrument.Status, err error) {
 	if code != 0 {
 		span.SetAttributes(semconv.HTTPResponseStatusCode(code))
@@ -101,7 +101,7 @@ func answered(span trace.Span, code int, status instrument.Status, err error) {
 	span.End()
 }
 
-// sample decides whether a message gets a span, before any is made: most messages cost a random number.
+// sample decides whether a message gets a span, before the span is made. Most messages cost only a random number.
 func (t *tracing) sample(handshake trace.SpanContext, m message) *messageSpan {
 	if rand.Float64() >= t.ratio || !t.allow(m.at) {
 		return nil
@@ -109,7 +109,7 @@ func (t *tracing) sample(handshake trace.SpanContext, m message) *messageSpan {
 	return &messageSpan{handshake: handshake, number: m.number, size: len(m.payload)}
 }
 
-// allow says whether there may be another span in this second.
+// allow says whether another span is allowed in this second.
 func (t *tracing) allow(now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -120,8 +120,8 @@ func (t *tracing) allow(now time.Time) bool {
 	return t.made <= spansPerSecond
 }
 
-// begin begins the span of an item, if its message is sampled. The span begins with the receipt, because waiting for the
-// handler is part of what the message takes.
+// begin begins the span of an item, if its message is sampled. The span begins with the receipt, so it includes the
+// wait for the handler.
 func (t *tracing) begin(ctx context.Context, it item) (context.Context, func(error)) {
 	if it.span == nil {
 		return ctx, func(error) {}
@@ -146,7 +146,7 @@ func (t *tracing) begin(ctx context.Context, it item) (context.Context, func(err
 	}
 }
 
-// annotate tells the span in ctx, if there is one, which message was sent.
+// annotate adds the number of the sent message to the span in ctx, if there is one.
 func annotate(ctx context.Context, handshake trace.SpanContext, n uint64) {
 	span := trace.SpanFromContext(ctx)
 	if !span.IsRecording() {

@@ -64,7 +64,7 @@ func TestSpans(t *testing.T) {
 					t.Errorf("trace id %v is not the handshake's", e.HandshakeTraceID)
 				}
 				if e.First == 4 {
-					return (*diskError)(nil) // an easy mistake, and an error nevertheless
+					return (*diskError)(nil) // an easy mistake, but still an error
 				}
 				return nil
 			},
