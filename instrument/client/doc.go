@@ -17,9 +17,8 @@
 //	err = c.Run(ctx)
 //
 // If a stream has snapshots, Handle gets every event after the last restored snapshot exactly once and without a gap.
-// // [Client.StreamState] says whether the application may act on its state: only if it is [Live]. An event's Received
-// // says how long the event has waited: see Slow handlers. The client survives errors and panics of all these
-// functions.
+// [Client.StreamState] says whether the application may act on its state: only if it is [Live]. An event's Received
+// says how long the event has waited: see Slow handlers. The client survives errors and panics of all these functions.
 //
 // The examples are recipes for the order books of Binance, OKX, Bybit and Kraken.
 //

@@ -18,14 +18,14 @@ import (
 //go:embed page
 var page embed.FS
 
-// policy lets the page use its own style sheet and scripts and nothing else.
+// policy lets the page use only its own style sheet and scripts.
 const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// api is where the JSON API begins in a path.
+// api is the prefix of the JSON API's paths.
 const api = "/api/v1/"
 
-// ServeHTTP serves the page and the API below whatever path the console is mounted at. That path has to end with a slash.
+// ServeHTTP serves the page and the API below the path where the console is mounted. That path must end with a slash.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Security-Policy", policy)
@@ -51,8 +51,8 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// local says whether the request comes from a person at this machine: from a loopback address, under a name that a page
-// elsewhere can't have made to point here (DNS rebinding), and not through a proxy.
+// local says whether the request comes from a person at this machine: from a loopback address, not through a proxy, and
+// to a host name that no other page can have made to point here (DNS rebinding).
 func local(r *http.Request) bool {
 	for _, forwarded := range []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"} {
 		if r.Header.Get(forwarded) != "" {
@@ -134,7 +134,7 @@ func (c *Console) serveConnections(w http.ResponseWriter, r *http.Request, now t
 	})
 }
 
-// Story is the answer of api/v1/connections/{id}: what is known of one connection, also after its end.
+// Story is the answer of api/v1/connections/{id}: everything known about one connection, even after its end.
 type Story struct {
 	Service  string `json:"service"`
 	Instance string `json:"instance"`
@@ -216,5 +216,5 @@ func (c *Console) find(now time.Time) []Finding {
 
 func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	_ = json.NewEncoder(w).Encode(v) // a viewer who has gone needs no answer
+	_ = json.NewEncoder(w).Encode(v) // a viewer who has left needs no answer
 }

@@ -13,21 +13,22 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// Config says what a Console shows and to whom. The zero value is usable.
+// Config sets what a Console shows and to whom. The zero value is usable.
 type Config struct {
 	// Service is the name at the head of the page. The default is the program's.
 	Service string
-	// AllowRemote has the console answer requests from other machines, and those that a proxy has forwarded. Put your own
-	// authentication in front of it. The default answers this machine only.
+	// AllowRemote lets the console answer requests from other machines and from proxies. Put your own authentication in
+	// front of it. By default the console answers only this machine.
 	AllowRemote bool
-	// AllowClose lets a viewer close a connection, as Observer.Drain does: its client is to come back, perhaps to another
-	// instance. The default is a console that is read-only.
+	// AllowClose lets a viewer close a connection, like Observer.Drain: its client should reconnect, perhaps to another
+	// instance. By default the console is read-only.
 	AllowClose bool
-	// Records is how many log records are kept of each kind (opened connections, closed ones, trouble, others). The
-	// default is 500, which takes about 1 MB.
+	// Records is the number of log records that are kept of each kind (opened connections, closed ones, trouble,
+	// others). The default is 500, which takes about 1 MB.
 	Records int
-	// TraceURL and StoryURL are addresses that the id of a trace, or of a connection, is appended to for links on the
-	// page, as in http://127.0.0.1:8090/trace/ and http://127.0.0.1:8090/connection/. By default there are no links.
+	// TraceURL and StoryURL are the beginnings of the page's links to traces and connections, such as
+	// http://127.0.0.1:8090/trace/ and http://127.0.0.1:8090/connection/. The console appends the id. By default there
+	// are no links.
 	TraceURL, StoryURL string
 }
 
@@ -36,7 +37,7 @@ const defaultRecords = 500
 // A Console is an http.Handler that shows the live connections of observers. Its methods may be called concurrently.
 type Console struct {
 	config   Config
-	instance string // tells the instances of a service apart
+	instance string // identifies the instance of the service
 	records  records
 	sampler  sampler
 	spans    spans
@@ -72,7 +73,7 @@ func New(config Config) *Console {
 	return c
 }
 
-// Observe adds an observer to what the console shows. It does nothing for nil and for one that was added before.
+// Observe adds an observer to the console. It does nothing if o is nil or was added before.
 func (c *Console) Observe(o *instrument.Observer) {
 	if o == nil {
 		return
@@ -90,9 +91,9 @@ func (c *Console) observed() []*instrument.Observer {
 	return slices.Clone(c.observers)
 }
 
-// LogHandler returns a handler that keeps the records that it passes on to next, for the console to show. It keeps
-// records of level Info and above even if next does not want them. What it keeps is bounded: the newest records of each
-// kind, 16 attributes of each, 256 bytes of each text. It never blocks.
+// LogHandler returns a handler that passes records on to next and keeps them for the console. It keeps records of level
+// Info and above even if next does not want them. It keeps a bounded number: the newest records of each kind, with 16
+// attributes each and 256 bytes of each text. It never blocks.
 func (c *Console) LogHandler(next slog.Handler) slog.Handler {
 	if next == nil {
 		next = slog.DiscardHandler
@@ -109,7 +110,7 @@ func program() string {
 	return strings.TrimSuffix(filepath.Base(path), ".exe")
 }
 
-// instance is the host and process, as one says where a page comes from.
+// instance returns the host and process id, which identify where the page comes from.
 func instance() string {
 	host, err := os.Hostname()
 	if err != nil {

@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// Event is one of api/v1/events: a server-sent event of the type "tick", once per second.
+// Event is an event of api/v1/events, a server-sent event of the type "tick". There is one per second.
 type Event struct {
-	// Samples are those since the event before.
+	// Samples are the samples since the previous event.
 	Samples  []Sample  `json:"samples"`
 	Findings []Finding `json:"findings"`
-	// Records are those since the event before, newest first, at most 100. The first event has none.
+	// Records are the records since the previous event, newest first, at most 100. The first event has none.
 	Records []Record `json:"records"`
 }
 
 const maxEventRecords = 100
 
-// serveEvents sends events until the viewer leaves. The samples are taken here, so that none are while nobody looks.
+// serveEvents sends events until the viewer leaves. It takes the samples, so none are taken while nobody looks.
 func (c *Console) serveEvents(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -43,7 +43,8 @@ func (c *Console) serveEvents(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return
 		}
-		// A server's WriteTimeout is meant for answers that end. A viewer that reads nothing is let go all the same.
+		// A server's WriteTimeout is meant for answers that end. A viewer that reads nothing is disconnected in any
+		// case.
 		_ = control.SetWriteDeadline(now.Add(10 * time.Second))
 		if _, err := w.Write([]byte("event: tick\ndata: " + string(content) + "\n\n")); err != nil {
 			return
@@ -68,7 +69,7 @@ func (r *records) last() uint64 {
 	return r.newest
 }
 
-// servers are those that serve the console. Their Shutdown waits for answers to end, so a stream has to end then.
+// servers are the servers that serve the console. Their Shutdown waits for answers to end, so streams must end then.
 type servers struct {
 	mu    sync.Mutex
 	known map[*http.Server]<-chan struct{}

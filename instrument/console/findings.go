@@ -19,12 +19,12 @@ type Findings struct {
 
 // A Finding says in plain words what looks wrong, with the number that shows it.
 type Finding struct {
-	// Name is constant, as in "silent_connections".
+	// Name is constant, such as "silent_connections".
 	Name string `json:"name"`
-	// Severity is "warning" for what users feel, and "info" for what may lead there.
+	// Severity is "warning" if users notice the problem, and "info" if they may notice it soon.
 	Severity string `json:"severity"`
 	Text     string `json:"text"`
-	// Sort and Search lead to the connections in question, where there are such.
+	// Sort and Search lead to the connections in question, if there are any.
 	Sort   Sort   `json:"sort,omitempty"`
 	Search string `json:"search,omitempty"`
 }
@@ -34,7 +34,7 @@ const (
 	severityInfo    = "info"
 )
 
-// What it takes for a finding. A handful of connections proves nothing.
+// The thresholds of findings. A handful of connections proves nothing.
 const (
 	leastSilent    = 3
 	leastClosed    = 20
@@ -47,7 +47,7 @@ const (
 	slowHandling   = 1.0 // seconds
 )
 
-// evidence is what findings are made of.
+// evidence holds the data from which findings are made.
 type evidence struct {
 	survey  survey
 	samples []Sample // of the last minute
@@ -69,7 +69,7 @@ func (e *evidence) findings() []Finding {
 	return found
 }
 
-// sum adds up, over the last minute, what the endpoints counted.
+// sum adds up the endpoints' counts over the last minute.
 func (e *evidence) sum(rates func(Endpoint) map[string]float64) map[string]float64 {
 	total := make(map[string]float64)
 	for _, s := range e.samples {
@@ -189,7 +189,7 @@ func (e *evidence) broken() *Finding {
 	}
 }
 
-// oneAge finds an idle timeout in between: connections that nobody meant to close end at the same age.
+// oneAge finds an idle timeout of a proxy in between: connections that nobody meant to close end at the same age.
 func (e *evidence) oneAge() *Finding {
 	var ages []float64
 	for i := range e.closed {
@@ -202,7 +202,7 @@ func (e *evidence) oneAge() *Finding {
 		return nil
 	}
 	slices.Sort(ages)
-	// The narrowest range that has that share of all ages.
+	// The narrowest range that contains that share of all ages.
 	n := int(math.Ceil(sameAge * float64(len(ages))))
 	first := 0
 	for i := range len(ages) - n + 1 {
@@ -284,7 +284,7 @@ func (e *evidence) nearLimit() *Finding {
 
 func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
 
-// seconds writes a time as people say it.
+// seconds formats a time for people.
 func seconds(s float64) string {
 	switch {
 	case s < 1:

@@ -14,7 +14,7 @@ type buckets struct {
 	counts map[int32]float64
 }
 
-// add adds a histogram with non-negative values. Those without native buckets add nothing.
+// add adds a histogram of non-negative values. A histogram without native buckets adds nothing.
 func (b *buckets) add(h *dto.Histogram) {
 	if h.Schema == nil {
 		return
@@ -41,7 +41,7 @@ func (b *buckets) add(h *dto.Histogram) {
 	b.combine(other, 1)
 }
 
-// since returns what b has beyond an earlier state of itself.
+// since returns the values that b has more than an earlier state of itself.
 func (b buckets) since(earlier buckets) buckets {
 	d := buckets{schema: b.schema, zero: b.zero, counts: make(map[int32]float64, len(b.counts))}
 	for i, n := range b.counts {
@@ -86,7 +86,7 @@ func (b buckets) total() float64 {
 }
 
 // quantile returns the value below which the share q of all values lies, interpolated within its bucket as Prometheus
-// does. It returns false where there are no values.
+// does. It returns false if there are no values.
 func (b buckets) quantile(q float64) (float64, bool) {
 	total := b.total()
 	if total <= 0 {
@@ -117,7 +117,7 @@ func (b buckets) quantile(q float64) (float64, bool) {
 // bound is the upper bound of bucket i, which may lie between two.
 func (b buckets) bound(i float64) float64 { return math.Exp2(i * math.Exp2(-float64(b.schema))) }
 
-// quantiles returns the usual three, nil where there are no values.
+// quantiles returns the usual three quantiles, or nil if there are no values.
 func (b buckets) quantiles() *Quantiles {
 	p50, ok := b.quantile(0.5)
 	if !ok {

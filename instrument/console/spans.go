@@ -12,10 +12,10 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// maxSpans is how many finished spans are kept, about 1 KB each.
+// maxSpans is the number of finished spans that are kept, about 1 KB each.
 const maxSpans = 2000
 
-// slowSpan is how long a span may take before its trace is listed as slow.
+// slowSpan is the duration at which a span's trace is listed as slow.
 const slowSpan = time.Second
 
 // Traces is the answer of api/v1/traces.
@@ -25,7 +25,7 @@ type Traces struct {
 	Traces   []Trace `json:"traces"` // newest first
 }
 
-// A Trace is the finished spans of one trace that are kept, by their start.
+// A Trace has the finished spans of one trace that are kept, sorted by their start.
 type Trace struct {
 	ID    string `json:"id"`
 	Spans []Span `json:"spans"`
@@ -47,7 +47,7 @@ type Span struct {
 	Links []string `json:"links,omitempty"`
 }
 
-// notable spans are those that somebody looks for.
+// notable reports whether somebody might look for the span.
 func (s *Span) notable() bool { return s.Failed || s.Seconds >= slowSpan.Seconds() }
 
 // spans keeps the newest finished spans. It is an sdktrace.SpanProcessor.
@@ -57,8 +57,8 @@ type spans struct {
 	next int
 }
 
-// SpanProcessor returns a processor that keeps the newest 2,000 finished spans, for the console to show. Register it
-// beside the one that exports, by sdktrace.WithSpanProcessor. It never blocks.
+// SpanProcessor returns a processor that keeps the newest 2,000 finished spans, for the console to show. Register it by
+// sdktrace.WithSpanProcessor, in addition to the processor that exports. It never blocks.
 func (c *Console) SpanProcessor() sdktrace.SpanProcessor { return &c.spans }
 
 // OnStart implements sdktrace.SpanProcessor.
@@ -124,7 +124,7 @@ func plain(v attribute.Value) any {
 	}
 }
 
-// list returns the spans that are wanted, newest first, limit at most.
+// list returns the wanted spans, newest first, at most limit.
 func (p *spans) list(limit int, wanted func(*Span) bool) []Span {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -138,7 +138,7 @@ func (p *spans) list(limit int, wanted func(*Span) bool) []Span {
 	return found
 }
 
-// traces returns those of the newest traces that have a notable span, or for all, all of them.
+// traces returns the newest traces: all, or only those with a notable span.
 func (p *spans) traces(limit int, all bool) []Trace {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -15,33 +15,33 @@ import (
 const (
 	defaultLimit = 50
 	maxLimit     = 500
-	// slowestWatched is how many of the longest queues are known by name, for findings.
+	// slowestWatched is the number of longest queues whose connections are remembered, for findings.
 	slowestWatched = 10
 
-	// silentAfter is when a connection whose pings are answered counts as silent.
+	// silentAfter is the time without a message after which a connection whose pings are answered counts as silent.
 	silentAfter = 5 * time.Minute
-	// behindAfter is when a connection counts as behind: its oldest queued message is that old.
+	// behindAfter is the age of the oldest queued message at which a connection counts as behind.
 	behindAfter = time.Second
-	// lateAfter is when a ping counts as unanswered.
+	// lateAfter is the age at which a ping counts as unanswered.
 	lateAfter = 10 * time.Second
 )
 
-// Sort is what a table of connections begins with.
+// Sort is the order of a table of connections.
 type Sort string
 
 // The ways to sort connections.
 const (
-	SortBehind Sort = "behind" // those whose oldest queued message is oldest
-	SortSilent Sort = "silent" // those without a message for longest
-	SortRTT    Sort = "rtt"    // those with the longest round trips, unanswered pings first
-	SortBusy   Sort = "busy"   // those with most messages per second
-	SortNewest Sort = "newest" // those that opened last
+	SortBehind Sort = "behind" // oldest queued message first
+	SortSilent Sort = "silent" // longest time without a message first
+	SortRTT    Sort = "rtt"    // unanswered pings first, then the longest round trips
+	SortBusy   Sort = "busy"   // most messages per second first
+	SortNewest Sort = "newest" // newest connections first
 )
 
 // Sorts lists the ways to sort, the default first.
 func Sorts() []Sort { return []Sort{SortBehind, SortSilent, SortRTT, SortBusy, SortNewest} }
 
-// State says in one word how a connection is.
+// State is the state of a connection in one word.
 type State string
 
 // The states, worst first.
@@ -49,7 +49,7 @@ const (
 	StateBehind     State = "behind"     // its oldest queued message is older than a second
 	StateUnanswered State = "unanswered" // a ping is older than ten seconds
 	StateSilent     State = "silent"     // no message for five minutes, although pings are answered
-	StateOpen       State = "open"       // nothing of the above
+	StateOpen       State = "open"       // none of the above
 )
 
 // Connections is the answer of api/v1/connections.
@@ -57,10 +57,10 @@ type Connections struct {
 	Service  string    `json:"service"`
 	Instance string    `json:"instance"`
 	Time     time.Time `json:"time"`
-	// Open is the number of all live connections, and Matching of those that the query means.
+	// Open is the number of all live connections, and Matching of those that match the query.
 	Open     int `json:"open"`
 	Matching int `json:"matching"`
-	// Connections are the first of them, as sorted.
+	// Connections are the first of the matching connections, in the order of the query.
 	Connections []Connection `json:"connections"`
 }
 
@@ -77,10 +77,11 @@ type Connection struct {
 	ReceivedBytes    int64 `json:"received_bytes"`
 	SentMessages     int64 `json:"sent_messages"`
 	SentBytes        int64 `json:"sent_bytes"`
-	// ReceivedPerSecond and SentPerSecond are messages since the last look, nil at the first.
+	// ReceivedPerSecond and SentPerSecond are the rates of messages since the last look. They are nil at the first
+	// look.
 	ReceivedPerSecond *float64 `json:"received_per_second,omitempty"`
 	SentPerSecond     *float64 `json:"sent_per_second,omitempty"`
-	// SinceReceived and SinceSent are the times since the newest message, nil where there was none.
+	// SinceReceived and SinceSent are the times since the newest message. They are nil if there was none.
 	SinceReceived *float64 `json:"since_received_seconds,omitempty"`
 	SinceSent     *float64 `json:"since_sent_seconds,omitempty"`
 
@@ -92,7 +93,7 @@ type Connection struct {
 	Unanswered float64 `json:"ping_unanswered_seconds,omitempty"`
 }
 
-// query is what a viewer wants of the table.
+// query is a viewer's query of the table.
 type query struct {
 	sort      Sort
 	limit     int
@@ -113,7 +114,7 @@ const (
 	maxKept = 8
 )
 
-// look is what a visit of all connections has found.
+// look is the result of looking at all connections.
 type look struct {
 	query    query
 	at       time.Time
@@ -123,19 +124,19 @@ type look struct {
 	survey   survey // whatever the query
 }
 
-// mark is what a connection had carried at an earlier look, for rates.
+// mark holds a connection's counters at an earlier look, for rates.
 type mark struct {
 	conn           *instrument.Conn
 	received, sent int64
 }
 
-// marks are those of all connections.
+// marks are the marks of all connections.
 type marks struct {
 	all []mark
 	at  time.Time
 }
 
-// survey is what all connections have in common, for findings.
+// survey is a summary of all connections, for findings.
 type survey struct {
 	open, silent, behind, unanswered int
 
@@ -146,7 +147,7 @@ type survey struct {
 	queueFull int
 }
 
-// ranked is a candidate for the table: the worse, the earlier.
+// ranked is a candidate for the table. The worst come first.
 type ranked struct {
 	conn  *instrument.Conn
 	stats instrument.ConnStats
@@ -154,7 +155,7 @@ type ranked struct {
 	rate  [2]float64 // received and sent per second
 }
 
-// surveyFor is how long a survey is good enough for findings. Most of the time a table has just made one.
+// surveyFor is how long a survey is fresh enough for findings. Usually a table has just made one.
 const surveyFor = 5 * time.Second
 
 // recent returns a survey of the last seconds.
@@ -167,8 +168,8 @@ func (t *tables) recent(observers []*instrument.Observer, now time.Time) survey 
 	return t.renew(observers, query{}, now).survey
 }
 
-// table returns what the query wants, as it was a moment ago: how long a moment is, see rest. Viewers with different
-// queries share the time that looks may take, but a query that nobody has asked lately is answered at once.
+// table returns the result of the query, as it was a moment ago. See rest for how long a moment is. Viewers with
+// different queries share the time that looks may take, but a query that nobody has made lately is answered at once.
 func (t *tables) table(observers []*instrument.Observer, q query, now time.Time) look {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -180,7 +181,7 @@ func (t *tables) table(observers []*instrument.Observer, q query, now time.Time)
 	return t.renew(observers, q, now)
 }
 
-// renew looks for the query, and keeps what it finds.
+// renew looks at all connections for the query, and keeps the result.
 func (t *tables) renew(observers []*instrument.Observer, q query, now time.Time) look {
 	found := t.look(observers, q, now)
 	t.kept = slices.DeleteFunc(t.kept, func(l look) bool { return l.query == q || !l.isFresh(now, keepFor) })
@@ -195,15 +196,15 @@ func (l look) isFresh(now time.Time, limit time.Duration) bool {
 	return age >= 0 && age < limit
 }
 
-// rest is how long to leave the connections alone after something that took so long, so that all looks take no more
-// than a hundredth of one processor, whatever the number of connections and viewers.
+// rest returns how long to leave the connections alone after a look that took so long. So all looks take at most a
+// hundredth of one processor, whatever the number of connections and viewers.
 func rest(took time.Duration) time.Duration { return 100 * took }
 
-// look visits each connection once. It keeps the rows that the query wants, and never more.
+// look looks at each connection once. It keeps only the rows that the query wants.
 func (t *tables) look(observers []*instrument.Observer, q query, now time.Time) look {
 	began := time.Now()
 	found := look{query: q, at: now}
-	// Rates over less than an interval would be noise, whoever else has just looked.
+	// Rates over less than an interval would be noise, even if another viewer has just looked.
 	last, renew := t.marks[1], now.Sub(t.marks[1].at) >= interval || now.Before(t.marks[1].at)
 	if !renew {
 		last = t.marks[0]
@@ -262,7 +263,7 @@ func (t *tables) look(observers []*instrument.Observer, q query, now time.Time) 
 	return found
 }
 
-// of returns the marks of some connections, none if they are too old for rates.
+// of returns the marks of the wanted connections, or none if the marks are too old for rates.
 func (m marks) of(elapsed time.Duration, wanted func(*instrument.Conn) bool) map[*instrument.Conn]mark {
 	some := make(map[*instrument.Conn]mark)
 	if elapsed <= 0 || elapsed > 30*time.Second {
@@ -288,7 +289,7 @@ func (q query) wants(o *instrument.Observer) bool {
 	return (q.namespace == "" || q.namespace == o.Namespace()) && (q.protocol == "" || q.protocol == o.Protocol())
 }
 
-// badness is by how much the connection belongs to the top.
+// badness returns how far up the connection belongs.
 func (r *ranked) badness(by Sort, now time.Time) float64 {
 	switch by {
 	case SortSilent:
@@ -300,11 +301,11 @@ func (r *ranked) badness(by Sort, now time.Time) float64 {
 	case SortNewest:
 		return -now.Sub(r.stats.Opened).Seconds()
 	default:
-		return r.stats.QueuedFor.Seconds() + float64(r.stats.Queued)*1e-9 // of two that are as old, the longer one
+		return r.stats.QueuedFor.Seconds() + float64(r.stats.Queued)*1e-9 // of two with the same age, the longer queue
 	}
 }
 
-// lastMessage is when the newest message was seen, or the connection was opened.
+// lastMessage returns when the newest message was seen, or the connection was opened if there was none.
 func lastMessage(s instrument.ConnStats) time.Time {
 	last := s.Opened
 	for _, t := range []time.Time{s.LastReceived, s.LastSent} {
@@ -387,7 +388,7 @@ func shortest(queues []int) int {
 	return least
 }
 
-// worst keeps the first rows of a table of any length: a heap whose root is the least of them.
+// worst keeps the first rows of a table of any length. It is a heap whose root is the last of them.
 type worst struct {
 	limit int
 	rows  []ranked
@@ -403,7 +404,7 @@ func (w *worst) Pop() any {
 	return last
 }
 
-// before says whether a stands above b in the table. The id decides between equals, so that rows don't jump.
+// before says whether a is above b in the table. Ids decide between equals, so that rows don't jump.
 func before(a, b ranked) bool {
 	return cmp.Or(cmp.Compare(b.worse, a.worse), cmp.Compare(a.stats.ID, b.stats.ID)) < 0
 }
@@ -428,7 +429,7 @@ func (w *worst) sorted() []ranked {
 	return w.rows
 }
 
-// connection returns the live connection of that id.
+// connection returns the live connection with that id.
 func connection(observers []*instrument.Observer, id string) *instrument.Conn {
 	for _, o := range observers {
 		for conn := range o.Conns() {

@@ -10,15 +10,15 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// leftWithin is how long the RPCs of a connection that has ended may take to end, too, before they count as cut.
+// leftWithin is how long the RPCs of a connection that has ended may take to end before they count as cut.
 const leftWithin = time.Second
 
-// A connection is an HTTP/2 connection. Its zero value is one that is not observed.
+// A connection is an HTTP/2 connection. The zero value is a connection that is not observed.
 type connection struct {
 	observer  *instrument.Observer
 	handshake *instrument.Handshake
 	observed  *instrument.Conn
-	wire      *wire // nil below net/http, and with other credentials than ours
+	wire      *wire // nil below net/http, and with credentials other than ours
 
 	mu       sync.Mutex
 	underWay int // RPCs
@@ -58,7 +58,8 @@ func (c *connection) enter() {
 	c.underWay++
 }
 
-// leave is called when an RPC has ended. An RPC that was lost waits until it is known why the connection has ended.
+// leave is called when an RPC has ended. The end of a lost RPC is noted only when the cause of the connection's end is
+// known.
 func (c *connection) leave(ctx context.Context, r *rpc, e ending) {
 	c.mu.Lock()
 	if e.how == lost && c.wire != nil && !c.ended {
@@ -79,8 +80,9 @@ func (c *connection) leave(ctx context.Context, r *rpc, e ending) {
 	}
 }
 
-// end is called when the connection has ended. RPCs that are still under way may have been answered: their clients had the
-// status and closed the connection before gRPC got around to telling it here. So they have the last word.
+// end is called when the connection has ended. RPCs that are still under way may have been answered: the client may
+// have received the status and closed the connection before gRPC reported the RPC's end here. So end waits for them,
+// and they decide.
 func (c *connection) end() {
 	c.mu.Lock()
 	c.ended = true
@@ -110,8 +112,8 @@ func (c *connection) close() {
 	c.observed.Closed(c.cause(c.cut, c.observer.Draining()))
 }
 
-// cause returns why the connection has ended, for itself or for an RPC that it has cut. Without a wire, what is known of
-// the RPCs must do.
+// cause returns why the connection has ended, for the connection or for an RPC that it has cut. Without a wire it
+// infers the cause from the RPCs.
 func (c *connection) cause(cut, draining bool) instrument.Cause {
 	switch {
 	case c.wire != nil:

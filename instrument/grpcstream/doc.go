@@ -12,26 +12,27 @@
 //	…
 //	err = observed.Shutdown(ctx, server)
 //
-// There are two observers, because two things last:
+// There are two observers, for two kinds of connections:
 //
-//   - A streaming RPC, whichever side streams, is a connection of the first observer: grpc_stream_active_connections,
+//   - A streaming RPC is a connection of the first observer, whichever side streams: grpc_stream_active_connections,
 //     grpc_stream_messages_total, grpc_stream_disconnections_total.
-//   - An HTTP/2 connection is a connection of the second: grpc_active_connections and so on. All messages that it carries
-//     are counted there. A unary RPC is not a connection but a message: grpc_message_duration_seconds is the time from
-//     its request to its status.
+//   - An HTTP/2 connection is a connection of the second observer: grpc_active_connections and so on. All messages of
+//     the connection are counted there. A unary RPC is not a connection but a message: grpc_message_duration_seconds is
+//     the time from its request to its status.
 //
 // The label type is the full name of the method, such as "/chat.v1.Chat/Join". Methods become label values by
 // [WithMethods], which shortens names that are too long for a label; all other methods are "other". The Handler counts
-// the messages, with their size before compression, so the application must not count them again. A handler that has more
-// to tell of its stream, such as what its queues drop, tells it by the [instrument.Conn] that [Observed] returns.
+// the messages, with their size before compression, so the application must not count them again. To note more about a
+// stream, such as the messages that its queues drop, a handler calls the methods of the [instrument.Conn] that
+// [Observed] returns.
 //
 // # When a stream is open
 //
-// The handler of an RPC and its interceptors accept it or refuse it, and gRPC does not tell when they have decided. A
-// stream counts as open as soon as one of these happens: the handler sends its header or a message, it reads a message of
-// a streaming client, it calls [Observed], or it has been running for a second. The time until then is the duration of
-// the handshake; where a server streams, that is the time to its first message. An RPC that ends earlier with one of these
-// statuses was refused and has never been open:
+// The handler of an RPC and its interceptors accept or refuse the RPC, and gRPC does not say when they have decided. A
+// stream counts as open as soon as the handler sends its header or a message, reads a message of a streaming client,
+// calls [Observed], or has been running for a second. The time until then is the duration of the handshake. If the
+// server streams, that is the time to its first message. An RPC that ends earlier with one of these statuses was
+// refused and has never been open:
 //
 //	Unauthenticated                        unauthorized
 //	PermissionDenied                       forbidden
@@ -41,12 +42,13 @@
 //	Unimplemented, InvalidArgument, NotFound, AlreadyExists, FailedPrecondition, OutOfRange   bad_handshake
 //	every other but OK and Canceled        error
 //
-// An RPC whose client leaves before it is open, or whose deadline passes, counts as open and then as ended by its client.
+// If the client leaves before the stream is open, or the deadline passes, the stream counts as opened and then ended by
+// its client.
 //
 // # How streams and connections end
 //
-// The first rows are the statuses that a handler returns. A row without a stream is about a connection that carries no
-// RPC; "-" under connection says that it stays open. A test runs every row.
+// The first rows are the statuses that a handler returns. A row with "-" under stream is about a connection without
+// RPCs. A "-" under connection means that the connection stays open. A test runs every row.
 //
 //	what happens                                      stream                  connection              error
 //	OK                                                local, normal           -
@@ -94,29 +96,28 @@
 //	Stop                                              local, shutdown         local, shutdown
 //	Stop, no RPC                                      -                       local, shutdown
 //
-// The code in spans and log records of a stream is that of its status. A handler's panic is local, internal, and an
-// error of the kind panic. gRPC does not recover it, so the process ends and the log record is what remains.
+// The code in a stream's spans and log records is the code of its status. A handler's panic is local, internal, and an
+// error of the kind panic. gRPC does not recover from it, so the process ends and only the log record remains.
 //
-// A client that cancels is how long streams usually end, and a client's deadline is the client's choice. The two are not
-// told apart, because a client also cancels at its deadline, and it is chance which of the two the server sees first.
-// Neither is an error, whatever status the handler returns afterwards.
+// Long streams usually end because the client cancels, and the client chooses its deadline. The two are not
+// distinguished: a client also cancels at its deadline, and the server may see either first. Neither is an error,
+// whatever status the handler returns afterwards.
 //
-// [keepalive.ServerParameters] end connections on purpose: MaxConnectionAge and MaxConnectionIdle are local and no
-// failure. A stream that is cut when MaxConnectionAgeGrace is over is local, going_away, too: its client connects again.
+// [keepalive.ServerParameters] end connections on purpose: MaxConnectionAge and MaxConnectionIdle are local and not a
+// failure. A stream that is cut at the end of MaxConnectionAgeGrace is local, going_away, too: its client reconnects.
 //
-// gRPC tells a stats.Handler neither who has ended a connection nor why. The connection itself does: [New] wraps the
-// server's credentials, so that it sees the frames GOAWAY and PING of both sides and the way in which reading ends. What
-// the frames carry besides is not looked at. If [grpc.Creds] replaces these credentials, or below net/http, a connection
-// that ends with an RPC under way is network, abnormal, and any other is remote, going_away; while the observer drains,
-// both are local, shutdown.
+// gRPC does not tell a stats.Handler who has ended a connection, or why. So [New] wraps the server's credentials to see
+// the frames GOAWAY and PING of both sides, and how reading ends. It looks at no other frames. Without these
+// credentials, because [grpc.Creds] replaces them or below net/http, a connection that ends with an RPC under way is
+// network, abnormal, and any other is remote, going_away. While the observer drains, both are local, shutdown.
 //
-// Connections that fail before HTTP/2 is set up are not counted. Nor are RPCs that gRPC refuses by itself, such as those
-// above grpc.MaxConcurrentStreams. An unknown method is a refused stream, bad_handshake.
+// Connections that fail before HTTP/2 is set up are not counted. RPCs that gRPC itself refuses, such as those above
+// grpc.MaxConcurrentStreams, are not counted either. An unknown method is a refused stream, bad_handshake.
 //
 // # Draining
 //
-// [Handler.Shutdown] drains and stops the server. gRPC can't end a stream from outside, only its handler can, so a
-// handler that runs for long says how by [instrument.Conn.OnDrain]:
+// [Handler.Shutdown] drains and stops the server. Only a stream's handler can end the stream, so a handler that runs
+// for long must call [instrument.Conn.OnDrain]:
 //
 //	draining := make(chan struct{})
 //	grpcstream.Observed(stream.Context()).OnDrain(func() { close(draining) })
@@ -124,28 +125,28 @@
 //	case <-draining:
 //		return status.Error(codes.Unavailable, "restarting")
 //
-// [instrument.Observer.Drain] alone asks the handlers in the same way, but clients open new streams on the same
-// connection until GracefulStop sends GOAWAY.
+// [instrument.Observer.Drain] asks the handlers in the same way, but on its own lets clients open new streams on the
+// same connection until GracefulStop sends GOAWAY.
 //
 // # Unary RPCs
 //
-// A unary RPC whose status says that the server is at fault is a failed message: Unknown, Internal, DataLoss, Unavailable
-// and Unimplemented. DeadlineExceeded before the RPC's own deadline is an error of the kind timeout, Unauthenticated and
-// PermissionDenied are of the kind auth, a request above grpc.MaxRecvMsgSize is of the kind read, and one that can't be
-// decoded of the kind decode. No other status is an error.
+// A unary RPC is a failed message if its status says that the server is at fault: Unknown, Internal, DataLoss,
+// Unavailable or Unimplemented. DeadlineExceeded before the RPC's own deadline is an error of the kind timeout.
+// Unauthenticated and PermissionDenied are of the kind auth. A request above grpc.MaxRecvMsgSize is of the kind read,
+// and a request that can't be decoded is of the kind decode. No other status is an error.
 //
 // # Traces
 //
-// Unary RPCs have no spans here: tracing RPCs is the business of otelgrpc. Exemplars and log records of unary RPCs point
-// at the span that otelgrpc has made.
+// This package makes no spans of unary RPCs. Use otelgrpc to trace them: exemplars and log records of unary RPCs point
+// at otelgrpc's spans.
 //
-// A stream has the spans grpc_stream.handshake and grpc_stream.close. The metadata of the RPC carries its trace context,
-// which is a link unless peers are trusted. With otelgrpc beside this package, in either order, the span of the handshake
-// is a child of otelgrpc's. The context of the handler stays as it is: a span that ends with the handshake must not become
-// the parent of everything that a stream does.
+// A stream has the spans grpc_stream.handshake and grpc_stream.close. The RPC's metadata carries the client's trace
+// context, which becomes a link unless peers are trusted. If you also use otelgrpc, in either order, the span of the
+// handshake is a child of otelgrpc's span. The handler's context does not carry the span of the handshake, because that
+// ends early and must not become the parent of everything that a stream does.
 //
 // # Below net/http
 //
-// With grpc.Server.ServeHTTP every request is a connection for gRPC, so the second observer counts requests. A client
-// that cancels a stream can't be told from one whose connection has ended: both are remote, going_away.
+// With grpc.Server.ServeHTTP every request is a connection for gRPC, so the second observer counts requests. A canceled
+// stream can't be distinguished from a stream whose connection has ended: both are remote, going_away.
 package grpcstream

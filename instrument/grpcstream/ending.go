@@ -30,11 +30,11 @@ const (
 	left                // the client has cancelled it, or its deadline has passed
 	lost                // its connection has ended
 	panicked
-	oversized   // by the server's status, because the client has sent a message that is larger than it takes
-	undecodable // by the server's status, because the client has sent a message that can't be understood
+	oversized   // by the server's status, because the client has sent a message above the server's limit
+	undecodable // by the server's status, because the client has sent a message that can't be decoded
 )
 
-// errPanic stands for the handler's panic, whose value nobody gets to see but the runtime.
+// errPanic stands for the handler's panic, whose value only the runtime sees.
 var errPanic = errors.New("panic in the handler of an RPC")
 
 // endingOf finds out how an RPC has ended.
@@ -46,7 +46,7 @@ func endingOf(ctx context.Context, r *rpc, end *stats.End) ending {
 	e := ending{how: answered, code: status.Code(err), err: err, at: end.EndTime}
 	interrupted := !sent && ctx.Err() != nil
 	switch {
-	case !sent && !interrupted && err == nil: // nothing kept the status from being sent, and yet it was not
+	case !sent && !interrupted && err == nil: // the status was not sent, although nothing prevented it
 		e.how, e.err = panicked, errPanic
 	case !sent && !interrupted && !belowHTTP(ctx): // gRPC writes nothing more, and is about to close the connection
 		e.how = lost
@@ -62,14 +62,16 @@ func endingOf(ctx context.Context, r *rpc, end *stats.End) ending {
 	return e
 }
 
-// tooBig tells a message above grpc.MaxRecvMsgSize from whatever else is exhausted. gRPC says so by nothing but the text.
+// tooBig reports whether a message was above grpc.MaxRecvMsgSize, and not another resource exhausted. Only gRPC's text
+// says so.
 func tooBig(err error) bool {
 	text := err.Error()
 	return strings.Contains(text, "received message larger than max") ||
 		strings.Contains(text, "message after decompression larger than max")
 }
 
-// unreadable tells a message that gRPC could not decode from failures of the handler. Here, too, there is but the text.
+// unreadable reports whether gRPC could not decode a message, which is not a failure of the handler. Only gRPC's text
+// says so.
 func unreadable(err error) bool {
 	text := err.Error()
 	for _, said := range []string{
@@ -83,12 +85,12 @@ func unreadable(err error) bool {
 	return false
 }
 
-// belowHTTP tells RPCs that net/http serves.
+// belowHTTP reports whether net/http serves the RPC.
 func belowHTTP(ctx context.Context) bool { return ctx.Value(http.ServerContextKey) != nil }
 
-// connectionEnded tells an RPC that was interrupted by the end of its connection from one that was by its client. Its
-// context is cancelled in either case, and the end of a connection is told only afterwards; but a stream whose client has
-// left refuses a header for that reason, and any other for another. None of them sends one.
+// connectionEnded reports whether an interrupted RPC was interrupted by the end of its connection, not by its client.
+// The context is cancelled in both cases, and gRPC reports the end of a connection only afterwards. But gRPC refuses to
+// set a header with a different error in each case. No header is sent.
 func connectionEnded(ctx context.Context) bool {
 	if grpc.ServerTransportStreamFromContext(ctx) == nil { // interrupted before the handler was called
 		return false
@@ -104,7 +106,7 @@ func connectionEnded(ctx context.Context) bool {
 	}
 }
 
-// errorKind returns which error the ending is, if it is one.
+// errorKind returns the kind of error that the ending is, if it is an error.
 func (e ending) errorKind() (instrument.ErrorKind, bool) {
 	switch e.how {
 	case answered:
@@ -129,7 +131,7 @@ func (e ending) errorKind() (instrument.ErrorKind, bool) {
 	}
 }
 
-// refusal returns the status of the handshake of a stream that has not been open, if it is a refusal.
+// refusal returns the status of the handshake of a stream that was never open, if it was refused.
 func (e ending) refusal(draining bool) (instrument.Status, bool) {
 	switch e.how {
 	case answered:
@@ -158,7 +160,7 @@ func (e ending) refusal(draining bool) (instrument.Status, bool) {
 	return instrument.StatusError, true
 }
 
-// cause returns why a stream that has been open has ended, unless it was lost.
+// cause returns why an open stream has ended, unless it was lost.
 func (e ending) cause(draining bool) instrument.Cause {
 	c := instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: instrument.ReasonInternal, Code: int(e.code), Err: e.err}
 	switch e.how {
@@ -189,7 +191,7 @@ func (e ending) reason(draining bool) instrument.CloseReason {
 		return instrument.ReasonTokenExpired
 	case codes.Unimplemented:
 		return instrument.ReasonProtocolError
-	case codes.Canceled: // not by the client, who would not get a status
+	case codes.Canceled: // not by the client, which would not get a status
 		if draining {
 			return instrument.ReasonShutdown
 		}

@@ -11,16 +11,16 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// A guard notes around the handler of an RPC what nobody can tell afterwards: gRPC cancels the context of every RPC when it
-// sends the status, and may send one to a client that is gone.
+// A guard wraps the handler of an RPC and notes facts that can't be found out afterwards: gRPC cancels the context of
+// every RPC when it sends the status, and may send a status to a client that is gone.
 type guard struct {
-	ctx    context.Context       //nolint:containedctx // the RPC's own, which ends when the client is gone
-	gone   bool                  // so was the client when the handler returned
-	failed atomic.Pointer[error] // what gRPC has ended the RPC with before the handler returned
+	ctx    context.Context       //nolint:containedctx // the RPC's, which ends when the client is gone
+	gone   bool                  // the client was gone when the handler returned
+	failed atomic.Pointer[error] // with which gRPC ended the RPC before the handler returned
 }
 
-// guarded is a ServerStream whose failures are noted. gRPC answers the client with the first one, whatever the handler
-// returns.
+// guarded is a ServerStream that notes its failures. gRPC answers the client with the first failure, whatever the
+// handler returns.
 type guarded struct {
 	grpc.ServerStream
 	guard *guard
@@ -50,7 +50,7 @@ func (g *guard) fail(err error) {
 	}
 }
 
-// failure returns what gRPC has ended the RPC with, or nil.
+// failure returns the error with which gRPC has ended the RPC, or nil.
 func (g *guard) failure() error {
 	if err := g.failed.Load(); err != nil {
 		return *err

@@ -16,20 +16,21 @@ import (
 
 // The protocols of the two observers, for instrument.WithProtocol.
 const (
-	// Protocol is that of streams, whose metrics are called grpc_stream_connections_total and so on.
+	// Protocol is the protocol of streams, whose metrics are called grpc_stream_connections_total and so on.
 	Protocol = "grpc_stream"
-	// ConnectionProtocol is that of HTTP/2 connections, whose metrics are called grpc_connections_total and so on.
+	// ConnectionProtocol is the protocol of HTTP/2 connections, whose metrics are called grpc_connections_total and so
+	// on.
 	ConnectionProtocol = "grpc"
 )
 
-// Config says what observes a gRPC server.
+// Config holds the observers of a gRPC server.
 type Config struct {
-	// Streams observes streaming RPCs. Its protocol is Protocol. If it is nil, they are not observed.
+	// Streams observes streaming RPCs. Its protocol must be Protocol. If it is nil, streaming RPCs are not observed.
 	Streams *instrument.Observer
-	// Connections observes HTTP/2 connections and counts unary RPCs as their messages. Its protocol is
-	// ConnectionProtocol. If it is nil, they are not observed.
+	// Connections observes HTTP/2 connections, and counts unary RPCs as their messages. Its protocol must be
+	// ConnectionProtocol. If it is nil, connections and unary RPCs are not observed.
 	Connections *instrument.Observer
-	// Credentials are the server's, as for grpc.Creds. The default is none.
+	// Credentials are the server's credentials, as for grpc.Creds. The default is none.
 	Credentials credentials.TransportCredentials
 }
 
@@ -39,7 +40,7 @@ type Handler struct {
 	options []grpc.ServerOption
 }
 
-// New returns a Handler, or an error if an observer is not for what it is to observe.
+// New returns a Handler, or an error if an observer has the wrong protocol.
 func New(c Config) (*Handler, error) {
 	for _, o := range []struct {
 		field, protocol, constant string
@@ -63,9 +64,9 @@ func New(c Config) (*Handler, error) {
 	}, nil
 }
 
-// ServerOptions returns the options for grpc.NewServer: a stats.Handler, chained interceptors, and Config.Credentials, so
-// do not use grpc.Creds beside them. Interceptors of your own may come before or after. An RPC that is observed costs a
-// few allocations, a message none but those of gRPC itself.
+// ServerOptions returns the options for grpc.NewServer: a stats.Handler, chained interceptors, and Config.Credentials.
+// Do not use grpc.Creds with them. Your own interceptors may come before or after. Observing costs a few allocations
+// per RPC, and none per message.
 func (h *Handler) ServerOptions() []grpc.ServerOption {
 	if h == nil {
 		return nil
@@ -73,9 +74,9 @@ func (h *Handler) ServerOptions() []grpc.ServerOption {
 	return slices.Clone(h.options)
 }
 
-// Shutdown stops the server gracefully. It sets both observers draining, has the server refuse new RPCs, asks the
-// handlers of streams to return by what they have given to Conn.OnDrain, and waits for all RPCs to end. If ctx ends
-// first, Shutdown cuts those that are left by Server.Stop and returns an error that wraps that of ctx.
+// Shutdown stops the server gracefully. It sets both observers draining, makes the server refuse new RPCs, asks the
+// handlers of streams to return by the functions they gave to Conn.OnDrain, and waits for all RPCs to end. If ctx ends
+// first, Shutdown cuts the remaining RPCs by Server.Stop and returns an error that wraps the error of ctx.
 func (h *Handler) Shutdown(ctx context.Context, server *grpc.Server) error {
 	var c Config
 	if h != nil {
@@ -102,10 +103,10 @@ func (h *Handler) Shutdown(ctx context.Context, server *grpc.Server) error {
 	return fmt.Errorf("grpcstream: shutdown: RPCs were still under way: %w", err)
 }
 
-// Observed returns the handle of the streaming RPC that ctx belongs to, for what only the application knows: what its
-// queues drop, the ids for log records, what to do when the server drains. It is for handlers, not for interceptors that
-// may still refuse, because it opens the stream. In a unary RPC and in one that is not observed it returns nil, which
-// does nothing.
+// Observed returns the Conn of the streaming RPC to which ctx belongs. Use it to note what only the application knows,
+// such as the messages that its queues drop, to get the id for log records, and to end the stream when the server
+// drains. Call it in handlers, not in interceptors that may still refuse the RPC, because it opens the stream. In a
+// unary RPC, and in an RPC that is not observed, it returns nil, whose methods do nothing.
 func Observed(ctx context.Context) *instrument.Conn {
 	r, _ := ctx.Value(rpcKey{}).(*rpc)
 	if r == nil {
@@ -127,12 +128,12 @@ type (
 	rpcKey        struct{}
 )
 
-// rpc is what is known of an RPC from its beginning to its end.
+// rpc holds the state of an RPC from its beginning to its end.
 type rpc struct {
 	method     string
 	connection *connection
 	header     carrier
-	observed   observed    // nil before Begin, and where nobody observes it
+	observed   observed    // nil before Begin, and if the RPC is not observed
 	answered   atomic.Bool // the status was sent
 	guard      guard
 }
@@ -169,7 +170,7 @@ func (h *handler) HandleConn(ctx context.Context, s stats.ConnStats) {
 // TagRPC implements stats.Handler.
 func (h *handler) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
 	c, _ := ctx.Value(connectionKey{}).(*connection)
-	if c == nil { // below another handler that does not pass the context on
+	if c == nil { // another stats.Handler has not passed the context on
 		c = new(connection)
 	}
 	return context.WithValue(ctx, rpcKey{}, &rpc{method: info.FullMethodName, connection: c, guard: guard{ctx: ctx}})
@@ -249,5 +250,5 @@ func (c carrier) Keys() []string {
 	return keys
 }
 
-// authority is the host that the client wanted.
+// authority is the host that the client asked for.
 func (c carrier) authority() string { return c.Get(":authority") }

@@ -6,16 +6,16 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// maxTypeBytes is how long the name of a message type may be.
+// maxTypeBytes is the largest length of the name of a message type.
 const maxTypeBytes = 64
 
-// WithMethods registers methods by their full names, as generated code has them in constants like
-// pb.Chat_Join_FullMethodName, so that they become values of the label type. It is instrument.WithMessageTypes for names
-// that may be too long for it: a full name of more than 64 bytes loses as many of the first parts of its package as it
-// must, so that "/example.platform.infrastructure.notifications.v1.Notifications/Subscribe" becomes
-// "platform.infrastructure.notifications.v1.Notifications/Subscribe". Where service and method alone are longer, their
-// last 64 bytes remain. Methods that end up with the same name are counted together. The cost is that of
-// instrument.WithMessageTypes; methods that are not registered are "other".
+// WithMethods registers methods by their full names, so that they become values of the label type. Generated code has
+// the names in constants such as pb.Chat_Join_FullMethodName. WithMethods is like instrument.WithMessageTypes, which
+// costs the same, but shortens names that are too long. A full name of more than 64 bytes loses as many of the first
+// parts of its package as necessary: "/example.platform.infrastructure.notifications.v1.Notifications/Subscribe"
+// becomes "platform.infrastructure.notifications.v1.Notifications/Subscribe". If service and method alone are longer,
+// their last 64 bytes remain. Methods that end up with the same name are counted together. Methods that are not
+// registered are "other".
 func WithMethods(fullNames ...string) instrument.Option {
 	types := make([]string, 0, len(fullNames))
 	for _, name := range fullNames {

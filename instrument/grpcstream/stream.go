@@ -11,8 +11,8 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// acceptedAfter is how long a handler may take to refuse a stream. One that neither sends nor reads anything, such as
-// that of a subscription, must not be missing from the open ones for as long as nothing happens.
+// acceptedAfter is how long a handler may take to refuse a stream. After that the stream counts as open even if the
+// handler neither sends nor reads anything, such as the handler of a subscription while nothing happens.
 const acceptedAfter = time.Second
 
 // A stream is a streaming RPC of a method that the server has.
@@ -33,7 +33,7 @@ type stream struct {
 	refused   bool
 }
 
-// newStream begins to observe the handshake of a stream, unless nobody observes it.
+// newStream begins to observe the handshake of a stream, if streams are observed.
 func newStream(ctx context.Context, o *instrument.Observer, r *rpc, clientStreams bool) *stream {
 	s := &stream{
 		observer:      o,
@@ -44,7 +44,7 @@ func newStream(ctx context.Context, o *instrument.Observer, r *rpc, clientStream
 	}
 	_, s.handshake = o.BeginHandshake(ctx, instrument.Request{Host: r.header.authority(), Path: r.method, Header: r.header})
 	if s.handshake != nil {
-		s.opening.Lock() // the timer is not to run before it is known
+		s.opening.Lock() // the timer must not fire before s.timer is set
 		defer s.opening.Unlock()
 		s.timeout = time.AfterFunc(acceptedAfter, func() { s.open() })
 	}
@@ -70,8 +70,8 @@ func (s *stream) open() *instrument.Conn {
 	return conn
 }
 
-// received counts a message of the client's. The one request that a method without a streaming client has is part of the
-// handshake, as an HTTP request is: gRPC reads it before the handler can refuse.
+// received counts a message of the client. The single request of a method without a streaming client is part of the
+// handshake, like an HTTP request, because gRPC reads it before the handler can refuse.
 func (s *stream) received(p *stats.InPayload) {
 	size := p.Length
 	s.connection.observed.Received(s.carryingType, size)
@@ -80,7 +80,7 @@ func (s *stream) received(p *stats.InPayload) {
 	}
 }
 
-// keepRequest keeps the request for when the stream is open, and says whether it is not yet.
+// keepRequest keeps the request until the stream is open. It returns false if the stream is open already.
 func (s *stream) keepRequest(size int) bool {
 	s.opening.Lock()
 	defer s.opening.Unlock()
@@ -98,7 +98,7 @@ func (s *stream) sent(size int) {
 
 func (s *stream) headerSent() { s.open() }
 
-// end ends the observation: by a refusal if the stream has not been open, by a close if it has.
+// end ends the observation: as a close if the stream was open, otherwise as a refusal.
 func (s *stream) end(ctx context.Context, e ending) {
 	if s.handshake == nil || s.refuse(e) {
 		return
@@ -117,7 +117,7 @@ func (s *stream) end(ctx context.Context, e ending) {
 	conn.Closed(cause)
 }
 
-// refuse says whether the RPC has ended by being refused.
+// refuse ends the handshake as refused, if it was, and says whether.
 func (s *stream) refuse(e ending) bool {
 	status, ok := e.refusal(s.observer.Draining())
 	s.opening.Lock()

@@ -10,8 +10,8 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// unary is a unary RPC: a message of its connection, whose handling ends with the RPC. Its span is the business of
-// whoever traces RPCs.
+// unary is a unary RPC: a message of its connection, whose handling ends with the RPC. It gets no span here: otelgrpc
+// traces RPCs.
 type unary struct {
 	conn  *instrument.Conn
 	typ   instrument.MessageType

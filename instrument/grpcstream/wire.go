@@ -20,10 +20,10 @@ import (
 const taggedWithin = time.Second
 
 // wires are the connections that are set up and not yet tagged, by their remote address. An address is a pointer, so it
-// names one connection even where two have equal ones, as on a Unix socket.
+// identifies one connection even if two have equal addresses, such as on a Unix socket.
 type wires struct{ untagged sync.Map } // *wire by net.Addr
 
-// follow returns conn as one that is followed.
+// follow returns a followed conn.
 func (ws *wires) follow(conn net.Conn) net.Conn {
 	remote := conn.RemoteAddr()
 	if remote == nil {
@@ -38,7 +38,7 @@ func (ws *wires) follow(conn net.Conn) net.Conn {
 	return w
 }
 
-// take returns the connection whose remote address this is, or nil if it is not followed.
+// take returns the connection with this remote address, or nil if it is not followed.
 func (ws *wires) take(remote net.Addr) *wire {
 	if remote == nil || !isPointer(remote) {
 		return nil
@@ -48,8 +48,8 @@ func (ws *wires) take(remote net.Addr) *wire {
 	return found
 }
 
-// forget lets go of a connection that is closed. It may still be tagged: Server.Stop closes connections that are new. Those
-// whose HTTP/2 handshake failed never are.
+// forget forgets a closed connection after a while. It may still be tagged, because Server.Stop closes new connections.
+// A connection whose HTTP/2 handshake failed is never tagged.
 func (ws *wires) forget(w *wire) {
 	if _, untagged := ws.untagged.Load(w.remote); untagged {
 		time.AfterFunc(taggedWithin, func() { ws.untagged.CompareAndDelete(w.remote, w) })
@@ -58,10 +58,10 @@ func (ws *wires) forget(w *wire) {
 
 func isPointer(a net.Addr) bool { return reflect.TypeOf(a).Kind() == reflect.Pointer }
 
-// address makes a pointer of an address that is none.
+// address makes a pointer of an address that is not a pointer.
 type address struct{ net.Addr }
 
-// following are a server's credentials whose connections are followed above TLS.
+// following wraps a server's credentials to follow their connections above TLS.
 type following struct {
 	credentials.TransportCredentials
 	wires *wires
@@ -75,7 +75,7 @@ func newFollowing(creds credentials.TransportCredentials, ws *wires) *following 
 	return &following{TransportCredentials: creds, wires: ws}
 }
 
-// ServerHandshake implements credentials.TransportCredentials. Without credentials there is no AuthInfo, as gRPC has it.
+// ServerHandshake implements credentials.TransportCredentials. Without credentials there is no AuthInfo, like in gRPC.
 func (f *following) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	if f.plain {
 		return f.wires.follow(raw), nil, nil
@@ -92,9 +92,9 @@ func (f *following) Clone() credentials.TransportCredentials {
 	return &following{TransportCredentials: f.TransportCredentials.Clone(), wires: f.wires, plain: f.plain}
 }
 
-// A wire is the connection below HTTP/2. It learns what gRPC tells no stats.Handler, who has ended the connection and
-// why: from the GOAWAY and PING frames that pass, and from how reading ends. gRPC reads in one goroutine and writes in
-// another.
+// A wire is the connection below HTTP/2. It finds out who has ended the connection and why, which gRPC does not tell a
+// stats.Handler: from the GOAWAY and PING frames that pass, and from how reading ends. gRPC reads in one goroutine and
+// writes in another.
 type wire struct {
 	net.Conn
 	remote  net.Addr
@@ -115,7 +115,8 @@ type goAway struct {
 	text string
 }
 
-// The error codes of GOAWAY frames that tell who is at fault, and what gRPC writes into those without an error.
+// The error codes of GOAWAY frames that say who is at fault, and the texts that gRPC writes into GOAWAY frames without
+// an error.
 const (
 	noError         = 0x0
 	enhanceYourCalm = 0xb
@@ -202,7 +203,7 @@ func (w *wire) cause(cut bool) instrument.Cause {
 	switch {
 	case w.sent.code == enhanceYourCalm:
 		return cause(instrument.InitiatorLocal, instrument.ReasonPolicy)
-	case w.sent.code != noError, w.stopped == nil: // nothing has stopped gRPC from reading but what it has read
+	case w.sent.code != noError, w.stopped == nil: // gRPC has stopped reading because of what it read
 		return cause(instrument.InitiatorLocal, instrument.ReasonProtocolError)
 	case w.pinged.Load() && (w.closed || timedOut(w.stopped)):
 		return network(instrument.ReasonPingTimeout)
@@ -219,13 +220,13 @@ func (w *wire) cause(cut bool) instrument.Cause {
 	}
 }
 
-// timedOut tells a peer that has not acknowledged what was sent to it, which the kernel notices as well.
+// timedOut reports whether the kernel has noticed that the peer does not acknowledge.
 func timedOut(err error) bool { return errors.Is(err, syscall.ETIMEDOUT) }
 
 // clientPreface is what a client sends before its frames.
 const clientPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-// What is looked at of HTTP/2 frames.
+// The parts of HTTP/2 frames that are read.
 const (
 	frameHeader  = 9
 	framePayload = 24 // a GOAWAY's last stream and code, and the texts above
@@ -247,14 +248,15 @@ func (f frame) goAway() goAway {
 	return goAway{seen: true, code: binary.BigEndian.Uint32(f.payload[4:]), text: string(f.payload[8:])}
 }
 
-// isKeepalive tells gRPC's keepalive pings, which carry zeros, from those by which it measures and drains.
+// isKeepalive reports whether a ping is one of gRPC's keepalive pings, which carry zeros. gRPC also pings to measure
+// and to drain.
 func (f frame) isKeepalive() bool {
 	return f.kind == framePing && f.flags&flagAck == 0 && string(f.payload) == "\x00\x00\x00\x00\x00\x00\x00\x00"
 }
 
 // frames follows one direction of an HTTP/2 connection.
 type frames struct {
-	skip int // bytes to come that are not looked at
+	skip int // further bytes that are not read
 	have int // bytes of the frame in head
 	head [frameHeader + framePayload]byte
 }
@@ -282,7 +284,7 @@ func (f *frames) follow(p []byte, seen func(frame)) {
 	}
 }
 
-// need is how many bytes are needed of the frame, as far as is known.
+// need returns how many bytes of the frame are needed, as far as is known yet.
 func (f *frames) need() int {
 	if f.have < frameHeader {
 		return frameHeader

@@ -11,12 +11,12 @@
 //		t.Errorf("closed by %v", closed)
 //	}
 //
-// Some of a service's work is done after its peers have got what a test waits for. So [Recorder.Expect],
-// [Recorder.ExpectOnly] and [Recorder.Record] wait until what they want is there, for at most ten seconds. Expect looks
-// at the series that it is told; ExpectOnly also wants no other to have moved by then, which finds what is counted twice
-// or by mistake. [Metrics] reads any other collector of the project in the same notation, such as a client of
+// A service does some of its work after its peers have received what a test waits for. So [Recorder.Expect],
+// [Recorder.ExpectOnly] and [Recorder.Record] wait for the expected values, for at most ten seconds. Expect looks only at
+// the given series. ExpectOnly also fails if another series has moved, which finds events that are counted twice or by
+// mistake. [Metrics] reads any other collector of the project in the same notation, such as a client of
 // [github.com/sockscope/sockscope/instrument/client].
 //
-// The fake clock is Go's own: in the bubble of [testing/synctest] the observer follows its clock, so that durations are
-// exact and minutes of silence pass at once.
+// To use a fake clock, run the test in a bubble of [testing/synctest]. The observer follows the bubble's clock, so
+// durations are exact and minutes of silence pass at once.
 package realtimetest

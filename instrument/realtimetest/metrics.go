@@ -11,10 +11,10 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// Metrics returns the value of every series of the collector that is not 0, by its name and its labels, as in
-// `websocket_connections_total{status="connected"}`. A histogram is there by its _count and _sum. The labels namespace
-// and client, which say whose series they are, are left out. It ends the test if what the collector exports is not
-// consistent.
+// Metrics returns the value of every series of the collector that is not 0, by name and labels, such as
+// `websocket_connections_total{status="connected"}`. A histogram has the series _count and _sum. The labels namespace
+// and client, which say whose series they are, are left out. Metrics ends the test if the collector's metrics are
+// inconsistent.
 func Metrics(t testing.TB, c prometheus.Collector) map[string]float64 {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
@@ -48,13 +48,13 @@ func labelsOf(m *dto.Metric) string {
 	return "{" + strings.Join(labels, ",") + "}"
 }
 
-// measuresTime tells series whose value depends on when things happened, and not only on whether.
+// measuresTime reports whether the series' value depends on when things happened, not only on whether.
 func measuresTime(series string) bool {
 	name, _, _ := strings.Cut(series, "{")
 	return strings.HasSuffix(name, "_seconds") || strings.HasSuffix(name, "_seconds_sum")
 }
 
-// differing returns the series of want that have another value.
+// differing returns the series of want that have another value in got.
 func differing(want, got map[string]float64) (series []string) {
 	for _, s := range slices.Sorted(maps.Keys(want)) {
 		if got[s] != want[s] {

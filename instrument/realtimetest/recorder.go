@@ -18,12 +18,12 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// patience is for how long to wait for what a service does after its peers have got what the test waits for.
+// patience is how long to wait for work that a service does after its peers have received what the test waits for.
 const patience = 10 * time.Second
 
-// A Recorder has an Observer and everything that it exports. Its methods are safe for concurrent use.
+// A Recorder has an Observer and records everything that the Observer exports. Its methods are safe for concurrent use.
 type Recorder struct {
-	// Observer is the one to give to the code under test. It makes the span of everything that can have one.
+	// Observer is the observer for the code under test. It samples everything.
 	Observer *instrument.Observer
 
 	t       testing.TB
@@ -31,8 +31,8 @@ type Recorder struct {
 	records lines
 }
 
-// New makes a Recorder whose Observer has the options given, and ends the test if they are wrong. Options for the tracer
-// provider and the logger replace the recorder's own, which then gets no spans or no records.
+// New makes a Recorder whose Observer has the given options, and ends the test if they are wrong. If you set a tracer
+// provider or a logger, it replaces the recorder's own, and the recorder gets no spans or no records.
 func New(t testing.TB, opts ...instrument.Option) *Recorder {
 	t.Helper()
 	r := &Recorder{t: t, spans: tracetest.NewSpanRecorder()}
@@ -55,16 +55,16 @@ func (r *Recorder) Metrics() map[string]float64 {
 	return Metrics(r.t, r.Observer)
 }
 
-// Expect waits until each of the series has its value, 0 for one that must not have moved, and fails the test if they
-// do not get there within ten seconds. Other series may have any value.
+// Expect waits until each of the series has its value. The value is 0 for a series that must not have moved. If they
+// don't get there within ten seconds, Expect fails the test. Other series may have any value.
 func (r *Recorder) Expect(want map[string]float64) {
 	r.t.Helper()
 	r.expect(want, func(string) bool { return true })
 }
 
-// ExpectOnly is Expect for everything there is: series that are not named must not have moved. Those that measure time
-// may have any value unless they are named, as the sums of durations and the time of the last message; so may those whose
-// names begin with one of the prefixes.
+// ExpectOnly is like Expect, but all series that are not in want must not have moved. Series that measure time, such as
+// sums of durations and the time of the last message, may have any value unless they are in want. So may series whose
+// names begin with one of the prefixes in but.
 func (r *Recorder) ExpectOnly(want map[string]float64, but ...string) {
 	r.t.Helper()
 	r.expect(want, func(series string) bool {
@@ -72,7 +72,7 @@ func (r *Recorder) ExpectOnly(want map[string]float64, but ...string) {
 	})
 }
 
-// expect waits until the series have their values, and all others but the free ones are 0.
+// expect waits until the series have their values, and all others are 0 or free.
 func (r *Recorder) expect(want map[string]float64, free func(series string) bool) {
 	r.t.Helper()
 	var wanted, got map[string]float64
@@ -94,7 +94,8 @@ func (r *Recorder) expect(want map[string]float64, free func(series string) bool
 	}
 }
 
-// eventually retries, soon and then more rarely, until the condition is met, and says whether it was in time.
+// eventually checks the condition, first often and then less often, until it is met, and says whether it was met in
+// time.
 func eventually(met func() bool) bool {
 	end := time.Now().Add(patience)
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
@@ -111,8 +112,8 @@ func eventually(met func() bool) bool {
 // Spans returns the spans that have ended, in that order.
 func (r *Recorder) Spans() []sdktrace.ReadOnlySpan { return r.spans.Ended() }
 
-// Record returns the fields of the first log record with that message. It waits for it, because a record is written after
-// what it tells of was counted, and ends the test if there is none within ten seconds.
+// Record returns the fields of the first log record with that message. It waits for the record, because a record is
+// written after the event is counted. If there is none within ten seconds, Record ends the test.
 func (r *Recorder) Record(message string) map[string]any {
 	r.t.Helper()
 	var found []map[string]any
@@ -122,9 +123,10 @@ func (r *Recorder) Record(message string) map[string]any {
 	return found[0]
 }
 
-// Records returns the fields of the log records with that message, in the order in which they were written. Those of one
-// message are limited as in production: 100 a second of `connection opened` and `connection closed`, 10 of each other but
-// for slow and failed messages; how many were left out is the field suppressed of the next. Metrics and spans have all.
+// Records returns the fields of the log records with that message, in the order in which they were written. The records
+// of one message are limited as in production: 100 a second of `connection opened` and `connection closed`, and 10 of
+// each other message. Slow and failed messages that are sampled are not limited. The field suppressed of the next
+// record says how many were left out. Metrics and spans are complete.
 func (r *Recorder) Records(message string) (found []map[string]any) {
 	r.t.Helper()
 	for line := range strings.Lines(r.records.String()) {
