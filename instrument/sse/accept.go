@@ -28,14 +28,13 @@ const contentType = "text/event-stream"
 // methods (405), an Accept header that excludes text/event-stream (406), and a ResponseWriter that cannot flush (500). A
 // peer that is gone before it could be answered is a bad handshake with the HTTP status 0.
 //
-// Headers that are set on w before, such as those for CORS, are sent along. Accept adds "Cache-Control: no-cache,
-// no-transform", so that no proxy compresses and thereby holds back events, and "X-Accel-Buffering: no", which is for
-// nginx, where they are not set. The stream begins with a comment, so that middlewares which wait for a body let the
-// header go at once.
+// Headers that are set on w before, such as those for CORS, are sent, too. Unless they are set, Accept adds
+// "Cache-Control: no-cache, no-transform", because a proxy that compresses holds back events, and "X-Accel-Buffering:
+// no" for nginx. The stream begins with a comment, so that middlewares that wait for a body send the header at once.
 //
-// If r's context carries a handshake that the application has begun with Observer.BeginHandshake, in order to authenticate
-// the peer within it, Accept carries on with that one. When the peer tells by Last-Event-ID that it is coming back, the
-// handshake's span has the attribute sse.resume.
+// If the application has begun a handshake with Observer.BeginHandshake, for example to authenticate the peer within
+// it, and r's context carries it, Accept continues that handshake. If the peer sends Last-Event-ID because it
+// reconnects, the handshake's span has the attribute sse.resume.
 func Accept(w http.ResponseWriter, r *http.Request, o *instrument.Observer) (*Stream, error) {
 	ctx, h := handshake.Begin(o, r, Protocol)
 	defer func() { handshake.Panicked(h, recover()) }()

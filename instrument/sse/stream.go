@@ -48,7 +48,7 @@ type Stream struct {
 	hinted  bool // the peer knows when to connect again
 }
 
-// Unwrap returns the ResponseWriter underneath. What is written to it is not observed.
+// Unwrap returns the ResponseWriter underneath. Writes to it are not observed.
 func (s *Stream) Unwrap() http.ResponseWriter { return s.w }
 
 // Observed returns the handle for what only the application knows: types of events, queues, what is dropped.
@@ -247,8 +247,8 @@ func (s *Stream) Close() {
 	}
 }
 
-// CloseFor ends the stream for a reason that only the application knows, such as instrument.ReasonSlowConsumer. Whatever
-// is sent afterwards is refused with ErrClosed, and a Send that waits for the peer to read is cut off.
+// CloseFor ends the stream for a reason that only the application knows, such as instrument.ReasonSlowConsumer. A later
+// Send fails with ErrClosed, and a Send that waits for the peer to read is cut off.
 func (s *Stream) CloseFor(reason instrument.CloseReason) {
 	s.closing.Lock()
 	defer s.closing.Unlock()

@@ -18,14 +18,14 @@ import (
 )
 
 const (
-	// closeTimeout is how long the close frame of a drain may take to be answered.
+	// closeTimeout is how long the peer has to answer the close frame of a drain.
 	closeTimeout = time.Second
-	// maxEarly is how many bytes a peer may send before it is answered.
+	// maxEarly is the number of bytes that a peer may send before it is answered.
 	maxEarly = 4096
 )
 
-// A conn is a hijacked connection. It carries exactly the bytes it is given, but for the close frame of a drain or panic,
-// and follows first the answer and then the frames in them.
+// A conn is a hijacked connection. It carries exactly the bytes it is given, except for the close frame of a drain or
+// panic. It follows first the answer and then the frames in these bytes.
 type conn struct {
 	net.Conn
 	observer *instrument.Observer
@@ -37,12 +37,12 @@ type conn struct {
 	ends     sync.Once
 	ended    chan struct{}
 
-	handshake *instrument.Handshake // nil when it is not ours to end anymore
+	handshake *instrument.Handshake // nil when it is over, or somebody else ends it
 	refused   handshake.Refusal     // in the phase aside
 	early     []byte                // received before the answer
 	ahead     *ahead                // nil unless somebody has read before the answer
 	broken    atomic.Bool           // a read or write failed before the answer
-	cut       atomic.Bool           // closed by this side while the handler ran, for no reason that is known
+	cut       atomic.Bool           // closed by this side while the handler ran, for an unknown reason
 
 	writing  sync.Mutex // until the answer is written
 	head     answer.Head
@@ -53,11 +53,11 @@ type conn struct {
 const (
 	answering uint32 = iota // the answer has not been written to its end
 	answered                // with 101; an adapter that has taken the handshake may open the connection
-	following               // the connection is ours to observe
-	aside                   // it is not: the handshake was refused, or an adapter observes the connection
+	following               // this package observes the connection
+	aside                   // the handshake was refused, or an adapter observes the connection
 )
 
-// An ahead is a connection of which a Read has begun before the answer was written, and ended behind it.
+// An ahead is a connection on which a Read began before the answer was written, and ended after it.
 type ahead struct {
 	net.Conn
 	read []byte
@@ -68,14 +68,14 @@ func (a *ahead) Read(p []byte) (int, error) {
 	if a.read == nil && a.err == nil {
 		return a.Conn.Read(p)
 	}
-	n, err := copy(p, a.read), a.err // whoever has read them has room for them
+	n, err := copy(p, a.read), a.err // the same Read has p, so there is room
 	a.read, a.err = nil, nil
 	return n, err
 }
 
 var _ answer.Follower = (*conn)(nil)
 
-// Why a handshake ends that has hijacked the connection.
+// The causes of the end of a handshake that has hijacked the connection.
 var (
 	errGone       = errors.New("the peer was gone before it was answered")
 	errUnanswered = errors.New("the connection was closed without an answer")
@@ -99,7 +99,7 @@ func (c *conn) answeredWith(status int, header http.Header) {
 	}
 }
 
-// accept reports whether to open the connection at once, because nobody else may.
+// accept reports whether to open the connection at once, because nobody else may do so.
 func (c *conn) accept(status int, header http.Header) bool {
 	c.opening.Lock()
 	defer c.opening.Unlock()
@@ -120,7 +120,8 @@ func (c *conn) accept(status int, header http.Header) bool {
 	return !c.handshake.Taken()
 }
 
-// refuse ends the handshake, unless somebody has taken it, who knows more: then it ends with the handler at the latest.
+// refuse ends the handshake, unless an adapter has taken it, which knows more. Then it ends with the handler at the
+// latest.
 func (c *conn) refuse(r handshake.Refusal) {
 	c.refused = r
 	c.phase.Store(aside)
@@ -153,7 +154,7 @@ func (c *conn) open() {
 	observed.OnDrain(c.drain)
 }
 
-// Read reads what the peer has sent, see net.Conn.
+// Read reads bytes of the peer, see net.Conn.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.phase.Load() == following {
 		return c.followed.Read(p)
@@ -161,7 +162,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	return c.readBefore(p)
 }
 
-// readBefore reads while it is not known yet that the connection is followed.
+// readBefore reads while it is not known yet whether the connection is followed.
 func (c *conn) readBefore(p []byte) (int, error) {
 	for {
 		switch c.phase.Load() {
@@ -179,8 +180,8 @@ func (c *conn) readBefore(p []byte) (int, error) {
 	}
 }
 
-// readEarly reads before the answer. A peer that sends more than is kept is refused, and its connection not observed. It
-// returns false if the answer was written meanwhile: then the next Read returns the same.
+// readEarly reads before the answer. A peer that sends more than maxEarly is refused, and its connection is not
+// observed. readEarly returns false if the answer was written meanwhile. Then the next Read returns the same bytes.
 func (c *conn) readEarly(p []byte) (n int, err error, early bool) { //nolint:revive // the error is that of the Read
 	if !c.readAhead() {
 		return 0, nil, false
@@ -203,7 +204,7 @@ func (c *conn) readEarly(p []byte) (n int, err error, early bool) { //nolint:rev
 	}
 }
 
-// readAhead reports whether the answer has not been written, and notes that somebody reads nevertheless.
+// readAhead reports whether somebody reads before the answer was written, and notes that.
 func (c *conn) readAhead() bool {
 	c.opening.Lock()
 	defer c.opening.Unlock()
@@ -224,7 +225,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	return c.writeBefore(p)
 }
 
-// writeBefore writes while it is not known yet that the connection is followed.
+// writeBefore writes while it is not known yet whether the connection is followed.
 func (c *conn) writeBefore(p []byte) (int, error) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
@@ -234,7 +235,7 @@ func (c *conn) writeBefore(p []byte) (int, error) {
 	return c.write(p)
 }
 
-// answer writes a part of the answer, and what comes behind it.
+// answer writes a part of the answer, and the bytes after it.
 func (c *conn) answer(p []byte) (int, error) {
 	rest, whole := c.head.Read(p)
 	n, err := c.Conn.Write(p[:len(p)-len(rest)])
@@ -254,7 +255,7 @@ func (c *conn) answer(p []byte) (int, error) {
 	return n + m, err
 }
 
-// write writes what is no answer.
+// write writes bytes that are not part of the answer.
 func (c *conn) write(p []byte) (int, error) {
 	if c.phase.Load() == answered {
 		c.open()
@@ -331,8 +332,8 @@ func (c *conn) unanswered() {
 	}
 }
 
-// closed ends the observation after Close. If nobody has said why the connection ends and the handler still runs, it
-// perhaps closes the connection because it panics; that is known when it returns.
+// closed ends the observation after Close. If the cause of the end is unknown and the handler still runs, it may have
+// closed the connection because it panics. That is known when it returns.
 func (c *conn) closed() {
 	if !c.followed.Known() && c.handling.Load() {
 		c.cut.Store(true)
@@ -348,7 +349,7 @@ func (c *conn) end() {
 	c.ends.Do(func() { close(c.ended) })
 }
 
-// handlerReturned notes that the handler has returned. Its connection may live on.
+// handlerReturned notes that the handler has returned. The connection may stay open.
 func (c *conn) handlerReturned() {
 	c.handling.Store(false)
 	switch c.phase.Load() {
@@ -367,7 +368,7 @@ func (c *conn) handlerReturned() {
 	}
 }
 
-// handlerPanicked closes the connection of a handler that panics. The peer is told by the close code 1011.
+// handlerPanicked closes the connection of a handler that panics, with the close code 1011.
 func (c *conn) handlerPanicked(v any) {
 	c.handling.Store(false)
 	switch c.phase.Load() {
@@ -387,8 +388,8 @@ func (c *conn) handlerPanicked(v any) {
 	}
 }
 
-// drain closes the connection because the server shuts down: it sends a close frame, and closes when whoever reads has
-// found the peer's close frame and closes, or after a second.
+// drain closes the connection because the server shuts down. It sends a close frame. Then the code that reads can find
+// the peer's close frame and close the connection. After a second drain closes it.
 func (c *conn) drain() {
 	c.followed.Say(instrument.ReasonShutdown, codeGoingAway)
 	if err := c.followed.SendClose(codeGoingAway, ""); err == nil {

@@ -2,50 +2,51 @@
 //
 //	http.Handle("/ws", ws.Handler(observer, next))
 //
-// The code behind the [Handler] does not change. It may use gorilla/websocket, coder/websocket, gobwas/ws, melody, gqlgen,
-// centrifuge, golang.org/x/net/websocket or anything else that hijacks the connection from the ResponseWriter, and it may
-// be an httputil.ReverseProxy that only passes WebSockets on. The Handler may also be put around a whole mux: requests
-// that do not ask for a WebSocket pass through it untouched.
+// The code behind the [Handler] does not change. It may use gorilla/websocket, coder/websocket, gobwas/ws, melody,
+// gqlgen, centrifuge, golang.org/x/net/websocket or anything else that hijacks the connection from the ResponseWriter.
+// It may also be an httputil.ReverseProxy that only passes WebSockets on. You may put the Handler around a whole mux:
+// requests that do not ask for a WebSocket pass through it untouched.
 //
 // # What it sees
 //
-// A request that asks for a WebSocket is a handshake, and counts once, by what becomes of it: connected if it is answered
-// with 101, by the ResponseWriter or on the hijacked connection, and otherwise refused with the status that the answer
-// stands for. A server that ignores the wish and answers with a page has refused it, as a bad handshake. A peer that is
-// gone before it is answered is a bad handshake, too.
+// A request that asks for a WebSocket is a handshake, and counts once. It counts as connected if it is answered with
+// 101, by the ResponseWriter or on the hijacked connection. Otherwise it counts as refused, with the status that the
+// answer stands for. If the server ignores the upgrade and answers with a page, that is a bad handshake. If the peer is
+// gone before it is answered, that is a bad handshake, too.
 //
-// Of a connection it sees all messages and their sizes, pings and the times until their pongs are read, and who ended it
-// and why: the peer by a close frame, this side by one or without, a deadline, a failed write, the network. The causes
-// are those of the adapters. A connection counts as open until it is closed, also when the handler returns before. One
-// that the handler closes without a close frame counts until the handler has returned or panicked, which decides the
-// cause.
+// Of a connection it sees all messages and their sizes, pings and the times until their pongs are read, and who ended
+// it and why: the peer by a close frame, this side with or without one, a deadline, a failed write, or the network. The
+// causes are the same as with the adapters. A connection counts as open until it is closed, even if the handler returns
+// before. If the handler closes it without a close frame, it counts until the handler has returned or panicked, because
+// that decides the cause.
 //
-// A panic of the handler counts as an error and goes on; if the connection is not closed by then, the Handler closes it
-// with the code 1011. [instrument.Observer.Drain] closes connections with the code 1001, behind the frame that is being
-// written, and lets the code behind the Handler read the peer's close frame for up to a second. Nothing else is ever sent.
+// A panic of the handler counts as an error and goes on. If the connection is not closed by then, the Handler closes it
+// with the code 1011. [instrument.Observer.Drain] closes connections with the code 1001, after the frame that is being
+// written, and lets the code behind the Handler read the peer's close frame for up to a second. The Handler never sends
+// anything else.
 //
 // # What it cannot know
 //
-// All messages have the type "other", because only the application knows theirs, and sizes are those on the wire, masked
-// and compressed. How long messages take to handle, why the application refuses or drops something, and which trace
-// context a message carries, is not in the frames. An adapter adds it: where the code behind the Handler uses one, such
-// as coder.Accept, with the same Observer, the adapter continues the handshake and observes the connection, and the
-// Handler steps back. Nothing counts twice.
+// All messages have the type "other", because only the application knows their types. Sizes are those on the wire,
+// masked and compressed. Frames don't show how long messages take to handle, why the application refuses or drops
+// something, and which trace context a message carries. An adapter adds that. If the code behind the Handler uses an
+// adapter, such as coder.Accept, with the same Observer, the adapter continues the handshake and observes the
+// connection, and the Handler steps back. Nothing counts twice.
 //
-// Not observed are WebSockets over HTTP/2, which have no connection of their own, and event streams, for which there is
-// package sse.
+// WebSockets over HTTP/2, which have no connection of their own, are not observed. Nor are event streams: use package
+// sse for them.
 //
 // # What the code behind it gets
 //
-// The ResponseWriter can flush, be hijacked and be unwrapped where the server's own can. The connection that is hijacked
-// is a net.Conn that carries the bytes unchanged, with the methods CloseWrite and SyscallConn where the one underneath
-// has them; NetConn returns that one, such as the *net.TCPConn, as the method of tls.Conn does. Frames that are written
-// or read there, or by the file descriptor, are not observed; parts of frames must not be.
+// The ResponseWriter can flush, be hijacked and be unwrapped if the server's own can. The hijacked connection is a
+// net.Conn that carries the bytes unchanged. It has the methods CloseWrite and SyscallConn if the connection underneath
+// has them. Its method NetConn returns that connection, such as the *net.TCPConn, like the method of tls.Conn. Frames
+// that are written or read there, or by the file descriptor, are not observed. Write or read only whole frames there.
 //
-// The price is a look at the header of each frame and a lock around each write; an echo over loopback takes 2 to 4 % more time.
-// Frames that are written by net.Buffers take a system call for each buffer, as on every net.Conn but those of
-// package net; gorilla/websocket writes messages so that are larger than its buffer, which its adapter gathers again. A
-// ReverseProxy copies what it could otherwise splice.
+// The Handler costs a look at the header of each frame and a lock around each write: an echo over loopback takes 2 to 4
+// % more time. Frames that are written by net.Buffers take a system call for each buffer, as on every net.Conn outside
+// of package net. gorilla/websocket does that for messages that are larger than its buffer, and its adapter gathers
+// them again. A ReverseProxy has to copy bytes that it could otherwise splice.
 //
-// A file that imports github.com/gobwas/ws, too, gives one of the two packages another name.
+// If a file also imports github.com/gobwas/ws, give one of the two packages another name.
 package ws

@@ -12,11 +12,11 @@ import (
 	"github.com/sockscope/sockscope/instrument/internal/handshake"
 )
 
-// Handler returns a handler that serves requests by next and observes the WebSockets that they become. A nil Observer
-// leaves them unobserved. See the package documentation for what it sees and what it costs.
+// Handler returns a handler that serves requests by next and observes the WebSockets that they become. With a nil
+// Observer nothing is observed. The package documentation says what the Handler sees and what it costs.
 //
-// If a request's context carries a handshake that the application has begun with Observer.BeginHandshake, the Handler
-// continues that one.
+// If the application has begun a handshake with Observer.BeginHandshake and the request's context carries it, the
+// Handler continues that handshake.
 func Handler(o *instrument.Observer, next http.Handler) http.Handler {
 	if o == nil {
 		return next
@@ -56,7 +56,7 @@ func asksForWebSocket(r *http.Request) bool {
 type exchange struct {
 	observer  *instrument.Observer
 	handshake *instrument.Handshake
-	ctx       context.Context //nolint:containedctx // it tells if the peer has gone
+	ctx       context.Context //nolint:containedctx // it ends when the peer is gone
 	writer    *answer.Writer
 	conn      *conn // nil until it is hijacked
 }
@@ -73,7 +73,7 @@ func newExchange(
 // Answering implements answer.Witness.
 func (x *exchange) Answering(int) bool { return false }
 
-// Hijacked follows the connection from here on.
+// Hijacked begins to follow the connection.
 func (x *exchange) Hijacked(hijacked net.Conn, rw *bufio.ReadWriter) (net.Conn, *bufio.ReadWriter) {
 	x.conn = newConn(hijacked, x.observer, x.handshake, answer.Buffered(rw))
 	if status := x.writer.Status(); status != 0 {
@@ -82,7 +82,7 @@ func (x *exchange) Hijacked(hijacked net.Conn, rw *bufio.ReadWriter) (net.Conn, 
 	return answer.HandOut(x.conn, hijacked, rw)
 }
 
-// returned ends a handshake that has not become a connection, unless somebody else has.
+// returned ends a handshake that has not become a connection, unless somebody else has ended it.
 func (x *exchange) returned() {
 	status := x.writer.Status()
 	switch {

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// A Follower is a connection that stands for the one underneath.
+// A Follower is a connection that replaces the connection underneath.
 type Follower interface {
 	halfCloser
 	// SyscallConn is only called where the connection underneath has it.
@@ -23,12 +23,12 @@ type halfCloser interface {
 
 type netConn interface {
 	net.Conn
-	// NetConn returns the connection underneath, as that of tls.Conn does.
+	// NetConn returns the connection underneath, like the method of tls.Conn.
 	NetConn() net.Conn
 }
 
-// HandOut returns the connection and the buffers to hand out for f, which follows conn, with the methods that conn has:
-// all for TCP, no SyscallConn for TLS, and no CloseWrite either for what a middleware may have made.
+// HandOut returns the connection and the buffers to hand out for f, which follows conn. The connection has the methods
+// that conn has: all for TCP, no SyscallConn for TLS, and perhaps no CloseWrite either if a middleware has made conn.
 func HandOut(f Follower, conn net.Conn, rw *bufio.ReadWriter) (net.Conn, *bufio.ReadWriter) {
 	var out net.Conn = f
 	_, closes := conn.(interface{ CloseWrite() error })
@@ -42,8 +42,8 @@ func HandOut(f Follower, conn net.Conn, rw *bufio.ReadWriter) (net.Conn, *bufio.
 	return out, Reset(rw, out)
 }
 
-// Reset lets rw read and write conn, which follows the connection that it was made for. What it has read already stays in
-// its buffer, where libraries look for it.
+// Reset makes rw read and write conn, which follows the connection for which rw was made. Bytes that rw has read
+// already stay in its buffer, where libraries look for them.
 func Reset(rw *bufio.ReadWriter, conn net.Conn) *bufio.ReadWriter {
 	_ = rw.Flush() // nothing is in it, unless a middleware has begun the answer
 	rw.Writer.Reset(conn)
@@ -57,7 +57,7 @@ func Reset(rw *bufio.ReadWriter, conn net.Conn) *bufio.ReadWriter {
 	return rw
 }
 
-// Buffered returns a copy of what rw has read and nobody has read from it.
+// Buffered returns a copy of the bytes in rw that nobody has read yet.
 func Buffered(rw *bufio.ReadWriter) []byte {
 	p, _ := rw.Peek(rw.Reader.Buffered())
 	return bytes.Clone(p)

@@ -1,3 +1,3 @@
-// Package answer finds out what an HTTP request is answered with: by its ResponseWriter, or by bytes on the connection
+// Package answer finds out the answer to an HTTP request, given by its ResponseWriter, or by bytes on the connection
 // that was hijacked from it.
 package answer

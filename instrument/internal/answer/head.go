@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// maxHead is how much of an answer is kept to find its status and header.
+// maxHead is the number of bytes of an answer that are kept to find its status and header.
 const maxHead = 16 << 10
 
 // A Head reads the status line and the header of an answer from the bytes that are written on a connection, in whatever
 // pieces they come. The zero Head has read nothing.
 type Head struct {
 	buf []byte
-	// Status is that of the answer, 0 if what was written is no answer, or a longer one than anybody sends.
+	// Status is the status of the answer. It is 0 if the bytes are not an answer, or the head is longer than maxHead.
 	Status int
-	// Header is that of the answer.
+	// Header is the header of the answer.
 	Header http.Header
 }
 

@@ -7,7 +7,7 @@ import (
 	"net/http"
 )
 
-// A Witness is told what becomes of a request. Its methods are called by the handler's own calls, before they return.
+// A Witness is told how a request is answered. Its methods are called by the handler's own calls, before these return.
 type Witness interface {
 	// Answering is called once, before the final status is sent. It returns true if the witness has dealt with the header,
 	// which is then not handed on.
@@ -119,8 +119,8 @@ func (w *Writer) ReadFrom(src io.Reader) (int64, error) {
 	return io.Copy(w.ResponseWriter, src)
 }
 
-// CloseNotify is for handlers that still use it, such as those of gin. The channel stays silent where the ResponseWriter
-// underneath has none.
+// CloseNotify is for handlers that still use it, such as those of gin. The channel stays silent if the ResponseWriter
+// underneath does not have the method.
 func (w *Writer) CloseNotify() <-chan bool {
 	if n, ok := find[interface{ CloseNotify() <-chan bool }](w.ResponseWriter); ok {
 		return n.CloseNotify()
@@ -149,8 +149,8 @@ func (w *Writer) hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, rw, nil
 }
 
-// sendHeader sends a header that was written before the connection is hijacked. Hijack would send it, too, but not tell
-// that it could not.
+// sendHeader sends a header that was written before the connection is hijacked. Hijack would send it, too, but would
+// not return an error.
 func (w *Writer) sendHeader() error {
 	if w.gone == nil && w.status == http.StatusSwitchingProtocols {
 		w.gone = sendHeader(w.ResponseWriter)

@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// sentinels are the errors that are known by their value, because their type tells nothing.
+// sentinels are the errors that are recognized by their value, because their type says nothing.
 func sentinels() map[error]string {
 	return map[error]string{
 		context.Canceled:         "context.Canceled",
@@ -25,8 +25,8 @@ func sentinels() map[error]string {
 	}
 }
 
-// Type returns the value of error.type for err. Errors that only add text are looked through; the first that does
-// more names itself by a method ErrorType, is a sentinel of the standard library, or else is known by its type.
+// Type returns the value of error.type for err. It skips errors that only add text. The first other error has a method
+// ErrorType, is a sentinel of the standard library, or is named by its type.
 func Type(err error) string {
 	names := sentinels()
 	for {
@@ -92,5 +92,5 @@ func Text(err error) string {
 	if err == nil {
 		return ""
 	}
-	return Bounded(fmt.Sprint(err)) // which survives the Error method of a nil pointer
+	return Bounded(fmt.Sprint(err)) // Sprint survives the Error method of a nil pointer
 }

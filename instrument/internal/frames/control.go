@@ -13,7 +13,7 @@ const (
 	fnvPrime  = 1099511628211
 )
 
-// control is what is known of a control frame's payload.
+// control follows a control frame's payload.
 type control struct {
 	seen    int
 	start   [2]byte

@@ -16,8 +16,7 @@ var (
 	ErrClose        = errors.New("close frame has a payload of one byte, a code that must not be sent, or a reason that is not UTF-8")
 )
 
-// Config says what is known of a stream of frames before it begins. The zero Config is for frames of a server, with no
-// extension.
+// Config describes a stream of frames before it begins. The zero Config is for frames of a server without extensions.
 type Config struct {
 	// Client says that a client sends the frames, which must be masked.
 	Client bool
@@ -25,13 +24,13 @@ type Config struct {
 	Extensions Extensions
 }
 
-// A Follower finds the frames in a stream of bytes, in whatever pieces they come. A copy of it follows the stream
-// independently from there on. It is not safe for concurrent use. New makes one.
+// A Follower finds the frames in a stream of bytes, in whatever pieces they come. A copy follows the stream
+// independently. It is not safe for concurrent use. New makes one.
 type Follower struct {
 	config     Config
 	within     bool // the frame of header
 	fragmented bool // the message has begun and not ended
-	lost       bool // where frames begin can't be told anymore
+	lost       bool // it is unknown where frames begin
 	message    Opcode
 	seen       int   // bytes of head
 	left       int64 // bytes of the frame's payload to come
@@ -69,9 +68,9 @@ func (f *Follower) Next(p []byte) (rest []byte, whole bool) {
 	return p[n:], true
 }
 
-// Whole looks whether p, which comes next, is nothing but a message in one frame, as most pieces are. If so it returns the
-// message's opcode and payload size, and has followed p. It costs much less than Next, and is false where it cannot tell
-// at a glance.
+// Whole checks whether p, which comes next, is exactly one message in one frame, like most pieces. If so, it returns
+// the message's opcode and payload size, and has followed p. It costs much less than Next. It returns false if a quick
+// check is not enough.
 func (f *Follower) Whole(p []byte) (op Opcode, size int, ok bool) {
 	if f.within || f.fragmented || f.lost || f.seen != 0 || len(p) < minHeader {
 		return 0, 0, false
@@ -206,11 +205,11 @@ func (f *Follower) CloseCode() (int, error) {
 // Aligned says whether a frame can begin here.
 func (f *Follower) Aligned() bool { return !f.within && f.seen == 0 && !f.lost }
 
-// Lost says whether it cannot be told anymore where a frame begins.
+// Lost reports whether it is unknown where a frame begins.
 func (f *Follower) Lost() bool { return f.lost }
 
-// MayControl says whether the bytes p, which come next, may hold a control frame or a part of one. It costs less than to
-// follow them, and is true where it cannot tell at a glance.
+// MayControl reports whether the bytes p, which come next, may hold a control frame or a part of one. It costs less
+// than following them. It returns true if a quick check is not enough.
 func (f *Follower) MayControl(p []byte) bool {
 	if f.within {
 		return f.header.Opcode.control() || int64(len(p)) > f.left
@@ -228,8 +227,8 @@ func (f *Follower) MayControl(p []byte) bool {
 	return len(p) > size+length
 }
 
-// Begins says whether the bytes p, which come next, are the beginning of a frame other than a control frame, from its
-// header on, and not all of it.
+// Begins reports whether the bytes p, which come next, are the beginning of a frame other than a control frame, but not
+// the whole frame.
 func (f *Follower) Begins(p []byte) bool {
 	if f.within || f.seen != 0 || len(p) < minHeader || Opcode(p[0]&0x0F).control() {
 		return false

@@ -1,4 +1,4 @@
-// Package handshake is what adapters over net/http have in common while a request is answered.
+// Package handshake has the functions that adapters over net/http share while a request is answered.
 package handshake
 
 import (
@@ -33,7 +33,7 @@ func Panicked(h *instrument.Handshake, v any) {
 	panic(v) //nolint:forbidigo // the panic goes on as if nobody had looked
 }
 
-// A Refusal is how a handshake ends that does not become a connection.
+// A Refusal is the end of a handshake that does not become a connection.
 type Refusal struct {
 	status     instrument.Status
 	httpStatus int // 0 if there was no answer
@@ -43,16 +43,15 @@ type Refusal struct {
 // End ends the handshake.
 func (r Refusal) End(h *instrument.Handshake) { h.Refused(r.status, r.httpStatus, r.err) }
 
-// Answered is a refusal by an answer. One by which a server ignores what the peer asks for, such as 200, is a bad
-// handshake.
+// Answered is a refusal by an answer. An answer such as 200, which ignores the upgrade, is a bad handshake.
 func Answered(o *instrument.Observer, httpStatus int, err error) Refusal {
 	return Refusal{statusOf(o, httpStatus), httpStatus, err}
 }
 
-// Gone is the peer's fault, to which there was no answer, such as being gone before.
+// Gone is a fault of the peer without an answer, such as that it is gone.
 func Gone(err error) Refusal { return Refusal{status: instrument.StatusBadHandshake, err: err} }
 
-// Failed is this side's fault, to which there was no answer.
+// Failed is a fault of this side without an answer.
 func Failed(err error) Refusal { return Refusal{status: instrument.StatusError, err: err} }
 
 // Panic is a panic with v before the request was answered. net/http sends no header that was written before.

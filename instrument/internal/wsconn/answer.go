@@ -10,7 +10,7 @@ import (
 	"github.com/sockscope/sockscope/instrument/internal/handshake"
 )
 
-// An Answer is what a library answers a request with. It hands out a Conn when the library hijacks the connection.
+// An Answer follows a library's answer to a request. It hands out a Conn when the library hijacks the connection.
 type Answer struct {
 	writer *answer.Writer
 	conn   *Conn
@@ -39,8 +39,8 @@ func (a *Answer) Begin(config Config) *Conn {
 	return a.conn
 }
 
-// Refuse ends a handshake that the library has refused with an error. The status is the one that it has given to an
-// error handler of its own, or 0.
+// Refuse ends a handshake that the library has refused with an error. The status is the one that the library has passed
+// to an error handler, or 0.
 func (a *Answer) Refuse(h *instrument.Handshake, o *instrument.Observer, status int, err error) {
 	answered := a.writer.Status()
 	if status == 0 && (a.conn == nil || answered != http.StatusSwitchingProtocols) {

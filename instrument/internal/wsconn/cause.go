@@ -18,7 +18,7 @@ const (
 	codeInternal      = 1011
 )
 
-// evidence is what may turn out to be why the connection ends, if nobody says so.
+// evidence holds the possible causes of the connection's end, in case nobody states the cause.
 type evidence struct {
 	violation    atomic.Pointer[error]            // of the protocol by the peer, the first that is not known to be tolerated
 	tolerated    atomic.Pointer[error]            // a violation
@@ -34,7 +34,8 @@ type evidence struct {
 	judged       atomic.Bool                      // the application closes, for what it has found itself
 }
 
-// say tells why the connection ends. The first to know is believed; a close frame that is being written comes first.
+// say states why the connection ends. The first statement counts, but a close frame that is being written comes before
+// it.
 func (c *Conn) say(cause instrument.Cause) {
 	if announced := c.announced.Load(); announced != nil {
 		cause = *announced
@@ -42,14 +43,15 @@ func (c *Conn) say(cause instrument.Cause) {
 	c.ending.CompareAndSwap(nil, &cause)
 }
 
-// Say tells the reason for which this side closes the connection, before the close frame is written.
+// Say states the reason for which this side closes the connection, before the close frame is written.
 func (c *Conn) Say(reason instrument.CloseReason, code int) { c.say(local(reason, code)) }
 
 // Cut notes that this side closes the connection without a close frame.
 func (c *Conn) Cut() { c.say(c.cutCause()) }
 
-// Judged notes that the application closes the connection, for what it has found in messages perhaps. That is no error of
-// reading, unless the peer has violated the protocol or the library has closed the connection before.
+// Judged notes that the application closes the connection, perhaps because of the content of messages. That does not
+// count as an error of reading, unless the peer has violated the protocol or the library has closed the connection
+// before.
 func (c *Conn) Judged() {
 	if !c.Known() {
 		c.evidence.judged.Store(true)
@@ -62,7 +64,7 @@ func (c *Conn) Violated(err error) { c.evidence.violation.CompareAndSwap(nil, &e
 // PingTimedOut notes that a ping was not answered in time.
 func (c *Conn) PingTimedOut(err error) { c.evidence.pingTimeout.Store(&err) }
 
-// PingAnswered takes PingTimedOut back.
+// PingAnswered revokes PingTimedOut.
 func (c *Conn) PingAnswered() {
 	if c.evidence.pingTimeout.Load() != nil {
 		c.evidence.pingTimeout.Store(nil)
@@ -78,7 +80,7 @@ func (c *Conn) ReadTimedOut(err error) {
 // LifetimeOver notes that the connection has lasted as long as this side lets it.
 func (c *Conn) LifetimeOver() { c.evidence.lifetime.Store(true) }
 
-// Cancelled notes that this side has cancelled what the connection is used for, as servers do that stop.
+// Cancelled notes that this side has cancelled the work on the connection, such as when the server stops.
 func (c *Conn) Cancelled() { c.evidence.cancelled.Store(true) }
 
 // WriteFailed notes a write that has failed before it reached the Conn.
@@ -92,8 +94,7 @@ func (c *Conn) WriteFailed(err error) {
 	}
 }
 
-// WriteGivenUp notes a write that has succeeded, but whose time was up before it returned, so that the library may close
-// the connection.
+// WriteGivenUp notes a write that succeeded after its deadline, so the library may close the connection.
 func (c *Conn) WriteGivenUp(err error) { c.evidence.givenUp.Store(&err) }
 
 // failed counts an error. The connection knows no contexts.
@@ -101,8 +102,8 @@ func (c *Conn) failed(kind instrument.ErrorKind, err error) {
 	c.config.Observed.Failed(context.Background(), kind, err)
 }
 
-// readFailed draws what can be drawn from the error of a read. A deadline that has passed is why the connection ends only
-// if it ends before the next successful read.
+// readFailed notes the cause that the error of a read shows. A deadline that has passed is the cause only if the
+// connection ends before the next successful read.
 func (c *Conn) readFailed(err error) {
 	switch {
 	case isDeadline(err):
@@ -119,7 +120,7 @@ func (c *Conn) readFailed(err error) {
 	}
 }
 
-// eof names the end of a stream in the middle of a connection.
+// eof returns an error that names the end of a stream in the middle of a connection.
 func eof(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -127,7 +128,8 @@ func eof(err error) error {
 	return err
 }
 
-// writeFailed suspects the write, unless the connection had ended before or somebody has given up the write.
+// writeFailed notes the write as a possible cause, unless the connection had ended before or somebody has given up the
+// write.
 func (c *Conn) writeFailed(err error) {
 	if isClosed(err) || isDeadline(err) && c.writeWoken.Load() {
 		return
@@ -135,7 +137,7 @@ func (c *Conn) writeFailed(err error) {
 	c.WriteFailed(err)
 }
 
-// peerClosed notes that a close frame was received. One that must not have been sent is answered with a protocol error.
+// peerClosed notes that a close frame was received. An invalid close frame is a protocol error.
 func (c *Conn) peerClosed() {
 	code, err := c.in.CloseCode()
 	if err != nil {
@@ -149,11 +151,11 @@ func (c *Conn) peerClosed() {
 		c.say(cause)
 		return
 	}
-	c.evidence.peerClosed.Store(&cause) // what the library sends now tells whether it has tolerated the violation
+	c.evidence.peerClosed.Store(&cause) // the library's next frame shows whether it has tolerated the violation
 }
 
-// ownCause is the cause of a close frame that is sent: what made it necessary if something did, what its code stands for
-// otherwise.
+// ownCause returns the cause of a close frame that this side sends: the event that made it necessary, or else the
+// meaning of its code.
 func (c *Conn) ownCause(f *frames.Follower) instrument.Cause {
 	code, _ := f.CloseCode()
 	cause := local(instrument.ReasonForCode(code), code)
@@ -165,12 +167,12 @@ func (c *Conn) ownCause(f *frames.Follower) instrument.Cause {
 	case instrument.ReasonProtocolError:
 		cause.Err = cmp.Or(c.violation(), load(&c.evidence.tolerated))
 	case instrument.ReasonNormal, instrument.ReasonGoingAway:
-		cause = c.timedOut(cause) // other codes say more than a deadline does
+		cause = c.timedOut(cause) // other codes say more than a deadline
 	}
 	return c.suspected(cause)
 }
 
-// cutCause is the cause of an end without a close frame.
+// cutCause returns the cause of an end without a close frame.
 func (c *Conn) cutCause() instrument.Cause {
 	if err := c.violation(); err != nil {
 		cause := local(instrument.ReasonProtocolError, codeAbnormal)
@@ -183,7 +185,7 @@ func (c *Conn) cutCause() instrument.Cause {
 	return c.suspected(c.timedOut(local(c.cutReason(), codeAbnormal)))
 }
 
-// cutReason is the reason of a cut for which there is no other. A handler that returns has done what it was to do.
+// cutReason returns the reason of a cut without any other cause. A handler that returns is done.
 func (c *Conn) cutReason() instrument.CloseReason {
 	switch {
 	case c.evidence.lifetime.Load():
@@ -197,10 +199,11 @@ func (c *Conn) cutReason() instrument.CloseReason {
 	}
 }
 
-// violation returns how the peer has violated the protocol, nil if it has not, or if the library has tolerated it.
+// violation returns how the peer has violated the protocol. It returns nil if the peer has not, or if the library has
+// tolerated it.
 func (c *Conn) violation() error { return load(&c.evidence.violation) }
 
-// timedOut returns the cause with the reason that a read deadline gives it.
+// timedOut returns the cause, with the reason of a read deadline if that has passed.
 func (c *Conn) timedOut(cause instrument.Cause) instrument.Cause {
 	if err := load(&c.evidence.readTimeout); err != nil && !c.evidence.lifetime.Load() {
 		cause.Reason, cause.Err = instrument.ReasonIdleTimeout, err
@@ -208,7 +211,7 @@ func (c *Conn) timedOut(cause instrument.Cause) instrument.Cause {
 	return cause
 }
 
-// suspected returns the cause as an unanswered ping or a failed write that came before explains it.
+// suspected returns the cause, or a better one if there was an unanswered ping or a failed write before.
 func (c *Conn) suspected(cause instrument.Cause) instrument.Cause {
 	unanswered := load(&c.evidence.pingTimeout)
 	if silent := load(&c.evidence.readTimeout); unanswered == nil && silent != nil && c.pings.waiting() {
@@ -231,8 +234,8 @@ func load(p *atomic.Pointer[error]) error {
 	return nil
 }
 
-// Panicked notes that the handler panics with v. It tells the peer by the code 1011, for which it waits at most a second,
-// unless v is http.ErrAbortHandler, by which a handler gives up on purpose. The caller then closes the connection.
+// Panicked notes that the handler panics with v. It sends the close code 1011, which takes at most a second, unless v
+// is http.ErrAbortHandler, with which a handler gives up on purpose. The caller then closes the connection.
 func (c *Conn) Panicked(v any) {
 	cause := c.config.Observed.Panicked(context.Background(), v)
 	if cause == nil {
@@ -244,10 +247,10 @@ func (c *Conn) Panicked(v any) {
 	_ = c.SendClose(codeInternal, "") // there is nobody to tell that it failed
 }
 
-// Known says whether it is known why the connection ends.
+// Known reports whether the cause of the connection's end is known.
 func (c *Conn) Known() bool { return c.ending.Load() != nil }
 
-// End ends the observation, for the first cause that was said or what the evidence shows. Later calls do nothing.
+// End ends the observation, with the first stated cause, or the cause that the evidence shows. Later calls do nothing.
 func (c *Conn) End() {
 	if !c.begun {
 		return
@@ -271,7 +274,8 @@ func (c *Conn) End() {
 	c.config.Observed.Closed(cause)
 }
 
-// errorKind returns which error the end of a connection is. A failed write or a panic was counted when it happened.
+// errorKind returns the kind of error that the end of a connection is. A failed write or a panic was counted when it
+// happened.
 func (c *Conn) errorKind(cause instrument.Cause) (instrument.ErrorKind, bool) {
 	type end struct {
 		instrument.Initiator

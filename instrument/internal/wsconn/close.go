@@ -17,7 +17,7 @@ const closeTimeout = time.Second
 
 var (
 	errWithinFrame = errors.New("wsconn: close frame not sent, because another frame is not written to its end")
-	// errStopped is the error of writing behind a close frame of SendClose.
+	// errStopped is the error of writing after a close frame of SendClose.
 	errStopped = fmt.Errorf("wsconn: a close frame has been sent: %w", net.ErrClosed)
 )
 
@@ -35,9 +35,9 @@ type dueClose struct {
 	err   error // when it is done
 }
 
-// SendClose sends a close frame with the code and text as soon as the frame that is being written has ended, for which it
-// waits at most a second. After another close frame it does nothing. The text is cut to the 123 bytes that fit into the
-// frame. A code that must not be sent makes a frame without code and text. Nothing can be written behind it.
+// SendClose sends a close frame with the code and text after the frame that is being written, for which it waits at
+// most a second. After another close frame it does nothing. The text is cut to the 123 bytes that fit into the frame. A
+// code that must not be sent leads to a frame without code and text. Nothing can be written afterwards.
 func (c *Conn) SendClose(code int, text string) error {
 	// Also for a write that holds the lock.
 	if err := c.Conn.SetWriteDeadline(time.Now().Add(closeTimeout)); err != nil {
@@ -78,14 +78,14 @@ func (c *Conn) begunClose(frame []byte) (*dueClose, error) {
 }
 
 func (c *Conn) writeLast(frame []byte) error {
-	c.holding = false // what is held has not been written, and must not come behind
+	c.holding = false // the held bytes have not been written, and must not be written after the close frame
 	_, err := c.write(frame)
 	c.stopped = true
 	return err
 }
 
-// closeBehind writes the close frame that is due if the last write has come to the end of a frame. A frame in which it has
-// failed has no end.
+// closeBehind writes the due close frame if the last write has ended a frame. A frame in which a write has failed never
+// ends.
 func (c *Conn) closeBehind(err error) {
 	c.torn = c.torn || err != nil && !c.out.Aligned()
 	due := c.due

@@ -13,7 +13,7 @@ import (
 // probeTimeout is how long Probe waits for what the peer has sent already.
 const probeTimeout = time.Millisecond
 
-// Config is what a Conn needs to know before it observes.
+// Config configures a Conn.
 type Config struct {
 	// Observed is the handle of the connection.
 	Observed *instrument.Conn
@@ -21,21 +21,21 @@ type Config struct {
 	Extensions frames.Extensions
 	// WithoutPings leaves pings to the adapter.
 	WithoutPings bool
-	// RearmsWrites is for libraries that set the write deadline again before each write, so that one in the past is no
-	// sign that somebody gives up a write.
+	// RearmsWrites is for libraries that set the write deadline again before each write. A deadline in the past then
+	// does not mean that somebody gives up a write.
 	RearmsWrites bool
-	// GathersFrames is for libraries that write a long frame by two calls of Write, one right after the other, of which the
-	// first takes its bytes from a buffer that does not change before the second. The Conn then writes both at once.
+	// GathersFrames is for libraries that write a long frame by two calls of Write in a row, and do not change the
+	// bytes of the first call before the second. The Conn then writes both at once.
 	GathersFrames bool
 	// EndOnClose ends the observation when the connection is closed. Otherwise the adapter calls End.
 	EndOnClose bool
 }
 
 // A Conn is the server's end of a WebSocket connection. It starts no goroutine. As on any stream of frames, only one
-// goroutine may read at a time; a frame that is written by one call of Write is not torn apart.
+// goroutine may read at a time. A frame that is written by one call of Write stays in one piece.
 //
-// Its fields are grouped by cache lines: what all messages need, what is sent, what is received, and what is seldom needed.
-// After a system call, each line costs more than what is done with it.
+// Its fields are grouped by cache lines: for all messages, for sending, for receiving, and seldom needed ones. After a
+// system call, fetching a line costs more than the work with it.
 type Conn struct {
 	net.Conn
 	counter  instrument.Counter
@@ -43,7 +43,7 @@ type Conn struct {
 	begun    bool
 	counts   bool
 	aside    bool        // there is something to do before the next read
-	heeds    atomic.Bool // what arrives changes what is known of deadlines
+	heeds    atomic.Bool // arriving frames change the state of deadlines
 	early    []byte      // received before it is read
 
 	writing sync.Mutex            // frames are followed in the order in which they are written
@@ -84,7 +84,7 @@ func (c *Conn) Begin(config Config, early []byte) {
 	c.early, c.aside = early, len(early) > 0
 }
 
-// BeginBehind is Begin for a library that has the early bytes already.
+// BeginBehind is like Begin, for a library that has the early bytes already.
 func (c *Conn) BeginBehind(config Config, early []byte) {
 	c.begin(config)
 	c.received(early)
@@ -99,16 +99,16 @@ func (c *Conn) begin(config Config) {
 // Observed returns the handle of the connection.
 func (c *Conn) Observed() *instrument.Conn { return c.config.Observed }
 
-// CountMessages has each whole message counted, with the type that classify returns for its opcode and size on the wire.
-// A nil classify counts all messages as "other". Call it before the connection is used.
+// CountMessages makes the Conn count each whole message, with the type that classify returns for its opcode and size on
+// the wire. A nil classify counts all messages as "other". Call it before the connection is used.
 func (c *Conn) CountMessages(classify func(op frames.Opcode, size int64) instrument.MessageType) {
 	c.counter, c.counts, c.classify = c.config.Observed.BeginCounting(), true, classify
 }
 
 // Read reads what the peer has sent.
 //
-// What most reads and writes need is in Read and Write themselves, and the rest in functions of its own: after a system
-// call a processor has little of the code in its cache, so each line of it costs.
+// Read and Write contain only the code that most calls need, and other functions the rest. After a system call a
+// processor has little of the code in its cache, so every line of code costs.
 func (c *Conn) Read(p []byte) (int, error) {
 	if !c.begun {
 		return c.Conn.Read(p)
@@ -132,7 +132,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readAside does what is to be done before some reads. It returns how many bytes it has read that were received early.
+// readAside does the work before some reads. It returns the number of early bytes that it has read.
 func (c *Conn) readAside(p []byte) int {
 	if c.in.Violation() != nil {
 		c.readsOn()
@@ -146,7 +146,7 @@ func (c *Conn) readAside(p []byte) int {
 	return n
 }
 
-// received follows what was read.
+// received follows the bytes that were read.
 func (c *Conn) received(p []byte) {
 	if c.heeds.Load() {
 		c.heardFrom(p)
@@ -177,7 +177,7 @@ func (c *Conn) received(p []byte) {
 	}
 }
 
-// readsOn notes that the library reads on. A violation in a frame that it has got whole, it has tolerated.
+// readsOn notes that the library reads on. So it has tolerated violations in the whole frames that it has read.
 func (c *Conn) readsOn() {
 	if c.in.Forgive() {
 		c.evidence.tolerated.Store(c.evidence.violation.Swap(nil))
@@ -192,7 +192,7 @@ func (c *Conn) heardFrom(p []byte) {
 	}
 }
 
-// frameArrived notes that a frame has come in before the deadline.
+// frameArrived notes that a frame has arrived before the deadline.
 func (c *Conn) frameArrived() {
 	if c.heeds.Load() {
 		c.metDeadline()
@@ -211,8 +211,8 @@ func (c *Conn) typeOf(op frames.Opcode, size int64) instrument.MessageType {
 	return c.classify(op, size)
 }
 
-// Write writes to the peer. A write that fails is counted as an error and, unless there turns out to be a better reason,
-// is the one for which the connection ends.
+// Write writes to the peer. A failed write is counted as an error. It is also the reason for the connection's end,
+// unless a better one is found.
 func (c *Conn) Write(p []byte) (int, error) {
 	if !c.begun {
 		return c.Conn.Write(p)
@@ -297,8 +297,8 @@ func (c *Conn) wroteAside(err error) {
 	c.closeBehind(err)
 }
 
-// announce looks ahead at what is about to be written for what the peer may answer before Write has returned. It returns
-// the cause of a close frame among it.
+// announce looks for frames in p that the peer may answer before Write has returned. If a close frame is among them, it
+// returns its cause.
 func (c *Conn) announce(p []byte) (closes *instrument.Cause) {
 	ahead := c.out
 	for len(p) > 0 {
@@ -318,7 +318,7 @@ func (c *Conn) announce(p []byte) (closes *instrument.Cause) {
 	return closes
 }
 
-// sent follows what was written.
+// sent follows the bytes that were written.
 func (c *Conn) sent(p []byte) {
 	for len(p) > 0 {
 		var whole bool
@@ -340,9 +340,9 @@ func (c *Conn) SetDeadline(t time.Time) error {
 	return c.Conn.SetDeadline(t)
 }
 
-// SetReadDeadline sets the deadline of reads. A connection that is closed after the deadline has passed is one on which
-// nothing was received in time. A deadline in the past only wakes up a Read. One before which frames have arrived is the
-// connection's maximum lifetime.
+// SetReadDeadline sets the deadline of reads. If the connection is closed after the deadline has passed, nothing was
+// received in time. If frames have arrived since the deadline was set, it is the connection's maximum lifetime. A
+// deadline in the past only wakes up a Read.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	c.setReadDeadline(t)
 	return c.Conn.SetReadDeadline(t)
@@ -353,8 +353,8 @@ func (c *Conn) setReadDeadline(t time.Time) {
 	c.heeds.Store(true)
 }
 
-// SetWriteDeadline sets the deadline of writes. A write that reaches it has failed, unless it was set in the past in
-// order to give up the write.
+// SetWriteDeadline sets the deadline of writes. A write that reaches it has failed. A deadline in the past only gives
+// up a write.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
 	c.setWriteDeadline(t)
 	return c.Conn.SetWriteDeadline(t)
@@ -371,8 +371,8 @@ func (c *Conn) Woken() bool {
 	return c.readDeadline.wakes() && c.ending.Load() == nil && c.announced.Load() == nil && !c.closed.Load()
 }
 
-// Probe finds out whether the peer has gone, where nobody is going to read: it waits shortly for what has arrived and
-// keeps it for the next Read.
+// Probe finds out whether the peer is gone, if nobody is going to read. It waits shortly for bytes that have arrived,
+// and keeps them for the next Read.
 func (c *Conn) Probe() {
 	if !c.begun || len(c.early) > 0 || c.ending.Load() != nil || c.closed.Load() {
 		return

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// A deadline of reads knows what it was set for.
+// A deadline of reads remembers what it was set for.
 type deadline struct {
 	mu       sync.Mutex
 	at       time.Time
-	woken    bool // it was set in the past, in order to wake up the reader
+	woken    bool // it was set in the past to wake up the reader
 	lifetime bool // frames have arrived before it
 }
 
@@ -48,8 +48,8 @@ func (d *deadline) isLifetime() bool {
 
 func passed(t time.Time) bool { return !t.IsZero() && time.Until(t) <= 0 }
 
-// isDeadline tells a deadline that has passed from a timeout of TCP.
+// isDeadline reports whether a deadline has passed. A timeout of TCP is a different error.
 func isDeadline(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
-// isClosed tells the error of a connection that this side has closed.
+// isClosed reports whether this side has closed the connection.
 func isClosed(err error) bool { return errors.Is(err, net.ErrClosed) }

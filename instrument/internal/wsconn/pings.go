@@ -7,10 +7,11 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// maxPings is how many pings of a connection may be unanswered. One more, and the oldest counts as a timeout.
+// maxPings is the number of pings of a connection that may be unanswered. If there is one more, the oldest counts as a
+// timeout.
 const maxPings = 16
 
-// pings are those that were sent and not answered yet.
+// pings are the pings that were sent and not answered yet.
 type pings struct {
 	mu         sync.Mutex
 	unanswered []ping // from the oldest on
@@ -36,8 +37,8 @@ func (p *pings) sent(sent ping) {
 	p.unanswered = append(p.unanswered, sent)
 }
 
-// answered ends the oldest ping with the payload of a pong. A peer need not answer every ping, only the newest: the ones
-// before are forgotten. A pong to no ping is allowed, too.
+// answered ends the oldest ping with the payload of a pong. A peer need only answer the newest ping, so earlier ones
+// are forgotten. A pong without a ping is allowed, too.
 func (p *pings) answered(payload uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -58,7 +59,7 @@ func (p *pings) waiting() bool {
 	return len(p.unanswered) > 0
 }
 
-// end ends all pings, and those to come as errors.
+// end ends all pings, and ends later ones as errors.
 func (p *pings) end(r instrument.PingResult) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

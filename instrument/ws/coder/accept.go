@@ -11,13 +11,13 @@ import (
 	"github.com/sockscope/sockscope/instrument/internal/wsconn"
 )
 
-// Accept upgrades the request as websocket.Accept does, with the same options and the same answer to a request that it
-// refuses, and observes the handshake: a refused one is counted with its status and logged, a successful one becomes an
-// open connection, which counts until the returned Conn has ended. A peer that is gone before it could be answered is a
-// bad handshake with the HTTP status 0.
+// Accept upgrades the request like websocket.Accept, with the same options and the same answer to a refused request,
+// and observes the handshake. A refused handshake is counted with its status and logged. A successful one becomes an
+// open connection, which counts until the returned Conn has ended. If the peer is gone before it could be answered,
+// that is a bad handshake with the HTTP status 0.
 //
-// If r's context carries a handshake that the application has begun with Observer.BeginHandshake, in order to authenticate
-// the peer within it, Accept carries on with that one.
+// If the application has begun a handshake with Observer.BeginHandshake, for example to authenticate the peer within
+// it, and r's context carries it, Accept continues that handshake.
 func Accept(w http.ResponseWriter, r *http.Request, o *instrument.Observer, opts *websocket.AcceptOptions) (*Conn, error) {
 	_, h := handshake.Begin(o, r, handshake.WebSocket)
 	defer func() { handshake.Panicked(h, recover()) }()

@@ -11,15 +11,15 @@ import (
 	"github.com/coder/websocket"
 )
 
-// reading is what a message that is being read adds to Conn.underway, beside 1 for each call.
+// reading is added to Conn.underway for a message that is being read. Each call adds 1.
 const reading = 1 << 16
 
 // begin begins a call that may know why the connection ends.
 func (c *Conn) begin() { c.underway.Add(1) }
 
-// leave ends a call. The transport closes the connection in one call and reports why in another, in any order. So a
-// connection that is closed ends with the last call that is under way. None keeps it waiting, because all return at once
-// from a connection that is closed.
+// leave ends a call. The transport closes the connection in one call and reports the reason in another, in any order.
+// So the observation of a closed connection ends with the last call that is under way. That is soon, because all calls
+// return at once on a closed connection.
 func (c *Conn) leave() { c.left(1) }
 
 func (c *Conn) left(n int32) {
@@ -39,7 +39,7 @@ func (c *Conn) leftEnded(n int32) {
 
 func (c *Conn) isLast(n int32) bool { return c.underway.Add(-n)%reading == 0 }
 
-// reads are the contexts of reads. Most connections are read with one and the same, of which there is nothing to note.
+// reads are the contexts of reads. Most connections are always read with the same context, so there is nothing to note.
 type reads struct {
 	mu         sync.Mutex
 	ctx        context.Context //nolint:containedctx // of the read that is under way or was the last
@@ -47,7 +47,8 @@ type reads struct {
 	comparable bool            // both are
 }
 
-// begin notes the context of a read. Only the goroutine that reads changes what is noted, so it may look without the lock.
+// begin notes the context of a read. Only the goroutine that reads changes the fields, so it may read them without the
+// lock.
 func (r *reads) begin(ctx context.Context) {
 	if !r.comparable || ctx != r.ctx {
 		r.note(ctx, r.last)
@@ -78,7 +79,8 @@ func (c *Conn) readingContext() context.Context {
 	return c.reads.ctx
 }
 
-// isLifetime tells the deadline of a connection, which was that of an earlier message, too, from one for the next message.
+// isLifetime reports whether ctx has the deadline of the connection and not of the next message: an earlier message was
+// read with it, too.
 func (r *reads) isLifetime(ctx context.Context) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -90,8 +92,8 @@ func (r *reads) isLifetime(ctx context.Context) bool {
 	return ok && before.Equal(now)
 }
 
-// beginRead begins a read. One whose context has ended does not look at the connection, and would not see that the peer
-// is gone, which is why net/http cancels a request's context.
+// beginRead begins a read. A read whose context has ended does not look at the connection. It would not see that the
+// peer is gone, which may be why net/http has cancelled the request's context.
 func (c *Conn) beginRead(ctx context.Context) {
 	c.reads.begin(ctx)
 	c.underway.Add(1 + reading)
@@ -106,7 +108,7 @@ func (c *Conn) wasRead(ctx context.Context) {
 	c.left(1 + reading)
 }
 
-// readFailed ends a read that has failed, after which the connection has ended, and notes what its error tells.
+// readFailed ends a failed read, after which the connection has ended, and notes the cause that its error shows.
 func (c *Conn) readFailed(ctx context.Context, err error) {
 	switch {
 	case c.conn.Known():
@@ -116,7 +118,8 @@ func (c *Conn) readFailed(ctx context.Context, err error) {
 		c.conn.Violated(err)
 	}
 	if ctx.Err() != nil {
-		// The transport closes the connection with the context, unless it had not begun to read: make it true then, too.
+		// The transport closes the connection with the context, unless it had not begun to read. Close it in that case,
+		// too.
 		_ = c.ws.CloseNow()
 	}
 	c.leftEnded(1 + reading)
@@ -138,13 +141,14 @@ func (c *Conn) noteExpiry(ctx context.Context) {
 	}
 }
 
-// isNetworkError tells an error of the connection from one of the protocol, for which websocket has no error values.
+// isNetworkError reports whether an error is the connection's and not the protocol's. Package websocket has no error
+// values for the latter.
 func isNetworkError(err error) bool {
 	var netErr net.Error
 	return errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &netErr)
 }
 
-// endWrite ends a write and notes what it tells about the end of the connection.
+// endWrite ends a write and notes the cause of the connection's end that it shows.
 func (c *Conn) endWrite(ctx context.Context, err error) {
 	if expired := ctx.Err(); expired != nil { // otherwise the connection itself has seen what failed
 		c.writeExpired(expired, err)
@@ -155,7 +159,7 @@ func (c *Conn) endWrite(ctx context.Context, err error) {
 // writeExpired notes that the context of a write has ended meanwhile.
 func (c *Conn) writeExpired(expired, err error) {
 	switch {
-	case !errors.Is(expired, context.DeadlineExceeded): // the caller has given up, which is no failure
+	case !errors.Is(expired, context.DeadlineExceeded): // the caller has given up, which is not a failure
 		if c.conn.Closed() {
 			c.conn.Cancelled()
 		}

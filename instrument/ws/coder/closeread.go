@@ -7,8 +7,8 @@ import (
 	"github.com/coder/websocket"
 )
 
-// closeReadWait is how long closing waits for the goroutine of CloseRead, as the transport does: it may be within a
-// callback of the application's that closes the connection.
+// closeReadWait is how long closing waits for the goroutine of CloseRead, like the transport. The goroutine may be in a
+// callback of the application that closes the connection.
 const closeReadWait = 15 * time.Second
 
 // A closeRead is the goroutine of CloseRead.
@@ -17,10 +17,10 @@ type closeRead struct {
 	done chan struct{}
 }
 
-// CloseRead is for a connection on which the peer is to send no messages, see websocket.Conn.CloseRead: it reads, and so
-// finds out how the connection ends, in the one goroutine that the transport would start. The returned context is
-// cancelled when that is known. A message closes the connection with StatusPolicyViolation. When ctx ends, the connection
-// is cut. Its deadline is the connection's maximum lifetime, because nothing is waited for.
+// CloseRead is for a connection on which the peer must not send messages; see websocket.Conn.CloseRead. It reads in the
+// one goroutine that the transport would start, and so finds out how the connection ends. Then it cancels the returned
+// context. If the peer sends a message, the connection is closed with StatusPolicyViolation. If ctx ends, the
+// connection is cut. A deadline of ctx counts as the connection's maximum lifetime, because no message is expected.
 func (c *Conn) CloseRead(ctx context.Context) context.Context {
 	ctx, cancel := context.WithCancel(ctx)
 	reading := &closeRead{ctx, make(chan struct{})}

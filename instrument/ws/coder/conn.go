@@ -11,9 +11,9 @@ import (
 	"github.com/sockscope/sockscope/instrument/internal/wsconn"
 )
 
-// A Conn is an accepted connection that is observed. Its methods do what those of websocket.Conn do, under the same
-// rules of concurrency, and find out from their results how the connection ended. It sends nothing of its own and starts
-// no goroutine but the one of CloseRead, which the transport would start.
+// A Conn is an accepted connection that is observed. Its methods do the same as those of websocket.Conn, under the same
+// rules of concurrency, and find out from their results how the connection ended. A Conn sends nothing of its own. It
+// starts only the goroutine of CloseRead, which the transport would start.
 type Conn struct {
 	ws   *websocket.Conn
 	conn *wsconn.Conn
@@ -28,24 +28,24 @@ type Conn struct {
 	classify func(websocket.MessageType, []byte) instrument.MessageType
 }
 
-// Unwrap returns the connection underneath, for what Conn does not offer. What is done with it is not observed; a
-// connection that ends that way is counted when a read of Conn fails, or by Close.
+// Unwrap returns the connection underneath, for methods that Conn does not have. Their calls are not observed. A
+// connection that ends by them is counted when a read of Conn fails, or by Close.
 func (c *Conn) Unwrap() *websocket.Conn { return c.ws }
 
-// Observed returns the handle for what only the application knows: types of messages, their handling, what is dropped.
+// Observed returns the handle to note what only the application knows: types of messages, their handling, and drops.
 func (c *Conn) Observed() *instrument.Conn { return c.conn.Observed() }
 
-// SetReadLimit sets the size of the largest message that may be read, see websocket.Conn.SetReadLimit.
+// SetReadLimit sets the size of the largest message that may be read; see websocket.Conn.SetReadLimit.
 func (c *Conn) SetReadLimit(n int64) { c.ws.SetReadLimit(n) }
 
 // Subprotocol returns the negotiated subprotocol, see websocket.Conn.Subprotocol.
 func (c *Conn) Subprotocol() string { return c.ws.Subprotocol() }
 
-// CountMessages has the messages counted as they are read and written, with the type that classify returns for them, or
-// all as "other" if classify is nil. Call it before the connection is used. The application's own counts by Observed then
-// count nothing. It is for servers that do not time the handling of messages; by default the application counts.
+// CountMessages makes the Conn count messages as they are read and written, with the type that classify returns, or as
+// "other" if classify is nil. Call it before the connection is used. Counts by Observed then count nothing. Use it in
+// servers that do not time the handling of messages. By default the application counts.
 //
-// The payload is only valid during the call; of a message that is read by Reader or written by Writer it is the first
+// The payload is only valid during the call. For a message that is read by Reader or written by Writer, it is the first
 // piece.
 func (c *Conn) CountMessages(classify func(typ websocket.MessageType, payload []byte) instrument.MessageType) {
 	c.counting, c.counter, c.classify = true, c.Observed().BeginCounting(), classify
@@ -58,8 +58,9 @@ func (c *Conn) typeOf(typ websocket.MessageType, payload []byte) instrument.Mess
 	return c.classify(typ, payload)
 }
 
-// Read reads a message, see websocket.Conn.Read. It counts it only after CountMessages: otherwise the application does,
-// by Observed, when it knows the message's type. When Read fails the connection has ended, and the error tells how.
+// Read reads a message; see websocket.Conn.Read. It counts the message only after CountMessages. Otherwise the
+// application counts it by Observed, when it knows the message's type. If Read fails, the connection has ended, and the
+// error says how.
 func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) {
 	c.beginRead(ctx)
 	typ, p, err := c.ws.Read(ctx)
@@ -74,9 +75,9 @@ func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) 
 	return typ, p, nil
 }
 
-// Write writes a message, see websocket.Conn.Write. It counts it only after CountMessages: otherwise the application
-// calls Observed().Sent with the type. A failed write is counted as an error and, unless there turns out to be a better
-// reason, as the one for which the connection ends.
+// Write writes a message; see websocket.Conn.Write. It counts the message only after CountMessages. Otherwise the
+// application calls Observed().Sent with the type. A failed write is counted as an error. It is also the reason for the
+// connection's end, unless a better one is found.
 func (c *Conn) Write(ctx context.Context, typ websocket.MessageType, p []byte) error {
 	c.begin()
 	err := c.ws.Write(ctx, typ, p)
@@ -87,8 +88,9 @@ func (c *Conn) Write(ctx context.Context, typ websocket.MessageType, p []byte) e
 	return err
 }
 
-// Ping sends a ping and waits for the pong, see websocket.Conn.Ping, and measures the time between. A context whose
-// deadline passes before is a ping timeout: unless a later ping is answered, it is why the connection ends.
+// Ping sends a ping, waits for the pong, and measures the time between; see websocket.Conn.Ping. If the context's
+// deadline passes before, that is a ping timeout. Unless a later ping is answered, it is the reason for the
+// connection's end.
 func (c *Conn) Ping(ctx context.Context) error {
 	c.begin()
 	defer c.leave()
@@ -102,15 +104,15 @@ func (c *Conn) Ping(ctx context.Context) error {
 		c.conn.PingTimedOut(err)
 		ping.End(instrument.PingTimeout)
 	case errors.Is(err, context.Canceled):
-		ping.Forget() // the caller has given up, which tells nothing about the peer
+		ping.Forget() // the caller has given up, which says nothing about the peer
 	default:
 		ping.End(instrument.PingError)
 	}
 	return err
 }
 
-// Close closes the connection with the close handshake, see websocket.Conn.Close. The reason is the one that the code
-// stands for, unless a ping timeout or failed write is why the connection is closed.
+// Close closes the connection with the close handshake; see websocket.Conn.Close. The reason is the one that the code
+// stands for, unless there was a ping timeout or a failed write before.
 func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 	defer c.waitCloseRead()
 	c.conn.Judged()
@@ -123,26 +125,26 @@ func (c *Conn) close(code websocket.StatusCode, reason string) error {
 	return c.ws.Close(code, reason)
 }
 
-// CloseFor closes the connection with the close handshake for a reason that the close code cannot tell, such as
+// CloseFor closes the connection with the close handshake for a reason that the close code can't express, such as
 // instrument.ReasonSlowConsumer. As with Close, the transport gives the peer five seconds to take the close frame and
-// five to answer it.
+// five seconds to answer it.
 func (c *Conn) CloseFor(reason instrument.CloseReason, code websocket.StatusCode, text string) error {
 	c.conn.Judged()
 	c.conn.Say(reason, int(code))
 	return c.Close(code, text)
 }
 
-// CloseNow closes the connection without the close handshake, see websocket.Conn.CloseNow. It is meant to be deferred:
-// on a connection that has ended already it changes nothing, and otherwise the handler has done what it was to do. When
-// the handler panics, the deferred CloseNow counts the panic as an error and as the cause of the close, internal, tells
-// the peer by the close code 1011, and lets the panic go on. A CloseNow that is called within a deferred function literal
-// cannot see the panic, because recover works only in the deferred function itself: write defer c.CloseNow() by itself,
+// CloseNow closes the connection without the close handshake; see websocket.Conn.CloseNow. Defer it in the handler. On
+// a connection that has ended already it changes nothing. Otherwise the connection has ended normally, because the
+// handler is done. If the handler panics, the deferred CloseNow counts the panic as an error, closes for the reason
+// internal, sends the close code 1011, and lets the panic go on. A CloseNow within a deferred function literal can't
+// see the panic, because recover works only in the deferred function itself. So write defer c.CloseNow() by itself,
 // after the defer of the literal.
 func (c *Conn) CloseNow() error {
 	if v := recover(); v != nil {
 		c.conn.Panicked(v)
 		_ = c.closeNow()
-		panic(v) //nolint:forbidigo // it is the handler's panic and net/http's to deal with
+		panic(v) //nolint:forbidigo // net/http deals with the handler's panic
 	}
 	return c.closeNow()
 }

@@ -19,24 +19,25 @@
 //		})
 //	}
 //
-// The adapter follows the frames on the connection to find out who ended it and why. docs/ends.md lists all ends; what
-// is particular to this library is this:
+// The adapter follows the frames on the connection to find out who ended it and why. docs/ends.md lists all ends. These
+// are particular to this library:
 //
 //   - A context whose deadline passes during [Conn.Read] is an idle timeout, local and idle_timeout. If an earlier
 //     message was read with the same deadline, or the context is that of [Conn.CloseRead], it is the maximum lifetime of
 //     the connection, local and normal. A context that is cancelled is a server that stops, local and shutdown.
-//   - A ping that is not answered before its context's deadline is network and ping_timeout, at the next end that is not
-//     the peer's own. A write whose deadline passes is network and write_error, likewise.
-//   - [Conn.CloseNow] alone means that the handler has done what it was to do, local and normal.
+//   - If a ping is not answered before its context's deadline, the next end that is not the peer's own is network and
+//     ping_timeout. If a write's deadline passes, it is network and write_error.
+//   - [Conn.CloseNow] alone means that the handler is done, local and normal.
 //   - A message after [Conn.CloseRead] is local and policy.
 //
-// The application counts messages itself by [Conn.Observed], because only it knows their types, or has the adapter count
-// them by [Conn.CountMessages]. It must read until reading fails, or have [Conn.CloseRead] do it, or close the connection,
-// as the library requires anyway: that is when the connection is counted as closed. Observer.Drain closes it by the code
-// 1001.
+// The application counts messages by [Conn.Observed], because only it knows their types. Or it calls
+// [Conn.CountMessages], and the adapter counts them. The connection is counted as closed when reading fails or the
+// application closes it. So read until reading fails, let [Conn.CloseRead] do it, or close the connection, as the
+// library requires anyway. Observer.Drain closes the connection with the code 1001.
 //
-// What takes a *websocket.Conn, such as websocket.NetConn and package wsjson, gets it by [Conn.Unwrap]. Its messages and
-// pings are not counted. How the connection ends is seen all the same, and counts when [Conn.CloseNow] is called.
+// Functions that take a *websocket.Conn, such as websocket.NetConn and package wsjson, get it by [Conn.Unwrap]. Their
+// messages and pings are not counted. The adapter still finds out how the connection ends, and counts the end when
+// [Conn.CloseNow] is called.
 //
-// The price of a message is a look at the header of each frame and two short locks. It allocates nothing.
+// A message costs a look at the header of each frame and two short locks. Nothing is allocated.
 package coder

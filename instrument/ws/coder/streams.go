@@ -9,9 +9,9 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// Reader returns a reader of the next message, see websocket.Conn.Reader. After CountMessages the message is counted when
-// it has been read to its end. When Reader or the reader fails the connection has ended, and the error tells how. The
-// reader costs one small allocation beyond those of the transport.
+// Reader returns a reader of the next message; see websocket.Conn.Reader. After CountMessages the message is counted
+// when it has been read to its end. If Reader or the reader fails, the connection has ended, and the error says how.
+// The reader costs one small allocation more than the transport's.
 func (c *Conn) Reader(ctx context.Context) (websocket.MessageType, io.Reader, error) {
 	c.beginRead(ctx)
 	typ, r, err := c.ws.Reader(ctx)
@@ -23,9 +23,9 @@ func (c *Conn) Reader(ctx context.Context) (websocket.MessageType, io.Reader, er
 	return typ, &messageReader{message: message{c: c, ctx: ctx, kind: typ}, r: r}, nil
 }
 
-// Writer returns a writer for the next message, see websocket.Conn.Writer. After CountMessages the message is counted when
-// the writer has been closed. A failed write is dealt with as one by Write. The writer costs one small allocation beyond
-// those of the transport.
+// Writer returns a writer for the next message; see websocket.Conn.Writer. After CountMessages the message is counted
+// when the writer is closed. A failed write counts like one of Write. The writer costs one small allocation more than
+// the transport's.
 func (c *Conn) Writer(ctx context.Context, typ websocket.MessageType) (io.WriteCloser, error) {
 	c.begin()
 	w, err := c.ws.Writer(ctx, typ)
@@ -44,7 +44,7 @@ type message struct {
 	typ   instrument.MessageType
 	size  int
 	begun bool // typ is known
-	ended bool // and what comes now is the application's mistake, not the connection's
+	ended bool // a later error is the application's mistake, not the connection's
 }
 
 func (m *message) add(p []byte) {

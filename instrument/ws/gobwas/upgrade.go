@@ -20,8 +20,8 @@ import (
 // open connection, which counts until the returned Conn is closed. Bytes that the peer has sent too early, which
 // u.Upgrade returns in a bufio.ReadWriter, are the first that the Conn reads.
 //
-// If r's context carries a handshake that the application has begun with Observer.BeginHandshake, in order to authenticate
-// the peer within it, UpgradeHTTP carries on with that one.
+// If the application has begun a handshake with Observer.BeginHandshake, for example to authenticate the peer within
+// it, and r's context carries it, UpgradeHTTP continues that handshake.
 func UpgradeHTTP(r *http.Request, w http.ResponseWriter, u ws.HTTPUpgrader, o *instrument.Observer) (*Conn, ws.Handshake, error) {
 	_, h := handshake.Begin(o, r, handshake.WebSocket)
 	defer func() { handshake.Panicked(h, recover()) }()

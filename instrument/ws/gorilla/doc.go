@@ -20,21 +20,22 @@
 //		})
 //	}
 //
-// The adapter follows the frames on the connection to find out who ended it and why. docs/ends.md lists all ends; what
-// is particular to this library is this:
+// The adapter follows the frames on the connection to find out who ended it and why. docs/ends.md lists all ends. These
+// are particular to this library:
 //
 //   - A read deadline that passes is network and ping_timeout if a ping is unanswered. Otherwise it is local and
 //     idle_timeout, or local and normal if messages or pongs have arrived since it was set: then it is the maximum
 //     lifetime of the connection. A deadline in the past only wakes up a read.
-//   - [Conn.Close] sends no close frame. Alone it means that the handler has done what it was to do, local and normal.
-//     [Conn.CloseFor] sends one, and says why.
+//   - [Conn.Close] sends no close frame. Alone it means that the handler is done, local and normal. [Conn.CloseFor]
+//     sends one, and gives the reason.
 //
-// Pings are counted and timed by whatever method they are written, until the pong with the same payload is read.
+// Pings are counted, and timed until the pong with the same payload is read, whatever method writes them.
 //
-// The application counts messages itself by [Conn.Observed], because only it knows their types, or has the adapter count
-// them by [Conn.CountMessages]. It must read until reading fails or close the connection, as the library requires anyway:
-// that is when the connection is counted as closed. Observer.Drain closes it by the code 1001.
+// The application counts messages by [Conn.Observed], because only it knows their types. Or it calls
+// [Conn.CountMessages], and the adapter counts them. The connection is counted as closed when reading fails or the
+// application closes it. So read until reading fails, or close the connection, as the library requires anyway.
+// Observer.Drain closes the connection with the code 1001.
 //
-// The price of a message is a look at the header of each frame and a short lock. It allocates nothing. A message that
-// does not fit into the library's write buffer, which holds 4096 bytes by default, takes a second system call.
+// A message costs a look at the header of each frame and a short lock. Nothing is allocated. A message that does not
+// fit into the library's write buffer, which has 4096 bytes by default, takes a second system call.
 package gorilla

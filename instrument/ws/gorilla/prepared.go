@@ -6,8 +6,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// contents returns what a prepared message holds. The transport has no method for it, so its fields are looked at; they
-// do not change once the message is made. Where they cannot be found, the type is 0, which is no message's.
+// contents returns the content of a prepared message. The transport has no method for that, so contents reads the
+// fields, which do not change once the message is made. If it can't find them, the kind is 0, which no message has.
 func contents(pm *websocket.PreparedMessage) (kind int, data []byte) {
 	if pm == nil {
 		return 0, nil

@@ -8,8 +8,8 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// ReadMessage reads a message, see websocket.Conn.ReadMessage. When it fails the connection has ended, and the error
-// tells how.
+// ReadMessage reads a message; see websocket.Conn.ReadMessage. If it fails, the connection has ended, and the error
+// says how.
 func (c *Conn) ReadMessage() (kind int, p []byte, err error) {
 	c.endReading()
 	kind, p, err = c.Conn.ReadMessage()
@@ -22,9 +22,9 @@ func (c *Conn) ReadMessage() (kind int, p []byte, err error) {
 	return kind, p, err
 }
 
-// NextReader returns a reader of the next message, see websocket.Conn.NextReader. The message is counted when it has
-// been read to its end. When NextReader or the reader fails the connection has ended. The reader costs one small
-// allocation beyond those of the transport.
+// NextReader returns a reader of the next message; see websocket.Conn.NextReader. The message is counted when it has
+// been read to its end. If NextReader or the reader fails, the connection has ended. The reader costs one small
+// allocation more than the transport's.
 func (c *Conn) NextReader() (kind int, r io.Reader, err error) {
 	m, err := c.nextReader()
 	if err != nil {
@@ -44,8 +44,8 @@ func (c *Conn) nextReader() (*messageReader, error) {
 	return c.reading, nil
 }
 
-// ReadJSON reads a message and decodes it into v, see websocket.Conn.ReadJSON. A message that cannot be decoded is
-// counted as an error; the connection goes on.
+// ReadJSON reads a message and decodes it into v; see websocket.Conn.ReadJSON. A message that can't be decoded is
+// counted as an error, and the connection goes on.
 func (c *Conn) ReadJSON(v any) error {
 	m, err := c.nextReader()
 	if err != nil {
@@ -62,7 +62,7 @@ func (c *Conn) ReadJSON(v any) error {
 	return err
 }
 
-// endReading counts what the application has not read to its end.
+// endReading counts a message that the application has not read to its end.
 func (c *Conn) endReading() {
 	if c.reading != nil {
 		c.reading.end()
@@ -106,7 +106,7 @@ func (m *messageReader) read(p []byte) {
 	}
 }
 
-// end counts the message, unless it has been.
+// end counts the message, unless it was counted before.
 func (m *messageReader) end() {
 	if m.ended {
 		return

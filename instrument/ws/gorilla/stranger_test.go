@@ -37,7 +37,7 @@ func TestStranger(t *testing.T) {
 	evil.Set("Origin", "https://evil.example")
 	s.refuses(t, http.StatusForbidden, evil)
 
-	// Who says hello and hears it is known to the server, so that from then on all counts are certain.
+	// A client that says hello and hears it is known to the server, so all counts are certain then.
 	anna, bert, dora, emil := s.join(t), s.join(t), s.join(t), s.join(t)
 	s.join(t) // carl, who later reads no more, and so answers no ping
 	s.say(t, anna, "hello")

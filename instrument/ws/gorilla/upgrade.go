@@ -11,14 +11,14 @@ import (
 	"github.com/sockscope/sockscope/instrument/internal/wsconn"
 )
 
-// Upgrade upgrades the request as u.Upgrade does, with the same answer to a request that it refuses, and observes the
-// handshake: a refused one is counted with its status and logged, a successful one becomes an open connection, which
-// counts until the returned Conn has ended. A peer that is gone before it could be answered is a bad handshake with the
-// HTTP status 0. The Upgrader is not changed, and its Error is called as ever; nil is the
-// zero Upgrader. A nil Observer leaves the connection unobserved.
+// Upgrade upgrades the request like u.Upgrade, answers a refused request in the same way, and observes the handshake. A
+// refused handshake is counted with its status and logged. A successful one becomes an open connection, which counts
+// until the returned Conn has ended. If the peer is gone before it could be answered, that is a bad handshake with the
+// HTTP status 0. Upgrade does not change the Upgrader, and calls its Error as usual. A nil Upgrader means the zero
+// Upgrader. A nil Observer leaves the connection unobserved.
 //
-// If r's context carries a handshake that the application has begun with Observer.BeginHandshake, in order to authenticate
-// the peer within it, Upgrade carries on with that one.
+// If the application has begun a handshake with Observer.BeginHandshake, for example to authenticate the peer within
+// it, and r's context carries it, Upgrade continues that handshake.
 func Upgrade(
 	w http.ResponseWriter, r *http.Request, o *instrument.Observer, u *websocket.Upgrader, responseHeader http.Header,
 ) (*Conn, error) {
@@ -52,7 +52,7 @@ func Upgrade(
 	return c, nil
 }
 
-// httpError answers as an Upgrader does that has no Error.
+// httpError answers like an Upgrader without Error.
 func httpError(w http.ResponseWriter, _ *http.Request, status int, _ error) {
 	w.Header().Set("Sec-Websocket-Version", "13")
 	http.Error(w, http.StatusText(status), status)

@@ -23,7 +23,7 @@ func (m *messageWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// WriteString spares io.WriteString a copy, as the transport's own writer does.
+// WriteString saves io.WriteString a copy, like the transport's own writer.
 func (m *messageWriter) WriteString(s string) (int, error) {
 	if !m.begun && m.c.classify != nil {
 		return m.Write([]byte(s))
@@ -33,7 +33,7 @@ func (m *messageWriter) WriteString(s string) (int, error) {
 	return n, err
 }
 
-// ReadFrom spares io.Copy a buffer, as the transport's own writer does.
+// ReadFrom saves io.Copy a buffer, like the transport's own writer.
 func (m *messageWriter) ReadFrom(r io.Reader) (int64, error) {
 	from, ok := m.w.(io.ReaderFrom)
 	if !ok { // it compresses
@@ -44,7 +44,7 @@ func (m *messageWriter) ReadFrom(r io.Reader) (int64, error) {
 	return n, err
 }
 
-// piece notes what the first piece of a message tells.
+// piece classifies the message by its first piece.
 func (m *messageWriter) piece(p []byte) {
 	if !m.begun && len(p) > 0 {
 		m.begun, m.typ = true, m.c.typeOf(m.kind, p)
@@ -67,14 +67,14 @@ func (m *messageWriter) Close() error {
 	return err
 }
 
-// flush closes a writer that the application has left open, as the transport does when the next message begins.
+// flush closes a writer that the application has left open, like the transport when the next message begins.
 func (m *messageWriter) flush() {
 	if m != nil {
 		_ = m.Close()
 	}
 }
 
-// A source shows what the transport takes from the application's reader.
+// A source shows the writer what the transport reads from the application's reader.
 type source struct {
 	m *messageWriter
 	r io.Reader
