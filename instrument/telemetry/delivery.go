@@ -9,32 +9,32 @@ import (
 
 const (
 	firstBackoff   = 250 * time.Millisecond // before the second attempt
-	maxBackoff     = 2 * time.Second        // between attempts: a backend that returns is noticed within it
-	defaultTimeout = 10 * time.Second       // for one attempt: a backend that hangs is left after it
+	maxBackoff     = 2 * time.Second        // between attempts, so the return of a backend is noticed soon
+	defaultTimeout = 10 * time.Second       // for one attempt, in case a backend hangs
 	defaultGiveUp  = 10 * time.Minute       // a batch that a backend can't take must not hold up the rest for ever
 )
 
-// outcome is how a delivery ended.
+// outcome is the result of a delivery.
 type outcome int
 
 const (
 	delivered outcome = iota // the backend accepted it
 	rejected                 // the backend will not accept it, or kept failing
-	abandoned                // time was up before the backend accepted it
+	abandoned                // the time was up before the backend accepted it
 )
 
-// delivery repeats attempts to hand something to a backend. Every exporter goes through one of these, so that one place
-// decides how long a backend may take, how often it is asked, and when it is given up. The exporters' own retries are
-// off, because they can't be stopped at shutdown.
+// delivery repeats attempts to send something to a backend. Every exporter uses one, so that one place decides how long
+// a backend may take, how often to try, and when to give up. The exporters' own retries are off, because they can't be
+// stopped at shutdown.
 type delivery struct {
-	ctx     context.Context // its end abandons what is under way: the shutdown's deadline
+	ctx     context.Context // its end, at the shutdown's deadline, abandons what is under way
 	failing *warning
 	timeout time.Duration // of one attempt
 	giveUp  time.Duration // of all attempts together
 }
 
-// deliver calls attempt until it succeeds, returns an error that says it is refused (see [WithLogExporter]), or it is
-// time to give up.
+// deliver calls attempt until it succeeds, returns an error that says it is refused (see [WithLogExporter]), or the
+// time is up.
 func (d delivery) deliver(attempt func(context.Context) error) outcome {
 	started := time.Now()
 	for backoff := firstBackoff; ; backoff = min(2*backoff, maxBackoff) {

@@ -1,4 +1,4 @@
-// Package telemetry sets up traces, metrics and logs of a service with one call, and shuts them down in order.
+// Package telemetry sets up a service's traces, metrics and logs with one call, and shuts them down in order.
 //
 //	tel, err := telemetry.Start(ctx, telemetry.WithServiceName("chat"))
 //	if err != nil {
@@ -13,38 +13,38 @@
 //	mux.Handle("GET /ws", ws.Handler(observer, chat))
 //	return tel.Serve(ctx, &http.Server{Addr: ":8080", Handler: mux})
 //
-// [Telemetry.Serve] serves until ctx ends, then closes the observed connections, and delivers what is queued.
+// [Telemetry.Serve] serves until ctx ends, then closes the observed connections, and delivers queued spans and records.
 //
-// [Start] sets nothing globally. What needs telemetry is given it: [Telemetry.TracerProvider], [Telemetry.Registry],
-// [Telemetry.Logger]. Spans and log records are exported by OTLP, and metrics are scraped by Prometheus. Log records go
-// elsewhere by [WithLogExporter], for example to Loki by the exporter of instrument/loki.
+// [Start] sets nothing globally. Pass [Telemetry.TracerProvider], [Telemetry.Registry] and [Telemetry.Logger] to the code
+// that needs them. Spans and log records are exported by OTLP, and metrics are scraped by Prometheus. [WithLogExporter]
+// sends log records elsewhere, for example to Loki by the exporter of instrument/loki.
 //
 // # Backends may be away
 //
-// Start never fails because a backend is away, and nothing here makes a caller wait for one. Spans and log records wait
-// in bounded queues (2048 spans; 8192 records or 16 MiB) while a backend is dead, slow or hanging. What does not fit is
-// dropped, and counted by sockscope_spans_total and sockscope_log_records_total:
+// Start never fails because a backend is away, and callers never wait for a backend. Spans and log records wait in
+// bounded queues (2048 spans; 8192 records or 16 MiB) while a backend is down, slow or hanging. If a queue is full,
+// they are dropped. sockscope_spans_total and sockscope_log_records_total count all by result:
 //
-//   - result="sent": the backend took the export that held the span or record.
+//   - result="sent": the backend accepted the export with the span or record.
 //   - result="failed": the backend refused the export for good, or kept failing for ten minutes.
-//   - result="dropped": no room in the queue, not delivered by the time that Shutdown had, or a record that was logged
-//     after Shutdown.
+//   - result="dropped": there was no room in the queue, Shutdown's time was up before the delivery, or the record was
+//     logged after Shutdown.
 //
-// sockscope_log_queue_records is how many records were accepted, and none of these three yet.
+// sockscope_log_queue_records is the number of accepted records without a result yet.
 //
-// A delivery that fails is repeated every two seconds at the latest, so a backend that returns is used within seconds.
-// That makes it at least once: a backend that took an export and could not answer in time gets it again. Failing
-// deliveries are reported on the service's own log output, once a minute.
+// A failed delivery is repeated after at most two seconds, so a backend that returns is used within seconds. Delivery
+// is at least once: a backend that accepted an export but did not answer in time gets it again. Failing deliveries are
+// reported on the service's own log output, once a minute.
 //
 // # Environment
 //
-// Who runs the service has the last word, by OpenTelemetry's standard variables. As their specification says, a variable
-// that is empty is not set, and one whose value is not understood is taken as not set, with a warning in the log: Start
-// does not fail for it. A variable is read only where it applies: those of traces are not looked at where
-// OTEL_TRACES_EXPORTER is none, and certificates not where the endpoint is plain http.
+// OpenTelemetry's standard variables override the program's settings, so operators decide. As their specification says,
+// an empty variable counts as not set. A variable with a value that is not understood also counts as not set, with a
+// warning in the log: Start does not fail. A variable is read only if it applies: variables of traces are ignored if
+// OTEL_TRACES_EXPORTER is none, and certificates if the endpoint is plain http.
 //
 //	OTEL_SDK_DISABLED                  true, in any case: nothing is exported. Logs are written and metrics
-//	                                   served all the same
+//	                                   are still served
 //	OTEL_SERVICE_NAME                  wins over WithServiceName
 //	OTEL_RESOURCE_ATTRIBUTES           wins over options
 //	OTEL_TRACES_EXPORTER               otlp (default), console (stderr), both with a comma, or none
@@ -64,7 +64,7 @@
 //	OTEL_BLRP_SCHEDULE_DELAY           1000 milliseconds
 //	OTEL_BLRP_EXPORT_TIMEOUT           600000 milliseconds, until a batch that fails is given up
 //
-// Those of the export by OTLP have a form for one signal, which wins: OTEL_EXPORTER_OTLP_TRACES_* and
+// The variables of OTLP also exist for a single signal, which win: OTEL_EXPORTER_OTLP_TRACES_* and
 // OTEL_EXPORTER_OTLP_LOGS_*.
 //
 //	OTEL_EXPORTER_OTLP_PROTOCOL        grpc (default) or http/protobuf; http/json is sent as http/protobuf
@@ -77,29 +77,30 @@
 //	OTEL_EXPORTER_OTLP_CERTIFICATE     the system's
 //	OTEL_EXPORTER_OTLP_CLIENT_*        CERTIFICATE and KEY: none
 //
-// Not supported, and not looked at:
+// Not supported and ignored:
 //
 //	OTEL_METRICS_*, OTEL_METRIC_*,     metrics are scraped
 //	OTEL_EXPORTER_OTLP_METRICS_*,
 //	OTEL_EXPORTER_PROMETHEUS_*
-//	OTEL_PROPAGATORS                   what reads contexts has an option, as instrument.WithPropagator
-//	OTEL_ATTRIBUTE_*                   for log records, for which there are OTEL_LOGRECORD_*
+//	OTEL_PROPAGATORS                   use options such as instrument.WithPropagator
+//	OTEL_ATTRIBUTE_*                   for log records: use OTEL_LOGRECORD_*
 //	OTEL_EXPORTER_ZIPKIN_*             Zipkin takes OTLP by way of a Collector
 //	OTEL_LOG_LEVEL                     see WithLogLevel
 //	OTEL_CONFIG_FILE                   and its older name, OTEL_EXPERIMENTAL_CONFIG_FILE
 //
-// The SDK itself reads the headers, the sampler and the limits, and says on stderr what it does not understand of them.
+// The SDK itself reads the headers, the sampler and the limits, and reports values that it does not understand on
+// stderr.
 //
 // # Log records
 //
 // A record is one JSON object per line, with its fields flat: time, level, msg, service, trace_id, span_id,
-// connection_id, namespace, then what was logged.
+// connection_id, namespace, then the record's own fields.
 //
-// A record is bounded whatever was logged: 64 fields, 4 KiB for one value, 32 KiB in all. Values are cut, and fields
-// beyond the bounds left out and counted in the field fields_omitted.
+// A record is bounded: 64 fields, 4 KiB for one value, 32 KiB in all. Longer values are cut. Fields beyond the bounds
+// are left out and counted in the field fields_omitted.
 //
 // # Dependencies
 //
-// A program that imports this package has 36 modules built in, this one included. A test keeps them to 60 at
-// most, and Prometheus' server and clients of Loki out of the module graph.
+// A program that imports this package is built from 36 modules, including this one. A test keeps the number to at most
+// 60, and keeps Prometheus' server and clients of Loki out of the module graph.
 package telemetry

@@ -30,7 +30,7 @@ const (
 	protocolHTTP = "http/protobuf"
 )
 
-// Signals, as they stand in the names of variables.
+// Signals, as in the names of variables.
 const (
 	signalTraces = "TRACES"
 	signalLogs   = "LOGS"
@@ -39,17 +39,17 @@ const (
 // Defaults and bounds of batches.
 const (
 	maxBatch  = 512         // spans or log records in one export
-	batchWait = time.Second // for others to travel with
+	batchWait = time.Second // for others to send together
 	maxCount  = 1 << 20     // of what a variable may have wait: more would be memory that a program may not have
 )
 
-// environment reads OpenTelemetry's variables. As its specification says, a variable whose value is not understood is
-// taken as one that is not set, with a warning. A variable is read only where it applies.
+// environment reads OpenTelemetry's variables. As their specification says, a variable with a value that is not
+// understood counts as not set, with a warning. A variable is read only if it applies.
 type environment struct {
 	warnings []error
 }
 
-// lookup returns the value of the first variable that is set to something that parse understands, or else fallback.
+// lookup returns the value of the first variable that is set and that parse understands, or fallback if there is none.
 func lookup[T any](env *environment, fallback T, parse func(value string) (T, error), names ...string) T {
 	for _, name := range names {
 		value := strings.TrimSpace(os.Getenv(name))
@@ -65,7 +65,8 @@ func lookup[T any](env *environment, fallback T, parse func(value string) (T, er
 	return fallback
 }
 
-// boolean returns whether the first variable that is set is true. Every other value is false, as the specification says.
+// boolean reports whether the first variable that is set is true. Every other value counts as false, as the
+// specification says.
 func (env *environment) boolean(names ...string) bool {
 	for _, name := range names {
 		switch value := strings.TrimSpace(os.Getenv(name)); strings.ToLower(value) {
@@ -82,7 +83,7 @@ func (env *environment) boolean(names ...string) bool {
 	return false
 }
 
-// exporters returns what a signal is exported to: nothing, or one or both of OTLP and the console.
+// exporters returns the exporters of a signal: none, or one or both of OTLP and the console.
 func (env *environment) exporters(signal, fallback string) []string {
 	return lookup(env, []string{fallback}, parseExporters, "OTEL_"+signal+"_EXPORTER")
 }
@@ -99,7 +100,7 @@ func (env *environment) otlp(signal string) otlp {
 	}
 	if o.protocol == protocolHTTP {
 		endpoint := lookup(env, nil, parseURL, names("ENDPOINT")[0])
-		if endpoint == nil { // the general one is where the paths of signals begin
+		if endpoint == nil { // the signal's path is appended to the general one
 			base := lookup(env, &url.URL{Scheme: "http", Host: "127.0.0.1:4318"}, parseURL, names("ENDPOINT")[1])
 			endpoint = base.JoinPath("v1", strings.ToLower(signal))
 		}
@@ -123,10 +124,10 @@ func (env *environment) otlp(signal string) otlp {
 	return o
 }
 
-// batching is how spans or log records are put together.
+// batching says how spans or log records are batched.
 type batching struct {
-	queue, batch int           // how many wait, and how many travel together, at most
-	wait         time.Duration // how long they wait for others to travel with
+	queue, batch int           // the largest number that wait, and in one batch
+	wait         time.Duration // how long they wait for others to send together
 	giveUp       time.Duration // how long a batch is tried
 }
 
@@ -140,7 +141,7 @@ func (env *environment) batching(processor string, queue int) batching {
 		giveUp: lookup(env, defaultGiveUp, parseTimeout, prefix+"EXPORT_TIMEOUT"),
 	}
 	b.batch = min(b.batch, b.queue)
-	b.wait = max(b.wait, time.Millisecond) // without any wait, the SDK's processor would never rest
+	b.wait = max(b.wait, time.Millisecond) // with a wait of 0, the SDK's processor would never rest
 	return b
 }
 
@@ -161,7 +162,7 @@ func parseProtocol(value string) (string, error) {
 	switch strings.ToLower(value) {
 	case protocolGRPC:
 		return protocolGRPC, nil
-	case protocolHTTP, "http/json": // who takes JSON takes protobuf, too
+	case protocolHTTP, "http/json": // a receiver of JSON also accepts protobuf
 		return protocolHTTP, nil
 	default:
 		return "", fmt.Errorf("is %q: it may be grpc or http/protobuf", value)
@@ -179,7 +180,7 @@ func parseCompression(value string) (gzip bool, err error) {
 	}
 }
 
-// parseTimeout understands milliseconds. Without a limit, which 0 stands for, is the longest time there is.
+// parseTimeout parses milliseconds. 0 means no limit, for which it returns the longest duration.
 func parseTimeout(value string) (time.Duration, error) {
 	d, err := parseDuration(value)
 	if d == 0 {
@@ -204,7 +205,7 @@ func parseCount(value string) (int, error) {
 	return n, nil
 }
 
-// parseURL understands an endpoint for HTTP. Its error does not repeat the value, which may hold a password.
+// parseURL parses an endpoint for HTTP. Its error does not contain the value, which may have a password.
 func parseURL(value string) (*url.URL, error) {
 	u, err := url.Parse(value)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -217,7 +218,7 @@ func parseURL(value string) (*url.URL, error) {
 // grpcTarget is an endpoint for gRPC. Its scheme is empty unless it is http or https.
 type grpcTarget struct{ address, scheme string }
 
-// parseTarget understands an endpoint for gRPC: a URL, or anything else that gRPC can connect to.
+// parseTarget parses an endpoint for gRPC: a URL, or anything else that gRPC can connect to.
 func parseTarget(value string) (grpcTarget, error) {
 	if u, err := url.Parse(value); err == nil && (u.Scheme == "http" || u.Scheme == "https") {
 		if u.Host == "" {

@@ -11,7 +11,7 @@ import (
 )
 
 // Bounds of one record. Backends have bounds of their own: Loki takes up to 128 entries and 64 KiB of metadata, and a
-// line of 256 KiB, which 32 KiB can't reach even where JSON writes six bytes for one.
+// line of 256 KiB. 32 KiB can't reach that even if JSON writes six bytes for one.
 const (
 	maxFields      = 64
 	maxKeyBytes    = 128
@@ -19,25 +19,25 @@ const (
 	maxRecordBytes = 32 << 10
 )
 
-// correlation holds the fields that lead from a record to its trace, connection and endpoint, in the order in which they
-// are written. They are kept whatever else a record holds.
+// correlation holds the fields that lead from a record to its trace, connection and endpoint, in the order in which
+// they are written. They are always kept.
 var correlation = [...]string{"trace_id", "span_id", "connection_id", "namespace"}
 
-// fields are the attributes of a record, flat: a group's name is put before its attributes' keys, with a dot. Values are
-// numbers, booleans or strings.
+// fields are the flat attributes of a record: the keys of attributes in a group begin with the group's name and a dot.
+// Values are numbers, booleans or strings.
 type fields struct {
 	attrs   []slog.Attr
 	bytes   int
 	omitted int64
 }
 
-// clone returns a copy that can be added to alone.
+// clone returns a copy, to which fields can be added without changing f.
 func (f fields) clone() fields {
 	f.attrs = slices.Clone(f.attrs)
 	return f
 }
 
-// add puts an attribute in, replacing one of the same key: a backend may refuse a record that has a key twice.
+// add adds an attribute, or replaces one of the same key, because a backend may refuse a record that has a key twice.
 func (f *fields) add(prefix string, attr slog.Attr) {
 	v := attr.Value.Resolve()
 	if v.Kind() == slog.KindGroup {
@@ -47,7 +47,7 @@ func (f *fields) add(prefix string, attr slog.Attr) {
 		return
 	}
 	if attr.Key == "" {
-		return // as slog's own handlers do with an empty attribute
+		return // slog's own handlers ignore empty attributes, too
 	}
 	key := fieldKey(prefix, attr.Key)
 	v = scalar(v)
@@ -88,8 +88,8 @@ func groupPrefix(prefix, group string) string {
 	return prefix + group + "."
 }
 
-// fieldKey is the key under which an attribute is written. What a record has of its own can't be overwritten: an
-// attribute of such a name gets an underscore behind it.
+// fieldKey returns the key under which an attribute is written. An attribute with the name of one of the record's own
+// fields gets an underscore at the end, so that it does not overwrite that field.
 func fieldKey(prefix, key string) string {
 	key = cut(prefix+key, maxKeyBytes)
 	switch key {
@@ -99,8 +99,8 @@ func fieldKey(prefix, key string) string {
 	return key
 }
 
-// scalar returns v as a string unless JSON has a plain form of it anyway. Times and durations are written as people read
-// them, and as LogQL compares them ("1.5s").
+// scalar returns v as a string, unless it is a number or boolean in JSON. Times and durations have the form that people
+// read and that LogQL compares ("1.5s").
 func scalar(v slog.Value) slog.Value {
 	switch v.Kind() {
 	case slog.KindBool, slog.KindInt64, slog.KindUint64, slog.KindFloat64:
@@ -114,7 +114,7 @@ func scalar(v slog.Value) slog.Value {
 	}
 }
 
-// size is about what v takes.
+// size returns about the size of v.
 func size(v slog.Value) int {
 	if v.Kind() == slog.KindString {
 		return len(v.String())
@@ -125,7 +125,7 @@ func size(v slog.Value) int {
 // cut returns s as valid UTF-8 of at most limit bytes, without a rune cut in two.
 func cut(s string, limit int) string {
 	if len(s) > limit+utf8.UTFMax {
-		s = s[:limit+utf8.UTFMax] // before it is read: it may be megabytes
+		s = s[:limit+utf8.UTFMax] // first, because s may have megabytes
 	}
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	if len(s) <= limit {

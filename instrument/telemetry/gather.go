@@ -9,9 +9,9 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// gatherer gathers ended spans into batches and has the SDK's batch processor export each of them. By itself, that one
-// wakes a goroutine for every span, which costs the message that ends it more than the span does; here it takes a batch
-// for one span. Ending a span never waits: what does not fit into the queue is dropped.
+// gatherer gathers ended spans into batches and passes each batch to the SDK's batch processor as if it were one span.
+// Without that, the processor wakes a goroutine for every span, which costs the message that ends the span more than
+// the span itself. Ending a span never waits: a span that does not fit into the queue is dropped.
 type gatherer struct {
 	next sdktrace.SpanProcessor
 	drop func() // notes that a span was dropped
@@ -19,7 +19,7 @@ type gatherer struct {
 
 	mu    sync.Mutex
 	spans []sdktrace.ReadOnlySpan
-	held  int // those and the ones that are not exported yet
+	held  int // these, and those that are not exported yet
 	timer *time.Timer
 }
 
@@ -61,7 +61,7 @@ func (g *gatherer) OnEnd(s sdktrace.ReadOnlySpan) {
 	}
 }
 
-// hand gives the next processor what was gathered.
+// hand passes the gathered spans to the next processor.
 func (g *gatherer) hand() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -88,7 +88,7 @@ func (g *gatherer) Shutdown(ctx context.Context) error {
 	return g.next.Shutdown(ctx)
 }
 
-// batch passes through a queue of spans as if it were its first one.
+// batch passes through a queue of spans as if it were its first span.
 type batch struct {
 	sdktrace.ReadOnlySpan
 

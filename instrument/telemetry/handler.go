@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// record is a log record as it is written and exported.
+// record is a log record in the form in which it is written and exported.
 type record struct {
 	time    time.Time
 	level   slog.Level
@@ -24,16 +24,16 @@ type exporter interface {
 	shutdown(context.Context) error
 }
 
-// handler is a slog.Handler that bounds a record, writes it as JSON and has it exported.
+// handler is a slog.Handler that bounds a record, writes it as JSON and passes it to the exporter.
 type handler struct {
 	level  slog.Leveler
 	fields fields
 	prefix string // of the groups that are open
-	local  bool   // records are written and not exported
+	local  bool   // records are written but not exported
 	out    *output
 }
 
-// output is what all handlers of one Start share.
+// output is shared by all handlers of one Start.
 type output struct {
 	service  string
 	exporter exporter // nil where nothing is exported
@@ -104,8 +104,8 @@ func (o *output) write(line []byte) error {
 	return nil
 }
 
-// levelName is the name of the level, or of the next one below that has a name. The names are few, because backends
-// index records by them, and slog's levels are any number.
+// levelName returns the name of the level, or of the next lower level that has a name. slog's levels can be any number,
+// but there are few names, because backends index records by them.
 func levelName(l slog.Level) string {
 	switch {
 	case l >= slog.LevelError:
@@ -119,7 +119,7 @@ func levelName(l slog.Level) string {
 	}
 }
 
-// errorLog returns a logger that writes to the same place and exports nothing, for what telemetry has to say of itself.
+// errorLog returns a logger for records about telemetry itself. It writes to the same place and exports nothing.
 func (o *output) errorLog() *slog.Logger {
 	return slog.New(&handler{level: slog.LevelWarn, out: o, local: true})
 }

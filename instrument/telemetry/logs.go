@@ -14,12 +14,12 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// maxBatchBytes bounds one export of log records, which is a few times as large as it is encoded: receivers refuse
-// what is larger than some megabytes.
+// maxBatchBytes bounds one export of log records. The encoded export is a few times as large, and receivers refuse
+// exports of more than some megabytes.
 const maxBatchBytes = 512 << 10
 
-// logExporter hands records to an exporter of OpenTelemetry's SDK. It is the SDK's processor too, in place of the SDK's
-// own batch processor, which does not tell how many records it drops.
+// logExporter passes records to an exporter of OpenTelemetry's SDK. It also replaces the SDK's batch processor, which
+// does not say how many records it drops.
 type logExporter struct {
 	bridge   slog.Handler
 	queue    *queue[*sdklog.Record]
@@ -33,7 +33,7 @@ type logExporter struct {
 
 var _ sdklog.Processor = (*logExporter)(nil)
 
-// newLogExporter starts a goroutine, which shutdown ends. The delivery gets its context here.
+// newLogExporter starts a goroutine, which shutdown ends. It sets the delivery's context.
 func newLogExporter(exporter sdklog.Exporter, b batching, d delivery, res *resource.Resource, counts *logCounts) *logExporter {
 	e := &logExporter{
 		queue:    newQueue[*sdklog.Record](counts, b.queue),
@@ -50,8 +50,8 @@ func newLogExporter(exporter sdklog.Exporter, b batching, d delivery, res *resou
 	return e
 }
 
-// export has the record sent. It never waits. The bridge takes the ids of trace and span from ctx, to where OTLP has a
-// place for them.
+// export queues the record for the export. It never waits. The bridge copies the ids of trace and span from ctx to
+// OTLP's own fields.
 func (e *logExporter) export(ctx context.Context, r record) {
 	inContext := trace.SpanContextFromContext(ctx).IsValid()
 	out := slog.NewRecord(r.time, r.level, r.message, 0)
@@ -63,7 +63,7 @@ func (e *logExporter) export(ctx context.Context, r record) {
 	_ = e.bridge.Handle(ctx, out) // always nil
 }
 
-// run exports what is queued, in batches, until the queue is closed and empty, or time is up.
+// run exports queued records in batches until the queue is closed and empty, or the time is up.
 func (e *logExporter) run() {
 	defer close(e.done)
 	for i := range e.queue.items {
@@ -73,7 +73,8 @@ func (e *logExporter) run() {
 	}
 }
 
-// gather waits a while for records that can travel with the first one. The last one may exceed the bytes of a batch.
+// gather waits a while for records to send together with the first one. With the last one the batch may exceed its
+// bytes.
 func (e *logExporter) gather(first item[*sdklog.Record]) []sdklog.Record {
 	batch, bytes := []sdklog.Record{*e.queue.take(first)}, first.bytes
 	wait := time.NewTimer(e.batching.wait)
@@ -92,8 +93,8 @@ func (e *logExporter) gather(first item[*sdklog.Record]) []sdklog.Record {
 	return batch
 }
 
-// shutdown delivers what is queued. When ctx ends first, what is left is dropped: after abandon nothing holds the
-// exporter up.
+// shutdown delivers queued records. If ctx ends first, the rest is dropped: after abandon nothing holds up the
+// exporter.
 func (e *logExporter) shutdown(ctx context.Context) error {
 	defer e.abandon()
 	e.queue.close()
@@ -127,5 +128,5 @@ func (e *logExporter) Enabled(context.Context, sdklog.EnabledParameters) bool { 
 // Shutdown is part of [sdklog.Processor].
 func (e *logExporter) Shutdown(ctx context.Context) error { return e.shutdown(ctx) }
 
-// ForceFlush is part of [sdklog.Processor]. There is nothing to hurry: a batch waits for a while only.
+// ForceFlush is part of [sdklog.Processor]. It does nothing, because a batch waits only for a short time.
 func (e *logExporter) ForceFlush(context.Context) error { return nil }

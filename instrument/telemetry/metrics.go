@@ -26,8 +26,8 @@ func registerRuntime(r *prometheus.Registry) error {
 	return nil
 }
 
-// newMetricsHandler serves what r gathers as OpenMetrics (with exemplars), protobuf (with native histograms) or text, as
-// the scraper asks. A collector that fails takes only its own metrics with it.
+// newMetricsHandler returns a handler that serves the metrics of r as OpenMetrics (with exemplars), protobuf (with
+// native histograms) or text, as the scraper asks. If a collector fails, only its own metrics are missing.
 func newMetricsHandler(r *prometheus.Registry, errorLog *slog.Logger) http.Handler {
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{
 		EnableOpenMetrics: true,
@@ -42,7 +42,7 @@ type metricsErrors struct{ failing *warning }
 
 func (m metricsErrors) Println(v ...any) { m.failing.warn(errors.New(fmt.Sprint(v...))) }
 
-// results count by what became of it what was to be exported. The package comment says what each means.
+// results counts spans or records by the result of their export. The package comment explains the results.
 type results struct {
 	sent, dropped, failed prometheus.Counter
 }
@@ -75,7 +75,7 @@ func newSpanCounts(r *prometheus.Registry) (results, error) {
 	return c, nil
 }
 
-// logCounts tells what became of log records, and how many it is not known of yet.
+// logCounts counts log records by the result of their export, and those without a result yet.
 type logCounts struct {
 	results
 
@@ -95,7 +95,7 @@ func newLogCounts(r *prometheus.Registry) (*logCounts, error) {
 	return c, nil
 }
 
-// settle counts n records that were accepted as what became of them.
+// settle counts n accepted records by their result.
 func (c *logCounts) settle(n int, o outcome) {
 	c.results.settle(n, o)
 	c.undelivered.Add(-int64(n))

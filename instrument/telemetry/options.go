@@ -37,26 +37,26 @@ func newConfig(opts []Option) config {
 	return c
 }
 
-// WithServiceName names the service unless the environment does (OTEL_SERVICE_NAME, or service.name in
-// OTEL_RESOURCE_ATTRIBUTES): who runs a service has the last word. The default is unknown_service:<program>.
+// WithServiceName names the service, unless the environment does (OTEL_SERVICE_NAME, or service.name in
+// OTEL_RESOURCE_ATTRIBUTES). The default is unknown_service:<program>.
 func WithServiceName(name string) Option {
 	return func(c *config) { c.serviceName = name }
 }
 
-// WithServiceVersion sets service.version, unless OTEL_RESOURCE_ATTRIBUTES does. The default is none.
+// WithServiceVersion sets service.version, unless OTEL_RESOURCE_ATTRIBUTES sets it. By default there is none.
 func WithServiceVersion(version string) Option {
 	return func(c *config) { c.serviceVersion = version }
 }
 
-// WithRegistry has the metrics registered with r, for a service that has a registry already. The default is a new one;
-// it is never Prometheus' global one, because anything linked into the program may have put metrics there.
+// WithRegistry sets the registry of the metrics, for a service that already has one. The default is a new registry. It
+// is never Prometheus' global one, because any linked package may have registered metrics there.
 func WithRegistry(r *prometheus.Registry) Option {
 	return func(c *config) { c.registry = r }
 }
 
-// WithLogWriter has log records written to w, one in each call, and one call at a time. Whoever logs waits for w: unlike
-// the export, it has no queue, so that a record is out before the program can crash. The default, also for nil, is
-// os.Stdout.
+// WithLogWriter sets the writer of log records. Each record is one call of Write, and calls are not concurrent. Callers
+// that log wait for w. Unlike the export, it has no queue, so a record is written before the program can crash. The
+// default, also for nil, is os.Stdout.
 func WithLogWriter(w io.Writer) Option {
 	return func(c *config) {
 		if w != nil {
@@ -65,8 +65,8 @@ func WithLogWriter(w io.Writer) Option {
 	}
 }
 
-// WithLogLevel leaves out records below the level; a *slog.LevelVar can be changed while the service runs. The default,
-// also for nil, is slog.LevelInfo.
+// WithLogLevel leaves out records below the level. Use a *slog.LevelVar to change the level while the service runs. The
+// default, also for nil, is slog.LevelInfo.
 func WithLogLevel(level slog.Leveler) Option {
 	return func(c *config) {
 		if level != nil {
@@ -75,19 +75,19 @@ func WithLogLevel(level slog.Leveler) Option {
 	}
 }
 
-// WithLogExporter has log records exported by e instead of by OTLP, as with the exporter of instrument/loki. Whoever runs
-// the service has the last word: e is not used where OTEL_LOGS_EXPORTER is set.
+// WithLogExporter sets the exporter of log records, such as that of instrument/loki. The default is OTLP. If
+// OTEL_LOGS_EXPORTER is set, e is not used.
 //
-// Start takes e over, also if it fails, and Shutdown shuts it down. One goroutine calls Export, with batches of 512
-// records or about 512 KiB at most, and each call has ten seconds: it must return when its context ends. An export that
-// fails is repeated with the whole batch, as long as with OTLP, unless its error has, or wraps one that has, the method
-// Refused() bool which returns true.
+// Start takes over e, even if it fails, and Shutdown shuts it down. One goroutine calls Export, with batches of at most
+// 512 records or about 512 KiB. Each call has ten seconds and must return when its context ends. A failed export is
+// repeated with the whole batch, for as long as with OTLP. It is not repeated if the error, or an error that it wraps,
+// has a method Refused() bool that returns true.
 func WithLogExporter(e sdklog.Exporter) Option {
 	return func(c *config) { c.logExporter = e }
 }
 
-// WithLogHandler has all log records pass through the handler that wrap returns before they are written and exported, as
-// in WithLogHandler(live.LogHandler) for the live console. Of several, the first given is the outermost.
+// WithLogHandler passes all log records through the handler that wrap returns before they are written and exported. Use
+// WithLogHandler(live.LogHandler) for the live console. If there are several, the first is the outermost.
 func WithLogHandler(wrap func(slog.Handler) slog.Handler) Option {
 	return func(c *config) {
 		if wrap != nil {
@@ -96,8 +96,8 @@ func WithLogHandler(wrap func(slog.Handler) slog.Handler) Option {
 	}
 }
 
-// WithSpanProcessor gives p all sampled spans, beside the export and also where there is none, as in
-// WithSpanProcessor(live.SpanProcessor()) for the live console. Shutdown shuts it down.
+// WithSpanProcessor passes all sampled spans to p, in addition to the export, and even if there is no export. Use
+// WithSpanProcessor(live.SpanProcessor()) for the live console. Shutdown shuts p down.
 func WithSpanProcessor(p sdktrace.SpanProcessor) Option {
 	return func(c *config) {
 		if p != nil {

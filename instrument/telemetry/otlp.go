@@ -25,8 +25,8 @@ import (
 // connectTimeout is for one attempt to connect.
 const connectTimeout = 5 * time.Second
 
-// otlp is how one signal is exported by OTLP. Everything is given to the exporters as an option, because they read the
-// variables each in a way of its own. They read only the headers themselves.
+// otlp holds the settings of one signal's export by OTLP. The exporters get all of them as options, because each reads
+// the variables in its own way. Only the headers they read themselves.
 type otlp struct {
 	protocol string // protocolGRPC or protocolHTTP
 	endpoint string // gRPC's target, or the URL for HTTP
@@ -36,7 +36,7 @@ type otlp struct {
 	timeout  time.Duration
 }
 
-// dialOption has a connection that was lost tried again within seconds; gRPC's own default goes up to two minutes.
+// dialOption makes gRPC retry a lost connection within seconds. gRPC's own default goes up to two minutes.
 func (o otlp) dialOption() grpc.DialOption {
 	return grpc.WithConnectParams(grpc.ConnectParams{
 		Backoff:           backoff.Config{BaseDelay: firstBackoff, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxBackoff},
@@ -44,7 +44,7 @@ func (o otlp) dialOption() grpc.DialOption {
 	})
 }
 
-// credentials wins over a certificate in the environment, which does not apply where there is no TLS.
+// credentials override a certificate in the environment, which does not apply without TLS.
 func (o otlp) credentials() credentials.TransportCredentials {
 	if o.insecure {
 		return insecure.NewCredentials()
@@ -52,7 +52,7 @@ func (o otlp) credentials() credentials.TransportCredentials {
 	return credentials.NewTLS(o.tls)
 }
 
-// client returns a client for HTTP, whose connections end when they are not used for a minute.
+// client returns an HTTP client whose connections end when they are not used for a minute.
 func (o otlp) client() *http.Client {
 	return &http.Client{Transport: statusTransport{&http.Transport{
 		Proxy:             http.ProxyFromEnvironment,
@@ -134,7 +134,7 @@ func (o otlp) newLogExporter(ctx context.Context) (sdklog.Exporter, error) {
 	return grpcLogExporter{exporter}, nil
 }
 
-// These exporters tell which errors are not worth repeating, which is all that differs between the protocols.
+// These exporters mark errors that are not worth repeating, which is the only difference between the protocols.
 type (
 	grpcSpanExporter struct{ sdktrace.SpanExporter }
 	grpcLogExporter  struct{ sdklog.Exporter }
@@ -156,7 +156,7 @@ func (e grpcLogExporter) Export(ctx context.Context, records []sdklog.Record) er
 	return refusedByGRPC(e.Exporter.Export(ctx, records))
 }
 
-// Shutdown closes the connection also when time is up.
+// Shutdown closes the connection even if the time is up.
 func (e grpcLogExporter) Shutdown(ctx context.Context) error {
 	return e.Exporter.Shutdown(context.WithoutCancel(ctx))
 }
@@ -179,7 +179,7 @@ func (e httpLogExporter) Shutdown(ctx context.Context) error {
 	return e.Exporter.Shutdown(ctx)
 }
 
-// refusedByGRPC marks err as refused unless it is one that OTLP's specification says to repeat.
+// refusedByGRPC marks err as refused, unless OTLP's specification says to repeat the export after it.
 func refusedByGRPC(err error) error {
 	if err == nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return err
@@ -192,8 +192,8 @@ func refusedByGRPC(err error) error {
 	}
 }
 
-// refusedByHTTP marks the error of an export as refused unless there was no answer, or one that OTLP's specification
-// says to repeat. The exporters' errors don't have the status, so the transport notes it.
+// refusedByHTTP marks the error of an export as refused, unless there was no answer or OTLP's specification says to
+// repeat the export after it. The exporters' errors don't have the status, so the transport notes it.
 func refusedByHTTP(ctx context.Context, export func(context.Context) error) error {
 	var code int
 	err := export(context.WithValue(ctx, statusKey{}, &code))

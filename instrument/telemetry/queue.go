@@ -5,14 +5,14 @@ import (
 	"sync/atomic"
 )
 
-// Bounds of the queue: whichever is reached first. OTEL_BLRP_MAX_QUEUE_SIZE changes the first.
+// Bounds of the queue. It is full when either is reached. OTEL_BLRP_MAX_QUEUE_SIZE changes the first.
 const (
 	maxQueueRecords = 8192
 	maxQueueBytes   = 16 << 20
 )
 
-// queue holds log records until an exporter takes them. Putting never waits: what does not fit is dropped and counted.
-// The oldest records are kept, because they tell how an outage began.
+// queue holds log records until an exporter takes them. put never waits: a record that does not fit is dropped and
+// counted. The oldest records are kept, because they show how an outage began.
 type queue[T any] struct {
 	counts *logCounts
 	items  chan item[T]
@@ -31,7 +31,7 @@ func newQueue[T any](counts *logCounts, records int) *queue[T] {
 	return &queue[T]{counts: counts, items: make(chan item[T], records)}
 }
 
-// put adds v, which holds about that many bytes.
+// put adds v, which has about that many bytes.
 func (q *queue[T]) put(v T, bytes int) {
 	q.mu.RLock()
 	defer q.mu.RUnlock()
@@ -57,13 +57,13 @@ func (q *queue[T]) reserve(bytes int64) bool {
 	return false
 }
 
-// take returns the value of an item that was received, whose room is free then.
+// take returns the value of a received item and frees its room.
 func (q *queue[T]) take(i item[T]) T {
 	q.bytes.Add(-i.bytes)
 	return i.value
 }
 
-// close lets the receiver of items come to an end. What is put later is dropped.
+// close lets the receiver of items finish. Records that are put later are dropped.
 func (q *queue[T]) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -10,11 +10,11 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 )
 
-// newResource tells who this service is. Later sources win, so the environment has the last word.
+// newResource describes this service. Later sources win, so the environment overrides the others.
 func newResource(ctx context.Context, c config, env *environment) *resource.Resource {
 	host, err := os.Hostname()
 	if err != nil {
-		host = "localhost" // an instance is told apart by its process id then
+		host = "localhost" // the process id then distinguishes instances
 	}
 	name := c.serviceName
 	if name == "" {
@@ -34,7 +34,7 @@ func newResource(ctx context.Context, c config, env *environment) *resource.Reso
 	return res
 }
 
-// value is the attribute's value as text, empty where r has none.
+// value returns the attribute's value as text, or "" if r doesn't have it.
 func value(r *resource.Resource, key attribute.Key) string {
 	v, _ := r.Set().Value(key)
 	return v.String()

@@ -13,12 +13,13 @@ import (
 // drainLimit is how long Serve waits for connections and requests to end.
 const drainLimit = 10 * time.Second
 
-// Serve listens on server.Addr and serves until ctx ends. Then it shuts down gracefully: it accepts no more connections,
-// closes those of the Observers that t has made by Observer.Drain, waits for the other requests by server.Shutdown, ten
-// seconds for all of them, and last calls t.Shutdown. It logs "listening" with the address. A nil error says that
-// all of that went well; a server that fails before ctx ends is shut down in the same way.
+// Serve listens on server.Addr and serves until ctx ends. Then it shuts down gracefully: it accepts no more
+// connections, closes the connections of t's Observers by Observer.Drain, waits for other requests by server.Shutdown,
+// and finally calls t.Shutdown. Connections and requests have ten seconds to end. Serve logs "listening" with the
+// address. A server that fails before ctx ends is shut down in the same way. A nil error means that all of that
+// succeeded.
 //
-// Programs that shut down in another order call Observer.Drain and Shutdown themselves.
+// To shut down in another order, call Observer.Drain and Shutdown yourself.
 func (t *Telemetry) Serve(ctx context.Context, server *http.Server) error {
 	err := t.serve(ctx, server)
 	return errors.Join(err, t.Shutdown(context.WithoutCancel(ctx)))
@@ -30,7 +31,7 @@ func (t *Telemetry) serve(ctx context.Context, server *http.Server) error {
 		return fmt.Errorf("telemetry: serve: %w", err)
 	}
 	t.logger.InfoContext(ctx, "listening", "address", listener.Addr().String())
-	// Those that are open must be drained before server.Shutdown, which cuts off what serves them.
+	// Open connections must be drained before server.Shutdown, which cuts off the code that serves them.
 	stop := context.AfterFunc(ctx, func() { _ = listener.Close() })
 	defer stop()
 	err = server.Serve(listener)

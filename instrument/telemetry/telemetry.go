@@ -30,12 +30,12 @@ type Telemetry struct {
 	logger   *slog.Logger
 	output   *output
 
-	spans        *sdktrace.TracerProvider // nil where nobody gets spans
+	spans        *sdktrace.TracerProvider // nil if nobody gets spans
 	abandonSpans context.CancelFunc
 
-	logs     *logExporter    // nil where log records are not exported
-	unused   sdklog.Exporter // of WithLogExporter, nil where it is used
-	logsHint string          // what to look at when log records can't be delivered
+	logs     *logExporter    // nil if log records are not exported
+	unused   sdklog.Exporter // of WithLogExporter, nil if it is used
+	logsHint string          // where to look if log records can't be delivered
 
 	mu        sync.Mutex
 	observers []*instrument.Observer // for Serve to drain
@@ -44,9 +44,9 @@ type Telemetry struct {
 	shutdownErr error
 }
 
-// Start sets up traces, metrics and logs as the environment says; the package comment lists the variables. It fails if
-// the registry serves another Start already. It does not fail because a backend is away, or because of the environment:
-// a variable whose value is not understood is ignored, with a warning in the log.
+// Start sets up traces, metrics and logs. The options and the environment configure them, and the package comment lists
+// the variables. Start fails if the registry serves another Start already. It does not fail because a backend is away,
+// or because of the environment: a variable with a value that is not understood is ignored, with a warning in the log.
 func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
 	c, env := newConfig(opts), &environment{}
 	res := newResource(ctx, c, env)
@@ -103,7 +103,7 @@ func (t *Telemetry) startTraces(
 	return err
 }
 
-// startLogs starts the export of log records. The console needs none: the logger writes there anyway.
+// startLogs starts the export of log records. The console needs no export, because the logger writes there anyway.
 func (t *Telemetry) startLogs(ctx context.Context, env *environment, res *resource.Resource, counts *logCounts) error {
 	const given = "given" // by WithLogExporter
 	fallback := exporterOTLP
@@ -132,9 +132,8 @@ func (t *Telemetry) startLogs(ctx context.Context, env *environment, res *resour
 	return nil
 }
 
-// NewObserver returns an Observer whose spans and log records go where t's go, and whose metrics are served with t's. The
-// options may say otherwise. It fails if an option is wrong, or if t serves an observer of the same namespace and protocol
-// already.
+// NewObserver returns an Observer that uses t's tracer provider, logger and registry, unless the options set others. It
+// fails if an option is wrong, or if t already serves an observer of the same namespace and protocol.
 func (t *Telemetry) NewObserver(opts ...instrument.Option) (*instrument.Observer, error) {
 	own := []instrument.Option{instrument.WithTracerProvider(t.TracerProvider()), instrument.WithLogger(t.Logger())}
 	o, err := instrument.New(append(own, opts...)...)
@@ -150,8 +149,8 @@ func (t *Telemetry) NewObserver(opts ...instrument.Option) (*instrument.Observer
 	return o, nil
 }
 
-// TracerProvider returns the provider of tracers whose spans are exported. Where nobody gets them, its spans cost next to
-// nothing and have no trace id.
+// TracerProvider returns the provider of tracers whose spans are exported. If spans are neither exported nor processed,
+// they cost next to nothing and have no trace id.
 func (t *Telemetry) TracerProvider() trace.TracerProvider {
 	if t.spans == nil {
 		return noop.NewTracerProvider()
@@ -159,8 +158,8 @@ func (t *Telemetry) TracerProvider() trace.TracerProvider {
 	return t.spans
 }
 
-// Logger returns the logger whose records are written as JSON and exported. A record that is logged with a context
-// carries the ids of the context's span and connection.
+// Logger returns the logger whose records are written as JSON and exported. A record logged with a context has the ids
+// of the context's span and connection.
 func (t *Telemetry) Logger() *slog.Logger { return t.logger }
 
 // Registry returns the registry whose metrics are served. It has the metrics of Go's runtime, of the process and of log
@@ -171,9 +170,10 @@ func (t *Telemetry) Registry() *prometheus.Registry { return t.registry }
 // or plain text, as the scraper asks.
 func (t *Telemetry) MetricsHandler() http.Handler { return t.metrics }
 
-// Shutdown delivers what is queued, first spans, then log records, so that a record about the spans is still delivered.
-// It returns when ctx ends even if a backend hangs, or after ten seconds if ctx has no deadline; spans get half of the
-// time at most. What could not be delivered is dropped, and the error says so. Later calls return the first one's result.
+// Shutdown delivers queued spans and then queued log records, so a record about the spans is still delivered. It
+// returns when ctx ends, even if a backend hangs, or after ten seconds if ctx has no deadline. Spans get at most half
+// of the time. Spans and records that could not be delivered are dropped, and the error says so. Later calls return the
+// result of the first.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
 	if t == nil {
 		return nil

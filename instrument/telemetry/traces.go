@@ -11,10 +11,10 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// maxQueueSpans is how many spans wait for export at most.
+// maxQueueSpans is the largest number of spans that wait for the export.
 const maxQueueSpans = 2048
 
-// newTracerProvider makes a provider that exports to the exporters that are named.
+// newTracerProvider makes a provider that exports to the named exporters.
 func newTracerProvider(
 	ctx context.Context, exporters []string, processors []sdktrace.SpanProcessor, env *environment, res *resource.Resource,
 	d delivery, counts results,

@@ -6,11 +6,12 @@ import (
 	"time"
 )
 
-// warningInterval is how often one warning is repeated at most.
+// warningInterval is the shortest time between repetitions of one warning.
 const warningInterval = time.Minute
 
-// warning is a log message about telemetry itself, said once per interval with the number of those in between. It goes
-// to the log writer only: a warning that records can't be exported would otherwise be a record to export.
+// warning is a log message about telemetry itself. It is written once per interval, with the number of warnings in
+// between. It goes only to the log writer: otherwise a warning that records can't be exported would be a record to
+// export.
 type warning struct {
 	log     *slog.Logger
 	message string
