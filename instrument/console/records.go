@@ -23,7 +23,7 @@ const (
 	KindOpened  Kind = "opened"  // connections that opened
 	KindClosed  Kind = "closed"  // connections that closed
 	KindMessage Kind = "message" // messages that failed or were slow
-	KindTrouble Kind = "trouble" // everything else from level Warn on
+	KindTrouble Kind = "trouble" // everything else of level Warn and above
 	KindOther   Kind = "other"
 )
 
@@ -37,9 +37,9 @@ type Records struct {
 	Records  []Record `json:"records"` // newest first
 }
 
-// A Record is a log record that was kept.
+// A Record is a log record that the console keeps.
 type Record struct {
-	// Number counts the records that the console was given, from 1.
+	// Number is the number of the record, counted from 1.
 	Number  uint64    `json:"number"`
 	Kind    Kind      `json:"kind"`
 	Time    time.Time `json:"time"`
@@ -103,7 +103,7 @@ func (r *records) add(record Record) {
 	ring.next = (ring.next + 1) % r.size
 }
 
-// list returns the records that are wanted, newest first, limit at most.
+// list returns the wanted records, newest first, at most limit.
 func (r *records) list(limit int, wanted func(*Record) bool, kinds ...Kind) []Record {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -119,7 +119,7 @@ func (r *records) list(limit int, wanted func(*Record) bool, kinds ...Kind) []Re
 	return found[:min(limit, len(found))]
 }
 
-// recorder is a slog.Handler that keeps what it passes on.
+// recorder is a slog.Handler that keeps the records that it passes on.
 type recorder struct {
 	records *records
 	next    slog.Handler
@@ -214,7 +214,7 @@ func (r *Record) attribute(prefix string, a slog.Attr) {
 	}
 }
 
-// finite returns what JSON has no number for as a text.
+// finite returns f, or a text if JSON can't represent it as a number.
 func finite(f float64) any {
 	if f-f != 0 {
 		return slog.Float64Value(f).String()
@@ -237,7 +237,7 @@ func kind(r slog.Record) Kind {
 	return KindOther
 }
 
-// cut bounds a text, at the border of a character.
+// cut bounds a text without cutting a character in two.
 func cut(s string) string {
 	if len(s) <= maxTextBytes {
 		return strings.ToValidUTF8(s, "�")

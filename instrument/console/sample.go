@@ -17,7 +17,7 @@ import (
 const (
 	// interval is the time between samples while somebody looks.
 	interval = time.Second
-	// history is how many samples are kept.
+	// history is the number of samples that are kept.
 	history = int(15 * time.Minute / interval)
 )
 
@@ -25,15 +25,15 @@ const (
 type Series struct {
 	Service  string `json:"service"`
 	Instance string `json:"instance"`
-	// Samples are the newest 15 minutes of them, oldest first. There are none of the times when nobody looked.
+	// Samples are the samples of the last 15 minutes, oldest first. No samples are taken while nobody looks.
 	Samples []Sample `json:"samples"`
 }
 
 // A Sample is what the service did in about one second.
 type Sample struct {
 	Time time.Time `json:"time"`
-	// Seconds is the time since the sample before, over which rates are taken. It is 0 for the first sample after a
-	// break, which has no rates.
+	// Seconds is the time since the previous sample, over which rates are computed. It is 0 for the first sample after
+	// a break, which has no rates.
 	Seconds    float64    `json:"seconds"`
 	Goroutines uint64     `json:"goroutines"`
 	HeapBytes  uint64     `json:"heap_bytes"`
@@ -45,7 +45,7 @@ type Endpoint struct {
 	Namespace string `json:"namespace"`
 	Protocol  string `json:"protocol"`
 	Open      int    `json:"open"`
-	// Limit is the number of connections that the endpoint is made for, 0 where that was not said.
+	// Limit is the number of connections that the endpoint is made for, 0 if it is not set.
 	Limit    int  `json:"limit,omitempty"`
 	Draining bool `json:"draining,omitempty"`
 
@@ -54,7 +54,7 @@ type Endpoint struct {
 	Refused map[string]float64 `json:"refused,omitempty"`
 	// Closed are ended connections, by reason.
 	Closed map[string]float64 `json:"closed,omitempty"`
-	// Broken are those of Closed that count as failures, see instrument.Cause.IsFailure.
+	// Broken are the closed connections that count as failures; see instrument.Cause.IsFailure.
 	Broken   float64 `json:"broken"`
 	Received float64 `json:"received"`
 	Sent     float64 `json:"sent"`
@@ -66,14 +66,14 @@ type Endpoint struct {
 	QueueOldest      float64 `json:"queue_oldest_seconds"`
 	OldestUnanswered float64 `json:"ping_unanswered_seconds"`
 
-	// Handling is the time that received messages took, Delivery that between the queue and the socket, RTT that of
-	// pings. They are nil for a second without any.
+	// Handling is the time for which received messages were handled, Delivery the time between the queue and the
+	// socket, and RTT the round trip time of pings. They are nil for a second without any.
 	Handling *Quantiles `json:"handling_seconds,omitempty"`
 	Delivery *Quantiles `json:"delivery_seconds,omitempty"`
 	RTT      *Quantiles `json:"rtt_seconds,omitempty"`
 }
 
-// Quantiles are three of a distribution.
+// Quantiles are three quantiles of a distribution.
 type Quantiles struct {
 	P50 float64 `json:"p50"`
 	P95 float64 `json:"p95"`
@@ -92,7 +92,7 @@ type sampler struct {
 	took    time.Duration
 }
 
-// source is one observer and what it had counted at the last sample.
+// source is one observer and its counters at the last sample.
 type source struct {
 	observer *instrument.Observer
 	registry *prometheus.Registry
@@ -142,7 +142,7 @@ func (s *sampler) since(t time.Time) []Sample {
 	defer s.mu.Unlock()
 	all := slices.Concat(s.samples[s.next:], s.samples[:s.next])
 	first := 0
-	for i := len(all) - 1; i >= 0; i-- { // from the end: a clock that was set back leaves later times before earlier ones
+	for i := len(all) - 1; i >= 0; i-- { // from the end: if the clock was set back, later times come before earlier ones
 		if !all[i].Time.After(t) {
 			first = i + 1
 			break
@@ -151,19 +151,19 @@ func (s *sampler) since(t time.Time) []Sample {
 	return append([]Sample{}, all[first:]...)
 }
 
-// counted is what an observer has counted since it was made.
+// counted holds the counters of an observer since it was made.
 type counted struct {
 	opened, received, sent, errors, broken float64
 	refused, closed, dropped               map[string]float64
 	handling, delivery, rtt                buckets
 }
 
-// sample returns what happened since the last one. Where elapsed is 0 it has no rates.
+// sample returns the Endpoint of the time since the last sample. If elapsed is 0 it has no rates.
 func (s *source) sample(elapsed time.Duration, failures map[string]bool) Endpoint {
 	e := Endpoint{Namespace: s.observer.Namespace(), Protocol: s.observer.Protocol()}
 	families, err := s.registry.Gather()
 	if err != nil {
-		return e // nothing in it can be wrong but by a bug, and half of it would look like a fault of the service
+		return e // only a bug leads here, and half of the metrics would look like a fault of the service
 	}
 	now := &counted{refused: map[string]float64{}, closed: map[string]float64{}, dropped: map[string]float64{}}
 	now.read(families, failures, &e)
@@ -235,7 +235,7 @@ func (c *counted) read(families []*dto.MetricFamily, failures map[string]bool, e
 	}
 }
 
-// rates fills in what happened per second.
+// rates sets the rates per second.
 func (e *Endpoint) rates(now, before counted, seconds float64) {
 	e.Opened = (now.opened - before.opened) / seconds
 	e.Received = (now.received - before.received) / seconds
@@ -269,7 +269,7 @@ func label(m *dto.Metric, name string) string {
 	return ""
 }
 
-// other is the label value of what is outside of a closed set.
+// other is the label value for everything outside of a closed set.
 const other = "other"
 
 // failures are the initiator/reason pairs that count as broken connections.
@@ -299,7 +299,7 @@ func runtimeNow() (goroutines, heap uint64) {
 	return value(samples[0]), value(samples[1])
 }
 
-// sorted returns the keys of m, those with the largest values first.
+// sorted returns the keys of m, sorted by their values, largest first.
 func sorted(m map[string]float64) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {

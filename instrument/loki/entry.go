@@ -27,7 +27,7 @@ const (
 
 const instanceID = "service_instance_id"
 
-// entry is a log record as Loki has it.
+// entry is a log record in Loki's form.
 type entry struct {
 	labels   model.LabelSet
 	time     time.Time

@@ -17,7 +17,7 @@ import (
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 )
 
-// maxPushBytes bounds the lines and the metadata of one push, which Loki takes up to 4 MiB of.
+// maxPushBytes bounds the lines and the metadata of one push. Loki takes up to 4 MiB.
 const maxPushBytes = 1 << 20
 
 // Exporter pushes log records to Loki. Make one with [New].
@@ -29,8 +29,8 @@ type Exporter struct {
 
 var _ sdklog.Exporter = (*Exporter)(nil)
 
-// New returns an exporter that pushes to an address such as http://127.0.0.1:3100/loki/api/v1/push; a name and a
-// password in it are sent as basic authentication. New connects to nothing.
+// New returns an exporter that pushes to an address such as http://127.0.0.1:3100/loki/api/v1/push. A name and password
+// in the address are sent as basic authentication. New connects to nothing.
 func New(pushURL string) (*Exporter, error) {
 	u, err := url.Parse(pushURL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -48,10 +48,10 @@ func New(pushURL string) (*Exporter, error) {
 	return e, nil
 }
 
-// Export pushes records and returns when Loki has taken them, or ctx has ended. Records are pushed at once, in pushes of
-// one mebibyte at most. The error of a push that is not worth repeating (an answer other than 429 or 5xx) has, or wraps
-// one that has, the method Refused() bool, which returns true. After a failure some of the records may have been taken:
-// Loki leaves out what it has already if it gets them again.
+// Export pushes records and returns when Loki has taken them, or ctx has ended. Records are pushed at once, in pushes
+// of at most one mebibyte. If a push is not worth repeating (an answer other than 429 or 5xx), the error, or an error
+// that it wraps, has a method Refused() bool that returns true. After a failure Loki may have taken some of the
+// records. Loki ignores these if it gets them again.
 func (e *Exporter) Export(ctx context.Context, records []sdklog.Record) error {
 	if e.stopped.Load() {
 		return sdklog.ErrExporterShutdown
@@ -59,9 +59,9 @@ func (e *Exporter) Export(ctx context.Context, records []sdklog.Record) error {
 	if len(records) == 0 {
 		return nil
 	}
-	// The client of Loki returns no error, makes its callers wait while its server is away, and pushes when it likes.
-	// Therefore each export has one of its own. Its Stop pushes what it has been given, and its transport is ours: it
-	// keeps the errors, and answers at once when ctx has ended, so that nothing waits longer.
+	// Loki's client returns no errors, makes its callers wait while its server is away, and pushes when it likes. So
+	// each export has a client of its own. The client's Stop pushes everything it was given. The transport is ours: it
+	// keeps the errors, and answers at once when ctx has ended, so nothing waits longer.
 	p := &push{ctx: ctx, base: e.transport}
 	client, err := e.newClient(p)
 	if err != nil {
@@ -81,7 +81,7 @@ func (e *Exporter) Export(ctx context.Context, records []sdklog.Record) error {
 // ForceFlush does nothing: an Exporter holds nothing back.
 func (e *Exporter) ForceFlush(context.Context) error { return nil }
 
-// Shutdown closes idle connections. Exports fail from then on.
+// Shutdown closes idle connections. Later exports fail.
 func (e *Exporter) Shutdown(context.Context) error {
 	e.stopped.Store(true)
 	e.transport.CloseIdleConnections()
@@ -101,8 +101,8 @@ func (e *Exporter) newClient(transport http.RoundTripper) (*loki.Client, error) 
 	if err != nil {
 		return nil, fmt.Errorf("loki: make the client: %w", err)
 	}
-	// The client has no setting for its transport, so it is put where the client keeps it. Nothing has been given to the
-	// client yet, so its goroutine does not read the field meanwhile. The module is archived and has no later version.
+	// The client has no setting for its transport, so it is put where the client keeps it. The client has no entries
+	// yet, so its goroutine does not read the field meanwhile. The module is archived and will have no later version.
 	field := reflect.ValueOf(client).Elem().FieldByName("client")
 	if !field.IsValid() || field.Type() != reflect.TypeFor[*http.Client]() {
 		client.Stop()

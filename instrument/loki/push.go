@@ -18,7 +18,8 @@ type push struct {
 	err    error
 }
 
-// RoundTrip makes one request. The client gets an answer that it does not repeat the push after, whatever Loki says.
+// RoundTrip makes one request. The client always gets an answer after which it does not repeat the push, whatever Loki
+// says.
 func (p *push) RoundTrip(req *http.Request) (*http.Response, error) {
 	p.pushed = true
 	status := http.StatusNoContent
@@ -39,7 +40,7 @@ func (p *push) send(req *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("push to %s: %w", req.URL.Redacted(), err)
 	}
-	answer, _ := io.ReadAll(io.LimitReader(resp.Body, 256)) // only to tell it; also has the connection used again
+	answer, _ := io.ReadAll(io.LimitReader(resp.Body, 256)) // for the error; also lets the connection be reused
 	if err := resp.Body.Close(); err != nil {
 		return fmt.Errorf("push to %s: %w", req.URL.Redacted(), err)
 	}
