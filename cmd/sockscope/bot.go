@@ -109,10 +109,10 @@ func runBot(ctx context.Context, f botFlags, out, logs io.Writer) (err error) {
 	})
 }
 
-// showTo returns how to show the bot's records, and how often its status: on a terminal below everything else, as a
-// line that changes; elsewhere as lines that are not too many. Done ends it.
+// showTo returns a function that shows the bot's records, and how often to show its status. On a terminal the status is
+// a line below everything else that changes. Elsewhere each status is a line, so there are fewer. done ends it.
 func showTo(w io.Writer, asJSON bool) (every time.Duration, show func(bot.Record), done func()) {
-	// What can't be shown is no reason to stop.
+	// The bot goes on even if its records can't be shown.
 	file, isTerminal := terminal(w)
 	switch {
 	case asJSON:
@@ -139,7 +139,7 @@ func terminal(w io.Writer) (*os.File, bool) {
 	return file, ok && term.IsTerminal(int(file.Fd()))
 }
 
-// fitting cuts a line to the width of the terminal: one that wraps could not be taken back.
+// fitting cuts a line to the width of the terminal, because a line that wraps can't be erased.
 func fitting(line string, file *os.File) string {
 	width, _, err := term.GetSize(int(file.Fd()))
 	if err != nil || width < 1 {

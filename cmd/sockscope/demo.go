@@ -123,7 +123,7 @@ func runDemo(ctx context.Context, f demoFlags, cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer func() {
-		// The context has ended by now; what is queued is still to be delivered.
+		// The context has ended, but queued telemetry must still be delivered.
 		flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 		defer cancel()
 		err = errors.Join(err, t.Shutdown(flush))
@@ -150,7 +150,7 @@ func runDemo(ctx context.Context, f demoFlags, cmd *cobra.Command) (err error) {
 	return serveDemo(ctx, service, listener, f.drainTimeout, t.Logger())
 }
 
-// complete makes of the flags what the server wants to have.
+// complete turns the flags into the server's configuration.
 func (f *demoFlags) complete() error {
 	keys := make([][]byte, 0, len(f.keyFiles))
 	for _, path := range f.keyFiles {
@@ -184,7 +184,7 @@ func (f *demoFlags) complete() error {
 	return nil
 }
 
-// openHistory opens the store of messages and, with it, the connection to Redis. What it returns ends both.
+// openHistory opens the store of messages and, with it, the connection to Redis. end closes both.
 func (f *demoFlags) openHistory() (end func() error, err error) {
 	if f.redis == "" {
 		return f.openHistoryFile()
@@ -203,7 +203,7 @@ func (f *demoFlags) openHistory() (end func() error, err error) {
 	return func() error { return errors.Join(store.Close(), client.Close()) }, nil
 }
 
-// redisLogger takes what the library has to say of connections that fail, which is seen by the demo itself, too.
+// redisLogger takes the library's messages about failed connections. The demo itself notices these, too.
 type redisLogger struct{ *slog.Logger }
 
 // Printf implements go-redis' interface for loggers.
@@ -258,7 +258,7 @@ func serveDemo(ctx context.Context, service *demo.Server, l net.Listener, drainT
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
-	server.SetKeepAlivesEnabled(false) // a load balancer is not to ask by a connection that is about to end
+	server.SetKeepAlivesEnabled(false) // a load balancer should not use a connection that is about to end
 	failed = errors.Join(failed, service.Shutdown(drain))
 	requests, cancel := context.WithTimeout(drain, requestTimeout)
 	defer cancel()

@@ -121,7 +121,7 @@ func listScenarios(w io.Writer) error {
 	return nil
 }
 
-// complete makes of the flags what the load wants to have.
+// complete turns the flags into the load's configuration.
 func (f *loadFlags) complete() error {
 	scenario, err := load.FindScenario(f.scenario)
 	if err != nil {
@@ -180,8 +180,9 @@ func parseAddresses(text string) ([]netip.Addr, error) {
 	return all, nil
 }
 
-// watched runs the load beside a client that is made by instrument/client, whose metrics tell how a service under load
-// is for who does everything right: how often it is cut off, for how long, what it misses and how late things come.
+// watched runs the load together with a client of instrument/client. The metrics of this client show how the service
+// under load is for a well-behaved client: how often it is disconnected, for how long, which events it misses, and how
+// late they arrive.
 func (f *loadFlags) watched(ctx context.Context, run func(context.Context) error) error {
 	server, err := upstream.Parse(f.load.URLs[0])
 	if err != nil {
@@ -230,10 +231,10 @@ func runLoad(ctx context.Context, cfg load.Config, asJSON bool, out, progress io
 	return result.Err()
 }
 
-// progressTo returns how often and how to show progress: on a terminal as one
-// line that changes, elsewhere as lines that are not too many. done ends it.
+// progressTo returns a function that shows progress, and how often to call it. On a terminal it shows one line that
+// changes. Elsewhere it writes lines, which are fewer. done ends it.
 func progressTo(w io.Writer) (interval time.Duration, show func(load.Progress), done func()) {
-	// What can't be shown is no reason to stop.
+	// The load goes on even if its progress can't be shown.
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		const clearLine = "\r\x1b[K"
 		return 250 * time.Millisecond,

@@ -195,13 +195,13 @@ func readPages(dir string) (map[string]string, error) {
 	return pages, nil
 }
 
-// A folder is what is to be in it.
+// A folder maps the names of files to their contents.
 type folder struct {
 	path  string
 	files map[string]string
 }
 
-// differing returns the files that are not as they are to be, or are left from an earlier time.
+// differing returns the files that differ from their intended content, and stale ones.
 func (f folder) differing() ([]string, error) {
 	var paths []string
 	for _, name := range slices.Sorted(maps.Keys(f.files)) {
@@ -218,7 +218,7 @@ func (f folder) differing() ([]string, error) {
 	return append(paths, stale...), err
 }
 
-// stale returns the files that were made here and are made no longer. What people have put here stays.
+// stale returns the generated files that are not generated any more. Files that people have added stay.
 func (f folder) stale() ([]string, error) {
 	paths, err := filepath.Glob(filepath.Join(f.path, "*.yml"))
 	if err != nil {

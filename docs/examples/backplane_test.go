@@ -10,7 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// What is said to one node is heard on the other, and goes on being heard on its own when Redis has gone.
+// TestBackplane checks that a message to one node arrives at the other, and still arrives at its own node without
+// Redis.
 func TestBackplane(t *testing.T) {
 	t.Parallel()
 	binary := build(t, "backplane")

@@ -225,7 +225,7 @@ func TestGuideTellsEveryOption(t *testing.T) {
 	}
 }
 
-// What the guide says of costs is what docs/performance.md has measured.
+// TestGuideFiguresAreMeasured compares the guide's costs with the figures in docs/performance.md.
 func TestGuideFiguresAreMeasured(t *testing.T) {
 	performance, err := os.ReadFile("../performance.md")
 	if err != nil {

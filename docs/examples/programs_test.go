@@ -117,7 +117,7 @@ func start(ctx context.Context, t *testing.T, binary string, args ...string) *pr
 	return p
 }
 
-// read reads a line of the log, and tells whether there was one. What is no record leaves an empty one.
+// read reads a line of the log, and reports whether there was one. A line that is not a record leaves an empty record.
 func (p *program) read() bool {
 	if !p.lines.Scan() {
 		return false

@@ -9,7 +9,7 @@ import (
 	"github.com/sockscope/sockscope/demo/use/market"
 )
 
-// book is what the bot holds of the market. It is brought up to date by one goroutine, and looked at by others.
+// book is the bot's view of the market. One goroutine updates it, and others read it.
 type book struct {
 	mu      sync.Mutex
 	held    market.Snapshot
@@ -18,8 +18,8 @@ type book struct {
 	checked uint64           // how often it was compared
 }
 
-// restore replaces what is held, and says whether it was wrong. What is held for an older number can't be compared,
-// except that volumes never shrink.
+// restore replaces the held state, and says whether it was wrong. A state of an older number can't be compared, except
+// that volumes never shrink.
 func (b *book) restore(truth market.Snapshot) (drifted bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -37,22 +37,22 @@ func (b *book) restore(truth market.Snapshot) (drifted bool) {
 	return drifted
 }
 
-// compareWith has what is held compared with the truth as soon as both are of the same number.
+// compareWith compares the held state with the truth as soon as both have the same number.
 func (b *book) compareWith(truth market.Snapshot) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if truth.Seq >= b.held.Seq { // else the ticks have gone by it
+	if truth.Seq >= b.held.Seq { // otherwise the held state is newer
 		b.truth = &truth
 	}
 }
 
-// apply takes the ticks that are not contained in what is held, and returns them. It fails if what is held turns out to
-// be wrong.
+// apply applies the ticks that the held state does not contain yet, and returns them. It fails if the held state turns
+// out to be wrong.
 func (b *book) apply(ticks []market.Tick) (fresh []market.Tick, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for len(ticks) > 0 && ticks[0].Seq <= b.held.Seq {
-		ticks = ticks[1:] // part of a batch in whose middle the snapshot was taken
+		ticks = ticks[1:] // the snapshot was taken in the middle of a batch
 	}
 	for _, t := range ticks {
 		if b.truth != nil && t.Seq > b.truth.Seq {
@@ -71,7 +71,7 @@ func (b *book) apply(ticks []market.Tick) (fresh []market.Tick, err error) {
 	return ticks, nil
 }
 
-// compare compares what is held with the truth, which is of the same number.
+// compare compares the held state with the truth of the same number.
 func (b *book) compare() error {
 	err := b.difference(*b.truth)
 	b.truth = nil
@@ -80,7 +80,7 @@ func (b *book) compare() error {
 	return err
 }
 
-// difference returns an error that says where what is held is not the truth.
+// difference returns an error that says where the held state differs from the truth.
 func (b *book) difference(truth market.Snapshot) error {
 	if len(b.held.Quotes) != len(truth.Quotes) {
 		return fmt.Errorf("drift: %d symbols are held, there are %d", len(b.held.Quotes), len(truth.Quotes))
@@ -94,8 +94,8 @@ func (b *book) difference(truth market.Snapshot) error {
 	return nil
 }
 
-// state returns the number and the time of the newest tick that is held, 0 before the first, and how often what is held
-// was compared with the truth.
+// state returns the number and the time of the newest held tick, 0 before the first, and how often the held state was
+// compared with the truth.
 func (b *book) state() (seq uint64, at time.Time, checked uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

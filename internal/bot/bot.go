@@ -1,13 +1,12 @@
-// Package bot is a market bot that trades on paper, on the demo's feed. It takes the feed for what feeds are: a
-// trigger, never the truth. It holds what the market's snapshot says, brings that up to date with the ticks that come
-// after, and acts only while it knows that none is missing; package client sees to that. See Bot.
+// Package bot is a market bot that trades on paper, on the demo's feed. It treats the feed as a trigger, never as the
+// truth. It holds the state of the market's snapshot, updates it with later ticks, and acts only while it knows that no
+// tick is missing. Package client takes care of that. See Bot.
 //
 // # Drift
 //
-// Numbers in order do not prove that what was made of them is right. So the bot asks for a snapshot from time to time,
-// and when the feed has come to the same number, it compares: price and volume of every symbol have to be the same. If
-// they are not, what it holds has drifted; it stops acting, counts websocket_client_drift_total, and starts from a new
-// snapshot.
+// Numbers in order do not prove that the state is right. So the bot fetches a snapshot from time to time. When the feed
+// has reached the same number, it compares: price and volume of every symbol must be equal. If they are not, the state
+// has drifted. Then the bot stops acting, counts websocket_client_drift_total, and starts from a new snapshot.
 package bot
 
 import (
@@ -31,33 +30,33 @@ import (
 )
 
 const (
-	// user is as whom the bot connects.
+	// user is the user as whom the bot connects.
 	user = "bot"
-	// queued is how many records wait to be shown.
+	// queued is the number of records that may wait to be shown.
 	queued = 256
 )
 
-// Config says what a Bot does. Server and Tokens have to be given.
+// Config configures a Bot. Server and Tokens are required.
 type Config struct {
 	Server upstream.Server
 	Tokens upstream.Tokens // asked before each connection, and when a token is about to end
 
-	// Expect is how long the market may say nothing before it is stale; default 5s.
+	// Expect is how long the market may be silent before it is stale; default 5s.
 	Expect time.Duration
-	// Audit is how long after a comparison with the truth the next one is; default 10s.
+	// Audit is the time between two comparisons with the truth; default 10s.
 	Audit time.Duration
 	Rule  Rule
 
 	Logger *slog.Logger // default: no logs
 }
 
-// A Bot follows the market and trades on paper. Run does it; all other methods may be called meanwhile. It is a
+// A Bot follows the market and trades on paper while Run runs. All other methods may be called meanwhile. It is a
 // prometheus.Collector with the metrics of its client, whose label client is "market".
 type Bot struct {
 	*client.Client
 	cfg     Config
 	http    *http.Client
-	metrics *prometheus.Registry // the client's alone, to tell of them in a Status
+	metrics *prometheus.Registry // of the client, for Status
 
 	book   book
 	trader *trader
@@ -102,8 +101,8 @@ func New(cfg Config) (*Bot, error) {
 	return b, b.metrics.Register(b.Client)
 }
 
-// Run follows the market until ctx ends. Whatever there is to tell is given to show, one record after the other, and
-// a Status every so often, also a last one. A show that is slow misses records, which the next Status counts.
+// Run follows the market until ctx ends. It calls show for one record after another, with a Status regularly and at the
+// end. If show is slow, it misses records, which the next Status counts.
 func (b *Bot) Run(ctx context.Context, every time.Duration, show func(Record)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -145,7 +144,7 @@ func (b *Bot) tell(r Record) {
 	}
 }
 
-// changed tells of the state of the market. That of the client as a whole is the same, because there is one stream.
+// changed shows a change of the market's state. The client as a whole has the same state, because there is one stream.
 func (b *Bot) changed(c client.Change) {
 	if c.Stream == "" {
 		return
@@ -165,12 +164,12 @@ func (b *Bot) restore(_ context.Context, _ string, s client.Snapshot) (drifted b
 	return drifted, nil
 }
 
-// handle brings what is held up to date, and acts upon it if it is known to be complete.
+// handle updates the held state, and acts on it if it is known to be complete.
 func (b *Bot) handle(_ context.Context, e client.Event) error {
 	batch := e.Value.(market.Batch)
 	fresh, err := b.book.apply(batch.Ticks)
 	if err != nil {
-		return err // which has the client start from a new snapshot
+		return err // so the client starts from a new snapshot
 	}
 	b.trader.watch(fresh)
 	if b.StreamState(wire.StreamMarket) != client.Live {
@@ -182,7 +181,7 @@ func (b *Bot) handle(_ context.Context, e client.Event) error {
 	return nil
 }
 
-// audit has what is held compared with the truth from time to time.
+// audit compares the held state with the truth from time to time.
 func (b *Bot) audit(ctx context.Context) {
 	ticker := time.NewTicker(b.cfg.Audit)
 	defer ticker.Stop()

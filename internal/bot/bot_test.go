@@ -49,7 +49,7 @@ func TestReconcilesAgain(t *testing.T) {
 	}
 }
 
-// TestDefects has a market that does what feeds do. What the bot holds is right again as soon as the market is.
+// TestDefects has a market with the defects of feeds. The bot's state is right again as soon as the market is.
 func TestDefects(t *testing.T) {
 	changed := func(change func(*market.Tick)) func(market.Batch) []market.Batch {
 		return func(b market.Batch) []market.Batch {

@@ -23,7 +23,7 @@ const (
 	renewTimeout = 10 * time.Second
 )
 
-// answer is what the acknowledgement of a request is waited for with.
+// answer waits for the acknowledgement of a request.
 type answer struct {
 	messageID string
 	ack       chan wire.AckPayload
@@ -80,7 +80,7 @@ func send(ctx context.Context, to client.Sender, env *wire.Envelope) error {
 	return to.Send(ctx, websocket.MessageText, f.Data)
 }
 
-// decode makes an event of a batch of ticks, and passes on what else concerns the bot.
+// decode turns a batch of ticks into an event, and passes on other messages for the bot.
 func (b *Bot) decode(events []client.Event, _ client.MessageType, payload []byte) ([]client.Event, error) {
 	var env wire.Envelope
 	if err := json.Unmarshal(payload, &env); err != nil {
@@ -111,7 +111,7 @@ func (b *Bot) decode(events []client.Event, _ client.MessageType, payload []byte
 	return events, nil
 }
 
-// decodeBatch reads a batch, which has to be what it says of itself.
+// decodeBatch reads a batch and checks that it is consistent.
 func decodeBatch(payload []byte) (market.Batch, error) {
 	var batch market.Batch
 	if err := json.Unmarshal(payload, &batch); err != nil {
@@ -135,7 +135,7 @@ func decodeBatch(payload []byte) (market.Batch, error) {
 	return batch, nil
 }
 
-// acknowledged passes on what the server has answered to a subscription.
+// acknowledged passes on the server's answer to a subscription.
 func (b *Bot) acknowledged(env wire.Envelope) error {
 	a := b.answer.Load()
 	if a == nil || a.messageID != env.MessageID {

@@ -38,7 +38,8 @@ func TestDecodeBatch(t *testing.T) {
 	}
 }
 
-// FuzzDecode gives the bot whatever a server may send. What is an event of ticks must be fit for the rest of the bot.
+// FuzzDecode passes anything to the bot that a server may send. The rest of the bot must be able to use every event of
+// ticks.
 func FuzzDecode(f *testing.F) {
 	for _, frame := range []string{
 		``, `{}`, `[]`, `{"type":"ticks"}`, `{"type":"ack","messageId":"x","payload":{"success":true}}`, `{"type":"error","payload":1}`,

@@ -10,7 +10,7 @@ import (
 	"github.com/sockscope/sockscope/demo/wire"
 )
 
-// Record is something to tell: one of its fields beside the time is there.
+// Record is a record to show. Besides the time it has one of its fields.
 type Record struct {
 	Time   time.Time `json:"time"`
 	Change *Change   `json:"change,omitempty"`
@@ -18,14 +18,14 @@ type Record struct {
 	Status *Status   `json:"status,omitempty"`
 }
 
-// Change is a change of how far what is held can be trusted. Only while it is live there are trades.
+// Change is a change of the market's state. The bot trades only while it is live.
 type Change struct {
 	From  string `json:"from"`
 	To    string `json:"to"`
 	Error string `json:"error,omitempty"` // what went wrong, if it did
 }
 
-// Trade is one on paper.
+// Trade is a trade on paper.
 type Trade struct {
 	Symbol   string `json:"symbol"`
 	Quantity int64  `json:"quantity"` // less than 0 if sold
@@ -33,11 +33,11 @@ type Trade struct {
 	Seq      uint64 `json:"seq"`      // of the tick that it was for
 }
 
-// Status is how things are. The counts are those of the client's metrics.
+// Status is the state of the bot. The counts are those of the client's metrics.
 type Status struct {
 	State string `json:"state"`
 	Seq   uint64 `json:"seq"`
-	// AgeSeconds is how long ago by this machine's clock the newest tick happened that is held, or 0 before the first.
+	// AgeSeconds is how long ago, by this machine's clock, the newest held tick happened, or 0 before the first.
 	AgeSeconds float64 `json:"ageSeconds"`
 
 	Reconnects     uint64 `json:"reconnects"`
@@ -53,7 +53,7 @@ type Status struct {
 	RecordsMissing uint64 `json:"recordsMissing"` // not shown, because showing was too slow
 }
 
-// Status returns how things are.
+// Status returns the state of the bot.
 func (b *Bot) Status() Status {
 	s := Status{State: b.StreamState(wire.StreamMarket).String(), RecordsMissing: b.lost.Load()}
 	var at time.Time

@@ -9,8 +9,8 @@ import (
 	"github.com/sockscope/sockscope/demo/use/market"
 )
 
-// Rule is how the bot trades: a lot of each symbol at most, bought when the price is below its moving average by more
-// than the edge, and sold when it is above by as much.
+// Rule is the rule by which the bot trades. It holds at most one lot of each symbol. It buys when the price is below
+// its moving average by more than the edge, and sells when the price is above by as much.
 type Rule struct {
 	Window int     // ticks that the average is over, and that are watched before the first trade; default 100
 	Edge   float64 // share of the price; default 0.002
@@ -52,7 +52,7 @@ func newTrader(r Rule) (*trader, error) {
 	return &trader{rule: r, prices: map[string]int64{}, positions: map[string]int64{}}, nil
 }
 
-// restore begins the averages anew: what the prices were meanwhile isn't known.
+// restore restarts the averages, because the prices in between are unknown.
 func (t *trader) restore(s market.Snapshot) {
 	t.averages = make(map[string]*average, len(s.Quotes))
 	t.mu.Lock()

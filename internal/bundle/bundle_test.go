@@ -114,7 +114,7 @@ func TestUnpack(t *testing.T) {
 			t.Errorf("%s became %q", c.Name, content)
 		}
 	}
-	// What is there already needs no bundle.
+	// Components that are there already need no bundle.
 	if err := Unpack(t.Context(), "away.tar.gz", store, list); err != nil {
 		t.Error(err)
 	}
@@ -202,8 +202,7 @@ func TestArchive(t *testing.T) {
 	}
 }
 
-// Whatever an archive has in it, nothing is written but binaries that are
-// wanted, and they only below the folder that is given.
+// FuzzExtract checks that extract writes only wanted binaries, and only below the given folder, whatever the archive has.
 func FuzzExtract(f *testing.F) {
 	for _, name := range []string{"a/bin/first", "a/../bin/first", "/bin/first", "a/bin/../../first", `a\..\bin/first`} {
 		f.Add(name, []byte("content"), byte(tar.TypeReg))

@@ -14,16 +14,16 @@ import (
 // service is the name under which the demo's telemetry is found.
 const service = "sockscope-demo"
 
-// A run is one check under way: what its steps share.
+// A run is one check under way. It holds the state that its steps share.
 type run struct {
 	http                      *http.Client
 	prometheus, jaeger, inbox component
 	logs                      []logstore.Store
 
 	began    time.Time
-	patience time.Duration // with a Prometheus that does not tell the counters before the conversation
+	patience time.Duration // with a Prometheus that does not return the counters before the conversation
 	started  *moment       // at once
-	measured *moment       // the counters' values before the conversation are known, or not to be had
+	measured *moment       // the counters' values before the conversation are known, or unavailable
 	answered *moment       // the demo acknowledged a message
 	sampled  *moment       // an acknowledged message has a trace
 
@@ -56,8 +56,8 @@ func newRun(cfg Config) *run {
 	return r
 }
 
-// steps lists what is checked. Each step begins as soon as what it follows has
-// happened, whatever becomes of its neighbours.
+// steps lists the checks. Each step begins as soon as the event that it waits for has happened, independently of other
+// steps.
 func (r *run) steps() []step {
 	const often = 200 * time.Millisecond
 	return []step{
@@ -96,7 +96,7 @@ func (r *run) steps() []step {
 	}
 }
 
-// remember notes a trace of ours. What the demo can make us keep is bounded.
+// remember notes a trace of ours. The number is bounded, because the demo decides how many there are.
 func (r *run) remember(id trace.TraceID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -126,7 +126,7 @@ func (s *stack) demo(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		ack.Traceparent = s.handled(&env)
-		// What others say comes in between.
+		// Messages of others come in between.
 		chatter, _ := wire.New(wire.TypeRoomUsers, "", wire.RoomUsersPayload{Room: "lobby"})
 		if wsjson.Write(r.Context(), conn, chatter) != nil || wsjson.Write(r.Context(), conn, ack) != nil {
 			return

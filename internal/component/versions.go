@@ -2,9 +2,8 @@ package component
 
 import "fmt"
 
-// The versions of the components: this is the one list of them. What else names
-// a version is changed with it by `make upgrade NAME=VERSION`, and compared with
-// it by the tests of internal/upgrade.
+// The versions of the components. This is the only list of them. `make upgrade NAME=VERSION` changes this list and all
+// other places that name the version, and the tests of internal/upgrade compare them.
 const (
 	victoriaLogs  = "1.52.1"
 	prometheus    = "3.13.5"

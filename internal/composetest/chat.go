@@ -89,8 +89,8 @@ func send(ctx context.Context, conn *websocket.Conn, typ wire.Type, id string, p
 	return wsjson.Write(ctx, conn, env)
 }
 
-// speak says something every now and then until stop is closed. What is not
-// acknowledged is said again, with the same id, until it is.
+// speak says something every now and then until stop is closed. It repeats a message, with the same id, until it is
+// acknowledged.
 func (c *chat) speak(ctx context.Context, user string, stop <-chan struct{}) error {
 	var conn *websocket.Conn
 	defer func() { hangUp(conn) }()

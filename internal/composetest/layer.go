@@ -12,9 +12,8 @@ import (
 	"strings"
 )
 
-// layer writes the root file system of an image as a tar stream. Owners are
-// written as given, whoever runs this. The first error is kept and makes the
-// later calls do nothing.
+// layer writes the root file system of an image as a tar stream. The owners are the given ones, not the user who runs
+// this. The first error is kept, and later calls then do nothing.
 type layer struct {
 	out *tar.Writer
 	err error

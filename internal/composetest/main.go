@@ -70,7 +70,7 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	// What is started must be stopped, also when the test is interrupted.
+	// Containers must be stopped even if the test is interrupted.
 	cleanUp := context.WithoutCancel(ctx)
 	made, err := provideImages(ctx, c, programs)
 	defer func() { removeImages(cleanUp, e, made) }()

@@ -19,14 +19,14 @@ const (
 	// dialing bounds the handshakes under way at once.
 	dialing     = 256
 	dialTimeout = 10 * time.Second
-	// readBuffer and slowBuffer are what a connection keeps for reading, the latter in the kernel, of one that reads
-	// slowly or not at all and shall be felt.
+	// readBuffer is the size of a connection's buffer for reading. slowBuffer is the size of the kernel's buffer of a
+	// connection that reads slowly or not at all. It is small, so that the server notices.
 	readBuffer = 512
 	slowBuffer = 4 << 10
 	readLimit  = 1 << 20
 )
 
-// refusedError is a handshake that the server has refused.
+// refusedError is the error of a handshake that the server has refused.
 type refusedError struct {
 	status int
 	reason string
@@ -48,8 +48,8 @@ func newDialer(cfg Config) *dialer {
 	return &dialer{urls: cfg.URLs, sources: cfg.Sources, places: make(chan struct{}, dialing)}
 }
 
-// dial opens connection number n for the attempt'th time, from 0: each goes to the next server. With a rate, that is how
-// many bytes per second are read.
+// dial opens connection number n. The attempts are counted from 0, and each goes to the next server. The rate, if it is
+// not 0, is the number of bytes per second that are read.
 func (d *dialer) dial(ctx context.Context, n, attempt, rate int, header http.Header) (*websocket.Conn, error) {
 	select {
 	case d.places <- struct{}{}:
@@ -65,7 +65,7 @@ func (d *dialer) dial(ctx context.Context, n, attempt, rate int, header http.Hea
 		NetDialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := d.net(ctx, network, address, n, rate)
 			if err == nil {
-				done = context.AfterFunc(ctx, func() { _ = conn.Close() }) // which ends a handshake under way
+				done = context.AfterFunc(ctx, func() { _ = conn.Close() }) // ends a handshake under way
 			}
 			return conn, err
 		},
@@ -81,10 +81,10 @@ func (d *dialer) dial(ctx context.Context, n, attempt, rate int, header http.Hea
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	conn.SetReadLimit(readLimit)
-	// The library's own handler gives a pong one second, after which the connection is of no use any more; on a machine
-	// that is busy making load that is too little.
+	// The library's own handler gives a pong one second, after which the connection is useless. On a machine that is
+	// busy with making load that is too short.
 	conn.SetPingHandler(func(data string) error {
-		_ = conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(writeTimeout)) // else reading will fail
+		_ = conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(writeTimeout)) // if it fails, reading fails, too
 		return nil
 	})
 	return conn, nil
@@ -113,14 +113,14 @@ type slowConn struct {
 	rate int // bytes per second
 }
 
-// Read reads what may be read in a tenth of a second at most.
+// Read reads at most the bytes for a tenth of a second.
 func (c *slowConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p[:min(len(p), max(1, c.rate/10))])
 	time.Sleep(time.Duration(n) * time.Second / time.Duration(c.rate))
 	return n, err
 }
 
-// endReason says in few words how a connection ended, so that equal ends count as equal.
+// endReason says in a few words how a connection ended, so that equal ends are counted together.
 func endReason(err error) string {
 	var frame *websocket.CloseError
 	if errors.As(err, &frame) && frame.Code != websocket.CloseAbnormalClosure {
@@ -132,7 +132,7 @@ func endReason(err error) string {
 	return "broken without a close frame: " + err.Error()
 }
 
-// closeCode returns the code with which the server has closed a connection, 0 if it has not.
+// closeCode returns the code with which the server has closed a connection, or 0 if it has not.
 func closeCode(err error) int {
 	var frame *websocket.CloseError
 	if errors.As(err, &frame) && frame.Code != websocket.CloseAbnormalClosure {
@@ -147,7 +147,7 @@ func timedOut(err error) bool {
 	return errors.As(err, &network) && network.Timeout()
 }
 
-// failure says in few words why there is no connection.
+// failure says in a few words why there is no connection.
 func failure(err error) string {
 	var refused *refusedError
 	var op *net.OpError

@@ -1,14 +1,15 @@
-// Package load drives the demo with many connections and tells the truth about what came of it: how long things took
-// from the moment they were due, what never came, what came twice, and what was refused.
+// Package load drives the demo with many connections and reports the truth about the result: how long messages took
+// from the moment they were due, which never came, which came twice, and which were refused.
 //
-// The load is open-loop. What is due is sent when it is due, whatever the server is doing, and times count from when
-// something was due: a server that stalls can neither slow the load down nor hide what waited meanwhile. A message that
-// is due while its connection is away is sent when it is back, and its time counts all the same.
+// The load is open-loop. A message is sent when it is due, whatever the server is doing, and its time counts from then.
+// So a server that stalls can neither slow down the load nor hide the messages that waited meanwhile. If the connection
+// is away when a message is due, the message is sent when the connection is back, and its time still counts from when
+// it was due.
 //
 // # Scenarios
 //
-// A scenario is a YAML file: what it is about, how long it lasts once all are connected, and groups of connections that
-// behave alike. Scenarios lists those that come along.
+// A scenario is a YAML file. It says what it is about, how long it lasts once all are connected, and describes groups
+// of connections that behave alike. Scenarios lists the built-in ones.
 //
 //	about: People talk in small rooms.
 //	duration: 30s
@@ -18,7 +19,7 @@
 //	    connections: 50
 //	    rate: 50
 //
-// A group has these fields; all but name and does may be left out:
+// A group has these fields. Only name and does are required:
 //
 //	name         what it is called in errors
 //	does         chat       is in a room, sends messages, and checks all that the room gets
@@ -34,31 +35,31 @@
 //	             Default: one for every ten connections
 //	rate         messages, frames or handshakes per second, of the whole group; default: none
 //	text         of chat: bytes of a message's text; default 44
-//	lifetime     churn: how long a connection stays on average before it is closed in order; it comes back at once
-//	storm        how often all connections are cut at once, without a word; they come back at once
-//	read         slow readers: bytes per second that each connection reads; default: all there is
-//	vanish       half-open peers: when, after all are connected, they stop to read and to answer without a word
+//	lifetime     churn: how long a connection stays on average before it is closed in order; it reconnects at once
+//	storm        how often all connections are cut at once, without a close frame; they reconnect at once
+//	read         slow readers: bytes per second that each connection reads; default: no limit
+//	vanish       half-open peers: when, after all are connected, they stop reading and answering, without a close frame
 //
 // # What is checked
 //
-// Every message is acknowledged once. Every member of a room gets each of its messages once and in the order of their
-// sequence numbers, from where it joined to the last that is known. A gap is what was lost. Who is subscribed to the market
-// gets batches that continue each other. A connection that ends unexpectedly is counted and comes back after a wait that
-// doubles, with jitter. It joins with the last sequence number it knows, so that what was said meanwhile has to come as
-// history, and sends again, with the same id, what was not acknowledged. Who is not let into its room again, or refused the
-// history, goes on asking after such waits, and each refusal is counted as one of a request, not of a message. Who
-// gets no answer at all tries another connection. With Config.Verify the history of each room is read in the end: what was
-// acknowledged has to be there once.
+// Every message must be acknowledged once. Every member of a room must get each of its messages once and in the order
+// of their sequence numbers, from where it joined to the last known one. A gap counts as lost messages. Subscribers to
+// the market must get batches that continue each other. A connection that ends unexpectedly is counted and reconnects
+// after a wait that doubles, with jitter. It joins with the last sequence number it knows, so the messages sent
+// meanwhile must come as history. It sends messages that were not acknowledged again, with the same id. A peer that is
+// not let into its room again, or is refused the history, asks again after such waits. Each refusal counts as a refusal
+// of a request, not of a message. A peer without any answer tries another connection. With Config.Verify, the history
+// of each room is read at the end: every acknowledged message must be there once.
 //
-// What has to be refused is: it is counted under Result.Expected. A group that reads slowly or vanishes may miss
+// Refusals that have to happen are counted under Result.Expected. A group that reads slowly or vanishes may miss
 // messages and may be disconnected, which is counted there, too.
 //
 // # Size
 //
 // A connection costs one goroutine and about 8 KiB. One source address has about 28,000 ports for one target (see
-// net.ipv4.ip_local_port_range), so that 100,000 connections from one machine take four addresses or more; see
+// net.ipv4.ip_local_port_range), so 100,000 connections from one machine take at least four addresses; see
 // Config.Sources. Each takes a file descriptor (ulimit -n).
 //
-// Package instrument/client is not what makes these connections: it is made for the few that a program keeps, with
-// metrics, a queue and goroutines for each. What the load sees is in its result.
+// These connections are not made by package instrument/client, which is meant for the few connections of a program,
+// with metrics, a queue and goroutines for each. Everything that the load finds is in its result.
 package load

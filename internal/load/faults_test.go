@@ -9,8 +9,8 @@ import (
 	"github.com/sockscope/sockscope/demo"
 )
 
-// TestFindsFaults turns on faults of the demo in the middle of a run: each has to be found for what it is, and nothing
-// else. What the histories have is right in all cases.
+// TestFindsFaults turns on faults of the demo in the middle of a run: each must be found, and nothing else. The
+// histories are right in all cases.
 func TestFindsFaults(t *testing.T) {
 	const (
 		twiceTicks = "batches of ticks twice or out of order"

@@ -9,7 +9,7 @@ import (
 
 var errIncomplete = errors.New("the batch has not each tick of each symbol")
 
-// whole reports what is wrong with a batch of itself: it has to have each number for each symbol.
+// whole reports what is wrong within a batch: it must have each number for each symbol.
 func whole(b *market.Batch) error {
 	if b.LastSeq < b.FirstSeq || b.LastSeq-b.FirstSeq >= uint64(len(b.Ticks)) {
 		return errIncomplete
@@ -27,8 +27,8 @@ func whole(b *market.Batch) error {
 	return nil
 }
 
-// tick takes a batch of prices, which has to continue the one before. What the market itself has left out, and says so,
-// is no fault of the delivery.
+// tick takes a batch of prices, which must continue the previous one. Ticks that the market says it has left out are
+// not a fault of the delivery.
 func (p *peer) tick(b *market.Batch, now time.Time) {
 	r := p.group.run
 	t := r.tally
@@ -54,7 +54,7 @@ func (p *peer) tick(b *market.Batch, now time.Time) {
 	}
 }
 
-// checkFeed looks, when the run is about to end, whether the peer has got what others have.
+// checkFeed checks at the end of the run whether the peer has got the same ticks as others.
 func (p *peer) checkFeed(lastTick uint64) {
 	if p.group.Does != Feed || p.group.lenient() {
 		return

@@ -17,25 +17,25 @@ import (
 )
 
 const (
-	// patience is how long nothing may come, after the last message was due, until it is given up.
+	// patience is how long to wait without any answer, after the last message was due, before giving up.
 	patience = 5 * time.Second
 	// startDelay gives every sender time to be ready for its first message.
 	startDelay = 50 * time.Millisecond
 )
 
-// Config says what load to make.
+// Config describes the load.
 type Config struct {
-	// URLs are of the WebSockets over which the connections are spread, as in ws://127.0.0.1:8080/ws. All have to be
-	// of one service. Required.
+	// URLs are the addresses of the WebSockets over which the connections are spread, such as ws://127.0.0.1:8080/ws.
+	// All must belong to one service. Required.
 	URLs []string
-	// Scenario is what is done. Required.
+	// Scenario is the scenario to run. Required.
 	Scenario Scenario
-	// Sources are the addresses of this machine from which the connections come; by default the system chooses.
+	// Sources are the addresses of this machine from which the connections come. By default the system chooses.
 	Sources []netip.Addr
 	// Authority issues tokens, one user for each connection. By default the servers are asked, and the connections
 	// share a hundred users.
 	Authority *auth.Authority
-	// Verify has the histories of the rooms read in the end.
+	// Verify says to read the histories of the rooms at the end.
 	Verify bool
 
 	patience time.Duration // for tests; default: patience
@@ -57,7 +57,7 @@ func (c Config) complete() (Config, error) {
 	return c, c.Scenario.check()
 }
 
-// run is a run.
+// run is the state of a run.
 type run struct {
 	cfg       Config
 	ids       ids
@@ -71,7 +71,7 @@ type run struct {
 	rooms     []*room
 	market    room // as far as it has numbers
 
-	live    context.Context // ends when the connections have to
+	live    context.Context // ends when the connections must end
 	end     context.CancelFunc
 	running sync.WaitGroup // all that goes on for peers
 	waiting atomic.Int64   // peers that have not been ready yet
@@ -113,9 +113,9 @@ func newRun(cfg Config) (*run, error) {
 	return r, nil
 }
 
-// Run makes the load and returns what came of it. When ctx ends early, the result tells of the time until then. Every
-// interval progress is called with how things stand. The error is about load that could not be made: a server that
-// can't be reached, or refuses the first connections. What it does wrong afterwards is in the result.
+// Run makes the load and returns the result. If ctx ends early, the result covers the time until then. In every
+// interval progress is called with the present state. The error says why the load could not be made: a server can't be
+// reached, or refuses the first connections. Later faults of the server are in the result.
 func Run(ctx context.Context, cfg Config, interval time.Duration, progress func(Progress)) (*Result, error) {
 	cfg, err := cfg.complete()
 	if err != nil {
@@ -184,7 +184,7 @@ func (r *run) hopeless(p *peer, err error) {
 	r.giveUp(fmt.Errorf("%s, is the server running and its limit high enough? %w", p.describe(), err))
 }
 
-// work has everything sent that is due, until the scenario has lasted its time or ctx ends.
+// work sends everything that is due, until the scenario has lasted its time or ctx ends.
 func (r *run) work(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -201,7 +201,7 @@ func (r *run) work(ctx context.Context) {
 	disturbers.Wait()
 }
 
-// settle waits until all answers are there, or none has come for too long.
+// settle waits until all answers have come, or none has come for too long.
 func (r *run) settle() {
 	lastTick := r.market.last.Load()
 	last, since := int64(-1), time.Now()
@@ -211,7 +211,7 @@ func (r *run) settle() {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	for _, room := range r.rooms { // what comes while one after the other leaves does not come to all
+	for _, room := range r.rooms { // messages that come while peers leave do not reach all of them
 		room.end = room.last.Load()
 	}
 	for _, g := range r.groups {

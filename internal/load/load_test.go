@@ -66,8 +66,8 @@ func TestRunAgainstTheDemo(t *testing.T) {
 	}
 }
 
-// TestStallShowsInFull has a server that takes five times as long for a message as there is between two. Who waited for
-// each answer before the next message would see 500 ms; what is due meanwhile waits much longer.
+// TestStallShowsInFull has a server that handles a message in five times the time between two messages. A client that
+// waits for each answer before the next message would see 500 ms, but messages that are due meanwhile wait much longer.
 func TestStallShowsInFull(t *testing.T) {
 	s := start(t, demo.Config{})
 	s.turnOn("slow_handling", `{"strength":500,"duration":"1m"}`)

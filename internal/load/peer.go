@@ -16,11 +16,11 @@ const (
 	writeTimeout = 10 * time.Second
 	// closeTimeout is how long the server may take to answer a close frame.
 	closeTimeout = 5 * time.Second
-	// firstAttempts is how often a connection is tried that has never been there.
+	// firstAttempts is the number of attempts for a connection that was never open.
 	firstAttempts = 3
 )
 
-// peer is one client, which is connected most of the time. While nothing comes it is a goroutine that reads.
+// peer is one client, which is connected most of the time. While nothing comes, it is only a goroutine that reads.
 type peer struct {
 	group  *group
 	number int   // among all peers
@@ -37,8 +37,8 @@ type peer struct {
 	over     bool            // and does not come back
 	vanished bool
 
-	// outstanding are the numbers of what was due and is not answered; the first written of them are written to this
-	// connection. One goroutine writes them at a time, if flushing.
+	// outstanding are the numbers of due messages without an answer. The first written of them have been written to
+	// this connection. One goroutine at a time writes them, if flushing.
 	outstanding []int
 	written     int
 	flushing    bool
@@ -47,14 +47,15 @@ type peer struct {
 	lastTick uint64   // of the market, 0 if none has come on this connection
 	ticked   bool     // one has come at some time
 
-	// What the room said while the peer was away comes as history: after the one number, and up to the other or 0 if
-	// there is nothing left to ask for.
+	// The room's messages while the peer was away come as history: after the first number, and up to the second, which
+	// is 0 if there is nothing left to ask for.
 	after, upTo uint64
 
-	pause *backoff.ExponentialBackOff // before what was refused is asked for again; nil if nothing was
+	pause *backoff.ExponentialBackOff // before a refused request is repeated; nil if there is none
 }
 
-// open connects for the first time. That a server refuses it ends the run; a network gets a few chances.
+// open connects for the first time. If the server refuses, the run ends. After errors of the network there are a few
+// more attempts.
 func (p *peer) open(ctx context.Context) {
 	p.group.run.running.Go(func() {
 		var err error
@@ -72,7 +73,7 @@ func (p *peer) open(ctx context.Context) {
 	})
 }
 
-// comeBack connects until it succeeds or the run is over; at once, or after a wait.
+// comeBack tries to connect until it succeeds or the run is over. It begins at once, or after a wait.
 func (p *peer) comeBack(atOnce bool) {
 	r := p.group.run
 	r.running.Go(func() {
@@ -95,15 +96,15 @@ func (p *peer) comeBack(atOnce bool) {
 	})
 }
 
-// newBackoff returns waits that are shorter than the patience in the end, which would else give up who is about to try
-// again.
+// newBackoff returns waits that are shorter than the patience at the end of the run, which would otherwise give up
+// peers that are about to try again.
 func newBackoff() *backoff.ExponentialBackOff {
 	return &backoff.ExponentialBackOff{
 		InitialInterval: 100 * time.Millisecond, MaxInterval: patience / 2, Multiplier: 2, RandomizationFactor: 0.5,
 	}
 }
 
-// connect opens a connection and leaves the reading to a goroutine of its own, whose stack stays small.
+// connect opens a connection and starts a goroutine that reads, whose stack stays small.
 func (p *peer) connect(ctx context.Context) error {
 	r := p.group.run
 	header, err := r.tokens.header(ctx, p.number)
@@ -128,14 +129,14 @@ func (p *peer) connect(ctx context.Context) error {
 	p.awaitGreeting(0)
 	p.mu.Unlock()
 	if over {
-		_ = conn.Close() // whose end the reader tells
+		_ = conn.Close() // the reader notices the end
 	}
 	r.running.Go(func() { p.read(conn) })
 	return nil
 }
 
-// awaitGreeting bounds the wait for what lets a peer begin again, after a pause: a server that says nothing would else
-// keep it out for good. Who reads slowly may take all the time it needs. The peer is locked.
+// awaitGreeting bounds the wait for the answer that lets a peer begin again, after a pause. Otherwise a silent server
+// would keep the peer out forever. A slow reader may take all the time it needs. The peer is locked.
 func (p *peer) awaitGreeting(pause time.Duration) {
 	if p.opened && !p.ready && !p.over && p.conn != nil && !p.group.lenient() {
 		_ = p.conn.SetReadDeadline(time.Now().Add(pause + 2*p.group.run.cfg.patience)) // or it has ended
@@ -163,7 +164,7 @@ func (p *peer) read(conn *websocket.Conn) {
 	}
 }
 
-// becomeReady has what is due written from now on.
+// becomeReady begins to write due messages.
 func (p *peer) becomeReady() {
 	p.mu.Lock()
 	first := !p.opened
@@ -186,7 +187,7 @@ func (p *peer) put(n int) {
 	p.flush()
 }
 
-// flush begins to write what is outstanding, unless that is going on or has to wait.
+// flush begins to write outstanding messages, unless that is going on already or has to wait.
 func (p *peer) flush() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -201,7 +202,7 @@ func (p *peer) flush() {
 	})
 }
 
-// next returns what is to be written next and where, if there is anything.
+// next returns the connection and the number of the next message to write, if there is one.
 func (p *peer) next() (*websocket.Conn, int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -217,7 +218,7 @@ func (p *peer) next() (*websocket.Conn, int) {
 	return p.conn, n
 }
 
-// answered takes message n from what is outstanding, and reports whether it was.
+// answered removes message n from the outstanding ones, and reports whether it was outstanding.
 func (p *peer) answered(n int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -235,7 +236,7 @@ func (p *peer) answered(n int) bool {
 	return false
 }
 
-// write writes one frame. If it fails the connection has ended, which the reader tells.
+// write writes one frame. If it fails, the connection has ended, which the reader notices.
 func (p *peer) write(conn *websocket.Conn, kind int, data []byte) {
 	p.writing.Lock()
 	defer p.writing.Unlock()
@@ -245,7 +246,7 @@ func (p *peer) write(conn *websocket.Conn, kind int, data []byte) {
 	}
 }
 
-// writeRaw writes bytes that are no frame.
+// writeRaw writes bytes that are not a frame.
 func (p *peer) writeRaw(conn *websocket.Conn, data []byte) {
 	p.writing.Lock()
 	defer p.writing.Unlock()
@@ -255,12 +256,12 @@ func (p *peer) writeRaw(conn *websocket.Conn, data []byte) {
 	}
 }
 
-// readRest has the reader find what the server has sent before it ended the connection, such as why.
+// readRest lets the reader read what the server has sent before it ended the connection, such as the reason.
 func readRest(conn *websocket.Conn) {
 	_ = conn.SetReadDeadline(time.Now().Add(closeTimeout)) // or it has ended
 }
 
-// ended is called when a connection has ended, for what reason soever.
+// ended is called when a connection has ended, whatever the reason.
 func (p *peer) ended(conn *websocket.Conn, err error) {
 	r := p.group.run
 	p.mu.Lock()
@@ -314,7 +315,7 @@ func (p *peer) leave() {
 	readRest(conn)
 }
 
-// cut ends the connection without a word.
+// cut ends the connection without a close frame.
 func (p *peer) cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -324,13 +325,13 @@ func (p *peer) cut() {
 	}
 }
 
-// vanish stops to read and to answer, and leaves the connection as it is.
+// vanish stops reading and answering, and leaves the connection open.
 func (p *peer) vanish() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.conn != nil && p.ready {
 		p.vanished, p.over, p.ready = true, true, false
-		_ = p.conn.SetReadDeadline(time.Unix(1, 0)) // which ends the reader
+		_ = p.conn.SetReadDeadline(time.Unix(1, 0)) // ends the reader
 	}
 }
 
@@ -350,7 +351,7 @@ func (p *peer) close() {
 		p.leave()
 		return
 	}
-	// What is left to be read ends with the server's end, if the server has noticed.
+	// If the server has noticed, its end of the connection ends the rest that is left to read.
 	_ = conn.NetConn().SetReadDeadline(time.Now().Add(time.Second)) // or it has ended
 	_, err := io.Copy(io.Discard, conn.NetConn())
 	_ = conn.Close()

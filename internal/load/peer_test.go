@@ -46,9 +46,9 @@ func (p *peer) hand(t testing.TB, typ wire.Type, id string, seq uint64, payload 
 	p.receive(data, time.Now())
 }
 
-// TestFarBehind has a peer that was away for so long that joining again does not bring it all it has missed: it asks for
-// the rest, piece by piece, while others talk. One time it is refused, another time its connection ends meanwhile. What it
-// gets twice because of that is no fault of the server.
+// TestFarBehind has a peer that was away for so long that it does not get all missed messages when it joins again. It
+// asks for the rest, piece by piece, while others talk. Once it is refused, and once its connection ends meanwhile.
+// Messages that it gets twice because of that are not a fault of the server.
 func TestFarBehind(t *testing.T) {
 	for name, meanwhile := range map[string]func(t *testing.T, p *peer, greeting, asked string){
 		"in one go": func(*testing.T, *peer, string, string) {},

@@ -12,7 +12,7 @@ import (
 // codeTokenExpired is the close code by which the server ends a connection whose token has expired.
 const codeTokenExpired = 4401
 
-// What a peer asks for besides what the load is about.
+// The requests of a peer that are not part of the load.
 const (
 	askGreeting = iota // to be in the room, or subscribed
 	askHistory
@@ -20,7 +20,7 @@ const (
 	askKinds
 )
 
-// ask sends a request that is no part of the load.
+// ask sends a request that is not part of the load.
 func (p *peer) ask(typ wire.Type, kind int, payload any) {
 	p.mu.Lock()
 	conn := p.conn
@@ -60,7 +60,7 @@ func (p *peer) receive(data []byte, now time.Time) {
 	}
 }
 
-// greet begins what the peer does, as soon as the server knows it.
+// greet begins the peer's work, as soon as the server knows it.
 func (p *peer) greet() {
 	switch p.group.Does {
 	case Chat:
@@ -72,7 +72,7 @@ func (p *peer) greet() {
 	}
 }
 
-// answer is what an ack or an error says.
+// answer is the content of an ack or an error.
 type answer struct {
 	Success     bool
 	Seq         uint64
@@ -84,7 +84,7 @@ func (a answer) refusal() *wire.RefusalError {
 	return &wire.RefusalError{Code: a.Code + a.Error, Reason: a.Reason}
 }
 
-// takeAnswer takes an ack or an error: to what was asked, to a provocation, or to a message.
+// takeAnswer takes an ack or an error, which answers a request, a provocation, or a message.
 func (p *peer) takeAnswer(f *frame, now time.Time) {
 	r := p.group.run
 	var a answer
@@ -103,7 +103,7 @@ func (p *peer) takeAnswer(f *frame, now time.Time) {
 	}
 }
 
-// takeReply takes the answer to what was asked.
+// takeReply takes the answer to a request.
 func (p *peer) takeReply(a answer, kind int) {
 	switch {
 	case !a.Success:
@@ -116,8 +116,8 @@ func (p *peer) takeReply(a answer, kind int) {
 	}
 }
 
-// denied takes the refusal of what was asked. Who has been in its room before and is not let in again, or does not get
-// what it has missed, asks again after a while.
+// denied takes the refusal of a request. A peer that has been in its room before and is not let in again, or does not
+// get the messages that it has missed, asks again after a while.
 func (p *peer) denied(refused *wire.RefusalError, kind int) {
 	r := p.group.run
 	p.mu.Lock()
@@ -134,7 +134,7 @@ func (p *peer) denied(refused *wire.RefusalError, kind int) {
 	}
 	what := [askKinds]string{askGreeting: "joining", askHistory: "history", askRenewal: "newer token"}[kind]
 	r.tally.note(&r.tally.requestsRefused, what+" refused: "+string(refused.Code))
-	if kind == askRenewal { // the end of the connection tells
+	if kind == askRenewal { // the end of the connection will show it
 		return
 	}
 	r.running.Go(func() {
@@ -144,7 +144,7 @@ func (p *peer) denied(refused *wire.RefusalError, kind int) {
 	})
 }
 
-// askAgain asks for what was refused, unless that connection has ended meanwhile.
+// askAgain repeats a refused request, unless the connection has ended meanwhile.
 func (p *peer) askAgain(conn *websocket.Conn, kind int) {
 	p.mu.Lock()
 	ended := p.conn != conn
@@ -158,14 +158,14 @@ func (p *peer) askAgain(conn *websocket.Conn, kind int) {
 	}
 }
 
-// renew sends a newer token when half of the time is over that the old one has left.
+// renew sends a newer token when half of the old one's remaining time is over.
 func (p *peer) renew(expires time.Time) {
 	r := p.group.run
 	if !sleepUntil(r.live, time.Now().Add(time.Until(expires)/2)) {
 		return
 	}
 	r.tokens.forget(p.number)
-	if token, err := r.tokens.get(r.live, p.number); err == nil { // else the end of the connection tells
+	if token, err := r.tokens.get(r.live, p.number); err == nil { // otherwise the end of the connection will show it
 		p.ask(wire.TypeAuth, askRenewal, wire.AuthPayload{Token: token})
 	}
 }

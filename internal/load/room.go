@@ -12,14 +12,14 @@ import (
 	"github.com/sockscope/sockscope/demo/wire"
 )
 
-// quote is what every message says, again and again if it has to be longer.
+// quote is the text of every message, repeated if the message has to be longer.
 const quote = "The quick brown fox jumps over the lazy dog."
 
-// room is where messages go.
+// room is a room of the demo.
 type room struct {
 	name string
 	last atomic.Uint64 // the highest sequence number that anybody knows
-	end  uint64        // the highest that all have to have got; known when the run is over
+	end  uint64        // the highest that all must have got; known when the run is over
 	kept kept          // see verify
 }
 
@@ -79,7 +79,7 @@ func (p *peer) concluded(f *frame, a answer, n int, now time.Time) {
 	}
 }
 
-// place learns which sequence number a message has in this peer's room.
+// place notes the sequence number of a message in this peer's room.
 func (p *peer) place(g *group, n int, seq uint64) {
 	if !g.fates[n].numbered(seq) {
 		t := g.run.tally
@@ -111,7 +111,7 @@ func (p *peer) delivered(f *frame, now time.Time) {
 	}
 }
 
-// sentBy returns the group that has sent a message into this peer's room, nil if there is none.
+// sentBy returns the group that has sent a message to this peer's room, or nil if there is none.
 func (p *peer) sentBy(f *frame) *group {
 	groups := p.group.run.groups
 	if !f.ours || f.group >= len(groups) {
@@ -130,7 +130,7 @@ func (p *peer) take(seq uint64) verdict {
 	return p.seen.take(seq)
 }
 
-// join asks to be in the room: from now on or, for who has been there before, from where it was cut off.
+// join asks to be in the room: from now on, or from where the peer was cut off if it was in the room before.
 func (p *peer) join() {
 	payload := wire.JoinPayload{Room: p.room.name}
 	p.mu.Lock()
@@ -145,8 +145,8 @@ func (p *peer) join() {
 	p.ask(wire.TypeJoin, askGreeting, payload)
 }
 
-// joined learns what the room's last message was before those that are delivered. Who was away for so long that not all
-// of it was sent has to ask for the rest.
+// joined notes the room's last message before those that are delivered. A peer that was away for so long that not all
+// missed messages were sent must ask for the rest.
 func (p *peer) joined(seq uint64) {
 	p.room.reach(seq)
 	p.mu.Lock()
@@ -161,7 +161,7 @@ func (p *peer) joined(seq uint64) {
 	p.catchUp()
 }
 
-// catchUp asks for the history from the first message on that is missing of what was said while the peer was away.
+// catchUp asks for the history, from the first missing message of the time when the peer was away.
 func (p *peer) catchUp() {
 	p.mu.Lock()
 	request, missing := wire.HistoryRequest{Room: p.room.name}, false
@@ -181,7 +181,7 @@ func (p *peer) catchUp() {
 	}
 }
 
-// caughtUp takes a piece of the history, which comes by itself to who joins again, or because it was asked for.
+// caughtUp takes a piece of the history. It comes when a peer joins again, or because the peer asked for it.
 func (p *peer) caughtUp(f *frame) {
 	t := p.group.run.tally
 	var piece wire.HistoryPayload
@@ -220,7 +220,7 @@ func (p *peer) caughtUp(f *frame) {
 	}
 	p.mu.Lock()
 	p.pause = nil
-	if !piece.More || last <= p.after { // what is missing still is not to be had
+	if !piece.More || last <= p.after { // the rest is not available
 		p.upTo = 0
 	}
 	p.after = max(p.after, last)
@@ -228,7 +228,7 @@ func (p *peer) caughtUp(f *frame) {
 	p.catchUp()
 }
 
-// missed returns how many messages of the room have not come until the run was over.
+// missed returns how many messages of the room had not come when the run was over.
 func (p *peer) missed() uint64 {
 	if p.room == nil {
 		return 0
@@ -239,7 +239,7 @@ func (p *peer) missed() uint64 {
 	return p.seen.lost()
 }
 
-// upToDate reports whether everything has come that is known of, or whether it does not matter.
+// upToDate reports whether all known messages have come, or it does not matter.
 func (p *peer) upToDate(lastTick uint64) bool {
 	if p.group.lenient() {
 		return true

@@ -46,8 +46,8 @@ func (c *conversation) deliver(id string, seq int) {
 	_ = c.write(wire.TypeMessage, id, uint64(seq), nil)
 }
 
-// wrongServer welcomes everybody, lets them join and subscribe, and leaves everything else to serve. What is no envelope
-// comes as an empty one.
+// wrongServer welcomes every client, lets it join and subscribe, and leaves everything else to serve. A frame that is
+// not an envelope arrives there as an empty envelope.
 func wrongServer(t *testing.T, serve func(c *conversation, id string)) string {
 	t.Helper()
 	return refusingServer(t, func(*conversation, string) bool { return false }, serve)

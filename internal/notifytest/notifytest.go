@@ -1,10 +1,8 @@
-// Package notifytest sends a test notification through a running Alertmanager,
-// by the route that a real alert takes, and tells what each receiver's service
-// answered.
+// Package notifytest sends a test notification through a running Alertmanager, by the route that a real alert takes,
+// and reports what each receiver's service answered.
 //
-// Alertmanager's API does not say how a notification went. Its metrics do, by
-// receiver and kind of service. What the service answered in words is in its log
-// only, which is read if it can be.
+// Alertmanager's API does not say whether a notification arrived. Its metrics do, by receiver and kind of service. Only
+// its log has the text of the service's answer, so the log is read if possible.
 package notifytest
 
 import (
@@ -24,11 +22,10 @@ import (
 // so that a test takes seconds.
 const AlertName = "NotifyTest"
 
-// poll is how often Alertmanager is asked for what has changed.
+// poll is how often Alertmanager is asked for changes.
 const poll = 200 * time.Millisecond
 
-// ErrFailed is what Run's error wraps when somebody was not reached, as opposed
-// to a test that could not be made.
+// ErrFailed is wrapped by Run's error if a receiver was not reached. Other errors mean that the test could not be made.
 var ErrFailed = errors.New("the test notification did not reach")
 
 // Config says where Alertmanager is and what to send.
@@ -37,7 +34,7 @@ type Config struct {
 	Severity     string // of the alert, "critical" or "warning"
 	Log          string // file of Alertmanager's log; empty, or missing, if it can't be read
 
-	// Timeout bounds the wait for the notification, and again for that of its end.
+	// Timeout bounds the wait for the notification, and then the wait for the notification of its end.
 	Timeout time.Duration
 }
 
@@ -51,8 +48,7 @@ func (c Config) validate() error {
 	return nil
 }
 
-// Result tells what became of the notification on one of its ways, or of the
-// notification of its end.
+// Result is the result of the notification on one of its ways, or of the notification of its end.
 type Result struct {
 	Receiver string  `json:"receiver"`
 	Channel  string  `json:"channel"` // kind of service, as "pagerduty"
@@ -64,7 +60,7 @@ type Result struct {
 	Advice   string  `json:"advice,omitempty"` // of a failure: what to do
 }
 
-// Way names the receiver, and the kind of service if that is called otherwise.
+// Way names the receiver, and the kind of service if that has another name.
 func (r Result) Way() string {
 	if r.Receiver == r.Channel {
 		return r.Channel
@@ -72,8 +68,8 @@ func (r Result) Way() string {
 	return r.Receiver + " by " + r.Channel
 }
 
-// Run sends the alert, calls report with what becomes of it on each way, and ends
-// the alert again, whatever happens. The error names the ways on which it failed.
+// Run sends the alert, calls report with the result on each way, and ends the alert again, whatever happens. The error
+// names the ways on which it failed.
 func Run(ctx context.Context, cfg Config, report func(Result)) (err error) {
 	if err := cfg.validate(); err != nil {
 		return err
@@ -93,7 +89,7 @@ func Run(ctx context.Context, cfg Config, report func(Result)) (err error) {
 type run struct {
 	cfg    Config
 	base   string // URL of Alertmanager
-	id     string // tells this test from others
+	id     string // distinguishes this test from others
 	client *http.Client
 	report func(Result)
 	failed []string
@@ -113,7 +109,7 @@ func (r *run) run(ctx context.Context) (err error) {
 	if err := r.post(ctx, time.Time{}); err != nil {
 		return fmt.Errorf("send the test alert: %w", err)
 	}
-	// Also when the test was interrupted: nobody must be left with it.
+	// The alert must end even if the test was interrupted, so that nobody is left with it.
 	ended := false
 	end := func() error {
 		if ended {
@@ -161,7 +157,7 @@ type way struct {
 	sendsResolved     bool
 }
 
-// ways returns by which ways Alertmanager tells of the alert.
+// ways returns the ways by which Alertmanager notifies about the alert.
 func (r *run) ways(ctx context.Context, known map[string][]way) ([]way, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
 	defer cancel()

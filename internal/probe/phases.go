@@ -12,7 +12,7 @@ import (
 	"github.com/sockscope/sockscope/demo/wire"
 )
 
-// user is as whom a probe connects.
+// user is the user as whom a probe connects.
 const user = "probe"
 
 // phase names a part of a probe.
@@ -24,12 +24,12 @@ const (
 	delivery phase = "delivery"
 )
 
-// result is what came of a probe.
+// result is the result of a probe.
 type result struct {
 	passed []step // in order
 	failed phase  // empty if none has
-	err    error  // why it has
-	// traceID is that of the newest trace that the target has named, empty if there was none.
+	err    error  // why it has failed
+	// traceID is the id of the newest trace that the target has named, empty if there was none.
 	traceID string
 }
 
@@ -37,7 +37,7 @@ type result struct {
 type step struct {
 	phase   phase
 	took    time.Duration
-	traceID string // of what the target did meanwhile
+	traceID string // of the target's work meanwhile
 }
 
 // pass appends a phase that has succeeded.
@@ -83,7 +83,7 @@ func (p *Prober) probe(ctx context.Context, t Target) (r result) {
 	return deliver(ctx, r, sender, receiver, t.room())
 }
 
-// connectTwo opens two connections at once. If one fails neither is left.
+// connectTwo opens two connections at once. If either fails, it closes the other.
 func (p *Prober) connectTwo(ctx context.Context, t Target, token string) (sender, receiver *peer, err error) {
 	var both errgroup.Group
 	for _, to := range []**peer{&sender, &receiver} {
@@ -99,8 +99,8 @@ func (p *Prober) connectTwo(ctx context.Context, t Target, token string) (sender
 	return sender, receiver, nil
 }
 
-// deliver has one connection say something in a room that both have joined, and waits for it at the other. Both the
-// acknowledgement and the message have to come.
+// deliver sends a message on one connection to a room that both have joined, and waits for it on the other. Both the
+// acknowledgement and the message must arrive.
 func deliver(ctx context.Context, r result, sender, receiver *peer, room string) result {
 	for _, peer := range []*peer{receiver, sender} {
 		if _, err := peer.request(ctx, wire.TypeJoin, wire.JoinPayload{Room: room}); err != nil {
@@ -123,7 +123,8 @@ func deliver(ctx context.Context, r result, sender, receiver *peer, room string)
 	return r
 }
 
-// request asks for something that is acknowledged, and fails if it is refused. The answer is returned even so.
+// request sends a request and waits for its acknowledgement. It fails if the request is refused, but returns the answer
+// in that case, too.
 func (p *peer) request(ctx context.Context, typ wire.Type, payload any) (frame, error) {
 	answer, err := p.ask(ctx, typ, payload)
 	if err != nil {
@@ -139,7 +140,7 @@ func (p *peer) request(ctx context.Context, typ wire.Type, payload any) (frame, 
 	return answer, nil
 }
 
-// because puts what ctx was ended for in the place of the mere fact that it was.
+// because replaces the error of an ended ctx by the cause of its end.
 func because(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil && errors.Is(err, context.DeadlineExceeded) {
 		return cause

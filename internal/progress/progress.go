@@ -1,5 +1,5 @@
-// Package progress tells what a running stack is doing. The stack writes it to
-// a file; the desk and the commands about a stack read it.
+// Package progress describes what a running stack is doing. The stack writes it to a file. The desk and the commands
+// about a stack read it.
 package progress
 
 import (
@@ -26,27 +26,27 @@ const (
 	Stopped    Stage = "stopped"
 )
 
-// Service is what the stack says of one of its services.
+// Service describes one service of the stack.
 type Service struct {
 	Stage Stage `json:"stage"`
-	// Detail says more, as "compiling, 388 of 1,667 packages".
+	// Detail says more, such as "compiling, 388 of 1,667 packages".
 	Detail string `json:"detail,omitempty"`
-	// Since is when it came into this stage.
+	// Since is when this stage began.
 	Since time.Time `json:"since"`
 	// PID is its process, 0 while it has none.
 	PID int `json:"pid,omitempty"`
-	// WasReady tells whether it has been ready since the stack's start. What
-	// was never ready is not down.
+	// WasReady says whether it was ready at any time since the stack's start. A service that was never ready is not
+	// down.
 	WasReady bool `json:"wasReady"`
 }
 
-// State is what the stack says of itself.
+// State describes the stack.
 type State struct {
 	// PID is the process that runs the stack.
 	PID int `json:"pid"`
-	// Started is when it was started. With PID it tells two runs apart.
+	// Started is when it was started. Together with PID it identifies a run.
 	Started time.Time `json:"started"`
-	// Complete tells whether every service has been ready.
+	// Complete says whether every service has been ready.
 	Complete bool `json:"complete"`
 	// Services are the parts of the stack, by name.
 	Services map[string]Service `json:"services"`

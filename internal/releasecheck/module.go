@@ -80,11 +80,11 @@ func (m localModule) published() bool {
 	return !slices.Contains(elements, "internal") && !slices.Contains(elements, "docs")
 }
 
-// library tells whether the module is required by others, rather than installed.
+// library reports whether other modules require the module. The others are only installed.
 func (m localModule) library() bool { return m.published() && m.dir != "." }
 
-// installable refuses what binds whoever installs a program of the module, or
-// has no effect for whoever requires it.
+// installable refuses lines of go.mod that keep users from installing a program of the module, or that have no effect
+// for modules that require it.
 func (m localModule) installable() error {
 	if len(m.mod.Replace) > 0 || len(m.mod.Exclude) > 0 {
 		return fmt.Errorf("the go.mod of %s replaces or excludes modules: nothing in it can be installed, and whoever requires it gets others; put it into go.work", m.path)

@@ -6,15 +6,14 @@ import (
 	"github.com/sockscope/sockscope/internal/endpoint"
 )
 
-// logStore is the service that keeps log records, with what others are told of
-// it.
+// logStore is the service that keeps log records, and how other services reach it.
 type logStore struct {
 	service
 	otlp     string // where the Collector sends records
 	deskFlag string
 }
 
-// Records are kept for a week, which is as old as the Collector takes them.
+// Records are kept for a week. The Collector does not accept older ones.
 func victoriaLogs(at endpoint.Set, in places) logStore {
 	return logStore{
 		service: service{
@@ -26,11 +25,11 @@ func victoriaLogs(at endpoint.Set, in places) logStore {
 				"-storageDataPath=" + filepath.Join(in.data, "victoria-logs"),
 				"-retentionPeriod=7d", "-retention.maxDiskSpaceUsageBytes=5GB",
 				"-memory.allowedBytes=128MiB", // of its caches
-				// What it has not flushed is lost if it is killed. It can't do so more often.
+				// Records that it has not flushed are lost if it is killed. It can't flush more often.
 				"-inmemoryDataFlushInterval=1s",
-				"-http.disableCORS", // else any web page could read what is logged
-				// After four fifths of that, tails that people have open are ended. It waits no longer than that for
-				// them, and doesn't save what it has in memory if they take all of it.
+				"-http.disableCORS", // otherwise any web page could read log records
+				// After four fifths of that time, it ends the tails that people have open. If they took the whole time,
+				// it would not save the records that it has in memory.
 				"-http.maxGracefulShutdownDuration=10s",
 			},
 		},

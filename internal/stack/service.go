@@ -9,8 +9,7 @@ import (
 	"github.com/sockscope/sockscope/internal/endpoint"
 )
 
-// service is one part of the stack. The list of services is data: a further
-// part is a further entry in services.
+// service is one part of the stack. The list of services is data: to add a part, add an entry to services.
 type service struct {
 	name  string
 	title string
@@ -20,17 +19,16 @@ type service struct {
 	// this program itself.
 	component string
 
-	address string   // a page for a person to open, the desk's where it has none
+	address string   // a page for people to open, the desk's if it has none
 	ready   string   // answers 200 when ready
 	listens []string // all that it binds
 
-	// after is the service that is waited for before this one starts, or empty
-	// for none. Hardly any needs it: they wait for one another by themselves.
+	// after is the service that must be ready before this one starts, or empty for none. Hardly any service needs it,
+	// because services wait for each other by themselves.
 	after string
 
-	// sendsTo are the services that get something from this one, or are asked by
-	// it: it is stopped before them, so that what it has still to send arrives,
-	// and they need not wait for it to stop asking.
+	// sendsTo are the services to which this one sends data or requests. It is stopped before them, so that its last
+	// data arrives, and they need not wait for its requests to end.
 	sendsTo []string
 
 	args []string
@@ -39,7 +37,7 @@ type service struct {
 
 // places are the directories that the services use.
 type places struct {
-	settings string // written anew at each start
+	settings string // rewritten at each start
 	data     string // kept
 }
 
@@ -50,17 +48,16 @@ func placesIn(data string) places {
 // components is the file that lists the services for the desk.
 func (p places) components() string { return filepath.Join(p.settings, "components.json") }
 
-// progress is the file in which the stack tells what it is doing.
+// progress is the file in which the stack describes what it is doing.
 func (p places) progress() string { return filepath.Join(p.data, "progress.json") }
 
 // log is the file with what a service prints.
 func (p places) log(service string) string { return filepath.Join(p.data, "logs", service+".log") }
 
-// targets is where the Collector finds what to scrape. Files of the user's that
-// are put there stay.
+// targets is the folder in which the Collector finds its targets. Files that the user adds stay.
 func (p places) targets() string { return filepath.Join(p.data, "targets") }
 
-// self stands for this program where a component is named.
+// self stands for this program as the name of a component.
 const self = ""
 
 func url(address string) string { return "http://" + address }
@@ -70,11 +67,10 @@ func port(address string) string { return address[strings.LastIndexByte(address,
 // milliseconds writes a duration as Prometheus reads it: without fractions.
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) + "ms" }
 
-// services lists the stack, in the order that gives most early. Log records are
-// kept by the Loki at the path loki, or by VictoriaLogs if that is empty.
+// services lists the stack, the most useful services first. Log records are kept by the Loki at the path loki, or by
+// VictoriaLogs if that is empty.
 //
-// Rules whose durations are divided need samples as much closer together, down
-// to one a second.
+// If the durations of rules are divided, samples must be closer together by the same factor, down to one a second.
 func services(at endpoint.Set, in places, alertSpeed int, loki string) []service {
 	logs := victoriaLogs(at, in)
 	if loki != "" {
@@ -131,11 +127,12 @@ func services(at endpoint.Set, in places, alertSpeed int, loki string) []service
 				"--storage.tsdb.path=" + filepath.Join(in.data, "prometheus"),
 				"--storage.tsdb.retention.time=15d", "--storage.tsdb.retention.size=5GB",
 				"--web.listen-address=" + at.Prometheus,
-				// It is built without pages: the alerts' links to their expression lead to the desk.
+				// It is built without pages, so the alerts' links to their expressions lead to the desk.
 				"--web.external-url=" + url(at.Desk) + "/prometheus", "--web.route-prefix=/",
 				"--web.enable-otlp-receiver", "--web.enable-lifecycle",
 				"--enable-feature=exemplar-storage",
-				// What is sent before Alertmanager is discovered, or while it restarts, is lost until then.
+				// Alerts that are sent before Alertmanager is discovered, or while it restarts, are lost until they are
+				// sent again.
 				"--rules.alert.resend-delay=" + milliseconds(30*time.Second/time.Duration(alertSpeed)),
 			},
 		},

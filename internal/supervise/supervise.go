@@ -1,5 +1,5 @@
-// Package supervise runs programs: it keeps what they print, tells when they
-// are ready, starts them again when they die, and stops them.
+// Package supervise runs programs: it keeps their output, reports when they are ready, restarts them when they die, and
+// stops them.
 package supervise
 
 import (
@@ -32,10 +32,10 @@ type Program struct {
 	StopTimeout time.Duration
 }
 
-// Kind is what has happened to a program.
+// Kind says what has happened to a program.
 type Kind int
 
-// What can happen to a program.
+// The kinds of events.
 const (
 	// Started: the process runs.
 	Started Kind = iota
@@ -46,7 +46,7 @@ const (
 	Exited
 )
 
-// Event tells what has happened to a program.
+// Event is something that has happened to a program.
 type Event struct {
 	Program string
 	Kind    Kind
@@ -57,16 +57,15 @@ type Event struct {
 	Wait    time.Duration
 }
 
-// The wait before a restart doubles from the first to the last and begins anew
-// once the program has run for a while.
+// The wait before a restart doubles from the first to the last. It starts again with the first when the program has run
+// for a while.
 const (
 	firstWait  = 500 * time.Millisecond
 	lastWait   = 30 * time.Second
 	longEnough = time.Minute
 )
 
-// hopeless is how often a program may die before it is ready for the first
-// time, until nobody need wait for it.
+// hopeless is how often a program may die before it is ready for the first time. After that, WaitReady stops waiting.
 const hopeless = 4
 
 // Process is a program that is kept running until it is stopped.
@@ -84,8 +83,7 @@ type Process struct {
 	done      chan struct{}
 }
 
-// Run starts the program and keeps it running until Stop. What happens to it is
-// told to notify, one event at a time.
+// Run starts the program and keeps it running until Stop. It calls notify for each event, one at a time.
 func Run(p Program, notify func(Event)) *Process {
 	process := &Process{
 		program: p,
@@ -101,8 +99,8 @@ func Run(p Program, notify func(Event)) *Process {
 	return process
 }
 
-// WaitReady returns when the program has been ready for the first time. If it
-// dies again and again before, or ctx ends, the error has its last lines.
+// WaitReady returns when the program was ready for the first time. If it dies again and again before that, or ctx ends,
+// the error has its last lines.
 func (p *Process) WaitReady(ctx context.Context) error {
 	select {
 	case <-p.ready:
@@ -172,7 +170,7 @@ func (p *Process) runOnce() error {
 	output := io.MultiWriter(p.log, p.tail)
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.SysProcAttr = OwnGroup()
-	cmd.WaitDelay = time.Second // a grandchild that holds the pipe must not hold us
+	cmd.WaitDelay = time.Second // a grandchild that holds the pipe must not block Wait
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		return err
