@@ -34,14 +34,18 @@ var (
 	labelPair = regexp.MustCompile(`\w+="[^"]*"`)
 )
 
-// guideText returns the guide without its code blocks.
+// guideText returns the guide and the pages that belong to it, without their code blocks.
 func guideText(t *testing.T) string {
 	t.Helper()
-	guide, err := os.ReadFile("../instrument-your-service.md")
-	if err != nil {
-		t.Fatal(err)
+	var text strings.Builder
+	for _, page := range []string{"instrument-your-service.md", "spans.md", "options.md"} {
+		content, err := os.ReadFile("../" + page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text.Write(fence.ReplaceAll(content, nil))
 	}
-	return fence.ReplaceAllString(string(guide), "")
+	return text.String()
 }
 
 // section returns what is below a heading.
