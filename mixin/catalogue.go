@@ -14,7 +14,7 @@ const (
 func Situations() []Situation {
 	var all []Situation
 	for _, some := range [][]Situation{
-		breaking(), collapsing(), gettingIn(), falling(), slow(), failing(), saturating(), clients(), probing(), processes(), pipeline(), budgets(), everyday(),
+		breaking(), collapsing(), gettingIn(), falling(), slow(), failing(), saturating(), clients(), probing(), processes(), pipeline(), budgets(), everyday(), cutting(),
 	} {
 		all = append(all, some...)
 	}
@@ -163,6 +163,55 @@ func collapsing() []Situation {
 			lasting("140 connections, spread unevenly", 60*minute, at("50m")).every(30 * time.Second).near("WebSocketConnectionImbalance"),
 		service("a", "b").set(active, chatA, "*:500").each(chatB, func(old string) string { return "60m:_ " + old }).set(active, chatB, "60m:_ *:20").
 			lasting("an instance is new and fills up slowly", 85*minute, at("80m")).every(30 * time.Second).near("WebSocketConnectionImbalance"),
+	}
+}
+
+// cutting has something on the way cut connections, and an instance be too large to lose.
+func cutting() []Situation {
+	const lifetime, tried, cut = "websocket_connection_duration_seconds", "websocket_connections_total", "WebSocketConnectionsCutAtOneAge"
+	ended := func(reason, spec string) *world {
+		return service("a").add(fine, lifetime, `job="demo", `+chatA+`, reason="`+reason+`"`, spec)
+	}
+	const large = "WebSocketInstanceTooLargeToLose"
+	return []Situation{
+		ended("abnormal", "15m:0.1@62 *:0@62").
+			lasting("a load balancer cuts each connection after a minute", 26*minute, at("7m"), at("8m", cut+"/warning"), at("23m10s", cut+"/warning"), at("24m5s")),
+		ended("going_away", "*:0.1@62").
+			lasting("a gateway closes each connection after a minute", 12*minute, at("9m", cut+"/warning")),
+		ended("abnormal", "*:0.045@13").
+			lasting("27 connections are cut within ten minutes, after 13 seconds each", 14*minute, at("13m", cut+"/warning")),
+		ended("abnormal", "*:0.008@20,0.092@62").
+			lasting("most connections are cut after a minute, and 8% break before", 14*minute, at("13m", cut+"/warning")),
+		ended("abnormal", "*:0.012@20,0.088@62").
+			lasting("12% of the connections that break are younger than a minute", 14*minute, at("13m")).near(cut),
+		ended("abnormal", "*:0.08@62,0.02@400").
+			lasting("a fifth of the connections that break has lasted longer than a minute", 14*minute, at("13m")).near(cut),
+		ended("abnormal", "*:0.05@60,0.05@100").
+			lasting("connections break after a minute or two", 14*minute, at("13m")).near(cut),
+		ended("abnormal", "*:0.03@62").
+			lasting("18 connections are cut within ten minutes", 14*minute, at("13m")).near(cut),
+		ended("abnormal", "*:0.1@8").
+			lasting("connections break again and again after eight seconds", 14*minute, at("13m")).near(cut),
+		ended("abnormal", "10m:0@62 5s:20@62 *:0@62").
+			lasting("one blow ends a hundred connections of one age", 22*minute, at("10m30s"), at("12m"), at("15m10s"), at("18m")).near(cut),
+		ended("normal", "*:0.1@62").
+			lasting("all sessions last a minute and end well", 14*minute, at("13m")).near(cut),
+		// An instance goes, and its clients come to the others.
+		serviceOf(8000, "a", "b").
+			lasting("two instances of 8000 connections", 18*minute, at("14m55s"), at("16m", large+"/info")),
+		serviceOf(8000, "a").
+			lasting("one instance of 8000 connections", 18*minute, at("16m", large+"/info")),
+		serviceOf(5000, "a", "b").
+			lasting("two instances of 5000 connections", 18*minute, at("17m")).near(large),
+		serviceOf(5000, "a").
+			lasting("one instance of 5000 connections", 18*minute, at("17m")).near(large),
+		serviceOf(9000, "a", "b", "c").
+			lasting("three instances of 9000 connections", 18*minute, at("17m")).near(large),
+		serviceOf(8000, "a", "b").set(tried, `status="connected"`, "5m:8 2m:100 *:8").
+			lasting("two instances of 8000 connections that have let in 200 a second", 25*minute, at("24m", large+"/info")),
+		nothing().add(gauge, "websocket_active_connections", `job="demo", `+chatA, "*:8000").add(gauge, "websocket_active_connections", `job="demo", `+chatB, "*:8000").
+			add(counter, tried, `job="demo", `+chatA+`, status="connected"`, "5m:8 2m:400 *:8").
+			lasting("two instances of 8000 connections that have let in 400 a second the day before", 30*time.Hour, at("20m"), at("11h"), at("29h", large+"/info")).every(30 * time.Second).near(large),
 	}
 }
 

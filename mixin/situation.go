@@ -50,6 +50,7 @@ const (
 	gauge kind = iota
 	counter
 	native  // histogram
+	fine    // the same, at the resolution that the library has
 	classic // histogram
 )
 
@@ -91,8 +92,12 @@ func (s Situation) inputs() ([][2]string, error) {
 				return nil, err
 			}
 			inputs = append(inputs, [2]string{text("_count", ""), values})
-		case native:
-			values, err := s.histogram(segments)
+		case native, fine:
+			schema := 0
+			if one.kind == fine {
+				schema = 3
+			}
+			values, err := s.histogram(segments, schema)
 			if err != nil {
 				return nil, err
 			}
@@ -254,9 +259,13 @@ func observed(what string) ([]observation, error) {
 	return all, nil
 }
 
-// histogram returns the values of a native histogram: bucket n is for (2^(n-1), 2^n].
-func (s Situation) histogram(segments []segment) (string, error) {
-	const lowest, buckets = -9, 14
+// histogram returns the values of a native histogram, with 2^schema buckets for each doubling from 2^-9 to 2^5, or from 1
+// to 2^14 where there are several.
+func (s Situation) histogram(segments []segment, schema int) (string, error) {
+	lowest, buckets := -9, 14
+	if schema > 0 {
+		lowest, buckets = 0, 14<<schema
+	}
 	step := s.Step.Seconds()
 	var parts []string
 	counts, sum := make([]float64, buckets), 0.0
@@ -267,7 +276,7 @@ func (s Situation) histogram(segments []segment) (string, error) {
 			total += c
 			list = append(list, number(c))
 		}
-		return fmt.Sprintf("{{schema:0 sum:%s count:%s offset:%d buckets:[%s]}}", number(sum), number(total), lowest, strings.Join(list, " "))
+		return fmt.Sprintf("{{schema:%d sum:%s count:%s offset:%d buckets:[%s]}}", schema, number(sum), number(total), lowest, strings.Join(list, " "))
 	}
 	for _, seg := range segments {
 		if seg.samples == 0 {
@@ -283,7 +292,7 @@ func (s Situation) histogram(segments []segment) (string, error) {
 		}
 		more, moreSum := make([]float64, buckets), 0.0
 		for _, o := range observations {
-			i := min(max(int(math.Ceil(math.Log2(o.value)))-lowest, 0), buckets-1)
+			i := min(max(int(math.Ceil(math.Log2(o.value)*float64(int(1)<<schema)))-lowest, 0), buckets-1)
 			more[i] += o.rate * step
 			moreSum += o.rate * o.value * step
 		}

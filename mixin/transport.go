@@ -44,7 +44,14 @@ func transportGroup() Group {
 		received  = "job_namespace:$P_messages_received:increase2m"
 		draining  = "on (job, $ns, instance) max_over_time($P_draining[10m]) == 1"
 		past      = "avg_over_time(" + active + "[10m] offset 2m)"
+		cutBy     = "job_namespace_reason:$P_connection_duration_seconds:increase"
+		cut10m    = cutBy + "10m"
+		cut5m     = cutBy + "5m"
+		loss      = "job_namespace:$P_handshakes_if_an_instance_goes:rate"
 	)
+	cut := func(window string) string {
+		return `sum by ($by, reason) (increase($P_connection_duration_seconds{reason=~"abnormal|going_away"}[` + window + `]))`
+	}
 	timeouts := grown(`$P_pings_total{result="timeout"}`, "5m")
 	return Group{
 		Name:     "$P",
@@ -61,6 +68,8 @@ func transportGroup() Group {
 			{Name: drops, Expr: "sum by ($by) (" + instDrops + " unless " + draining + ")"},
 			{Name: dropShare, Expr: share(drops, "(sum by ($by) (max_over_time($P_active_connections[10m])))")},
 			{Name: dropRatio, Expr: drops + " / on ($by) " + closes},
+			{Name: cut10m, Expr: cut("10m")},
+			{Name: cut5m, Expr: cut("5m")},
 			{Name: p99, Expr: quantile("0.99", "$by", "$P_message_duration_seconds", "", "5m")},
 			{Name: p90, Expr: quantile("0.90", "$by", "$P_message_duration_seconds", "", "1m")},
 			{Name: handled5m, Expr: observations("$by", "$P_message_duration_seconds", "", "5m")},
@@ -75,6 +84,8 @@ func transportGroup() Group {
 			{Name: instAge, Expr: `min by ($by, instance) (timestamp($P_last_message_timestamp_seconds{direction="transmit"}) - $P_last_message_timestamp_seconds{direction="transmit"})`},
 			{Name: age, Expr: "min by ($by) (" + instAge + ")"},
 			{Name: heard, Expr: `min by ($by) (timestamp($P_last_message_timestamp_seconds{direction="receive"}) - $P_last_message_timestamp_seconds{direction="receive"})`},
+			// What the other instances have to let in if the largest one goes. Clients come back spread over that time.
+			{Name: loss, Expr: "max by ($by) ($P_active_connections) / $recovery_seconds"},
 			{Name: typeSent, Expr: `sum by ($by, type) (increase($P_messages_total{direction="transmit"}[1m]))`},
 		},
 		Alerts: []Alert{{
@@ -109,6 +120,30 @@ func transportGroup() Group {
 			Description: "{{ $value | humanizePercentage }} of the connections of {job}/{namespace} that ended within ten minutes broke rather than came to their end.",
 			Meaning:     "A large part of all connections that end breaks, and a larger one than on the day before.",
 			First:       "Look at the reasons: one of them has grown. A new version of the client, or of something in between?",
+		}, {
+			// A finding, whatever the share of all connections: what cuts them can be named. Classic buckets are too wide to
+			// tell. One blow that ends connections of one age leaves one half of the window empty, and reconnecting clients
+			// are cut at too young an age for a timeout.
+			Name: "WebSocketConnectionsCutAtOneAge", By: []string{"$by", "reason"}, KeepFiringFor: "5m", Panel: "Closes by Reason",
+			Thresholds: []Threshold{
+				{"cut_spread", 1.3, "age that nine of ten broken connections have not passed, of the age that one of ten has not"},
+				{"cut_count", 20, "broken connections within ten minutes below which it does not count"},
+				{"cut_seconds", 10, "age below which it is no timeout"},
+			},
+			Levels: []Level{{Severity: Warning, For: "1m", Expr: `
+				histogram_quantile(0.5, ` + cut10m + `) > $cut_seconds
+				and
+				histogram_quantile(0.9, ` + cut10m + `) / histogram_quantile(0.1, ` + cut10m + `) < $cut_spread
+				and
+				histogram_count(` + cut10m + `) >= $cut_count
+				and
+				histogram_count(` + cut5m + `) > 0.2 * histogram_count(` + cut10m + `)
+				and
+				histogram_count(` + cut5m + `) < 0.8 * histogram_count(` + cut10m + `)`}},
+			Summary:     "Connections to {namespace} are cut at one age",
+			Description: "Most of the connections of {job}/{namespace} that end as {reason} end at about the same age, {{ $value | humanizeDuration }}: something on the way has a timeout of that length.",
+			Meaning:     "Connections break one after the other, nearly all at the same age. That is no chance, but a timeout of something between the clients and the service, as 60 s is the default of many load balancers.",
+			First:       "Look for what has a timeout of that length: load balancer, proxy, firewall, the client's own library. Then ping more often than that, or raise it.",
 		}, {
 			Name: "WebSocketDrainBreaksConnections", Symptom: true, By: []string{"$by"}, KeepFiringFor: "5m", Panel: "Closes by Reason",
 			Thresholds: []Threshold{
@@ -458,6 +493,21 @@ func transportGroup() Group {
 			Description: "One in a hundred messages that are published to {job}/{namespace} takes {{ $value | humanizeDuration }} or longer to reach its last recipient's queue.",
 			Meaning:     "Handing a message to all its recipients takes long.",
 			First:       "Look at the number of recipients, then at a CPU profile.",
+		}, {
+			// Who has been seen to let in as many can do so.
+			Name: "WebSocketInstanceTooLargeToLose", By: []string{"$by"}, Panel: "Connection Rate",
+			Thresholds: []Threshold{
+				{"recovery_seconds", 30, "seconds within which the clients of an instance that goes come back"},
+				{"handshake_capacity", 200, "handshakes a second that an instance can take; measure yours"},
+			},
+			Levels: []Level{{Severity: Info, For: "15m", Expr: `
+				` + loss + ` > $handshake_capacity * clamp_min(count by ($by) ($P_active_connections) - 1, 1)
+				unless
+				` + loss + ` <= max_over_time(` + opened + `[1d]) / 60`}},
+			Summary:     "The other instances of {namespace} could not take over the largest one",
+			Description: `If the largest instance of {job}/{namespace} goes, {{ $value | printf "%.0f" }} clients a second connect to the others, which is more than they can let in or ever have.`,
+			Meaning:     "An instance has so many connections that the others could not let them in fast enough if it went: the loss of one becomes a reconnect storm for all.",
+			First:       "Add instances, so that each has fewer connections, or have clients come back spread over a longer time.",
 		}, {
 			Name: "WebSocketConnectionImbalance", By: []string{"$by"}, Panel: "Active Connections",
 			Thresholds: []Threshold{

@@ -79,7 +79,6 @@ var unused = map[string]string{
 	"websocket_client_reconciliation_duration_seconds": "how long a stream was not live, for whoever tunes it",
 	"websocket_client_sequence_gaps_total":             "websocket_client_missing_messages_total says how much each has cost",
 	"websocket_client_superseded_total":                "a snapshot tells of them, so they are no fault",
-	"websocket_connection_duration_seconds":            "how long sessions are, which is the application's to judge",
 	"websocket_idle_connections":                       "what is idle, which is the application's to judge",
 	"websocket_message_size_bytes":                     "how large messages are, which is the application's to judge",
 	"websocket_ping_unanswered_seconds":                "the live view of what websocket_pings_total counts later",

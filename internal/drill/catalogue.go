@@ -105,6 +105,14 @@ func faults() []Drill {
 			Trace: &Trace{Exemplars: `websocket_handshake_duration_seconds{job="sockscope-demo"}`, Span: "websocket.handshake"},
 		},
 		{
+			Name: "cut_at_one_age", About: "Something on the way cuts each connection after 15 s.",
+			Faults: []Fault{timeout{15 * time.Second, load.Group{Name: "people", Does: load.Idle, Connections: 40, Ramp: 15 * time.Second}}},
+			Metric: closed("abnormal"), Alert: "WebSocketConnectionsCutAtOneAge", Within: 12 * time.Minute, Takes: 45 * time.Second,
+			Also: breaking(), Panel: "Closes by Reason",
+			Log:   &Log{Message: "connection closed", Has: map[string]string{"initiator": "network", "reason": "abnormal"}},
+			Trace: &Trace{Span: "websocket.close", Has: map[string]string{"websocket.close.reason": "abnormal"}},
+		},
+		{
 			Name: "handler_panics", About: "Three of ten messages make their handler panic.",
 			Faults: []Fault{demoFault{"handler_panics", 0.3}},
 			Metric: `sum(rate(websocket_errors_total{job="sockscope-demo", kind="panic"}[1m])) > 0`,

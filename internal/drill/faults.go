@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -204,6 +206,64 @@ func (f growth) Inject(ctx context.Context, s *Stack) (func(context.Context) err
 	group := f.group
 	group.Ramp = atSpeed(f.over, s.Speed)
 	return more{[]load.Group{group}}.Inject(ctx, s)
+}
+
+// timeout puts something between people and the demo that cuts each connection at one age, without a close frame, as a
+// load balancer does whose timeout is shorter than connections are to last.
+type timeout struct {
+	after  time.Duration // however fast the rules are
+	people load.Group
+}
+
+func (f timeout) String() string {
+	return fmt.Sprintf("lead %d %s through a proxy that cuts each connection after %v", f.people.Connections, f.people.Name, f.after)
+}
+
+func (f timeout) Inject(ctx context.Context, s *Stack) (func(context.Context) error, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("start a proxy: %w", err)
+	}
+	proxying, end := context.WithCancel(context.WithoutCancel(ctx))
+	var proxy sync.WaitGroup
+	proxy.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			proxy.Go(func() { f.lead(proxying, client, s.At.Demo) })
+		}
+	})
+	people := invite(ctx, []string{"ws://" + listener.Addr().String() + "/ws"}, []load.Group{f.people})
+	return func(context.Context) error {
+		err := errors.Join(people.leave(), listener.Close())
+		end()
+		proxy.Wait()
+		return err
+	}, nil
+}
+
+// lead copies between a client and a server until one of them has ended the connection or it is old enough.
+func (f timeout) lead(ctx context.Context, client net.Conn, server string) {
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, f.after)
+	defer cancel()
+	upstream, err := new(net.Dialer).DialContext(ctx, "tcp", server)
+	if err != nil {
+		return // as if there were no server
+	}
+	defer upstream.Close()
+	var copying sync.WaitGroup
+	for to, from := range map[net.Conn]net.Conn{client: upstream, upstream: client} {
+		copying.Go(func() {
+			defer cancel()
+			_, _ = io.Copy(to, from) // ends by what the others do
+		})
+	}
+	<-ctx.Done()
+	_, _ = client.Close(), upstream.Close() // so that the copying ends
+	copying.Wait()
 }
 
 // badTelemetry has a service send a data point whose time is 0, once a second.
