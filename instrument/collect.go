@@ -10,11 +10,12 @@ import (
 
 // computed holds the series that are computed at scrape.
 type computed struct {
-	active, limit, draining                *series
-	queued, fullest, queuedFor, unanswered *series
-	idle                                   []*series // by idleAfter
-	last                                   []*series // by direction
-	suppressed                             []*series // by cause
+	active, limit, draining, unanswered *series
+	queued, fullest, queuedFor          *series
+	slow, behindSlow                    *series
+	idle                                []*series // by idleAfter
+	last                                []*series // by direction
+	suppressed                          []*series // by cause
 
 	messages, backplane *prometheus.Desc
 }
@@ -36,6 +37,8 @@ func newComputed(c *config, epoch time.Time) computed {
 		queued:     gauge("_send_queue_messages", "Messages in the send queues of all connections together."),
 		fullest:    gauge("_send_queue_max_ratio", "Length of the fullest send queue by its capacity."),
 		queuedFor:  gauge("_send_queue_oldest_seconds", "Age of the oldest message in a send queue."),
+		slow:       gauge("_slow_connections", "Connections for which a message has waited in the send queue for longer than a second."),
+		behindSlow: gauge("_slow_connection_messages", "Messages in the send queues of those connections."),
 		unanswered: gauge("_ping_unanswered_seconds", "Age of the oldest ping without an answer."),
 		idle: gauges("_idle_connections", "Connections without a message or pong for longer than that.",
 			"idle", idleNames()...),
@@ -58,7 +61,8 @@ func (o *Observer) Describe(ch chan<- *prometheus.Desc) {
 	}
 	c := &o.computed
 	for _, s := range []*series{
-		c.active, c.limit, c.draining, c.queued, c.fullest, c.queuedFor, c.unanswered, c.idle[0], c.last[0], c.suppressed[0],
+		c.active, c.limit, c.draining, c.queued, c.fullest, c.queuedFor, c.slow, c.behindSlow, c.unanswered, c.idle[0], c.last[0],
+		c.suppressed[0],
 	} {
 		ch <- s.desc
 	}
@@ -143,6 +147,8 @@ func (o *Observer) collectLiveness(ch chan<- prometheus.Metric) {
 	ch <- o.computed.queued.at(float64(l.queued))
 	ch <- o.computed.fullest.at(l.fullest)
 	ch <- o.computed.queuedFor.at(l.queuedFor.Seconds())
+	ch <- o.computed.slow.at(float64(l.slow))
+	ch <- o.computed.behindSlow.at(float64(l.behindSlow))
 	ch <- o.computed.unanswered.at(l.unanswered.Seconds())
 }
 

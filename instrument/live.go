@@ -85,8 +85,13 @@ type liveness struct {
 	queued     int
 	fullest    float64 // queue by its capacity
 	queuedFor  time.Duration
+	slow       int           // connections
+	behindSlow int           // messages in their queues
 	unanswered time.Duration // ping
 }
+
+// slowAfter is for how long a message has waited in the send queue of a connection that is slow: longer than a burst takes.
+const slowAfter = time.Second
 
 // together is the number of connections that liveness looks at in one go.
 const together = 32
@@ -122,6 +127,10 @@ func (l *liveness) addWaiting(c *Conn, capacity int64, now time.Duration) {
 	if n, since := c.queue.length(); n > 0 {
 		l.queued += n
 		l.queuedFor = max(l.queuedFor, now-since)
+		if now-since > slowAfter {
+			l.slow++
+			l.behindSlow += n
+		}
 		if capacity > 0 {
 			// One more than the capacity is possible: the message that is being written.
 			l.fullest = max(l.fullest, min(float64(n)/float64(capacity), 1))

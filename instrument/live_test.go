@@ -102,6 +102,31 @@ func TestIdle(t *testing.T) {
 	})
 }
 
+// TestSlow has messages wait for one connection longer than for another.
+func TestSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newObserver(t)
+		slow, quick := open(t, o), open(t, o)
+		stuck := []instrument.Delivery{slow.BeginDelivery(), slow.BeginDelivery()}
+		check := func(connections, messages float64) {
+			t.Helper()
+			got := [2]float64{value(t, o, "websocket_slow_connections", "", ""), value(t, o, "websocket_slow_connection_messages", "", "")}
+			if want := [2]float64{connections, messages}; got != want {
+				t.Errorf("slow connections and their messages: %v, want %v", got, want)
+			}
+		}
+		time.Sleep(time.Second)
+		check(0, 0)
+		time.Sleep(time.Millisecond)
+		quick.BeginDelivery()
+		check(1, 2)
+		stuck[0].Sent(instrument.MessageType{}, 1)
+		check(1, 1)
+		slow.Closed(instrument.Cause{})
+		check(0, 0)
+	})
+}
+
 // TestComeAndGo opens and closes a million connections from several goroutines while they are listed, and wants nothing left.
 func TestComeAndGo(t *testing.T) {
 	o := newObserver(t)

@@ -14,7 +14,7 @@ const (
 func Situations() []Situation {
 	var all []Situation
 	for _, some := range [][]Situation{
-		breaking(), collapsing(), gettingIn(), falling(), slow(), failing(), saturating(), clients(), probing(), processes(), pipeline(), budgets(), everyday(), cutting(),
+		breaking(), collapsing(), gettingIn(), falling(), slow(), failing(), saturating(), clients(), probing(), processes(), pipeline(), budgets(), everyday(), cutting(), holdingBack(),
 	} {
 		all = append(all, some...)
 	}
@@ -212,6 +212,31 @@ func cutting() []Situation {
 		nothing().add(gauge, "websocket_active_connections", `job="demo", `+chatA, "*:8000").add(gauge, "websocket_active_connections", `job="demo", `+chatB, "*:8000").
 			add(counter, tried, `job="demo", `+chatA+`, status="connected"`, "5m:8 2m:400 *:8").
 			lasting("two instances of 8000 connections that have let in 400 a second the day before", 30*time.Hour, at("20m"), at("11h"), at("29h", large+"/info")).every(30 * time.Second).near(large),
+	}
+}
+
+// holdingBack has messages wait for slow connections.
+func holdingBack() []Situation {
+	const few = "WebSocketFewConnectionsSlow"
+	waiting := func(queued, connections, messages string) *world {
+		return service("a").set("websocket_send_queue_messages", "", "5m:5 "+queued).
+			set("websocket_slow_connections", "", "5m:0 "+connections).set("websocket_slow_connection_messages", "", "5m:0 "+messages)
+	}
+	return []Situation{
+		waiting("5m:200 *:5", "5m:3 *:0", "5m:190 *:0").
+			lasting("what waits does so for three connections of 500", 20*minute, at("6m"), at("8m", few+"/info"), at("15m30s", few+"/info"), at("17m")),
+		waiting("*:45", "*:18", "*:26").
+			lasting("58% of what waits does so for eighteen connections of 500", 12*minute, at("11m", few+"/info")),
+		waiting("*:300", "*:300", "*:299").
+			lasting("all connections are slow", 12*minute, at("11m")).near(few),
+		waiting("*:300", "*:30", "*:299").
+			lasting("30 connections of 500 are slow", 12*minute, at("11m")).near(few),
+		waiting("*:300", "*:3", "*:120").
+			lasting("40% of what waits does so for three connections", 12*minute, at("11m")).near(few),
+		waiting("*:20", "*:1", "*:15").
+			lasting("fifteen messages wait for one connection", 12*minute, at("11m")).near(few),
+		waiting("20s:200 *:5", "20s:3 *:0", "20s:190 *:0").
+			lasting("three connections are slow for twenty seconds", 12*minute, at("6m"), at("7m30s"), at("9m")).near(few),
 	}
 }
 

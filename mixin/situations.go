@@ -47,6 +47,9 @@ func serviceOf(connections float64, instances ...string) *world {
 			w.add(counter, "websocket_messages_dropped_total", in+`, reason="`+reason+`"`, "*:0")
 		}
 		w.add(gauge, "websocket_send_queue_max_ratio", in, "*:0.1")
+		w.add(gauge, "websocket_send_queue_messages", in, "*:5")
+		w.add(gauge, "websocket_slow_connections", in, "*:0")
+		w.add(gauge, "websocket_slow_connection_messages", in, "*:0")
 		w.add(counter, "websocket_pings_total", in+`, result="pong"`, rate(0.05))
 		w.add(counter, "websocket_pings_total", in+`, result="timeout"`, "*:0")
 		w.add(gauge, "websocket_draining", in, "*:0")

@@ -47,11 +47,13 @@ func transportGroup() Group {
 		cutBy     = "job_namespace_reason:$P_connection_duration_seconds:increase"
 		cut10m    = cutBy + "10m"
 		cut5m     = cutBy + "5m"
+		behind    = "job_namespace:$P_slow_connection_messages:p50_2m"
 		loss      = "job_namespace:$P_handshakes_if_an_instance_goes:rate"
 	)
 	cut := func(window string) string {
 		return `sum by ($by, reason) (increase($P_connection_duration_seconds{reason=~"abnormal|going_away"}[` + window + `]))`
 	}
+	usual := func(gauge string) string { return "sum by ($by) (quantile_over_time(0.5, " + gauge + "[2m]))" }
 	timeouts := grown(`$P_pings_total{result="timeout"}`, "5m")
 	return Group{
 		Name:     "$P",
@@ -86,6 +88,7 @@ func transportGroup() Group {
 			{Name: heard, Expr: `min by ($by) (timestamp($P_last_message_timestamp_seconds{direction="receive"}) - $P_last_message_timestamp_seconds{direction="receive"})`},
 			// What the other instances have to let in if the largest one goes. Clients come back spread over that time.
 			{Name: loss, Expr: "max by ($by) ($P_active_connections) / $recovery_seconds"},
+			{Name: behind, Expr: usual("$P_slow_connection_messages")},
 			{Name: typeSent, Expr: `sum by ($by, type) (increase($P_messages_total{direction="transmit"}[1m]))`},
 		},
 		Alerts: []Alert{{
@@ -462,6 +465,24 @@ func transportGroup() Group {
 			Description: `{{ $value | printf "%.0f" }} connections of {job}/{namespace} were closed within ten minutes because their clients read too slowly.`,
 			Meaning:     "Many clients do not read as fast as they are sent to.",
 			First:       "Look at what has grown, the number or the size of messages, and whether these clients share a network or a version.",
+		}, {
+			// A finding: whether what waits does so for few connections or for all.
+			Name: "WebSocketFewConnectionsSlow", By: []string{"$by"}, KeepFiringFor: "5m",
+			Thresholds: []Threshold{
+				{"behind_share", 0.5, "messages that wait for slow connections, of all that wait"},
+				{"behind_count", 20, "messages that wait for slow connections below which it does not count"},
+				{"few_share", 0.05, "slow connections, of those open, above which they are not few"},
+			},
+			Levels: []Level{{Severity: Info, For: "30s", Expr: `
+				` + behind + ` / ` + usual("$P_send_queue_messages") + ` > $behind_share
+				and
+				` + behind + ` >= $behind_count
+				and
+				sum by ($by) (max_over_time($P_slow_connections[2m])) < $few_share * ` + active}},
+			Summary:     "A few connections to {namespace} are slow",
+			Description: "{{ $value | humanizePercentage }} of the messages of {job}/{namespace} that wait to be sent wait for a few connections, for longer than a second. All others take what they are sent.",
+			Meaning:     "Most of what waits in send queues waits for a few connections. If messages are delivered late, it is these clients, and not the service.",
+			First:       "Look at which these are: the live console sorts by what waits. They read slowly, or their network is slow.",
 		}, {
 			Name: "WebSocketHeartbeatTimeouts", By: []string{"$by"}, KeepFiringFor: "5m", Panel: "Handshake and Ping",
 			Thresholds: []Threshold{

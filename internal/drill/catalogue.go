@@ -179,6 +179,17 @@ func faults() []Drill {
 			Trace: &Trace{Span: "websocket.close", Has: map[string]string{"websocket.close.reason": "slow_consumer"}},
 		},
 		{
+			Name: "few_slow", About: "One in fifty connections reads slowly, and all are sent a little more than these take.",
+			Faults: []Fault{demoFault{"slow_consumer", 0.02}},
+			Load:   []load.Group{{Name: "a large room", Does: load.Chat, Connections: 200, Rooms: 1, Rate: 1.5}},
+			Metric: `sum(websocket_slow_connections{job="sockscope-demo"}) > 0`,
+			Alert:  "WebSocketFewConnectionsSlow", Within: 6 * time.Minute, Takes: 2 * time.Minute,
+			Also: reasons(probing(), breaking(), map[string]string{
+				"WebSocketDeliveryLatencyErrorBudgetBurn": "what is written slowly is delivered late",
+				"WebSocketSlowConsumers":                  "who is slow for long is closed",
+			}),
+		},
+		{
 			Name: "deliveries_dropped", About: "What is said is acknowledged and delivered to nobody.",
 			Faults: []Fault{demoFault{"dropped_deliveries", 1}},
 			Metric: `sum(rate(websocket_messages_dropped_total{job="sockscope-demo"}[1m])) > 0`,
