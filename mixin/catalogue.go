@@ -14,7 +14,7 @@ const (
 func Situations() []Situation {
 	var all []Situation
 	for _, some := range [][]Situation{
-		breaking(), collapsing(), gettingIn(), falling(), slow(), failing(), saturating(), clients(), probing(), processes(), pipeline(), budgets(), everyday(), cutting(), holdingBack(),
+		breaking(), collapsing(), gettingIn(), falling(), slow(), failing(), saturating(), clients(), probing(), processes(), pipeline(), budgets(), everyday(), cutting(), holdingBack(), stores(),
 	} {
 		all = append(all, some...)
 	}
@@ -224,7 +224,7 @@ func holdingBack() []Situation {
 	}
 	return []Situation{
 		waiting("5m:200 *:5", "5m:3 *:0", "5m:190 *:0").
-			lasting("what waits does so for three connections of 500", 20*minute, at("6m"), at("8m", few+"/info"), at("15m30s", few+"/info"), at("17m")),
+			lasting("what waits does so for three connections of 500", 20*minute, at("6m"), at("7m", few+"/info"), at("15m30s", few+"/info"), at("17m")),
 		waiting("*:45", "*:18", "*:26").
 			lasting("58% of what waits does so for eighteen connections of 500", 12*minute, at("11m", few+"/info")),
 		waiting("*:300", "*:300", "*:299").
@@ -235,8 +235,65 @@ func holdingBack() []Situation {
 			lasting("40% of what waits does so for three connections", 12*minute, at("11m")).near(few),
 		waiting("*:20", "*:1", "*:15").
 			lasting("fifteen messages wait for one connection", 12*minute, at("11m")).near(few),
+		waiting(strings.Repeat("15s:400 25s:45 ", 10)+"*:45", "*:3", "*:40").
+			lasting("forty messages wait for three connections, and bursts for all", 12*minute, at("11m", few+"/info")),
+		waiting("*:200", "*:3", strings.Repeat("15s:0 25s:190 ", 10)+"*:190").
+			lasting("what waits for three connections is sent now and then", 12*minute, at("11m", few+"/info")),
+		waiting("*:200", "1m:30 *:3", "*:190").
+			lasting("30 connections are slow for a minute, and three afterwards", 12*minute, at("7m30s"), at("9m", few+"/info")),
+		waiting("*:200", strings.Repeat("10s:30 50s:3 ", 7), "*:190").
+			lasting("30 connections are slow now and then, and three all the time", 12*minute, at("11m")).near(few),
 		waiting("20s:200 *:5", "20s:3 *:0", "20s:190 *:0").
 			lasting("three connections are slow for twenty seconds", 12*minute, at("6m"), at("7m30s"), at("9m")).near(few),
+	}
+}
+
+// stores has stores and certificates be at their end, and spans get lost.
+func stores() []Situation {
+	const certificate, logs, spans = "WebSocketCertificateExpiring", "LogStoreErrors", "TelemetrySpansLost"
+	slowly := func(s Situation) Situation { return s.every(15 * time.Second) }
+	expires := func(days float64) *world {
+		return nothing().add(gauge, "websocket_probe_certificate_expiry_timestamp_seconds", `job="probe", instance="a", target="eu"`, "*:"+number(days*86400))
+	}
+	requests := `job="loki", instance="l", method="POST", route="otlp_v1_logs", status_code=`
+	loki := func(ok, bad string) *world {
+		return nothing().add(gauge, "up", `job="loki", instance="l"`, "*:1").add(counter, "loki_request_duration_seconds_count", requests+`"204"`, ok).add(counter, "loki_request_duration_seconds_count", requests+`"500"`, bad)
+	}
+	path := `job="victoria-logs", instance="v", path="/insert/opentelemetry/v1/logs", format="protobuf"`
+	victoria := func(ok, bad string) *world {
+		return nothing().add(counter, "vl_http_requests_total", path, ok).add(counter, "vl_http_errors_total", path, bad).
+			add(counter, "vl_http_requests_total", `job="victoria-logs", instance="v", path="/select/logsql/query"`, "*:100").
+			add(gauge, "vl_storage_is_read_only", `job="victoria-logs", instance="v", path="/data"`, "*:0")
+	}
+	sent := func(ok, bad string) *world {
+		return nothing().add(gauge, "up", `job="demo", instance="a"`, "*:1").add(counter, "sockscope_spans_total", `job="demo", instance="a", result="sent"`, ok).
+			add(counter, "sockscope_spans_total", `job="demo", instance="a", result="dropped"`, bad).
+			add(counter, "sockscope_spans_total", `job="demo", instance="a", result="failed"`, "*:0")
+	}
+	return []Situation{
+		slowly(expires(10).lasting("a certificate expires in ten days", 8*minute, at("4m"), at("6m", certificate+"/warning"))),
+		slowly(expires(2).lasting("a certificate expires in two days", 8*minute, at("45s"), at("2m", certificate+"/critical"), at("6m", certificate+"/critical", certificate+"/warning"))),
+		slowly(expires(-1).lasting("a certificate has expired", 8*minute, at("6m", certificate+"/critical", certificate+"/warning"))),
+		slowly(expires(20).lasting("a certificate expires in twenty days", 8*minute, at("7m")).near(certificate)),
+		slowly(expires(4).lasting("a certificate expires in four days", 8*minute, at("6m", certificate+"/warning"))),
+		slowly(loki("*:1", "5m:0 5m:0.1 *:0").lasting("Loki fails to store a tenth of what it is sent", 24*minute, at("6m"), at("10m", logs+"/warning"), at("17m", logs+"/warning"), at("23m"))),
+		slowly(loki("*:1", "5m:_ +30 *:0").lasting("Loki's counter of failures begins at 30", 10*minute, at("6m45s"), at("8m", logs+"/warning"))),
+		slowly(loki("*:5", "*:0.2").lasting("Loki fails to store 4% of what it is sent", 12*minute, at("11m")).near(logs)),
+		slowly(loki("*:0.05", "5m:0 +3 *:0").lasting("Loki fails to store three batches", 12*minute, at("9m")).near(logs)),
+		slowly(loki("*:0.05", "5m:0 +7 *:0").lasting("Loki fails to store seven batches", 12*minute, at("9m", logs+"/warning"))),
+		slowly(loki("*:1", "*:0").add(counter, "loki_request_duration_seconds_count", `job="loki", instance="l", method="GET", route="ready", status_code="503"`, "*:1").
+			lasting("Loki is not ready yet", 12*minute, at("11m")).near(logs)),
+		slowly(loki("*:1", "*:0").add(counter, "loki_ingester_wal_disk_full_failures_total", `job="loki", instance="l"`, "5m:0 +2 *:0").
+			lasting("Loki's disk is full", 12*minute, at("6m45s"), at("9m", logs+"/warning"))),
+		slowly(victoria("*:1", "5m:0 *:0.1").lasting("VictoriaLogs fails to store a tenth of what it is sent", 12*minute, at("6m"), at("11m", logs+"/warning"))),
+		slowly(victoria("*:1", "*:0.03").lasting("VictoriaLogs fails to store 3% of what it is sent", 12*minute, at("11m")).near(logs)),
+		slowly(victoria("*:1", "*:0").set("vl_storage_is_read_only", "", "5m:0 *:1").
+			lasting("VictoriaLogs has no room left", 12*minute, at("6m45s"), at("8m", logs+"/warning"))),
+		slowly(sent("*:10", "5m:0 4m:1 *:0").lasting("9% of the spans are dropped", 22*minute, at("5m30s"), at("9m", spans+"/warning"), at("15m", spans+"/warning"), at("21m"))),
+		slowly(sent("*:0", "5m:_ +40 *:0").lasting("no span is delivered from the beginning", 9*minute, at("5m45s"), at("7m", spans+"/warning"))),
+		slowly(sent("*:10", "*:0.3").lasting("3% of the spans are dropped", 12*minute, at("11m")).near(spans)),
+		slowly(sent("*:0.1", "5m:0 +15 *:0").lasting("fifteen spans are dropped", 12*minute, at("8m")).near(spans)),
+		slowly(sent("*:0.1", "5m:0 +26 *:0").lasting("26 spans are dropped, a third of all", 12*minute, at("8m", spans+"/warning"))),
 	}
 }
 

@@ -79,6 +79,20 @@ func probeGroup() Group {
 			Meaning:     "More probes fail than succeed. One that fails now and then is no outage, and neither is a restart.",
 			First:       "Look at which phase fails, then try it yourself.",
 		}, {
+			Name: "WebSocketCertificateExpiring", By: []string{"job, target"},
+			Thresholds: []Threshold{
+				{"certificate_days", 14, "days until a certificate expires, for a warning"},
+				{"certificate_days_critical", 3, "the same, for a page"},
+			},
+			Levels: []Level{
+				{Severity: Critical, For: "1m", Expr: "min by (job, target) (websocket_probe_certificate_expiry_timestamp_seconds - time()) / 86400 < $certificate_days_critical"},
+				{Severity: Warning, For: "5m", Expr: "min by (job, target) (websocket_probe_certificate_expiry_timestamp_seconds - time()) / 86400 < $certificate_days"},
+			},
+			Summary:     "A certificate of {target} expires soon",
+			Description: `A certificate that {target} presents to {job} expires in {{ $value | printf "%.1f" }} days. From then on nobody can connect.`,
+			Meaning:     "The certificate of an endpoint, or one that it is signed by, is about to expire, and has not been renewed.",
+			First:       "Look whether it was renewed and only not loaded: compare the file with what the endpoint presents.",
+		}, {
 			Name: "WebSocketProbeSlow", Symptom: true, By: []string{"job, target"}, KeepFiringFor: "5m",
 			Thresholds: []Threshold{
 				{"probe_seconds", 1, "seconds that a delivery may take, end to end"},
@@ -229,6 +243,11 @@ func hostGroup() Group {
 
 // pipelineGroup is whether the way from a service to a person works.
 func pipelineGroup() Group {
+	logStoreFailed := `(
+				    sum by (job, instance) (` + grown(`loki_request_duration_seconds_count{status_code=~"5..", route!="ready"}`, "5m") + `)
+				    or
+				    sum by (job, instance) (increase(vl_http_errors_total[5m]))
+				  )`
 	return Group{
 		Name:     "pipeline",
 		Interval: "15s",
@@ -293,6 +312,22 @@ func pipelineGroup() Group {
 			Meaning:     "A service logs more than can be delivered, or cannot reach who takes it.",
 			First:       "Look whether the Collector is there, then for a record that repeats.",
 		}, {
+			Name: "TelemetrySpansLost", By: []string{"job, instance"}, KeepFiringFor: "5m", Panel: "Telemetry Refused or Lost",
+			Thresholds: []Threshold{
+				{"span_share", 0.05, "spans that are lost before they are delivered"},
+				{"span_count", 20, "lost spans within five minutes below which they do not count"},
+			},
+			Levels: []Level{{Severity: Warning, For: "1m", Expr: `
+				sum by (job, instance) (` + grown(`sockscope_spans_total{result=~"dropped|failed"}`, "5m") + `)
+				/
+				sum by (job, instance) (` + grown(`sockscope_spans_total`, "5m") + `) > $span_share
+				and
+				sum by (job, instance) (` + grown(`sockscope_spans_total{result=~"dropped|failed"}`, "5m") + `) >= $span_count`}},
+			Summary:     "Spans of {job} are lost",
+			Description: "{{ $value | humanizePercentage }} of the spans of {instance} of {job} are not delivered: traces have holes.",
+			Meaning:     "A service cannot reach who takes its spans, or makes more of them than can be sent.",
+			First:       "Look whether the Collector is there and what it refuses, then for the share of messages that is sampled.",
+		}, {
 			Name: "TelemetryLabelOverflow", By: []string{"job, label"}, Panel: "Telemetry Refused or Lost",
 			Levels:      []Level{{Severity: Info, Expr: "sum by (job, label) (" + grown("sockscope_label_overflow_total", "1h") + ") > 0"}},
 			Summary:     "Something of {job} is counted as other",
@@ -310,6 +345,34 @@ func pipelineGroup() Group {
 			Description: "{{ $value | humanizePercentage }} of what Jaeger asks of its storage fails.",
 			Meaning:     "Traces are not stored, or cannot be read.",
 			First:       "Look at Jaeger's log, and at its disk.",
+		}, {
+			// Loki counts requests by how they ended. VictoriaLogs counts failed ones of those that bring records, says whether its
+			// disk is full, and ends when it can't write.
+			Name: "LogStoreErrors", By: []string{"job, instance"}, KeepFiringFor: "5m", Panel: "Telemetry Refused or Lost",
+			Thresholds: []Threshold{
+				{"log_store_share", 0.05, "requests to a log store that fail"},
+				{"log_store_count", 5, "failed requests within five minutes below which they do not count"},
+			},
+			Levels: []Level{{Severity: Warning, For: "2m", Expr: `
+				(
+				  ` + logStoreFailed + `
+				  /
+				  (
+				    sum by (job, instance) (increase(loki_request_duration_seconds_count{route!="ready"}[5m]))
+				    or
+				    sum by (job, instance) (increase(vl_http_requests_total{path=~"/insert/.*"}[5m]))
+				  ) > $log_store_share
+				  and
+				  ` + logStoreFailed + ` >= $log_store_count
+				)
+				or
+				max by (job, instance) (vl_storage_is_read_only) == 1
+				or
+				sum by (job, instance) (increase(loki_ingester_wal_disk_full_failures_total[5m])) > 0`}},
+			Summary:     "The log store {job} fails",
+			Description: "{instance} of {job} fails to store log records or to find them, or has no room on its disk.",
+			Meaning:     "Log records are not stored, or cannot be read. The Collector keeps what it can.",
+			First:       "Look at the log store's own log, and at its disk.",
 		}, {
 			Name: "NotificationsFailing", By: []string{"integration"}, KeepFiringFor: "5m",
 			Levels: []Level{{Severity: Critical, Expr: `

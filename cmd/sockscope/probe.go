@@ -42,6 +42,7 @@ How it went is at /metrics:
     connect    two connections, until both are welcomed
     echo       a ping, until its answer
     delivery   a message, until it is at the other connection
+  websocket_probe_certificate_expiry_timestamp_seconds{target}   of wss targets
 
   avg_over_time(websocket_probe_success[5m])       is the availability
   histogram_quantile(0.99, sum by (target, le) (rate(websocket_probe_duration_seconds_bucket{phase="delivery"}[5m])))

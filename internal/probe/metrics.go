@@ -11,9 +11,10 @@ const success = "success"
 
 // metrics are those of the contract.
 type metrics struct {
-	probes   *prometheus.CounterVec
-	success  *prometheus.GaugeVec
-	duration *prometheus.HistogramVec
+	probes            *prometheus.CounterVec
+	success           *prometheus.GaugeVec
+	duration          *prometheus.HistogramVec
+	certificateExpiry *prometheus.GaugeVec
 }
 
 func newMetrics(targets []Target) *metrics {
@@ -35,6 +36,10 @@ func newMetrics(targets []Target) *metrics {
 			NativeHistogramMaxBucketNumber:  160,
 			NativeHistogramMinResetDuration: time.Hour,
 		}, []string{"target", "phase"}),
+		certificateExpiry: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "websocket_probe_certificate_expiry_timestamp_seconds",
+			Help: "When the first certificate expires of those that the target presented last.",
+		}, []string{"target"}),
 	}
 	// Counters that are there from the start have a rate from the first probe on.
 	for _, t := range targets {
@@ -52,6 +57,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.probes.Describe(ch)
 	m.success.Describe(ch)
 	m.duration.Describe(ch)
+	m.certificateExpiry.Describe(ch)
 }
 
 // Collect implements prometheus.Collector.
@@ -59,6 +65,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.probes.Collect(ch)
 	m.success.Collect(ch)
 	m.duration.Collect(ch)
+	m.certificateExpiry.Collect(ch)
 }
 
 // record counts what came of a probe.
@@ -69,6 +76,9 @@ func (m *metrics) record(t Target, r result) {
 	}
 	m.probes.WithLabelValues(t.Name, outcome).Inc()
 	m.success.WithLabelValues(t.Name).Set(up)
+	if !r.expires.IsZero() {
+		m.certificateExpiry.WithLabelValues(t.Name).Set(float64(r.expires.Unix()))
+	}
 	for _, s := range r.passed {
 		observer := m.duration.WithLabelValues(t.Name, string(s.phase))
 		if s.traceID == "" {

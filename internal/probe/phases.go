@@ -31,6 +31,8 @@ type result struct {
 	err    error  // why it has failed
 	// traceID is the id of the newest trace that the target has named, empty if there was none.
 	traceID string
+	// expires is until when the target's certificates hold, zero without TLS.
+	expires time.Time
 }
 
 // step is a phase that was passed.
@@ -63,6 +65,9 @@ func (p *Prober) probe(ctx context.Context, t Target) (r result) {
 	late := fmt.Errorf("not done within the probe's timeout of %v", p.cfg.Timeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.Timeout, late)
 	defer cancel()
+	var presented certificates
+	ctx = presented.watch(ctx)
+	defer func() { r.expires = presented.expires() }()
 	token, err := p.cfg.Tokens(ctx, t.Server, user)
 	if err != nil {
 		return r.fail(connect, because(ctx, err))

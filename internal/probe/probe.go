@@ -12,6 +12,9 @@
 //   - websocket_probe_duration_seconds by target and phase is a histogram of the phases that succeeded. Failures are
 //     not in it, because a refusal is quick and would look like good latency: the two are different promises. What its
 //     counts grow by are the successful probes one by one, also those between two scrapes.
+//   - websocket_probe_certificate_expiry_timestamp_seconds by target is when the first of the certificates expires that
+//     a wss target presented last, whether they were accepted or not. Of several chains the one that holds longest
+//     counts.
 //
 // # Phases
 //

@@ -4,16 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/sockscope/sockscope/demo"
@@ -67,12 +71,42 @@ func driveProbe() (e *exports, err error) {
 	if err != nil {
 		return nil, err
 	}
-	registry := prometheus.NewPedanticRegistry()
-	if err := registry.Register(prober); err != nil {
+	if e.families, err = gather(prober); err != nil {
 		return nil, err
 	}
-	e.families, err = registry.Gather()
+	certificate, err := driveStranger(ctx)
+	e.families = append(certificate, e.families...) // in their order
 	return e, err
+}
+
+// driveStranger has a probe meet a server whose certificate nobody knows, and returns the metric about that.
+func driveStranger(ctx context.Context) ([]*dto.MetricFamily, error) {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	records := newRecords()
+	prober, err := newProber(server.URL, records)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	running.Go(func() { prober.Run(ctx) })
+	if err := records.await(ctx, "probe failed"); err != nil {
+		return nil, err
+	}
+	families, err := gather(prober)
+	return slices.DeleteFunc(families, func(f *dto.MetricFamily) bool { return !strings.Contains(f.GetName(), "_certificate_") }), err
+}
+
+func gather(c prometheus.Collector) ([]*dto.MetricFamily, error) {
+	registry := prometheus.NewPedanticRegistry()
+	if err := registry.Register(c); err != nil {
+		return nil, err
+	}
+	return registry.Gather()
 }
 
 // newDemo makes a demo that samples every message.
