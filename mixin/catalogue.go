@@ -270,7 +270,13 @@ func stores() []Situation {
 			add(counter, "sockscope_spans_total", `job="demo", instance="a", result="dropped"`, bad).
 			add(counter, "sockscope_spans_total", `job="demo", instance="a", result="failed"`, "*:0")
 	}
+	collectors := func(one, other string) *world {
+		return nothing().add(gauge, "up", `job="otel-collector", instance="c"`, one).add(gauge, "up", `job="otel-collector", instance="d"`, other)
+	}
 	return []Situation{
+		collectors("10m:1 *:0", "*:1").lasting("one of two Collectors dies", 13*minute, at("12m", "RealtimeTargetDown/warning")),
+		collectors("10m:1 30s:0 *:1", "*:0").lasting("a Collector restarts, and another never comes", 20*minute, at("10m20s"), at("12m"), at("17m", "RealtimeTargetDown/warning")),
+		collectors("*:0", "*:0").lasting("no Collector ever comes", 20*minute, at("14m"), at("17m", "RealtimeTargetDown/critical", "RealtimeTargetDown/warning")),
 		slowly(expires(10).lasting("a certificate expires in ten days", 8*minute, at("4m"), at("6m", certificate+"/warning"))),
 		slowly(expires(2).lasting("a certificate expires in two days", 8*minute, at("45s"), at("2m", certificate+"/critical"), at("6m", certificate+"/critical", certificate+"/warning"))),
 		slowly(expires(-1).lasting("a certificate has expired", 8*minute, at("6m", certificate+"/critical", certificate+"/warning"))),
@@ -625,7 +631,7 @@ func processes() []Situation {
 			set("websocket_active_connections", chatB, "10m:500 30s:500..950 *:950").
 			lasting("one of two instances is killed", 16*minute, at("10m45s"), at("12m", "RealtimeTargetDown/warning")).near("RealtimeTargetMissing", "WebSocketConnectionsCollapsed"),
 		collector(down(service("a"), "", "10m:1 stale *:_"), "10m:1 *:0").
-			lasting("the Collector dies, and its targets go with it", 16*minute, at("10m45s"), at("12m", "RealtimeTargetDown/warning")).near("RealtimeTargetMissing"),
+			lasting("the Collector dies, and its targets go with it", 16*minute, at("10m45s"), at("12m", "RealtimeTargetDown/critical", "RealtimeTargetDown/warning")).near("RealtimeTargetMissing"),
 		nothing().add(gauge, "websocket_active_connections", of+`, namespace="chat"`, "5m:500 stale *:_").
 			lasting("a service that pushes its metrics ends", 12*minute, at("10m")).near("RealtimeTargetMissing"),
 		target("5m:1 *:0").lasting("a part of the stack that has no connections goes down", 9*minute, at("5m50s"), at("7m", "RealtimeTargetDown/warning")).near("RealtimeTargetMissing"),

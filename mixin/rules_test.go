@@ -242,7 +242,7 @@ func (tr trial) run(t testing.TB, promtool string, situations []Situation, mutan
 		return path
 	}
 	write("rules.yml", b.String())
-	apart := !slices.ContainsFunc(tr.rules, func(r ruleText) bool { return strings.Contains(r.expr, "on ()") })
+	apart := !slices.ContainsFunc(tr.rules, func(r ruleText) bool { return strings.Contains(r.expr, `job="otel-collector"`) })
 	type test struct {
 		step       time.Duration
 		situations []int

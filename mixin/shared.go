@@ -131,13 +131,21 @@ func processGroup(transports []string) Group {
 		Alerts: []Alert{{
 			// A target that has never been up is starting, for a quarter of an hour.
 			Name: "RealtimeTargetDown", By: []string{"job, instance"}, Panel: "Targets down",
-			Levels: []Level{{Severity: Warning, For: "1m", Expr: `
+			Levels: []Level{
+				{Severity: Critical, For: "1m", Expr: `
+				max by (job, instance) (up{job="otel-collector"}) == 0
+				and on (job, instance)
+				(max_over_time(up[20m]) == 1 or up offset 15m == 0)
+				unless on (job)
+				max by (job) (up) == 1`},
+				{Severity: Warning, For: "1m", Expr: `
 				max by (job, instance) (up) == 0
 				and on (job, instance)
-				(max_over_time(up[20m]) == 1 or up offset 15m == 0)`}},
+				(max_over_time(up[20m]) == 1 or up offset 15m == 0)`},
+			},
 			Summary:     "An instance of {job} cannot be scraped",
 			Description: "{instance} of {job} does not answer on its metrics address: it is down, overloaded or out of reach.",
-			Meaning:     "An instance that was there does not answer, or one that is to be there has not come for a quarter of an hour.",
+			Meaning:     "An instance that was there does not answer, or one that is to be there has not come for a quarter of an hour. The last Collector is a page: without it nothing is known of any service.",
 			First:       "Look whether its process runs, and read the last thing that it logged.",
 		}, {
 			Name: "RealtimeTargetMissing", Symptom: true, By: []string{"job"}, Panel: "Targets down",

@@ -62,7 +62,6 @@ func TestQueriesAskForWhatIsExported(t *testing.T) {
 var unused = map[string]string{
 	"promhttp_metric_handler_errors_total":             "client_golang's own, for whoever finds a page of metrics incomplete",
 	"sockscope_log_queue_records":                      "how close sockscope_log_records_total is to dropped, for a look at one service",
-	"sockscope_spans_total":                            "traces are a sample: how many are lost is for a look at one service",
 	"sockscope_spans_suppressed_total":                 "says how far traces can be counted, which is no fault",
 	"websocket_broadcast_recipients":                   "what a duration of websocket_broadcast_duration_seconds is to be compared with",
 	"websocket_client_backoff_seconds":                 "how a client comes back, for whoever tunes it",
@@ -82,7 +81,6 @@ var unused = map[string]string{
 	"websocket_idle_connections":                       "what is idle, which is the application's to judge",
 	"websocket_message_size_bytes":                     "how large messages are, which is the application's to judge",
 	"websocket_ping_unanswered_seconds":                "the live view of what websocket_pings_total counts later",
-	"websocket_send_queue_messages":                    "the live view of the memory that waits",
 	"websocket_send_queue_oldest_seconds":              "the live view of what websocket_delivery_duration_seconds counts later",
 }
 

@@ -235,6 +235,17 @@ func faults() []Drill {
 			Panel: "Targets down",
 		},
 		{
+			Name: "collector_hangs", About: "The Collector takes nothing and sees no service any more.",
+			Faults: []Fault{pause{"otel-collector"}},
+			Metric: `up{job="otel-collector"} == 0`,
+			Alert:  "RealtimeTargetDown", Within: 3 * time.Minute, Takes: 25 * time.Second,
+			Also: map[string]string{
+				"TelemetryLogsDropped": "records have nowhere to go",
+				"TelemetrySpansLost":   "spans have nowhere to go",
+			},
+			Panel: "Targets down",
+		},
+		{
 			Name: "bad_telemetry", About: "A service sends data points that no store takes.",
 			Faults: []Fault{badTelemetry{}},
 			Metric: `sum(rate(sockscope_refused_data_points_total[1m])) > 0`,

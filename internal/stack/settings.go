@@ -13,6 +13,7 @@ import (
 
 	"github.com/sockscope/sockscope/internal/desk/status"
 	"github.com/sockscope/sockscope/internal/endpoint"
+	"github.com/sockscope/sockscope/mixin"
 )
 
 // The files in deploy have the addresses of the compose file. Where a component
@@ -69,7 +70,7 @@ func renderSettings(o Options, in places) error {
 		{"prometheus/prometheus.yml", to("prometheus", "prometheus.yml"), func(content string) string {
 			return shortenEvaluation(addresses(content), o.AlertSpeed)
 		}},
-		{"prometheus/rules", to("prometheus", "rules"), faster},
+		{"prometheus/rules", to("prometheus", "rules"), addresses},
 		{"prometheus/targets", to("prometheus", "targets"), addresses},
 		{logTargets, to("prometheus", "targets", "logs.yml"), addresses},
 		{"alertmanager/alertmanager.yml", to("alertmanager", "alertmanager.yml"), routing},
@@ -87,6 +88,11 @@ func renderSettings(o Options, in places) error {
 			return fmt.Errorf("render the settings: %w", err)
 		}
 	}
+	if o.AlertSpeed > 1 {
+		if err := renderFasterRules(o, to("prometheus", "rules"), addresses); err != nil {
+			return fmt.Errorf("render the settings: %w", err)
+		}
+	}
 	if o.Loki == "" {
 		// These take the place of files for Loki.
 		if err := render(o.Deploy, "victorialogs/grafana", to("grafana"), unchanged); err != nil {
@@ -96,6 +102,39 @@ func renderSettings(o Options, in places) error {
 	for name, secret := range own {
 		if err := os.WriteFile(to("alertmanager", "secrets", name), []byte(secret), 0o600); err != nil {
 			return fmt.Errorf("take the secrets: %w", err)
+		}
+	}
+	return nil
+}
+
+// renderFasterRules writes the shipped rules as the mixin makes them for that speed. Only it knows which of the text are
+// durations, and which is for people.
+func renderFasterRules(o Options, to string, addresses func(string) string) error {
+	c := mixin.Default()
+	shipped, err := mixin.Files(c)
+	if err != nil {
+		return err
+	}
+	c.Speed = o.AlertSpeed
+	faster, err := mixin.Files(c)
+	if err != nil {
+		return err
+	}
+	entries, err := fs.ReadDir(o.Deploy, "prometheus/rules")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		content, err := fs.ReadFile(o.Deploy, "prometheus/rules/"+e.Name())
+		if err != nil {
+			return err
+		}
+		if string(content) != shipped[e.Name()] {
+			return fmt.Errorf("prometheus/rules/%s is not as this program makes it, so that it can't make it faster: "+
+				"take the shipped rules, or leave out --alert-speed", e.Name())
+		}
+		if err := os.WriteFile(filepath.Join(to, e.Name()), []byte(addresses(faster[e.Name()])), 0o600); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -195,7 +234,7 @@ var (
 	evaluation = regexp.MustCompile(`(?m)^\s*evaluation_interval:.*$`)
 )
 
-// ShortenDurations divides every duration in the text, such as the rules, by the
+// ShortenDurations divides every duration in the text, such as the routes, by the
 // factor. Comments and annotations are for people and may say something else
 // afterwards.
 func ShortenDurations(text string, factor int) string {

@@ -16,6 +16,7 @@ import (
 	"github.com/sockscope/sockscope/internal/component"
 	"github.com/sockscope/sockscope/internal/endpoint"
 	"github.com/sockscope/sockscope/internal/progress"
+	"github.com/sockscope/sockscope/mixin"
 )
 
 func TestMain(m *testing.M) {
@@ -125,6 +126,41 @@ func TestShortenDurations(t *testing.T) {
 	want := "global:\n  scrape_interval: 15s\n  evaluation_interval: 1500ms\n"
 	if got := shortenEvaluation(config, 10); got != want {
 		t.Errorf("shortenEvaluation = %q", got)
+	}
+}
+
+// TestFasterRules has the rules made anew for the speed, and those refused that nobody can make anew.
+func TestFasterRules(t *testing.T) {
+	in := places{settings: t.TempDir(), data: t.TempDir()}
+	options := Options{Deploy: deploy.Files(), At: endpoint.Local(0), AlertSpeed: 10}
+	if err := renderSettings(options, in); err != nil {
+		t.Fatal(err)
+	}
+	c := mixin.Default()
+	c.Speed = 10
+	want, err := mixin.Files(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, rules := range want {
+		if got, err := os.ReadFile(filepath.Join(in.settings, "prometheus", "rules", name)); err != nil || string(got) != rules {
+			t.Errorf("%s is not as it is made for the speed (%v)", name, err)
+		}
+	}
+	own := t.TempDir()
+	if err := os.CopyFS(own, deploy.Files()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(own, "prometheus", "rules", "own.yml"), []byte("groups: []\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	options.Deploy = os.DirFS(own)
+	if err := renderSettings(options, in); err == nil || !strings.Contains(err.Error(), "prometheus/rules/own.yml is not as this program makes it") {
+		t.Errorf("rules of the user's are made faster: %v", err)
+	}
+	options.AlertSpeed = 1
+	if err := renderSettings(options, in); err != nil {
+		t.Errorf("rules of the user's at true speed: %v", err)
 	}
 }
 
