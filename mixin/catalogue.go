@@ -14,7 +14,7 @@ const (
 func Situations() []Situation {
 	var all []Situation
 	for _, some := range [][]Situation{
-		breaking(), collapsing(), gettingIn(), falling(), slow(), failing(), saturating(), clients(), probing(), processes(), pipeline(), budgets(), everyday(), cutting(), holdingBack(), stores(),
+		breaking(), collapsing(), gettingIn(), falling(), slow(), failing(), saturating(), clients(), probing(), processes(), pipeline(), budgets(), everyday(), cutting(), holdingBack(), stores(), logging(), unlikely(),
 	} {
 		all = append(all, some...)
 	}
@@ -300,6 +300,35 @@ func stores() []Situation {
 		slowly(sent("*:10", "*:0.3").lasting("3% of the spans are dropped", 12*minute, at("11m")).near(spans)),
 		slowly(sent("*:0.1", "5m:0 +15 *:0").lasting("fifteen spans are dropped", 12*minute, at("8m")).near(spans)),
 		slowly(sent("*:0.1", "5m:0 +26 *:0").lasting("26 spans are dropped, a third of all", 12*minute, at("8m", spans+"/warning"))),
+	}
+}
+
+// logging has log records tell of something.
+func logging() []Situation {
+	const panics, repeating, reconnecting = "LogPanics", "LogErrorRepeating", "LogClientReconnecting"
+	counted := func(k kind, metric, spec string) Situation {
+		return nothing().add(k, metric, `job="demo"`, spec).lasting("", 30*minute).every(15 * time.Second)
+	}
+	told := func(s Situation, name string, want ...Want) Situation { s.Name, s.Want = name, want; return s }
+	return []Situation{
+		told(counted(counter, "sockscope_log_panics_total", "5m:_ +1 5m:0 *:_"), "a program panics", at("4m45s"), at("5m15s", panics+"/warning"), at("14m", panics+"/warning"), at("21m")),
+		told(counted(counter, "sockscope_log_panics_total", "15m:0 +2 *:0"), "a program panics that has panicked before", at("14m45s"), at("16m", panics+"/warning"), at("24m", panics+"/warning"), at("30m")),
+		told(counted(counter, "sockscope_log_panics_total", "*:0"), "a program has panicked long ago", at("13m")).near(panics),
+		told(counted(gauge, "sockscope_log_repetitions", "5m:_ 2m:200..1200 2m:1200 *:_"), "an error is logged 1,200 times", at("5m45s"), at("7m", repeating+"/warning"), at("14m", repeating+"/warning"), at("16m")),
+		told(counted(gauge, "sockscope_log_repetitions", "5m:_ 2m:100..700 *:_"), "an error is logged 700 times", at("8m")).near(repeating),
+		told(counted(gauge, "sockscope_log_client_connections", "5m:_ 2m:10..70 2m:70 *:_"), "a client connects seventy times", at("5m45s"), at("7m", reconnecting+"/info"), at("14m", reconnecting+"/info"), at("16m")),
+		told(counted(gauge, "sockscope_log_client_connections", "5m:_ 2m:10..35 *:_"), "a client connects 35 times", at("8m")).near(reconnecting),
+	}
+}
+
+// unlikely has services be what the usual expressions do not expect.
+func unlikely() []Situation {
+	const handling = "websocket_message_duration_seconds"
+	return []Situation{
+		serviceOf(10, "a").drop(handling, "").add(classic, handling, `job="demo", namespace="chat", instance="a"`, "5m:0.02@0.01 5s:0.2@1.5 *:0.02@0.01").
+			lasting("one message is slow in a quiet night", 12*minute, at("6m"), at("9m")).near("WebSocketLatencyHigh"),
+		serviceOf(20000, "a").
+			lasting("20,000 connections, as always", 55*minute, at("50m")).every(15 * time.Second).near("ActiveConnectionsSpiking"),
 	}
 }
 

@@ -98,7 +98,7 @@ func Groups(c Config) ([]Group, error) {
 // definitions returns the groups as they are written down: those that each transport has, and those that all share.
 func (c Config) definitions() (perTransport, shared []Group) {
 	perTransport = append([]Group{transportGroup()}, c.sloGroups("$P", transportObjectives())...)
-	shared = append([]Group{clientGroup(), probeGroup(), processGroup(c.Transports), hostGroup(), pipelineGroup()},
+	shared = append([]Group{clientGroup(), probeGroup(), processGroup(c.Transports), hostGroup(), pipelineGroup(), logGroup()},
 		c.sloGroups("users", userObjectives())...)
 	return perTransport, shared
 }

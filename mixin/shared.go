@@ -249,6 +249,42 @@ func hostGroup() Group {
 	}
 }
 
+// logGroup is about conditions that only log records show. The Collector counts these, and its metrics name the service
+// only. The log store has the record and the client.
+func logGroup() Group {
+	// A series begins with the first record that is counted, and ends an hour after the last.
+	const panics = "sum by (job) (sockscope_log_panics_total unless sockscope_log_panics_total offset 10m or increase(sockscope_log_panics_total[10m]))"
+	return Group{
+		Name:     "logs",
+		Interval: "15s",
+		About:    "What only log records tell, counted by the Collector.",
+		Alerts: []Alert{{
+			Name: "LogPanics", By: []string{"job"}, KeepFiringFor: "5m",
+			Levels:      []Level{{Severity: Warning, Expr: panics + " > 0"}},
+			Summary:     "{job} panics",
+			Description: `{{ $value | printf "%.0f" }} log records of {job} within ten minutes tell of a panic, or of an exception that nobody caught.`,
+			Meaning:     "A program has panicked, or ended by an exception, in whatever language.",
+			First:       "Read the record, which has the stack, or those after it.",
+		}, {
+			Name: "LogErrorRepeating", By: []string{"job"}, KeepFiringFor: "5m",
+			Thresholds:  []Threshold{{"repetition_count", 1000, "times that an error is logged without a pause of a minute"}},
+			Levels:      []Level{{Severity: Warning, Expr: "max by (job) (max_over_time(sockscope_log_repetitions[1m])) >= $repetition_count"}},
+			Summary:     "{job} logs the same error again and again",
+			Description: `{job} has logged the same error {{ $value | printf "%.0f" }} times, without a pause of a minute.`,
+			Meaning:     "The same error, but for numbers and ids in it, is logged over and over.",
+			First:       "Find it among the newest records of the level error.",
+		}, {
+			Name: "LogClientReconnecting", By: []string{"job"}, KeepFiringFor: "5m",
+			Thresholds:  []Threshold{{"reconnection_count", 50, "times that a client connects without a pause of a minute"}},
+			Levels:      []Level{{Severity: Info, Expr: "max by (job) (max_over_time(sockscope_log_client_connections[1m])) >= $reconnection_count"}},
+			Summary:     "A client of {job} connects again and again",
+			Description: `One client of {job} has connected {{ $value | printf "%.0f" }} times, without a pause of a minute.`,
+			Meaning:     "One client, by the user, client or address in log records about connections, does not stay connected.",
+			First:       "Count records about connections by user, then look at how those of the first one end.",
+		}},
+	}
+}
+
 // pipelineGroup is whether the way from a service to a person works.
 func pipelineGroup() Group {
 	logStoreFailed := `(

@@ -20,6 +20,7 @@ func TestCollector(t *testing.T) {
 	t.Run("names", s.testNames)
 	t.Run("instances", s.testInstances)
 	s.testLogStore(t)
+	t.Run("notable records", s.testNotableRecords)
 	t.Run("bad spans", s.testBadSpans)
 	t.Run("preflight", s.testPreflight)
 	t.Run("killed", s.testKilled)

@@ -199,6 +199,58 @@ func (s *stack) testBadRecords(t *testing.T) {
 	eventually(t, "nothing waits", s.idle)
 }
 
+// testNotableRecords sends panics, errors that repeat and clients that connect again and again, beside other records. Each
+// is counted without a label but the service's.
+func (s *stack) testNotableRecords(t *testing.T) {
+	now := time.Now()
+	send := func(severity int, body string, pairs map[string]string) {
+		record := object{"timeUnixNano": nanos(now), "severityNumber": severity, "body": object{"stringValue": body}, "attributes": attributes(pairs)}
+		request := object{"resourceLogs": list{object{"resource": resource("notable", nil), "scopeLogs": list{object{"logRecords": list{record}}}}}}
+		if status := post(t, s.otlp, "/v1/logs", request); status != http.StatusOK {
+			t.Errorf("%s: status %d", body, status)
+		}
+	}
+	for _, body := range []string{
+		"panic: runtime error: index out of range", "http: panic serving 127.0.0.1:4711: oops", "panic", "thread 'main' panicked at src/main.rs:2",
+		"Traceback (most recent call last):", "Uncaught TypeError: x is undefined", "UnhandledPromiseRejection", "Exception in thread \"main\"",
+	} {
+		send(0, body, nil)
+	}
+	send(9, "do not panic", nil)
+	for i := range 130 {
+		send(17, "lease not renewed", map[string]string{"error": fmt.Sprintf("connection %08x to 10.0.0.%d refused", 0xabcdef00+i, i)})
+		send(13, "cache is cold", nil)
+	}
+	for i := range 99 {
+		send(17, "seldom", map[string]string{"error": strings.Repeat("x", i)})
+	}
+	for i := range 25 {
+		send(9, "connection opened", map[string]string{"user": "ann"})
+		send(9, "connection opened", map[string]string{"user": fmt.Sprint("user-", i)})
+		send(9, "disconnected", map[string]string{"user": "bob"})
+	}
+	for metric, want := range map[string]string{
+		"sockscope_log_panics_total": "8", "sockscope_log_repetitions": "130", "sockscope_log_client_connections": "25",
+	} {
+		eventually(t, metric+" is "+want, func() error {
+			got, err := s.last(metric + `{job="notable"}`)
+			if err == nil && got != want {
+				err = fmt.Errorf("it is %s", got)
+			}
+			return err
+		})
+	}
+	all, err := s.samples(`{job="notable"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for series := range all {
+		if strings.Contains(series, "ann") || strings.Contains(series, "lease") {
+			t.Errorf("%s says who or what it is about", series)
+		}
+	}
+}
+
 func span(trace string, at time.Time, more object) object {
 	span := object{"traceId": trace, "spanId": "b7ad6b7169203331", "name": "span", "startTimeUnixNano": nanos(at), "endTimeUnixNano": nanos(at)}
 	maps.Copy(span, more)

@@ -293,8 +293,11 @@ func exportedMetrics(t *testing.T) metrics {
 			}
 		}
 	}
-	for _, counted := range regexp.MustCompile(`(?m)^ +(sockscope_refused_\w+):$`).FindAllStringSubmatch(read(t, "../otel-collector/config.yaml"), -1) {
-		all[counted[1]] = metric{labels: map[string]map[string]bool{"reason": nil}}
+	for _, counted := range regexp.MustCompile(`(?m)^ +(sockscope_(refused|log)_\w+):$`).FindAllStringSubmatch(read(t, "../otel-collector/config.yaml"), -1) {
+		all[counted[1]] = metric{labels: map[string]map[string]bool{}}
+		if counted[2] == "refused" {
+			all[counted[1]].labels["reason"] = nil
+		}
 	}
 	for line := range strings.Lines(read(t, "testdata/components.txt")) {
 		fields := strings.Fields(line)

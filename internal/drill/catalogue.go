@@ -117,7 +117,11 @@ func faults() []Drill {
 			Faults: []Fault{demoFault{"handler_panics", 0.3}},
 			Metric: `sum(rate(websocket_errors_total{job="sockscope-demo", kind="panic"}[1m])) > 0`,
 			Alert:  "WebSocketHandlingFails", Within: abrupt,
-			Also: reasons(probing(), breaking(), map[string]string{"WebSocketPanics": "it is about panics"}), Panel: "Error Rate",
+			Also: reasons(probing(), breaking(), map[string]string{
+				"WebSocketPanics":   "it is about panics",
+				"LogPanics":         "a record tells of each",
+				"LogErrorRepeating": "a record tells of each, and they are alike",
+			}), Panel: "Error Rate",
 			// The record has the stack, which says more than the trace.
 			Log: &Log{Message: "panic", Has: map[string]string{"stack": ""}},
 		},
@@ -247,10 +251,22 @@ func faults() []Drill {
 		},
 		{
 			Name: "bad_telemetry", About: "A service sends data points that no store takes.",
-			Faults: []Fault{badTelemetry{}},
+			Faults: []Fault{telemetry{"send data points without a time", "/v1/metrics", timeless}},
 			Metric: `sum(rate(sockscope_refused_data_points_total[1m])) > 0`,
 			Alert:  "TelemetryRefused", Within: 7 * time.Minute,
 			Panel: "Telemetry Refused or Lost",
+		},
+		{
+			Name: "error_repeats", About: "A service logs the same error twenty times a second.",
+			Faults: []Fault{telemetry{"log an error twenty times a second", "/v1/logs", records(20, 17, "lease not renewed", "ann")}},
+			Metric: `max(sockscope_log_repetitions{job="sockscope-drill"}) > 0`,
+			Alert:  "LogErrorRepeating", Within: 4 * time.Minute, Takes: time.Minute,
+		},
+		{
+			Name: "client_reconnects", About: "One client of a service connects twice a second.",
+			Faults: []Fault{telemetry{"log two connections of a user a second", "/v1/logs", records(2, 9, "connection opened", "ann")}},
+			Metric: `max(sockscope_log_client_connections{job="sockscope-drill"}) > 0`,
+			Alert:  "LogClientReconnecting", Within: 3 * time.Minute, Takes: 40 * time.Second,
 		},
 		{
 			Name: "prometheus_hangs", About: "Prometheus stands still: no rule is evaluated any more.",

@@ -266,19 +266,30 @@ func (f timeout) lead(ctx context.Context, client net.Conn, server string) {
 	copying.Wait()
 }
 
-// badTelemetry has a service send a data point whose time is 0, once a second.
-type badTelemetry struct{}
+// telemetry has a service send the same OTLP request once a second.
+type telemetry struct{ about, path, body string }
 
-func (badTelemetry) String() string { return "send data points without a time" }
+func (f telemetry) String() string { return f.about }
 
+// timeless is a data point whose time is 0.
 const timeless = `{"resourceMetrics": [{
 	"resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "sockscope-drill"}}]},
 	"scopeMetrics": [{"metrics": [{"name": "drill.timeless", "gauge": {"dataPoints": [{"timeUnixNano": "0", "asDouble": 1}]}}]}]
 }]}`
 
-func (badTelemetry) Inject(ctx context.Context, s *Stack) (func(context.Context) error, error) {
+// records is a request with so many log records of one message by one user.
+func records(n, severity int, message, user string) string {
+	record := fmt.Sprintf(`{"severityNumber": %d, "body": {"stringValue": %q}, "attributes": [{"key": "user", "value": {"stringValue": %q}}]}`,
+		severity, message, user)
+	return `{"resourceLogs": [{
+		"resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "sockscope-drill"}}]},
+		"scopeLogs": [{"logRecords": [` + strings.Repeat(record+",", n-1) + record + `]}]
+	}]}`
+}
+
+func (f telemetry) Inject(ctx context.Context, s *Stack) (func(context.Context) error, error) {
 	send := func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.At.CollectorOTLPHTTP+"/v1/metrics", strings.NewReader(timeless))
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.At.CollectorOTLPHTTP+f.path, strings.NewReader(f.body))
 		if err != nil {
 			return err
 		}
