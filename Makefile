@@ -84,6 +84,10 @@ mixin-folders := --rules deploy/prometheus/rules --tests deploy/prometheus/tests
 mixin: $(SOCKSCOPE) ## make the alert rules, their tests and the frames of the runbooks
 	@$(SOCKSCOPE) mixin $(mixin-folders)
 
+.PHONY: telemetrydoc
+telemetrydoc: ## make docs/telemetry.md of docs/contract.yaml
+	@go run ./internal/telemetrydoc
+
 .PHONY: mutation
 mutation: $(SOCKSCOPE) ## change each number, comparison, matcher and duration of the rules; every change must turn a test red
 	@PROMTOOL=$$($(SOCKSCOPE) build promtool) go test -tags mutation -run TestMutation -count 1 -timeout 30m -v ./mixin
@@ -91,6 +95,7 @@ mutation: $(SOCKSCOPE) ## change each number, comparison, matcher and duration o
 .PHONY: check-settings
 check-settings: $(SOCKSCOPE)
 	@$(SOCKSCOPE) mixin --check $(mixin-folders)
+	@go run ./internal/telemetrydoc -check
 	@$(SOCKSCOPE) build promtool amtool otelcol docker-compose >/dev/null
 	@go run ./internal/runtests settings # rules, routing, runbooks, metric names
 	@cd deploy/kubernetes/operator && GOWORK=off go test ./... # is what prometheus-operator takes

@@ -1,4 +1,5 @@
-// Package docs has the runbooks, so that the program can look into them without a checkout of the repository.
+// Package docs has the contract and the runbooks, so that the program can look into them without a checkout of the
+// repository.
 package docs
 
 import (
@@ -6,7 +7,7 @@ import (
 	"io/fs"
 )
 
-//go:embed runbooks/*.md
+//go:embed contract.yaml runbooks/*.md
 var files embed.FS
 
 // Files returns this folder as it was when the program was compiled.

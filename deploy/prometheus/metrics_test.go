@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sockscope/sockscope/internal/contract"
 	"github.com/sockscope/sockscope/internal/dashboard"
 	"github.com/sockscope/sockscope/internal/tool"
 	"github.com/sockscope/sockscope/mixin"
@@ -17,8 +18,8 @@ import (
 
 // Rule tests feed the rules with series that have the same spelling mistakes as
 // the rules. This compares what rules, dashboards, data sources and runbooks ask
-// for with what is exported: names, labels, and the values of labels. What is
-// ours is told by docs/telemetry.md, which is generated from the code, and the
+// for with what is exported: names, labels, and the values of labels. Our
+// own names come from docs/contract.yaml, which tests hold the code to, and the
 // components' by testdata/components.txt, which was taken from them.
 func TestQueriesAskForWhatIsExported(t *testing.T) {
 	exported := exportedMetrics(t)
@@ -182,7 +183,7 @@ func matchersOf(text string) []matcher {
 }
 
 // names returns the metrics that a selector asks for, under the names that
-// docs/telemetry.md has: those of other transports as websocket, and of a
+// docs/contract.yaml has: those of other transports as websocket, and of a
 // histogram without its parts. A metric that some versions call _total counts
 // without it.
 func names(s mixin.Selector) []string {
@@ -256,39 +257,27 @@ func (m metrics) lacks(name string, matchers []matcher) string {
 func exportedMetrics(t *testing.T) metrics {
 	t.Helper()
 	all := make(metrics)
-	quoted := regexp.MustCompile("`([^`]+)`")
-	words := func(cell string) []string {
-		var found []string
-		for _, w := range quoted.FindAllStringSubmatch(cell, -1) {
-			found = append(found, w[1])
-		}
-		return found
+	promised, err := contract.Load()
+	if err != nil {
+		t.Fatal(err)
 	}
-	var section []string // the metrics of a section, to which the labels after them belong
-	for line := range strings.Lines(read(t, "../../docs/telemetry.md")) {
-		if strings.HasPrefix(line, "## ") {
-			section = nil
+	for _, part := range promised.Parts {
+		if part.Name == contract.Process {
+			continue // is told by testdata/components.txt
 		}
-		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
-		if len(cells) == 4 && len(words(cells[0])) == 1 && slices.Contains([]string{"counter", "gauge", "histogram"}, strings.TrimSpace(cells[1])) {
-			name := words(cells[0])[0]
-			if _, ok := all[name]; !ok {
-				all[name] = metric{ours: true, labels: make(map[string]map[string]bool)}
+		for _, m := range part.Metrics {
+			if _, ok := all[m.Name]; !ok {
+				all[m.Name] = metric{ours: true, labels: make(map[string]map[string]bool)}
 			}
-			for _, label := range words(cells[2]) {
-				all[name].labels[label] = make(map[string]bool)
-			}
-			section = append(section, name)
-		}
-		if len(cells) == 3 && len(words(cells[0])) == 1 {
-			for _, name := range section {
-				only := words(cells[2])
-				values, ok := all[name].labels[words(cells[0])[0]]
-				if !ok || len(only) > 0 && !slices.Contains(only, name) || strings.Contains(cells[1], "{") {
-					continue // of another metric, or an open set
+			for label, set := range m.Labels {
+				if all[m.Name].labels[label] == nil {
+					all[m.Name].labels[label] = make(map[string]bool)
 				}
-				for _, value := range words(cells[1]) {
-					values[value] = true
+				if promised.Values[set].Application != "" {
+					continue // an open set
+				}
+				for _, value := range promised.Values[set].Closed {
+					all[m.Name].labels[label][value] = true
 				}
 			}
 		}

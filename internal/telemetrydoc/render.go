@@ -8,114 +8,96 @@ import (
 	"strings"
 	"text/template"
 
-	dto "github.com/prometheus/client_model/go"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-
 	"github.com/sockscope/sockscope/instrument/sse"
+	"github.com/sockscope/sockscope/internal/contract"
 )
 
 //go:embed telemetry.md.tmpl
 var page string
 
-// render drives the packages and describes what they exported.
-func render() (string, error) {
+// render makes the page of the contract.
+func render(c *contract.Contract) (string, error) {
 	t, err := template.New("telemetry.md").Funcs(template.FuncMap{
-		"observer": func() (string, error) { return tables(driveObserver()) },
-		"client":   func() (string, error) { return tables(driveClient()) },
-		"probe":    func() (string, error) { return tables(driveProbe()) },
-		"pipeline": func() (string, error) { return tables(drivePipeline()) },
+		"part": func(name string) (string, error) {
+			part, err := c.Part(name)
+			return tables(c, part), err
+		},
 	}).Parse(page)
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
-	err = t.Execute(&b, map[string]string{"SSE": sse.Protocol})
+	err = t.Execute(&b, map[string]any{"SSE": sse.Protocol, "Resource": c.Resource})
 	return b.String(), err
 }
 
-// tables describes what a package has exported.
-func tables(e *exports, err error) (string, error) {
-	if err != nil {
-		return "", err
-	}
+// tables describes what a part exports.
+func tables(c *contract.Contract, part contract.Part) string {
 	var b strings.Builder
-	metrics(&b, e.families)
-	labels(&b, e.families)
-	spans(&b, e.spans)
-	logRecords(&b, e.records)
-	return strings.TrimSpace(b.String()), nil
+	metrics(&b, part)
+	labels(&b, c, part)
+	spans(&b, part)
+	logRecords(&b, part)
+	return strings.TrimSpace(b.String())
 }
 
-func metrics(b *strings.Builder, families []*dto.MetricFamily) {
+func metrics(b *strings.Builder, part contract.Part) {
 	b.WriteString("\n| metric | type | labels | meaning |\n|---|---|---|---|\n")
-	for _, f := range families {
-		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", f.GetName(), strings.ToLower(f.GetType().String()),
-			keys(values(f)), f.GetHelp())
+	for _, m := range part.Metrics {
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", m.Name, m.Type, code(m.LabelNames()), m.Meaning)
 	}
 }
 
 // labels lists the values of each label, and says which metrics have them if others have different ones.
-func labels(b *strings.Builder, families []*dto.MetricFamily) {
-	b.WriteString("\n| label | values | only in |\n|---|---|---|\n")
+func labels(b *strings.Builder, c *contract.Contract, part contract.Part) {
 	metrics := map[string]map[string]names{} // by label and list of values
-	for _, f := range families {
-		for label, values := range values(f) {
+	for _, m := range part.Metrics {
+		for label, set := range m.Labels {
 			if metrics[label] == nil {
 				metrics[label] = map[string]names{}
 			}
-			add(metrics[label], values.String(), f.GetName())
+			add(metrics[label], code(c.Values[set].All()), m.Name)
 		}
 	}
+	if len(metrics) == 0 {
+		return
+	}
+	b.WriteString("\n| label | values | only in |\n|---|---|---|\n")
 	for _, label := range slices.Sorted(maps.Keys(metrics)) {
 		for _, values := range slices.Sorted(maps.Keys(metrics[label])) {
 			var only names
 			if len(metrics[label]) > 1 {
 				only = metrics[label][values]
 			}
-			fmt.Fprintf(b, "| `%s` | %s | %s |\n", label, values, only)
+			fmt.Fprintf(b, "| `%s` | %s | %s |\n", label, values, code(only.sorted()))
 		}
 	}
 }
 
-// values returns the values of a metric's labels.
-func values(f *dto.MetricFamily) map[string]names {
-	values := map[string]names{}
-	for _, m := range f.GetMetric() {
-		for _, l := range m.GetLabel() {
-			add(values, l.GetName(), l.GetValue())
-		}
-	}
-	return values
-}
-
-func spans(b *strings.Builder, spans []sdktrace.ReadOnlySpan) {
-	if len(spans) == 0 {
+func spans(b *strings.Builder, part contract.Part) {
+	if len(part.Spans) == 0 {
 		return
 	}
 	b.WriteString("\n| span | kind | attributes |\n|---|---|---|\n")
-	kinds, attributes := map[string]string{}, map[string]names{}
-	for _, s := range spans {
-		kinds[s.Name()] = s.SpanKind().String()
-		for _, a := range s.Attributes() {
-			add(attributes, s.Name(), string(a.Key))
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(kinds)) {
-		fmt.Fprintf(b, "| `%s` | %s | %s |\n", name, kinds[name], attributes[name])
+	for _, s := range part.Spans {
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", s.Name, s.Kind, code(slices.Sorted(slices.Values(slices.Concat(s.Always, s.Sometimes)))))
 	}
 }
 
-func logRecords(b *strings.Builder, r *records) {
+func logRecords(b *strings.Builder, part contract.Part) {
+	if len(part.Records) == 0 {
+		return
+	}
 	b.WriteString("\n| log record | level | fields |\n|---|---|---|\n")
-	for _, message := range slices.Sorted(maps.Keys(r.kinds)) {
-		fmt.Fprintf(b, "| `%s` | %s | %s |\n", message, r.kinds[message].levels, r.kinds[message].fields)
+	for _, r := range part.Records {
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", r.Message, code(r.Levels), code(slices.Sorted(slices.Values(slices.Concat(r.Always, r.Sometimes)))))
 	}
 }
 
-func keys(sets map[string]names) names {
-	keys := names{}
-	for key := range sets {
-		keys[key] = true
+// code lists words as code.
+func code(words []string) string {
+	if len(words) == 0 {
+		return ""
 	}
-	return keys
+	return "`" + strings.Join(words, "` `") + "`"
 }

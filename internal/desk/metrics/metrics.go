@@ -51,7 +51,8 @@ func Overview(job, namespace string) []Question {
 		{"Alerts", `sum by (alertname, alertstate, job, namespace) (ALERTS` + of + `)`},
 		{"Open connections", `sum by (job, namespace) (websocket_active_connections` + of + `)`},
 		{"Messages per second", `sum by (job, namespace, direction) (rate(websocket_messages_total` + of + `[5m]))`},
-		{"Time to handle a message, 99th percentile, in seconds", `histogram_quantile(0.99, sum by (job, namespace) (rate(websocket_message_duration_seconds` + of + `[5m]))) >= 0`},
+		{"Time to handle a message, 99th percentile, in seconds", `(histogram_quantile(0.99, sum by (job, namespace) (rate(websocket_message_duration_seconds` + of + `[5m])))` +
+			` or histogram_quantile(0.99, sum by (job, namespace, le) (rate(websocket_message_duration_seconds_bucket` + of + `[5m])))) >= 0`},
 		{"Connections that ended within ten minutes", `sum by (job, namespace, initiator, reason) (increase(websocket_disconnections_total` + of + `[10m])) > 0`},
 		{"Errors within ten minutes", `sum by (job, namespace, kind) (increase(websocket_errors_total` + of + `[10m])) > 0`},
 		{"Share of probes that succeeded within five minutes", `avg by (job, target) (avg_over_time(websocket_probe_success[5m]))`},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -17,7 +18,8 @@ type records struct {
 
 type recordKind struct {
 	levels names
-	fields names
+	fields names // of any
+	always names // of all
 }
 
 func newRecords() *records { return &records{kinds: map[string]*recordKind{}} }
@@ -33,9 +35,16 @@ func (r *records) Write(line []byte) (int, error) {
 	message := fmt.Sprint(record["msg"])
 	kind := r.kinds[message]
 	if kind == nil {
-		kind = &recordKind{levels: names{}, fields: names{}}
+		kind = &recordKind{levels: names{}, fields: names{}, always: names{}}
+		for field := range record {
+			kind.always[field] = true
+		}
 		r.kinds[message] = kind
 	}
+	maps.DeleteFunc(kind.always, func(field string, _ bool) bool {
+		_, has := record[field]
+		return !has
+	})
 	kind.levels[strings.ToLower(fmt.Sprint(record["level"]))] = true
 	for field := range record {
 		switch field {

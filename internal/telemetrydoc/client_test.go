@@ -99,7 +99,7 @@ func (f feed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // Accept has answered
 	}
-	defer ws.CloseNow() //nolint:errcheck // whether the client has closed it before does not matter
+	defer ws.CloseNow()
 	ctx := ws.CloseRead(r.Context())
 	if f.records.has("connection lost") && f.records.await(ctx, "stream stale") != nil {
 		return
@@ -141,6 +141,6 @@ func (f feed) changed(client.Change) { f.bug("state callback failed") }
 // bug is a programming error that the client survives and logs.
 func (f feed) bug(message string) {
 	if !f.records.has(message) {
-		panic("not yet") //nolint:forbidigo // that is the bug
+		panic("not yet")
 	}
 }
