@@ -97,8 +97,12 @@ func newRecord(at time.Time, line string, fields map[string]string) Record {
 	message := line
 	var object map[string]any
 	if json.Unmarshal([]byte(line), &object) == nil {
+		given := fields["level"]
 		for k, v := range object {
 			fields[k] = words(v)
+		}
+		if given != "" && !slices.Contains(levels(), strings.ToLower(fields["level"])) {
+			fields["level"] = given // the line has a word of its own, as silly, for which the Collector has found one of ours
 		}
 		message = cmp.Or(fields["msg"], fields["message"], line)
 	}
@@ -130,6 +134,9 @@ func newRecord(at time.Time, line string, fields map[string]string) Record {
 	record.Fields = record.Fields[:min(len(record.Fields), maxFields)]
 	return record
 }
+
+// levels are those that the Collector writes.
+func levels() []string { return []string{"trace", "debug", "info", "warn", "error", "fatal"} }
 
 // room is how much text records may still have.
 type room int
