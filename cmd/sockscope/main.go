@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -21,6 +22,10 @@ func run() int {
 	defer stop()
 	if err := newRootCommand().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "sockscope:", err)
+		var exit exitError
+		if errors.As(err, &exit) {
+			return exit.code
+		}
 		return 1
 	}
 	return 0
@@ -46,7 +51,7 @@ Start with "sockscope up", then open the address that it prints.`,
 	root.AddCommand(
 		newUpCommand(), newStatusCommand(), newLogsCommand(), newDownCommand(),
 		newBotCommand(), newBuildCommand(), newCheckCommand(), newDeskCommand(), newDemoCommand(), newDrillCommand(), newFaultCommand(),
-		newLoadCommand(), newMixinCommand(), newNotifyTestCommand(), newProbeCommand(), newReadyCommand(), newSettingsCommand(), newTopCommand(),
+		newLintCommand(), newLoadCommand(), newMixinCommand(), newNotifyTestCommand(), newProbeCommand(), newReadyCommand(), newSettingsCommand(), newTopCommand(),
 	)
 	return root
 }

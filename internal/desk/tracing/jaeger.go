@@ -124,6 +124,31 @@ func (f *Finder) Recent(ctx context.Context) ([]Found, error) {
 	return list[:min(len(list), 2*maxFound)], nil
 }
 
+// OfService returns the newest traces in a range of time that a service has a span in, of an operation if its name is
+// not empty.
+func (f *Finder) OfService(ctx context.Context, service, operation string, start, end time.Time, limit int) ([]Trace, error) {
+	query := url.Values{
+		"service": {service},
+		"limit":   {strconv.Itoa(limit)},
+		"start":   {strconv.FormatInt(start.UnixMicro(), 10)},
+		"end":     {strconv.FormatInt(end.UnixMicro(), 10)},
+	}
+	if operation != "" {
+		query.Set("operation", operation)
+	}
+	var answer jaegerAnswer
+	if err := f.jaeger.Get(ctx, "/api/traces", query, backend.Into(&answer)); err != nil {
+		return nil, err
+	}
+	var traces []Trace
+	for _, t := range answer.Data {
+		if trace, ok := t.trace(); ok {
+			traces = append(traces, trace)
+		}
+	}
+	return traces, nil
+}
+
 func newestFirst(list []Found) {
 	slices.SortFunc(list, func(a, b Found) int {
 		return cmp.Or(b.Start.Compare(a.Start), cmp.Compare(a.TraceID, b.TraceID))
