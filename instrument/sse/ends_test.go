@@ -82,7 +82,8 @@ func TestEnds(t *testing.T) {
 		},
 		"we drain and cut": {
 			untilGone,
-			func(_ *testing.T, srv *server, _ client) {
+			func(t *testing.T, srv *server, c client) {
+				c.opened(t)
 				srv.Observer.SetDraining(true)
 				srv.CloseClientConnections()
 			}, end{initiator: "local", reason: "shutdown"},

@@ -321,6 +321,39 @@ func TestDrain(t *testing.T) {
 	}
 }
 
+// TestDrainWhileWriting drains a stream in the middle of an event: the peer gets all of it.
+func TestDrainWhileWriting(t *testing.T) {
+	for version, p := range protocols() {
+		bubble(t, version, func(t *testing.T) {
+			event := bytes.Repeat([]byte("x"), 8<<20) // more than the peer takes before it reads
+			s := serveInBubble(t, p, func(srv *server, w http.ResponseWriter, r *http.Request) {
+				stream, err := sse.Accept(w, r, srv.Observer)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer stream.Close()
+				if err := stream.Send(sse.Event{Data: event}); err != nil {
+					t.Errorf("send: %v", err)
+				}
+			})
+			c := connect(t, s, nil)
+			c.opened(t)
+			synctest.Wait() // until the event waits for the peer
+			if err := s.Observer.Drain(t.Context()); err != nil {
+				t.Error(err)
+			}
+			synctest.Wait() // until whatever is cut off at once is
+			if rest, err := io.ReadAll(c.Body); err != nil || !bytes.Contains(rest, event) {
+				t.Errorf("the peer got %d bytes, %v, want the event of %d", len(rest), err, len(event))
+			}
+			want := ended("local", "shutdown")
+			want[`sse_draining{}`] = 1
+			s.ExpectOnly(want)
+		})
+	}
+}
+
 // TestDrainOfADeafPeer drains a stream without a write timeout, whose peer reads nothing anymore: the retry hint must not
 // hold up the shutdown.
 func TestDrainOfADeafPeer(t *testing.T) {

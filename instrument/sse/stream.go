@@ -17,8 +17,8 @@ import (
 
 const (
 	defaultWriteTimeout = 10 * time.Second
-	hintTimeout         = time.Second
-	maxKeptFrame        = 64 << 10 // a larger buffer is not kept for the next event
+	drainTimeout        = time.Second // for what is written when the observer drains
+	maxKeptFrame        = 64 << 10    // a larger buffer is not kept for the next event
 )
 
 // A Stream is an open event stream that is observed. Send, Comment, Close and CloseFor may be called concurrently, while
@@ -241,9 +241,9 @@ func (s *Stream) Close() {
 	case err != nil:
 		s.over(err)
 	case s.observer.Draining():
-		s.closeFor(instrument.ReasonShutdown)
+		s.closeFor(instrument.ReasonShutdown, 0)
 	default:
-		s.closeFor(instrument.ReasonNormal)
+		s.closeFor(instrument.ReasonNormal, 0)
 	}
 }
 
@@ -252,15 +252,16 @@ func (s *Stream) Close() {
 func (s *Stream) CloseFor(reason instrument.CloseReason) {
 	s.closing.Lock()
 	defer s.closing.Unlock()
-	s.closeFor(reason)
+	s.closeFor(reason, 0)
 }
 
-func (s *Stream) closeFor(reason instrument.CloseReason) {
+// closeFor ends the stream. A write that is going on has that time to end.
+func (s *Stream) closeFor(reason instrument.CloseReason, grace time.Duration) {
 	if !s.end(local(reason)) {
 		return
 	}
 	if !s.writing.TryLock() {
-		_ = s.control.SetWriteDeadline(time.Now())
+		_ = s.control.SetWriteDeadline(time.Now().Add(grace))
 		return
 	}
 	defer s.writing.Unlock()
@@ -285,7 +286,7 @@ func (s *Stream) drain() {
 		s.hint()
 		s.writing.Unlock()
 	}
-	s.closeFor(instrument.ReasonShutdown)
+	s.closeFor(instrument.ReasonShutdown, drainTimeout)
 }
 
 // hint has peers come back at different times, unless the application has told them when.
@@ -295,8 +296,8 @@ func (s *Stream) hint() {
 	}
 	timeout := s.timeout
 	defer func() { s.timeout = timeout }()
-	if timeout == 0 || timeout > hintTimeout { // a peer that does not read must not hold up the shutdown
-		s.timeout = hintTimeout
+	if timeout == 0 || timeout > drainTimeout { // a peer that does not read must not hold up the shutdown
+		s.timeout = drainTimeout
 	}
 	e := Event{Retry: time.Second + rand.N(4*time.Second)}
 	_ = s.writeLocked(func(frame []byte) []byte { return appendEvent(frame, &e) }) // the stream ends in any case
