@@ -34,6 +34,49 @@ type stream struct {
 	Aligned   bool
 }
 
+// glance is follow by Whole and Piece where they can tell, and by Next elsewhere. It returns the messages, and how the
+// stream ends.
+func glance(p, cuts []byte) (messages []frame, end stream) {
+	f := frames.New(frames.Config{Client: true})
+	for piece := range pieces(p, cuts) {
+		if op, size, ok := f.Whole(piece); ok {
+			messages = append(messages, frame{Op: op, Message: int64(size)})
+			continue
+		}
+		if op, size, ended, followed := f.Piece(piece); followed {
+			if ended {
+				messages = append(messages, frame{Op: op, Message: int64(size)})
+			}
+			continue
+		}
+		for {
+			var whole bool
+			if piece, whole = f.Next(piece); !whole {
+				break
+			}
+			if op, size, ok := f.Message(); ok {
+				messages = append(messages, frame{Op: op, Message: size})
+			}
+		}
+	}
+	return messages, stream{Violation: f.Violation(), Aligned: f.Aligned()}
+}
+
+// compareGlance compares what is found at a glance with what is found thoroughly.
+func compareGlance(t testing.TB, p, cuts []byte, thorough stream) {
+	t.Helper()
+	var want []frame
+	for _, f := range thorough.Frames {
+		if f.Message >= 0 {
+			want = append(want, frame{Op: f.Op, Message: f.Message})
+		}
+	}
+	messages, end := glance(p, cuts)
+	if diff := cmp.Diff(want, messages); diff != "" || end.Aligned != thorough.Aligned || !errors.Is(end.Violation, thorough.Violation) {
+		t.Errorf("at a glance, aligned %v, %v (-thoroughly +at a glance):\n%s", end.Aligned, end.Violation, diff)
+	}
+}
+
 // follow follows p, cut into pieces of the sizes in cuts.
 func follow(t testing.TB, p, cuts []byte) stream {
 	t.Helper()
@@ -71,6 +114,7 @@ func follow(t testing.TB, p, cuts []byte) stream {
 		}
 	}
 	s.Violation, s.Aligned = f.Violation(), f.Aligned()
+	compareGlance(t, p, cuts, s)
 	return s
 }
 
@@ -100,7 +144,8 @@ func read(p []byte) stream {
 			s.violate(err)
 			return s
 		}
-		s.violate(ws.CheckHeader(h, state))
+		violation := ws.CheckHeader(h, state)
+		s.violate(violation)
 		if h.OpCode.IsData() {
 			if h.OpCode != ws.OpContinuation || !state.Fragmented() {
 				op, size = frames.Opcode(h.OpCode), 0
@@ -116,6 +161,9 @@ func read(p []byte) stream {
 		_, _ = io.ReadFull(r, payload)
 		size += h.Length
 		found := readFrame(h, payload)
+		if violation != nil { // which comes before what the frame holds
+			found.Code, found.Invalid = 0, false
+		}
 		if h.OpCode.IsData() && h.Fin && !h.OpCode.IsReserved() {
 			found.Op, found.Message = op, size
 		}
@@ -223,6 +271,8 @@ func FuzzFollower(f *testing.F) {
 	f.Add([]byte{0x80, 0, 0x01, 0, 0x82, 0, 0x83, 0, 0x8B, 0, 0xF1, 0}, []byte{})
 	f.Add([]byte{0x88, 0x85, 0, 0, 0, 0, 3, 0xE8, 0xE2, 0x82, 0x41}, []byte{7, 2})
 	f.Add([]byte{0x88, 0x82, 0, 0, 0, 0, 0x27, 0x10}, []byte{})
+	f.Add([]byte{0x38, 0x82, 0, 0, 0, 0, 0, 0}, []byte{})
+	f.Add([]byte{0x82, 0x83, 1, 2, 3, 4, 5, 6, 7, 0x82, 0xFE, 0, 0, 1, 2, 3, 4, 0x81, 0xFE, 0, 1, 1, 2, 3, 4, 5}, []byte{2, 4, 2, 1, 2, 2, 4, 2, 6})
 	f.Fuzz(func(t *testing.T, p, cuts []byte) {
 		if diff := cmp.Diff(read(p), follow(t, p, cuts), cmpopts.EquateErrors()); diff != "" {
 			t.Errorf("-ws +follower:\n%s", diff)

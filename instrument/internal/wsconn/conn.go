@@ -122,7 +122,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	op, size, whole := c.in.Whole(p[:n])
 	switch {
 	case !whole, c.heeds.Load():
-		c.received(p[:n])
+		c.receivedPieces(p[:n])
 	case c.counts:
 		c.counter.Received(c.typeOf(op, int64(size)), size)
 	}
@@ -144,6 +144,21 @@ func (c *Conn) readAside(p []byte) int {
 	c.aside = c.early != nil || c.in.Violation() != nil
 	c.received(p[:n])
 	return n
+}
+
+// receivedPieces follows anything but one whole message that was read.
+func (c *Conn) receivedPieces(p []byte) {
+	if c.heeds.Load() {
+		c.received(p)
+		return
+	}
+	op, size, ended, followed := c.in.Piece(p)
+	switch {
+	case !followed:
+		c.received(p)
+	case ended && c.counts:
+		c.counter.Received(c.typeOf(op, int64(size)), size)
+	}
 }
 
 // received follows the bytes that were read.
@@ -270,7 +285,13 @@ func (c *Conn) writePieces(p []byte) (int, error) {
 		closes = c.announce(p)
 	}
 	n, err := c.Conn.Write(p)
-	c.sent(p[:n])
+	op, size, ended, followed := c.out.Piece(p[:n])
+	switch {
+	case !followed:
+		c.sent(p[:n])
+	case ended && c.counts:
+		c.counter.Sent(c.typeOf(op, int64(size)), size)
+	}
 	if closes != nil {
 		if err == nil {
 			c.say(*closes)
