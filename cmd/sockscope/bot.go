@@ -32,22 +32,21 @@ func newBotCommand() *cobra.Command {
 	percent := 0.2
 	cmd := &cobra.Command{
 		Use:   "bot",
-		Short: "Trade on the demo's market, on paper and only on what is known to be true",
-		Long: `Trade on the demo's market, on paper. The feed of ticks is taken for a trigger,
-never for the truth: after each connect, and whenever ticks are missing, the bot
-fetches the snapshot beside it, leaves out the ticks that it contains, replays
-the rest, and acts only then. From time to time it compares what it holds with
-another snapshot.
+		Short: "Trade on the demo's market, on paper, while its data is known to be complete",
+		Long: `Trade on the demo's market, on paper. The feed of ticks is a trigger, never the
+truth: after each connect, and whenever ticks are missing, the bot fetches a
+snapshot, leaves out the ticks that the snapshot contains, replays the rest, and
+acts only then. From time to time it compares its state with another snapshot.
 
 What it shows:
 
-  live          what is held is complete up to now: the only state to trade in
-  connecting, waiting, reconciling, stale       in which nothing is done
-  … s old       how long ago the newest tick was made that is held
+  live          the state is complete up to now: the bot trades only then
+  connecting, waiting, reconciling, stale       the bot does not trade
+  … s old       the age of the newest tick
   gaps          how often ticks were missing, and how many
-  drift         how often what was held differed from the truth / was compared
+  drift         how often the state differed from the truth / was compared
   reconnects    connections after the first
-  reconciled    how often a snapshot was taken over
+  reconciled    how often the bot started from a snapshot
 
 Try it on, while it runs (see sockscope demo about faults):
 
@@ -70,11 +69,11 @@ error unless that is a terminal.`,
 	flags.StringVar(&f.keyFile, "auth-key-file", "", "file with the key for tokens (default: the server is asked for them)")
 	flags.StringVar(&f.listen, "listen", endpoint.Local(0).Bot, "address of /metrics")
 	flags.DurationVar(&f.bot.Expect, "expect", 5*time.Second, "time after which a silent market is stale, and the connection replaced")
-	flags.DurationVar(&f.bot.Audit, "audit", 10*time.Second, "time between comparisons of what is held with the truth")
-	flags.IntVar(&f.bot.Rule.Window, "window", 100, "ticks that the moving average is over")
-	flags.Float64Var(&percent, "edge", percent, "percent below (above) its average at which something is bought (sold)")
-	flags.Int64Var(&f.bot.Rule.Lot, "lot", 10, "how many are bought at once")
-	flags.BoolVar(&f.asJSON, "json", false, "print changes of state, trades and every 5 s the status as JSON, one a line")
+	flags.DurationVar(&f.bot.Audit, "audit", 10*time.Second, "time between comparisons of the state with the truth")
+	flags.IntVar(&f.bot.Rule.Window, "window", 100, "ticks in the moving average")
+	flags.Float64Var(&percent, "edge", percent, "percent below (above) the average at which the bot buys (sells)")
+	flags.Int64Var(&f.bot.Rule.Lot, "lot", 10, "how many the bot buys at once")
+	flags.BoolVar(&f.asJSON, "json", false, "print changes of state, trades and, every 5 s, the status as JSON lines")
 	return cmd
 }
 

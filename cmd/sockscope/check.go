@@ -21,14 +21,14 @@ func newCheckCommand() *cobra.Command {
 		Short: "Prove that telemetry goes all the way through the stack",
 		Long: `Check sends a marked message to the demo over a WebSocket and follows it through
 the running stack: into Prometheus' counters and histograms, from an exemplar to
-its trace in Jaeger, from the trace to its log records and back; and it looks
-whether the alert that always fires reached the desk's inbox.
+its trace in Jaeger, from the trace to its log records and back. It also checks
+that the alert that always fires has reached the desk's inbox.
 
-Log records are looked for in VictoriaLogs or Loki, whichever is running, unless
-a flag names one of them.
+It looks for log records in VictoriaLogs or Loki, whichever is running, unless a
+flag names one of them.
 
-Each line is printed when its step holds, with the time that it took from the
-event until it was to be seen. The exit code is 0 if all steps hold, else 1.`,
+Each line is printed when its step succeeds, with the time from the event until it
+was visible. The exit code is 0 if all steps succeed, else 1.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			shiftPorts(cmd, &cfg, portOffset)
@@ -47,7 +47,7 @@ event until it was to be seen. The exit code is 0 if all steps hold, else 1.`,
 	flags.StringVar(&cfg.Loki, "loki", cfg.Loki, "address of Loki")
 	flags.StringVar(&cfg.Desk, "desk", cfg.Desk, "address of the desk")
 	flags.IntVar(&portOffset, "port-offset", 0, "number added to the port of every address that is not given")
-	flags.DurationVar(&cfg.Timeout, "timeout", cfg.Timeout, "time after which steps that do not hold have failed")
+	flags.DurationVar(&cfg.Timeout, "timeout", cfg.Timeout, "time after which a step has failed")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON document at the end instead of lines")
 	return cmd
 }

@@ -19,7 +19,7 @@ func newDownCommand() *cobra.Command {
 		Use:   "down",
 		Short: "Stop a running stack",
 		Long: `Stop a running stack, in the background or in another terminal, and return when
-everything has stopped. What the components store stays for the next start.`,
+everything has stopped. The components' data stays for the next start.`,
 		Example: `  sockscope down
   sockscope down --port-offset 10000   # the one that was started with it`,
 		Args: cobra.NoArgs,
@@ -49,8 +49,8 @@ func newStatusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show what a running stack is doing",
-		Long: `Ask each component of a running stack how it is. The exit code is 0 if all are
-ready or on their way, and 1 if one is down or no stack is running.`,
+		Long: `Show the state of each component of a running stack. The exit code is 0 if all are
+ready or starting, and 1 if one is down or no stack is running.`,
 		Example: `  sockscope status
   watch sockscope status               # while the first start builds`,
 		Args: cobra.NoArgs,
@@ -96,10 +96,10 @@ func newLogsCommand() *cobra.Command {
 	var follow bool
 	cmd := &cobra.Command{
 		Use:   "logs COMPONENT",
-		Short: "Print what a component of a stack has printed",
-		Long: `Print what a component of a stack has printed, or with "up", what a stack in the
-background has. The components are those of "sockscope status". Logs are kept when
-a stack has ended; a component begins its log anew every 10 MB.`,
+		Short: "Print the output of a component of a stack",
+		Long: `Print the output of a component of a stack or, with "up", of a stack in the
+background. "sockscope status" lists the components. Logs are kept when a stack has
+ended. A component starts a new log every 10 MB.`,
 		Example: `  sockscope logs otel-collector
   sockscope logs up --follow           # how the start goes`,
 		Args: cobra.ExactArgs(1),

@@ -51,8 +51,8 @@ func newDemoCommand() *cobra.Command {
 		Long: `Run the demo: chat rooms, a market feed, notifications and a dashboard over
 WebSockets (/ws) and server-sent events (/events), with a page to use it from.
 
-By itself it needs nothing: messages are kept in a file. With --redis any number
-of instances are one service; put a load balancer in front of them.
+It needs nothing else: messages are kept in a file. With --redis any number of
+instances form one service. Put a load balancer in front of them.
 
 Clients need a token. Without --auth-key-file the demo makes a key of its own and
 issues tokens to callers on this machine:
@@ -62,7 +62,7 @@ issues tokens to callers on this machine:
 Its telemetry goes where the standard OTEL_* variables say, and its logs to the
 Loki endpoint in SOCKSCOPE_LOKI_URL (by default to a Collector on this machine;
 OTEL_SDK_DISABLED=true keeps it here). Its metrics are at /metrics, and its live
-connections at /debug/realtime/. At /fault it can be told to misbehave; see
+connections at /debug/realtime/. At /fault you can make it misbehave; see
 sockscope fault.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -74,37 +74,37 @@ sockscope fault.`,
 	}
 	flags, l := cmd.Flags(), &f.server.Limits
 	flags.StringVar(&f.listen, "listen", endpoint.Local(0).Demo, "address to listen on")
-	flags.StringVar(&f.history, "history", "", "file that keeps the messages where there is no --redis (default one that is gone at the end)")
+	flags.StringVar(&f.history, "history", "", "file that keeps the messages without --redis (default one that is gone at the end)")
 	flags.StringVar(&f.redis, "redis", "", "Redis that keeps the messages and connects the instances, as in redis://127.0.0.1:6379/0")
 	flags.StringVar(&f.server.Node, "node", "", "name of this instance (default a random one)")
-	flags.StringVar(&f.server.TraceURL, "trace-url", "", "address that a trace id is appended to for links on the pages, as in http://127.0.0.1:8090/trace/")
-	flags.StringVar(&f.storyURL, "story-url", "", "address that a connection's id is appended to for links in the live console, as in http://127.0.0.1:8090/connection/")
+	flags.StringVar(&f.server.TraceURL, "trace-url", "", "address for links on the pages, to which a trace id is appended, such as http://127.0.0.1:8090/trace/")
+	flags.StringVar(&f.storyURL, "story-url", "", "address for links in the live console, to which a connection's id is appended, such as http://127.0.0.1:8090/connection/")
 
 	flags.StringArrayVar(&f.keyFiles, "auth-key-file", nil, "file with a key for tokens, 32 bytes or more; give two to replace one: the first signs")
-	flags.TextVar(&f.server.DevTokens, "dev-tokens", demo.Loopback, "who is issued tokens: loopback (callers on this machine), open (everybody) or off (default off with --auth-key-file)")
+	flags.TextVar(&f.server.DevTokens, "dev-tokens", demo.Loopback, "who gets tokens: loopback (callers on this machine), open (everybody) or off (default off with --auth-key-file)")
 	flags.TextVar(&f.server.FaultAPI, "fault-api", demo.Loopback, "who may switch faults: loopback (callers on this machine), open (everybody who reaches the server) or off")
 	flags.TextVar(&f.server.ConsoleAccess, "console", demo.Loopback, "who may see the live connections at /debug/realtime/: loopback (callers on this machine), open (everybody who reaches the server) or off")
 	flags.StringArrayVar(&f.origins, "origin", nil, "origin of pages that may connect besides this server's own, as in https://app.example.com")
-	flags.StringArrayVar(&f.proxies, "trusted-proxy", nil, "addresses of load balancers whose X-Forwarded-For is believed, as in 10.0.0.0/8")
+	flags.StringArrayVar(&f.proxies, "trusted-proxy", nil, "addresses of load balancers whose X-Forwarded-For is trusted, such as 10.0.0.0/8")
 
-	flags.DurationVar(&f.server.Heartbeat, "heartbeat", f.server.Heartbeat, "time between pings, and what a pong may take")
+	flags.DurationVar(&f.server.Heartbeat, "heartbeat", f.server.Heartbeat, "time between pings, and the time that a pong may take")
 	flags.DurationVar(&f.server.BatchWindow, "batch-window", f.server.BatchWindow, "time for which prices are gathered before they are sent")
-	flags.IntVar(&f.server.CompressAbove, "compress-above", f.server.CompressAbove, "bytes from which on frames are compressed (permessage-deflate), which takes 1.2 MB for each while it lasts, and 45 KB for each that is read (default none)")
+	flags.IntVar(&f.server.CompressAbove, "compress-above", f.server.CompressAbove, "compress frames of this many bytes or more (permessage-deflate); takes 1.2 MB for each frame meanwhile, and 45 KB for each that is read (default none)")
 	flags.DurationVar(&f.drainTimeout, "drain-timeout", 20*time.Second, "time that connections get to end in order")
 	flags.DurationVar(&f.server.DrainSpread, "drain-spread", 5*time.Second, "time over which a drain closes connections, so that clients don't come back all at once")
 
 	flags.IntVar(&l.Connections, "connection-limit", l.Connections, "connections that may be open at once")
-	flags.IntVar(&l.ConnectionsPerAddress, "connections-per-address", 0, "connections that may be open from one address (default as many as in all)")
+	flags.IntVar(&l.ConnectionsPerAddress, "connections-per-address", 0, "connections that may be open from one address (default as many as in total)")
 	flags.Float64Var(&l.MessagesPerSecond, "message-rate", l.MessagesPerSecond, "messages per second that one connection may send in the long run")
 	flags.IntVar(&l.MessageBurst, "message-burst", l.MessageBurst, "messages that one connection may send at once")
 	flags.IntVar(&l.RoomsPerConnection, "rooms-per-connection", l.RoomsPerConnection, "rooms that one connection may be in")
 	flags.IntVar(&l.SendQueue, "send-queue", l.SendQueue, "frames that may wait for one connection")
-	flags.TextVar(&l.SendPolicy, "send-policy", l.SendPolicy, "what happens when as many wait: disconnect, drop_oldest or coalesce")
-	flags.DurationVar(&l.Idle, "idle-timeout", l.Idle, "time after which a client is disconnected that sends nothing (default never)")
+	flags.TextVar(&l.SendPolicy, "send-policy", l.SendPolicy, "what to do when the queue is full: disconnect, drop_oldest or coalesce")
+	flags.DurationVar(&l.Idle, "idle-timeout", l.Idle, "time after which a client that sends nothing is disconnected (default never)")
 
 	flags.Float64Var(&f.server.SampleRatio, "sample-ratio", 1, "share of messages that get a span, 0 to 1")
-	flags.IntVar(&f.server.SpanLimit, "span-limit", f.server.SpanLimit, "spans per second at most, of messages, handshakes and closes each")
-	flags.TextVar(&f.logLevel, "log-level", slog.LevelInfo, "least level of log records: debug, info, warn, error")
+	flags.IntVar(&f.server.SpanLimit, "span-limit", f.server.SpanLimit, "most spans per second, of messages, handshakes and closes each")
+	flags.TextVar(&f.logLevel, "log-level", slog.LevelInfo, "lowest level of log records: debug, info, warn, error")
 	return cmd
 }
 

@@ -22,17 +22,17 @@ func newDeskCommand() *cobra.Command {
 		Short: "Serve the stack's start page: status, on-call inbox, traces, logs, connections",
 		Long: `The desk shows on one port whether the stack's components are ready, which
 alerts reached the inbox, what one trace and its log records say, and the story
-of each connection that is or was there.
+of each connection, open or closed.
 
 It takes what Alertmanager sends to PagerDuty (POST /v2/enqueue), to Slack
 (POST /services/T…/B…/…) and to webhooks (POST /webhook/<name>), and checks it
-as they would. To see what becomes of alerts when one of them fails, tell it to:
+like they do. To see what happens to alerts when one of them fails, make it fail:
 
   curl -X PUT -d '{"status":429}' http://127.0.0.1:8090/api/outages/slack
   curl -X DELETE http://127.0.0.1:8090/api/outages/slack
 
 It is also a dead man's switch: when the alert Watchdog, which always fires,
-stays away, it raises an alarm of its own.`,
+does not arrive, the desk raises an alarm of its own.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if config.LokiURL != "" && !cmd.Flags().Changed("victorialogs") {

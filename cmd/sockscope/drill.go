@@ -37,17 +37,18 @@ func newDrillCommand() *cobra.Command {
 		Use:   "drill NAME... | --all | --list",
 		Short: "Break the stack on purpose, and measure how long it takes until somebody is called",
 		Long: `Break a running stack on purpose, and measure how long it takes until the metric
-shows it, the rule is pending and fires, somebody is notified, and, once the fault
-is healed, until that is over. The panel, the trace, the log records and the queries
-of the runbook have to lead to the cause, and no other alert may fire without a
-reason. Controls are drills, too: of what happens on an ordinary day nothing may come.
+shows it, the rule is pending and fires, somebody is notified, and, after the fault
+is healed, until the alert is resolved. The panel, the trace, the log records and the
+queries of the runbook must lead to the cause, and no other alert may fire without a
+reason. Controls are drills, too: they do what happens on an ordinary day, and no
+alert may fire.
 
-The stack is the one that runs with the same --data and --port-offset. With --start
-each drill gets a stack of its own, which is gone afterwards, so that none has to
-wait until another one's alerts are over. Real rules take real time: --speed has
-those of a stack that is started be as many times as fast.
+The drill uses the stack that runs with the same --data and --port-offset. With
+--start each drill starts a stack of its own and removes it afterwards, so that it
+need not wait for the end of another drill's alerts. With --start, --speed makes the
+rules faster.
 
-The exit status is 1 if a drill went otherwise than it has to.`,
+The exit status is 1 if a drill failed.`,
 		Example: `  sockscope drill --list
   sockscope drill slow_handling mass_disconnect
   sockscope drill --all --start --speed 20 --port-offset 10000

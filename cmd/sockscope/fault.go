@@ -35,9 +35,8 @@ func newFaultCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fault",
 		Short: "Break the demo on purpose",
-		Long: `Break the demo on purpose, to see what its telemetry makes of it. A fault has a
-strength and a duration, and heals by itself; docs/faults.md says what is seen of
-each.
+		Long: `Break the demo on purpose, to see how its telemetry shows it. A fault has a strength
+and a duration, and heals by itself. docs/faults.md says how to recognize each.
 
   sockscope fault ls
   sockscope fault set slow_handling 500 --for 2m
@@ -45,7 +44,7 @@ each.
 	}
 	flags := cmd.PersistentFlags()
 	flags.StringVar(&f.client.URL, "url", "http://"+endpoint.Local(0).Demo,
-		"the demo's address; of several instances each has faults of its own")
+		"the demo's address; each of several instances has its own faults")
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	cmd.AddCommand(newFaultListCommand(f), newFaultSetCommand(f), newFaultClearCommand(f))
 	return cmd
@@ -74,8 +73,8 @@ func newFaultSetCommand(f *faultFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "set NAME STRENGTH",
 		Short: "Turn a fault on for some time",
-		Long: `Turn a fault on for some time, or change one that is on. What its strength means
-and can be, "sockscope fault ls" tells.`,
+		Long: `Turn a fault on for some time, or change one that is on. "sockscope fault ls" says
+what its strength means.`,
 		Example:           "  sockscope fault set mass_disconnect 0.3 --for 5m",
 		Args:              cobra.ExactArgs(2),
 		ValidArgsFunction: f.completeName(1),

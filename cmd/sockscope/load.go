@@ -47,13 +47,13 @@ func newLoadCommand() *cobra.Command {
 		Long: `Drive the demo with many connections, by a scenario, and check that each message is
 acknowledged once and delivered once, in order, to every member of its room.
 
-The rate does not follow the server: times are measured from when a message was
-due, so that a stall shows in full. Connections that end come back, join where they
-were cut off, and send again what was not acknowledged. Ctrl-C ends the load with
-what came of it so far. The exit status is 1 if anything was lost, refused or came
-twice that should not have been, or a connection ended that should not have.
+The rate does not depend on the server: times are measured from when a message was
+due, so a stall shows in full. Connections that end reconnect, join where they were
+cut off, and repeat messages that were not acknowledged. Ctrl-C ends the load and
+prints the result so far. The exit status is 1 if messages were lost, refused or
+delivered twice, or connections ended, and the scenario did not ask for it.
 
---list shows the scenarios that come along. A scenario is a small YAML file:
+--list shows the built-in scenarios. A scenario is a small YAML file:
 
   about: People talk in a few rooms, some of them come and go.
   duration: 30s          # once all are connected
@@ -62,14 +62,14 @@ twice that should not have been, or a connection ended that should not have.
       does: chat         # or feed, idle, malformed, oversize, bad-token
       connections: 50
       ramp: 2s           # time over which they are opened
-      rooms: 5           # that they are spread over, and share with other groups
-      rate: 50           # messages per second, of all of them
+      rooms: 5           # over which they are spread; shared with other groups
+      rate: 50           # messages per second, all together
     - name: coming and going
       does: chat
       connections: 50
       rooms: 5
       lifetime: 3s       # on average; also storm: 10s (cut all at once, so often),
-                         # read: 1000 (bytes per second), vanish: 5s (half-open then)
+                         # read: 1000 (bytes per second), vanish: 5s (then half-open)
 
 For very many connections:
 
@@ -93,17 +93,17 @@ For very many connections:
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.scenario, "scenario", "chat", "what to do: one of --list, or a file as in ./own.yaml")
-	flags.BoolVar(&f.list, "list", false, "list the scenarios that come along")
-	flags.StringSliceVar(&f.load.URLs, "url", []string{"ws://" + endpoint.Local(0).Demo + "/ws"}, "WebSockets to connect to; several are to be of one service")
+	flags.StringVar(&f.scenario, "scenario", "chat", "one of --list, or a file such as ./own.yaml")
+	flags.BoolVar(&f.list, "list", false, "list the built-in scenarios")
+	flags.StringSliceVar(&f.load.URLs, "url", []string{"ws://" + endpoint.Local(0).Demo + "/ws"}, "WebSockets to connect to; several must belong to one service")
 	flags.IntVar(&f.connections, "connections", 0, "connections to open, all groups together (default the scenario's)")
 	flags.Float64Var(&f.rate, "rate", 0, "messages per second, all groups together (default the scenario's)")
 	flags.DurationVar(&f.duration, "duration", 0, "how long to go on once all are connected (default the scenario's)")
 	flags.IntVar(&f.rooms, "rooms", 0, "rooms to spread the connections over (default the scenario's)")
-	flags.StringSliceVar(&f.sources, "source", nil, "addresses of this machine to connect from, as in 127.0.0.1-127.0.0.8, of which each has about 28,000 ports (default the system's choice)")
+	flags.StringSliceVar(&f.sources, "source", nil, "addresses of this machine to connect from, such as 127.0.0.1-127.0.0.8; each has about 28,000 ports (default the system's choice)")
 	flags.StringVar(&f.keyFile, "auth-key-file", "", "file with the servers' key, to issue tokens for as many users as connections (default the servers issue them for a hundred)")
-	flags.StringVar(&f.listen, "listen", "", "address of /metrics: what a client sees that follows the market meanwhile and does everything as it should be done (default none)")
-	flags.BoolVar(&f.load.Verify, "verify", false, "read the histories of all rooms in the end: what was acknowledged has to be there once")
+	flags.StringVar(&f.listen, "listen", "", "address of /metrics of a well-behaved client that follows the market meanwhile (default none)")
+	flags.BoolVar(&f.load.Verify, "verify", false, "read the histories of all rooms at the end: every acknowledged message must be there once")
 	flags.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
 	return cmd
 }

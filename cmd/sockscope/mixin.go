@@ -22,9 +22,8 @@ func newMixinCommand() *cobra.Command {
 		Use:   "mixin",
 		Short: "Write alert rules, their tests and runbooks for a service",
 		Long: `Write the rules for Prometheus, their tests for promtool, and the frames of the
-runbooks, from one definition. The defaults are what the stack is shipped with.
-A file in YAML says what differs for a service of yours, and flags say it once
-more:
+runbooks, from one definition. The defaults are those of the stack. A YAML file sets
+what differs for your service, and flags override the file:
 
   transports: [websocket]
   namespace_label: exported_namespace
@@ -34,8 +33,8 @@ more:
   runbook_url: https://runbooks.example.org/
   dashboard_url: https://grafana.example.org/d/sockscope-websockets
 
-Runbooks keep what people have written outside of the frame. The tests hold for
-the shipped thresholds, objectives and speed, and are written for these only.`,
+Runbooks keep the text that people have written outside of the frame. The tests are
+only written for the default thresholds, objectives and speed.`,
 		Example: `  sockscope mixin --rules out/rules --tests out/tests --runbooks out/runbooks
   sockscope mixin --config mine.yml --rules out/rules
   promtool test rules out/tests/*.yml`,
@@ -43,19 +42,19 @@ the shipped thresholds, objectives and speed, and are written for these only.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.config, "config", "", "file in YAML that says what differs from the defaults")
+	flags.StringVar(&f.config, "config", "", "YAML file with the differences from the defaults")
 	flags.StringVar(&f.rules, "rules", "", "folder for the rules")
-	flags.StringVar(&f.tests, "tests", "", "folder for the tests; it has to be beside that of the rules")
+	flags.StringVar(&f.tests, "tests", "", "folder for the tests, next to that of the rules")
 	flags.StringVar(&f.runbooks, "runbooks", "", "folder for the runbooks")
 	flags.BoolVar(&f.check, "check", false, "write nothing, and fail if a file differs from what would be written")
-	flags.StringSliceVar(&f.transports, "transport", nil, "what the names of metrics begin with, as websocket")
-	flags.StringVar(&f.namespaceLabel, "namespace-label", "", "label that tells the endpoints of a service apart")
-	flags.StringVar(&f.selector, "selector", "", `matchers for every metric, as cluster="eu"`)
-	flags.StringVar(&f.runbookURL, "runbook-url", "", "what links to runbooks begin with")
+	flags.StringSliceVar(&f.transports, "transport", nil, "prefixes of the metrics' names, such as websocket")
+	flags.StringVar(&f.namespaceLabel, "namespace-label", "", "label that distinguishes the endpoints of a service")
+	flags.StringVar(&f.selector, "selector", "", `matchers for every metric, such as cluster="eu"`)
+	flags.StringVar(&f.runbookURL, "runbook-url", "", "beginning of links to runbooks")
 	flags.StringVar(&f.dashboardURL, "dashboard-url", "", "address of the dashboard")
 	flags.IntVar(&f.speed, "speed", 0, "divide all durations by this, for drills")
-	flags.StringToStringVar(&f.objectives, "objective", nil, "share of good events of an SLO, as connections=0.999")
-	flags.StringToStringVar(&f.thresholds, "threshold", nil, "threshold of an alert, as latency_seconds=0.5")
+	flags.StringToStringVar(&f.objectives, "objective", nil, "share of good events of an SLO, such as connections=0.999")
+	flags.StringToStringVar(&f.thresholds, "threshold", nil, "threshold of an alert, such as latency_seconds=0.5")
 	return cmd
 }
 

@@ -19,15 +19,15 @@ func newNotifyTestCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "notify-test",
-		Short: "Send a test notification by the real route, and tell who was reached",
+		Short: "Send a test notification by the real route, and say who was reached",
 		Long: `Notify-test gives Alertmanager an alert, NotifyTest, that takes the route of any
 alert of its severity. For each service, it prints that the service was told, or
 why not. Then it ends the alert and waits until the services were told of that,
-too. This really pages the person on call. The page resolves itself.
+too. It really pages the person on call. The page resolves itself.
 
-That a service was told is what Alertmanager counts. When other alerts are sent at
-the same moment, their notifications may be taken for this one. What a service
-answered in words is in Alertmanager's log: name it by --log if it is not that of
+The results come from Alertmanager's counters. If other alerts are sent at the same
+moment, their notifications may be counted as this one. The text of a service's
+answer is in Alertmanager's log: name the file by --log if it is not that of
 "sockscope up" on this machine.
 
 The exit code is 0 if everybody was reached, else 1.`,
@@ -72,7 +72,7 @@ The exit code is 0 if everybody was reached, else 1.`,
 	flags.IntVar(&portOffset, "port-offset", 0, "number added to the port of Alertmanager if its address is not given")
 	flags.StringVar(&cfg.Severity, "severity", "critical", "severity of the alert, which decides who is told")
 	flags.StringVar(&cfg.Log, "log", "", "`FILE` with Alertmanager's log (default that of the stack on this machine)")
-	flags.DurationVar(&cfg.Timeout, "timeout", 2*time.Minute, "how long to wait for the notification, and again for that of its end")
+	flags.DurationVar(&cfg.Timeout, "timeout", 2*time.Minute, "how long to wait for the notification, and then for the notification of its end")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON document at the end instead of lines")
 	return cmd
 }

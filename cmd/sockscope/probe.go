@@ -29,16 +29,16 @@ func newProbeCommand() *cobra.Command {
 	f := probeFlags{}
 	cmd := &cobra.Command{
 		Use:   "probe",
-		Short: "Try the demo as a user would, every few seconds, and tell how it went",
+		Short: "Try the demo as a user would, every few seconds, and report the results",
 		Long: `Try the demo as a user would: connect, join the room probe.<target>, send a
-message and receive it on a second connection, every few seconds, also at night
-when nobody else is there. Run it where users are, not beside the server. Beside
-"sockscope up", which has one, it needs another port (--listen).
+message and receive it on a second connection, every few seconds, even at night
+when there are no other users. Run it where users are, not next to the server.
+"sockscope up" has a probe, so a second one needs another port (--listen).
 
-How it went is at /metrics:
+The results are at /metrics:
 
   websocket_probe_success{target}                  1 or 0, of the last probe
-  websocket_probe_duration_seconds{target,phase}   histogram of what succeeded:
+  websocket_probe_duration_seconds{target,phase}   histogram of successful phases:
     connect    two connections, until both are welcomed
     echo       a ping, until its answer
     delivery   a message, until it is at the other connection
@@ -48,7 +48,7 @@ How it went is at /metrics:
   histogram_quantile(0.99, sum by (target, le) (rate(websocket_probe_duration_seconds_bucket{phase="delivery"}[5m])))
 
 Failures are logged with their phase and cause. A target that does not answer is
-what this is for: it is probed again, and never the end of the program.
+probed again and never ends the program.
 
 Its own logs go to the Loki endpoint in SOCKSCOPE_LOKI_URL (by default to a
 Collector on this machine; OTEL_SDK_DISABLED=true keeps them here).`,
@@ -59,9 +59,9 @@ Collector on this machine; OTEL_SDK_DISABLED=true keeps them here).`,
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.targets, "target", []string{"ws://" + endpoint.Local(0).Demo + "/ws"},
-		"WebSocket to probe, with or without a name for it, as in eu=wss://eu.example.com/ws; may be repeated")
+		"WebSocket to probe, with or without a name, such as eu=wss://eu.example.com/ws; may be repeated")
 	flags.DurationVar(&f.interval, "interval", 5*time.Second, "time from one probe of a target to the next")
-	flags.DurationVar(&f.timeout, "timeout", 4*time.Second, "time for a whole probe; what takes longer has failed")
+	flags.DurationVar(&f.timeout, "timeout", 4*time.Second, "time for a whole probe; one that takes longer has failed")
 	flags.StringVar(&f.keyFile, "auth-key-file", "", "file with the key for tokens (default: the targets are asked for them)")
 	flags.StringVar(&f.listen, "listen", endpoint.Local(0).Probe, "address of /metrics")
 	return cmd

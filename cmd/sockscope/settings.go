@@ -14,11 +14,11 @@ func newSettingsCommand() *cobra.Command {
 		Use:   "settings DIR",
 		Short: "Write the stack's settings into a folder, to change them",
 		Long: `Write the settings of the stack's components into a folder: alert rules, routes,
-dashboards, and the modules that the components are built from. Change what you
-like there, and have "sockscope up" take it.
+dashboards, and the modules that the components are built from. Change them
+there, and pass the folder to "sockscope up".
 
-A later version of this program may need other settings. Write them anew then,
-and compare.`,
+A later version of this program may need other settings. Then write them again and
+compare.`,
 		Example: `  sockscope settings mine
   $EDITOR mine/prometheus/rules/websocket.yml
   sockscope up --deploy mine`,

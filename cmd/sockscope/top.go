@@ -32,11 +32,11 @@ func newTopCommand() *cobra.Command {
 		Use:   "top [URL...]",
 		Short: "Show the live connections of services in the terminal",
 		Long: `Show the live connections of services that mount the live console (package
-instrument/console), those first that hurt most, with what looks wrong in plain
-words. Give the address of the console of each instance. The default is the demo
-on this machine.
+instrument/console), the worst first, and say in plain words what looks wrong. Give
+the address of the console of each instance. The default is the demo on this
+machine.
 
-On a terminal the table is renewed until Ctrl-C; elsewhere it is printed once per
+On a terminal the table is updated until Ctrl-C. Elsewhere it is printed once per
 interval. Orders of --sort:
 
   behind   the oldest message in the send queue
@@ -57,12 +57,12 @@ interval. Orders of --sort:
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.sort, "sort", string(console.SortBehind), "what the table begins with: behind, silent, rtt, busy or newest")
+	flags.StringVar(&f.sort, "sort", string(console.SortBehind), "order of the table: behind, silent, rtt, busy or newest")
 	flags.IntVar(&f.options.Limit, "limit", 20, "rows of the table, at most 500")
-	flags.StringVar(&f.options.Search, "id", "", "show only connections whose id has this in it")
+	flags.StringVar(&f.options.Search, "id", "", "show only connections whose id contains this")
 	flags.DurationVar(&f.interval, "interval", 2*time.Second, "time between two looks")
 	flags.BoolVar(&f.once, "once", false, "print one table, over one interval, and fail if no instance answers")
-	flags.BoolVar(&f.json, "json", false, "print JSON, a line for each look")
+	flags.BoolVar(&f.json, "json", false, "print JSON lines")
 	return cmd
 }
 

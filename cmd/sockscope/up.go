@@ -64,23 +64,23 @@ func newUpCommand() *cobra.Command {
 the demo service, a probe of it and the desk as processes on the loopback
 interface, and Grafana too if it is installed. If Loki is installed, it keeps the
 log records instead of VictoriaLogs. Once all are ready, a message is sent and
-followed through the whole path, as "sockscope check" does.
+followed through the whole path, like by "sockscope check".
 
-The components are built from Go modules with pinned versions. The first start
-does that, into the cache directory; every further start takes seconds. A bundle
-has them built, and needs neither Go nor a network. What the components store
-survives a restart. Ctrl-C stops everything.
+The components are built from Go modules with pinned versions. The first start builds
+them into the cache directory. Every further start takes seconds. A bundle has built
+components, and needs neither Go nor a network. The components' data survives a
+restart. Ctrl-C stops everything.
 
-With --detach the stack goes on in the background once it is ready. Then there
-are "sockscope status", "sockscope logs" and "sockscope down", which find it by the
-same --data or --port-offset, and which also work for a stack in another terminal.
+With --detach the stack goes on in the background once it is ready. Then use
+"sockscope status", "sockscope logs" and "sockscope down", which find it by the same
+--data or --port-offset, and also work for a stack in another terminal.
 
-Alerts go to the desk's inbox. Real people are reached with secrets of your own:
-by files in a folder (--secrets), or by the variables SOCKSCOPE_PAGERDUTY_ROUTING_KEY,
+Alerts go to the desk's inbox. To reach real people, pass your own secrets: by files
+in a folder (--secrets), or by the variables SOCKSCOPE_PAGERDUTY_ROUTING_KEY,
 SOCKSCOPE_SLACK_API_URL and SOCKSCOPE_WATCHDOG_URL. See docs/on-call.md.
 
-To have a service of your own scraped, put a file for it beside targets/demo.yaml
-in the data directory. It is read within ten seconds, and kept.`,
+To scrape your own service, put a file for it next to targets/demo.yaml in the data
+directory. It is read within ten seconds, and kept.`,
 		Example: `  sockscope up
   sockscope up --detach                # in the background; sockscope down stops it
   sockscope up --bundle sockscope_0.2.0_linux_amd64.tar.gz
@@ -93,7 +93,7 @@ in the data directory. It is read within ten seconds, and kept.`,
 	flags := cmd.Flags()
 	f.stack.register(flags)
 	flags.BoolVarP(&f.detach, "detach", "d", false, "leave the stack running in the background once it is ready")
-	flags.StringVar(&f.secrets, "secrets", "", "page for real: take pagerduty_routing_key, slack_api_url and watchdog_url, as far as they exist, from `DIR`")
+	flags.StringVar(&f.secrets, "secrets", "", "page for real: take pagerduty_routing_key, slack_api_url and watchdog_url from `DIR`, if they exist")
 	flags.StringVar(&f.grafana, "grafana", "", "run the grafana binary at `PATH` (default the one in --bin-dir or on PATH, if any)")
 	flags.StringVar(&f.loki, "loki", "", "keep log records by the loki binary at `PATH` (default the one in --bin-dir or on PATH, if any; empty for VictoriaLogs)")
 	flags.IntVar(&f.alertSpeed, "alert-speed", 1, "divide the durations of alerts by `N`, to see them sooner")
