@@ -44,11 +44,11 @@ drill: $(SOCKSCOPE) ## break a stack whose rules are 20 times as fast, and see w
 	$(SOCKSCOPE) drill --start --speed 20 --port-offset 12000 slow_handling mass_disconnect demo_hangs prometheus_restart
 
 .PHONY: soak
-soak: ## half an hour of mixed load and faults on three instances; nothing acknowledged may be lost (SOAK=5m for less)
+soak: ## half an hour of mixed load and faults on three instances; no acknowledged message may be lost (SOAK=5m for less)
 	go run ./internal/runtests soak
 
 .PHONY: soak-outage
-soak-outage: ## stores away for ten minutes, and everything killed; nothing accepted may be lost (OUTAGE=1m for less)
+soak-outage: ## stores away for ten minutes, and everything killed; no accepted data may be lost (OUTAGE=1m for less)
 	OUTAGE=$${OUTAGE:-10m} go run ./internal/runtests outage
 
 .PHONY: check
