@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -34,6 +35,54 @@ type Store interface {
 	// whole seconds. Start and End are multiples of the step since 1970. A step
 	// without a record is left out.
 	Histogram(ctx context.Context, q Query, step time.Duration) ([]Bucket, error)
+	// Ask returns what a query in the store's own language finds from one time to
+	// another: the newest records, at most so many, oldest first.
+	Ask(ctx context.Context, native string, from, to time.Time, limit int) ([]Record, error)
+	// Count returns the series of a query in the store's own language that counts
+	// records, one point for each step.
+	Count(ctx context.Context, native string, from, to time.Time, step time.Duration) ([]Series, error)
+}
+
+// Series is a series of numbers that a store made of records.
+type Series struct {
+	Labels map[string]string
+	Points []Point
+}
+
+// Point is a number at a time.
+type Point struct {
+	At    time.Time
+	Value float64
+}
+
+// matrix is how both stores answer with series: as Prometheus does.
+type matrix struct {
+	Data struct {
+		Result []struct {
+			Metric map[string]string    `json:"metric"`
+			Values [][2]json.RawMessage `json:"values"`
+		} `json:"result"`
+	} `json:"data"`
+}
+
+func (m matrix) series() []Series {
+	var list []Series
+	for _, r := range m.Data.Result {
+		delete(r.Metric, "__name__")
+		s := Series{Labels: r.Metric}
+		for _, v := range r.Values {
+			var at float64
+			var text string
+			if json.Unmarshal(v[0], &at) != nil || json.Unmarshal(v[1], &text) != nil {
+				continue
+			}
+			if value, err := strconv.ParseFloat(text, 64); err == nil {
+				s.Points = append(s.Points, Point{time.UnixMilli(int64(at * 1000)).UTC(), value})
+			}
+		}
+		list = append(list, s)
+	}
+	return list
 }
 
 // Query describes records. Texts are compared as a whole; an empty one is any.

@@ -82,8 +82,27 @@ type lokiAnswer struct {
 }
 
 func (l loki) Records(ctx context.Context, q Query) ([]Record, error) {
+	return l.records(ctx, lokiQuery(q), q)
+}
+
+func (l loki) Ask(ctx context.Context, native string, from, to time.Time, limit int) ([]Record, error) {
+	q := Query{Start: from, End: to, Limit: limit, Newest: true}
+	form := lokiQuery(q)
+	form.Set("query", native)
+	return l.records(ctx, form, q)
+}
+
+func (l loki) Count(ctx context.Context, native string, from, to time.Time, step time.Duration) ([]Series, error) {
+	var answer matrix
+	err := l.Get(ctx, lokiPath, url.Values{
+		"query": {native}, "start": {nanoseconds(from)}, "end": {nanoseconds(to)}, "step": {strconv.FormatFloat(step.Seconds(), 'f', -1, 64)},
+	}, backend.Into(&answer))
+	return answer.series(), err
+}
+
+func (l loki) records(ctx context.Context, form url.Values, q Query) ([]Record, error) {
 	var answer lokiAnswer
-	if err := l.Get(ctx, lokiPath, lokiQuery(q), backend.Into(&answer)); err != nil {
+	if err := l.Get(ctx, lokiPath, form, backend.Into(&answer)); err != nil {
 		return nil, err
 	}
 	records, left := []Record{}, newRoom()

@@ -24,6 +24,8 @@ func VictoriaLogs(address string, transport http.RoundTripper) Store {
 const (
 	victoriaLogsPath = "/select/logsql/query"
 	victoriaLogsHits = "/select/logsql/hits"
+	// Its times are the starts of steps.
+	victoriaLogsStats = "/select/logsql/stats_query_range"
 )
 
 func (v victoriaLogs) URL(q Query) string {
@@ -32,13 +34,16 @@ func (v victoriaLogs) URL(q Query) string {
 
 func (victoriaLogs) Native(q Query) string { return logsQL(q) }
 
-func victoriaLogsQuery(q Query) url.Values {
+func victoriaLogsQuery(q Query) url.Values { return victoriaLogsForm(logsQL(q), q) }
+
+// victoriaLogsForm asks for what a native query finds.
+func victoriaLogsForm(native string, q Query) url.Values {
 	order := "_time"
 	if q.Newest {
 		order = "_time desc"
 	}
 	return url.Values{
-		"query": {logsQL(q) + " | sort by (" + order + ") limit " + strconv.Itoa(q.Limit)},
+		"query": {native + " | sort by (" + order + ") limit " + strconv.Itoa(q.Limit)},
 		"start": {nanoseconds(q.Start)},
 		"end":   {nanoseconds(q.End)},
 	}
@@ -71,8 +76,25 @@ func logsQL(q Query) string {
 }
 
 func (v victoriaLogs) Records(ctx context.Context, q Query) ([]Record, error) {
+	return v.records(ctx, victoriaLogsQuery(q), q)
+}
+
+func (v victoriaLogs) Ask(ctx context.Context, native string, from, to time.Time, limit int) ([]Record, error) {
+	q := Query{Start: from, End: to, Limit: limit, Newest: true}
+	return v.records(ctx, victoriaLogsForm(native, q), q)
+}
+
+func (v victoriaLogs) Count(ctx context.Context, native string, from, to time.Time, step time.Duration) ([]Series, error) {
+	var answer matrix
+	err := v.Get(ctx, victoriaLogsStats, url.Values{
+		"query": {native}, "start": {nanoseconds(from)}, "end": {nanoseconds(to)}, "step": {strconv.FormatFloat(step.Seconds(), 'f', -1, 64) + "s"},
+	}, backend.Into(&answer))
+	return answer.series(), err
+}
+
+func (v victoriaLogs) records(ctx context.Context, form url.Values, q Query) ([]Record, error) {
 	records, left := []Record{}, newRoom()
-	err := v.Get(ctx, victoriaLogsPath, victoriaLogsQuery(q), func(body io.Reader) error {
+	err := v.Get(ctx, victoriaLogsPath, form, func(body io.Reader) error {
 		for lines := json.NewDecoder(body); ; {
 			var fields map[string]string
 			err := lines.Decode(&fields)

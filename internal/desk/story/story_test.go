@@ -171,6 +171,14 @@ func (records) Histogram(context.Context, logstore.Query, time.Duration) ([]logs
 	return nil, errors.New("not asked")
 }
 
+func (records) Ask(context.Context, string, time.Time, time.Time, int) ([]logstore.Record, error) {
+	return nil, nil
+}
+
+func (records) Count(context.Context, string, time.Time, time.Time, time.Duration) ([]logstore.Series, error) {
+	return nil, nil
+}
+
 func (all records) Records(_ context.Context, q logstore.Query) ([]logstore.Record, error) {
 	if q.ConnectionID == "" {
 		return nil, errors.New("asked for all records")
