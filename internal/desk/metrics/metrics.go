@@ -1,13 +1,11 @@
-// Package metrics asks Prometheus, for the desk's page of metrics.
+// Package metrics asks Prometheus, for the desk's pages of metrics and dashboards.
 package metrics
 
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -22,7 +20,7 @@ import (
 
 const (
 	askTimeout = 5 * time.Second
-	maxAnswer  = 4 << 20
+	maxAnswer  = 16 << 20
 	maxRows    = 100
 	maxAsking  = 8 // queries that are under way at once
 	// MaxQuery is the longest query that is asked, in bytes.
@@ -112,70 +110,20 @@ func (a *Asker) Ask(ctx context.Context, questions []Question) []Answer {
 	return answers
 }
 
-// reply is what Prometheus' API answers.
-type reply struct {
-	Error string `json:"error"`
-	Data  struct {
-		ResultType string          `json:"resultType"`
-		Result     json.RawMessage `json:"result"`
-	} `json:"data"`
-}
-
-// series is one element of an instant vector.
-type series struct {
-	Metric    map[string]string  `json:"metric"`
-	Value     [2]json.RawMessage `json:"value"`
-	Histogram [2]json.RawMessage `json:"histogram"`
-}
-
 func (a *Asker) ask(ctx context.Context, answer *Answer) error {
-	if a.url == "" {
-		return errors.New("no address of Prometheus is set")
-	}
-	select {
-	case a.asking <- struct{}{}:
-		defer func() { <-a.asking }()
-	case <-ctx.Done():
-		return fmt.Errorf("ask Prometheus: too many others are asking: %w", ctx.Err())
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.url+"/api/v1/query?"+url.Values{"query": {answer.Query}}.Encode(), nil)
+	series, _, err := a.Instant(ctx, answer.Query, time.Time{}, 0)
 	if err != nil {
-		return fmt.Errorf("ask Prometheus: %w", err)
+		return err
 	}
-	response, err := a.client.Do(request)
-	if err != nil {
-		return fmt.Errorf("ask Prometheus at %s: %w", a.url, explain(err))
-	}
-	defer response.Body.Close()
-	var r reply
-	if err := json.NewDecoder(io.LimitReader(response.Body, maxAnswer)).Decode(&r); err != nil {
-		return fmt.Errorf("read the answer of Prometheus (%s): %w", response.Status, err)
-	}
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("the answer of Prometheus is %s: %s", response.Status, r.Error)
-	}
-	return answer.read(r)
+	answer.read(series)
+	return nil
 }
 
-// read turns the reply into rows.
-func (a *Answer) read(r reply) error {
-	var list []series
-	switch r.Data.ResultType {
-	case "vector":
-		if err := json.Unmarshal(r.Data.Result, &list); err != nil {
-			return fmt.Errorf("read the answer of Prometheus: %w", err)
-		}
-	case "scalar":
-		list = make([]series, 1)
-		if err := json.Unmarshal(r.Data.Result, &list[0].Value); err != nil {
-			return fmt.Errorf("read the answer of Prometheus: %w", err)
-		}
-	default:
-		return fmt.Errorf("the query returns a %s, of which this page has no table: ask for one value per series, as rate(…[5m]) has", r.Data.ResultType)
-	}
+// read turns series into rows.
+func (a *Answer) read(list []Series) {
 	names := make(map[string]bool)
 	for _, s := range list {
-		for name := range s.Metric {
+		for name := range s.Labels {
 			names[name] = true
 		}
 	}
@@ -183,7 +131,7 @@ func (a *Answer) read(r reply) error {
 	for _, s := range list {
 		row := newRow(s)
 		for _, name := range a.Labels {
-			row.Labels = append(row.Labels, s.Metric[name])
+			row.Labels = append(row.Labels, s.Labels[name])
 		}
 		a.Rows = append(a.Rows, row)
 	}
@@ -193,21 +141,17 @@ func (a *Answer) read(r reply) error {
 	if more := len(a.Rows) - maxRows; more > 0 {
 		a.Rows, a.More = a.Rows[:maxRows], more
 	}
-	return nil
 }
 
-func newRow(s series) Row {
-	var text string
-	if json.Unmarshal(s.Value[1], &text) == nil {
-		number, err := strconv.ParseFloat(text, 64)
-		if err != nil {
-			return Row{Value: text}
-		}
-		return Row{Value: strconv.FormatFloat(number, 'g', 6, 64), number: number}
-	}
-	var histogram struct{ Count, Sum string }
-	if json.Unmarshal(s.Histogram[1], &histogram) == nil {
-		return Row{Value: "histogram of " + histogram.Count + ", sum " + histogram.Sum}
+func newRow(s Series) Row {
+	number := func(v float64) string { return strconv.FormatFloat(v, 'g', 6, 64) }
+	switch {
+	case len(s.Points) > 0:
+		v := s.Points[0].Value
+		return Row{Value: number(v), number: v}
+	case len(s.Histograms) > 0:
+		h := s.Histograms[0]
+		return Row{Value: "histogram of " + number(h.Count) + ", sum " + number(h.Sum)}
 	}
 	return Row{Value: "unknown"}
 }

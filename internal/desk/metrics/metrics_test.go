@@ -115,12 +115,12 @@ func FuzzRead(f *testing.F) {
 	f.Add("vector", `[{"metric":{},"histogram":[1,{"count":"2","sum":"1"}]}]`)
 	f.Add("scalar", `[1,"2"]`)
 	f.Fuzz(func(t *testing.T, kind, result string) {
-		var r reply
-		r.Data.ResultType, r.Data.Result = kind, []byte(result)
-		var a Answer
-		if a.read(r) != nil {
+		list, err := readSeries(kind, []byte(result), false)
+		if err != nil {
 			return
 		}
+		var a Answer
+		a.read(list)
 		for _, row := range a.Rows {
 			if len(row.Labels) != len(a.Labels) {
 				t.Errorf("%d labels under %d names", len(row.Labels), len(a.Labels))
