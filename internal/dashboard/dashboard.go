@@ -1,5 +1,5 @@
-// Package dashboard reads Grafana dashboards as far as it takes to check them,
-// and to run their queries, without a Grafana.
+// Package dashboard reads Grafana dashboards as far as it takes to check them, to
+// run their queries, and to draw them, without a Grafana.
 package dashboard
 
 import (
@@ -10,30 +10,48 @@ import (
 
 // Dashboard is a dashboard in Grafana's Classic JSON model.
 type Dashboard struct {
-	UID         string      `json:"uid"`
-	Title       string      `json:"title"`
-	Schema      int         `json:"schemaVersion"`
-	Editable    bool        `json:"editable"`
+	UID         string   `json:"uid"`
+	Title       string   `json:"title"`
+	Description string   `json:"description"`
+	Tags        []string `json:"tags"`
+	Schema      int      `json:"schemaVersion"`
+	Editable    bool     `json:"editable"`
+	Refresh     string   `json:"refresh"`
+	Time        struct {
+		From string `json:"from"`
+		To   string `json:"to"`
+	} `json:"time"`
+	Links       []Link      `json:"links"`
 	Panels      []Panel     `json:"panels"`
 	Templating  Templating  `json:"templating"`
 	Annotations Annotations `json:"annotations"`
 }
 
+// Link leads elsewhere from a dashboard or a panel.
+type Link struct {
+	Title string   `json:"title"`
+	URL   string   `json:"url"`
+	Type  string   `json:"type"` // of a dashboard's link: link, or dashboards, which are those with one of the tags
+	Tags  []string `json:"tags"`
+}
+
 // Panel is one panel, or a row with the panels that are folded into it.
 type Panel struct {
-	ID          int         `json:"id"`
-	Type        string      `json:"type"`
-	Title       string      `json:"title"`
-	Description string      `json:"description"`
-	Datasource  *Datasource `json:"datasource"`
-	Grid        Grid        `json:"gridPos"`
-	Targets     []Target    `json:"targets"`
-	FieldConfig struct {
-		Defaults struct {
-			Unit string `json:"unit"`
-		} `json:"defaults"`
-	} `json:"fieldConfig"`
-	Panels []Panel `json:"panels"`
+	ID              int              `json:"id"`
+	Type            string           `json:"type"`
+	Title           string           `json:"title"`
+	Description     string           `json:"description"`
+	Datasource      *Datasource      `json:"datasource"`
+	Grid            Grid             `json:"gridPos"`
+	Collapsed       bool             `json:"collapsed"`
+	Interval        string           `json:"interval"` // the shortest step that is asked for
+	MaxDataPoints   float64          `json:"maxDataPoints"`
+	Links           []Link           `json:"links"`
+	Targets         []Target         `json:"targets"`
+	Transformations []Transformation `json:"transformations"`
+	FieldConfig     FieldConfig      `json:"fieldConfig"`
+	Options         Options          `json:"options"`
+	Panels          []Panel          `json:"panels"`
 }
 
 // Grid is where a panel stands: the dashboard is 24 units wide.
@@ -50,6 +68,13 @@ type Target struct {
 	Datasource *Datasource `json:"datasource"`
 	Expr       string      `json:"expr"`
 	Type       string      `json:"queryType"`
+	Legend     string      `json:"legendFormat"`
+	Format     string      `json:"format"` // time_series, table or heatmap
+	Interval   string      `json:"interval"`
+	Instant    bool        `json:"instant"`
+	Exemplar   bool        `json:"exemplar"`
+	Hide       bool        `json:"hide"`
+	MaxLines   int         `json:"maxLines"`
 }
 
 // Datasource refers to a data source by its uid, or by a variable that has it.
@@ -67,10 +92,16 @@ type Templating struct {
 // "datasource" it is the type of data source, otherwise a query.
 type Variable struct {
 	Name       string          `json:"name"`
+	Label      string          `json:"label"`
 	Type       string          `json:"type"`
 	Datasource *Datasource     `json:"datasource"`
 	Query      json.RawMessage `json:"query"`
+	Regex      string          `json:"regex"`
+	Sort       int             `json:"sort"`
+	Multi      bool            `json:"multi"`
+	IncludeAll bool            `json:"includeAll"`
 	AllValue   string          `json:"allValue"`
+	Hide       int             `json:"hide"` // 2 is a variable that nobody sets
 	Current    struct {
 		Value any `json:"value"`
 	} `json:"current"`
@@ -78,11 +109,22 @@ type Variable struct {
 
 // Annotations holds the queries whose results are drawn across all panels.
 type Annotations struct {
-	List []struct {
-		Name       string      `json:"name"`
-		Datasource *Datasource `json:"datasource"`
-		Expr       string      `json:"expr"`
-	} `json:"list"`
+	List []Annotation `json:"list"`
+}
+
+// Annotation is one of them. Series without a break are one time, or a range of it.
+type Annotation struct {
+	Name        string      `json:"name"`
+	Datasource  *Datasource `json:"datasource"`
+	Enable      bool        `json:"enable"`
+	Hide        bool        `json:"hide"`
+	Color       string      `json:"iconColor"`
+	Expr        string      `json:"expr"`
+	Step        string      `json:"step"`
+	TitleFormat string      `json:"titleFormat"`
+	TextFormat  string      `json:"textFormat"`
+	// ValueForTime is set where a series' value is the time in milliseconds.
+	ValueForTime bool `json:"useValueForTime"`
 }
 
 // Load reads the dashboard in the file at path.
@@ -104,6 +146,16 @@ func Parse(name string, content []byte) (*Dashboard, error) {
 		return nil, fmt.Errorf("dashboard %s has no uid or no panels: is it one in the Classic JSON model?", name)
 	}
 	return d, nil
+}
+
+// Panel returns the panel with the id, also one in a folded row.
+func (d *Dashboard) Panel(id int) (Panel, bool) {
+	for _, p := range d.AllPanels() {
+		if p.ID == id {
+			return p, true
+		}
+	}
+	return Panel{}, false
 }
 
 // AllPanels returns the panels of the dashboard, also those in folded rows, but

@@ -43,19 +43,15 @@ func (d *Dashboard) Queries(values map[string]string) ([]Query, error) {
 	return queries, nil
 }
 
-// Grafana writes a variable as $name, ${name}, ${name:format} or [[name]].
-var variable = regexp.MustCompile(`\$(\w+)|\$\{(\w+)(?::\w+)?\}|\[\[(\w+)\]\]`)
+// Grafana writes a variable as $name, ${name}, ${name:format} or [[name:format]].
+var variable = regexp.MustCompile(`\$(\w+)|\$\{(\w+)(?::(\w+))?\}|\[\[(\w+)(?::(\w+))?\]\]`)
 
 func substitute(expr string, values map[string]string) (string, error) {
-	var missing error
-	replaced := variable.ReplaceAllStringFunc(expr, func(found string) string {
-		groups := variable.FindStringSubmatch(found)
-		name := cmp.Or(groups[1:]...)
+	return Expand(expr, func(name, _ string) (string, error) {
 		value, ok := values[name]
-		if !ok && missing == nil {
-			missing = fmt.Errorf("no value for the variable %s", name)
+		if !ok {
+			return "", fmt.Errorf("no value for the variable %s", name)
 		}
-		return value
+		return value, nil
 	})
-	return replaced, missing
 }
