@@ -104,10 +104,11 @@ func consoleChartsZoom(browser context.Context, t *testing.T) {
 		return strings.Contains(evaluate[string](operator, `document.querySelector("canvas").getAttribute("aria-label")`), "Open connections")
 	}, func() string { return "a chart says nothing to who can't see it" })
 	var got string
-	operator.run(chromedp.Evaluate(`import("./chart.js").then(({ ceiling, nearest, visible, seconds, bytes }) => JSON.stringify([
-		ceiling([]), ceiling([0.3, null]), ceiling([1001]), nearest([1, 5, 9], 6), nearest([], 6),
-		visible([10, 20, 30, 40], 20, 30), seconds(0.0005), seconds(90), seconds(7200), bytes(1536)]))`, &got, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
-	if want := `[1,0.4,2000,1,-1,[0,3],"500 µs","90 s","2 h","1.5 KiB"]`; got != want {
+	operator.run(chromedp.Evaluate(`import("./chart.js").then(({ ticks, nearest, visible, seconds, bytes, unitOf }) => JSON.stringify([
+		ticks(0, 0), ticks(0, 0.3), ticks(-40, 1001), ticks(0, 3000, 1024), nearest([1, 5, 9], 6), nearest([], 6),
+		visible([10, 20, 30, 40], 20, 30), seconds(0.0005), seconds(90), seconds(7200), bytes(1536),
+		unitOf({ form: "plain", factor: 100, suffix: "%" })(0.125), unitOf({ form: "number", suffix: "B/s" })(12000), unitOf({ form: "number", decimals: 2 })(1)]))`, &got, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
+	if want := `[[0,0.2,0.4,0.6,0.8,1],[0,0.1,0.2,0.3],[-250,0,250,500,750,1000,1250],[0,1024,2048,3072],1,-1,[0,3],"500 µs","90 s","2 h","1.5 KiB","12.5%","12 kB/s","1.00"]`; got != want {
 		t.Errorf("the chart's module says\n%s, want\n%s", got, want)
 	}
 }

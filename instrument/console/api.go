@@ -13,6 +13,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"github.com/sockscope/sockscope/instrument/console/chart"
 )
 
 //go:embed page
@@ -80,6 +82,9 @@ func (c *Console) servePage(w http.ResponseWriter, r *http.Request) {
 		name = "index.html"
 	}
 	content, err := fs.ReadFile(page, "page/"+name)
+	if name == "chart.js" {
+		content, err = chart.Module(), nil
+	}
 	if err != nil {
 		http.NotFound(w, r)
 		return

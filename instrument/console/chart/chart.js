@@ -1,0 +1,695 @@
+// Charts on a canvas: lines, bars, points and heatmaps over time. All charts of a page share one time range and one
+// crosshair, as members of a Group. Text and grid take their colours from the page's style sheet.
+"use strict";
+
+// Okabe and Ito's colours, which people with any colour vision can tell apart, made darker or lighter until they stand
+// out from the ground. After the last of them they begin again, dashed and then dotted.
+const palettes = {
+  light: ["#0072b2", "#b87400", "#00805d", "#d04a00", "#2b93cf", "#b8588f", "#7d7d1a", "#882255"],
+  dark: ["#4aa8e8", "#e69f00", "#2fc598", "#ff8650", "#9bd5f7", "#e5a0c8", "#cfcf62", "#d873a3"],
+};
+// From few to many, with nothing but lightness to tell them apart.
+const ramps = {
+  light: [[222, 235, 247], [107, 174, 214], [33, 113, 181], [8, 48, 107], [60, 10, 80]],
+  dark: [[24, 48, 66], [24, 98, 138], [45, 155, 190], [130, 215, 200], [253, 240, 160]],
+};
+const dashes = { dash: [6, 4], dot: [1.5, 3] };
+const margin = { left: 58, right: 10, top: 12, bottom: 22 };
+const theme = matchMedia("(prefers-color-scheme: dark)");
+
+// A Group keeps its charts in step. Changed is told of every new range, null for the one of before.
+export class Group {
+  constructor({ changed = null } = {}) {
+    this.charts = [];
+    this.changed = changed;
+    this.whole = null; // [from, to] in ms that a page shows; null for what the data spans
+    this.range = null; // [from, to] in ms that was chosen by zooming
+    this.at = null; // of the crosshair, in ms
+    this.marks = []; // [{from, to, title, text, color}]
+    this.waiting = false;
+    theme.addEventListener("change", () => this.redraw());
+  }
+
+  add(chart) {
+    this.charts.push(chart);
+  }
+
+  // draw paints everything in the next frame, however often it is called before.
+  draw() {
+    if (this.waiting) return;
+    this.waiting = true;
+    requestAnimationFrame(() => {
+      this.waiting = false;
+      for (const chart of this.charts) chart.paint();
+    });
+  }
+
+  // redraw paints the data anew, too, and not only the crosshair.
+  redraw() {
+    for (const chart of this.charts) chart.stale = true;
+    this.draw();
+  }
+
+  zoom(range) {
+    this.range = range;
+    this.redraw();
+    this.changed?.(range);
+  }
+
+  mark(marks) {
+    this.marks = marks;
+    this.redraw();
+  }
+
+  point(at) {
+    this.at = at;
+    this.draw();
+  }
+}
+
+// A Chart draws what it is set to. Exemplars lead to traceURL and the trace's id.
+export class Chart {
+  constructor(group, host, { title, unit = plain, stacked = false, traceURL = "" }) {
+    this.group = group;
+    this.title = title;
+    this.options = { axes: [{ unit }], stacked };
+    this.traceURL = traceURL;
+    this.times = [];
+    this.series = [];
+    this.layers = [];
+    this.hidden = new Set();
+    this.stale = true;
+    this.base = document.createElement("canvas"); // the data, without the crosshair
+
+    this.figure = document.createElement("figure");
+    const caption = document.createElement("figcaption");
+    caption.textContent = title;
+    this.canvas = document.createElement("canvas");
+    this.canvas.tabIndex = 0;
+    this.canvas.setAttribute("role", "img");
+    this.canvas.setAttribute("aria-label", title);
+    this.legend = document.createElement("ul");
+    this.legend.className = "legend";
+    this.figure.append(caption, this.canvas, this.legend);
+    host.append(this.figure);
+
+    this.listen();
+    new ResizeObserver(() => group.draw()).observe(this.canvas);
+    new IntersectionObserver(() => group.draw()).observe(this.canvas);
+    group.add(this);
+  }
+
+  // set takes the times in ms and series: [{name, values}], with one value (or null) for each of times. A series may
+  // also have a color, a style (line, bars or points), dash, width, fill, stairs, dots, span, axis and calcs
+  // ([{name, value}]). Options
+  // are stacked, gap (ms after which a line breaks), thresholds, exemplars, heat ({bounds, counts}) and axes, of which
+  // each has a unit and may have a min, max, softMin, softMax, label and log.
+  set(times, series, options = {}) {
+    this.times = times;
+    this.series = series;
+    this.options = { ...this.options, ...options };
+    this.stack();
+    this.group.draw();
+  }
+
+  // stack lays the visible series upon each other, if they are stacked, positive and negative ones apart.
+  stack() {
+    const n = this.times.length;
+    const above = new Float64Array(n);
+    const below = new Float64Array(n);
+    this.layers = [];
+    this.series.forEach((s, i) => {
+      if (this.hidden.has(s.name)) return;
+      const upper = new Float64Array(n);
+      const lower = new Float64Array(n);
+      for (let k = 0; k < n; k++) {
+        const v = s.values[k] ?? NaN;
+        const sum = v < 0 ? below : above;
+        if (this.options.stacked) lower[k] = sum[k];
+        upper[k] = v + lower[k];
+        if (this.options.stacked && !Number.isNaN(v)) sum[k] += v;
+      }
+      this.layers.push({ series: s, index: i, upper, lower });
+    });
+    this.stale = true;
+  }
+
+  listen() {
+    const c = this.canvas;
+    let from = null;
+    c.addEventListener("pointerdown", (e) => {
+      from = e.offsetX;
+      c.setPointerCapture(e.pointerId);
+    });
+    c.addEventListener("pointermove", (e) => {
+      this.selected = from === null || Math.abs(e.offsetX - from) < 5 ? null : [from, e.offsetX];
+      this.y = e.offsetY;
+      c.style.cursor = this.exemplarAt(e.offsetX, e.offsetY) ? "pointer" : "";
+      this.group.point(this.timeAt(e.offsetX));
+    });
+    c.addEventListener("pointerup", (e) => {
+      const selected = this.selected;
+      from = this.selected = null;
+      if (selected) this.group.zoom(selected.map((x) => this.timeAt(x)).sort((a, b) => a - b));
+      else this.open(this.exemplarAt(e.offsetX, e.offsetY));
+    });
+    c.addEventListener("pointercancel", () => (from = this.selected = null));
+    c.addEventListener("pointerleave", () => {
+      this.y = undefined;
+      this.group.point(null);
+    });
+    c.addEventListener("dblclick", () => this.group.zoom(null));
+    c.addEventListener("wheel", (e) => {
+      if (!e.ctrlKey && !e.shiftKey) return; // the page scrolls
+      e.preventDefault();
+      const [first, last] = this.extent();
+      const at = this.timeAt(e.offsetX);
+      const by = (e.deltaY || e.deltaX) > 0 ? 1.25 : 0.8;
+      if (e.ctrlKey) this.group.zoom([at - (at - first) * by, at + (last - at) * by]);
+      else this.group.zoom([first, last].map((t) => t + (last - first) * (by - 1)));
+    }, { passive: false });
+    c.addEventListener("keydown", (e) => this.key(e));
+  }
+
+  // key moves the crosshair, pans, zooms and opens exemplars by the keyboard.
+  key(e) {
+    const [first, last] = this.extent();
+    const step = (last - first) / 60;
+    const at = this.group.at ?? last;
+    const moves = { ArrowLeft: -step, ArrowRight: step };
+    if (e.key in moves && e.shiftKey) this.group.zoom([first + 6 * moves[e.key], last + 6 * moves[e.key]]);
+    else if (e.key in moves) this.group.point(Math.min(Math.max(at + moves[e.key], first), last));
+    else if (e.key === "+") this.group.zoom([at - (at - first) / 2, at + (last - at) / 2]);
+    else if (e.key === "-") this.group.zoom([first - (last - first) / 2, last + (last - first) / 2]);
+    else if (e.key === "Escape" || e.key === "0") this.group.zoom(null);
+    else if (e.key === "Enter") this.open(this.exemplarNear(at));
+    else return;
+    e.preventDefault();
+  }
+
+  open(exemplar) {
+    if (exemplar && this.traceURL) location.assign(this.traceURL + encodeURIComponent(exemplar.trace));
+  }
+
+  exemplarAt(x, y) {
+    return (this.dots ?? []).find((d) => Math.abs(d.x - x) <= 7 && Math.abs(d.y - y) <= 7)?.exemplar;
+  }
+
+  exemplarNear(at) {
+    let best;
+    for (const d of this.dots ?? []) if (!best || Math.abs(d.exemplar.at - at) < Math.abs(best.exemplar.at - at)) best = d;
+    return best?.exemplar;
+  }
+
+  // extent is what the horizontal axis spans.
+  extent() {
+    if (this.group.range ?? this.group.whole) return this.group.range ?? this.group.whole;
+    const last = this.times.at(-1) ?? Date.now();
+    return [Math.min(this.times[0] ?? last, last - 60_000), last];
+  }
+
+  right() {
+    return this.options.axes.length > 1 ? margin.left : margin.right;
+  }
+
+  timeAt(x) {
+    const [first, last] = this.extent();
+    const width = this.canvas.clientWidth - margin.left - this.right();
+    return first + ((x - margin.left) / width) * (last - first);
+  }
+
+  paint() {
+    const { clientWidth: width, clientHeight: height } = this.canvas;
+    if (!width) return;
+    const { top, bottom } = this.canvas.getBoundingClientRect();
+    if (bottom < 0 || top > innerHeight) return; // it is painted once it is scrolled into view
+    const ratio = devicePixelRatio || 1;
+    const [first, last] = this.extent();
+    const shape = [width, height, ratio, first, last].join();
+    if (this.stale || this.shape !== shape) {
+      this.stale = false;
+      this.shape = shape;
+      for (const c of [this.base, this.canvas]) {
+        c.width = Math.round(width * ratio);
+        c.height = Math.round(height * ratio);
+      }
+      const g = this.base.getContext("2d");
+      g.setTransform(ratio, 0, 0, ratio, 0, 0);
+      this.paintBase(g, width, height, first, last);
+    }
+    const g = this.canvas.getContext("2d");
+    g.setTransform(1, 0, 0, 1, 0, 0);
+    g.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    g.drawImage(this.base, 0, 0);
+    g.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.paintCrosshair(g, height);
+    this.label();
+  }
+
+  paintBase(g, width, height, first, last) {
+    this.ink = getComputedStyle(this.legend).color;
+    this.line = getComputedStyle(this.figure).borderTopColor;
+    const right = width - this.right();
+    this.x = (t) => margin.left + ((t - first) / (last - first)) * (right - margin.left);
+    const [from, to] = visible(this.times, first, last);
+    const bottom = height - margin.bottom;
+    this.scales = this.options.heat ? [this.heatScale(bottom)] : this.options.axes.map((axis, i) => this.scale(axis, i, from, to, bottom));
+
+    g.font = "11px system-ui, sans-serif";
+    g.textBaseline = "middle";
+    this.scales.forEach((scale, i) => {
+      g.textAlign = i ? "left" : "right";
+      for (const { at, text } of scale.ticks) {
+        g.fillStyle = this.line;
+        if (!i) g.fillRect(margin.left, Math.round(at), right - margin.left, 1);
+        g.fillStyle = this.ink;
+        g.fillText(text, i ? right + 6 : margin.left - 6, at);
+      }
+    });
+    this.paintTimes(g, first, last, width, height);
+    g.save();
+    g.beginPath();
+    g.rect(margin.left, 0, right - margin.left, bottom + 1);
+    g.clip();
+    this.paintMarks(g, bottom);
+    if (this.options.heat) this.paintHeat(g, from, to);
+    else this.paintThresholds(g, right);
+    for (const layer of this.layers) this.paintLayer(g, layer, from, to);
+    this.paintExemplars(g, first, last);
+    g.restore();
+  }
+
+  // scale places the values of the series of one axis. Zero is part of it, unless it is logarithmic.
+  scale(axis, index, from, to, bottom) {
+    let low = axis.softMin ?? 0;
+    let high = axis.softMax ?? 0;
+    let least = Infinity;
+    for (const { series, upper, lower } of this.layers) {
+      if ((series.axis ?? 0) !== index) continue;
+      for (let k = from; k < to; k++) {
+        if (Number.isNaN(upper[k])) continue;
+        low = Math.min(low, upper[k], lower[k]);
+        high = Math.max(high, upper[k], lower[k]);
+        if (upper[k] > 0) least = Math.min(least, upper[k]);
+      }
+    }
+    if (axis.log && least < Infinity) return logScale(axis, least, Math.max(high, least * 10), bottom);
+    for (const t of index ? [] : this.options.thresholds ?? []) {
+      if (t.line && t.value <= high * 3) high = Math.max(high, t.value); // one that is far away would hide the rest
+    }
+    const steps = ticks(axis.min ?? low, axis.max ?? high, axis.unit.base);
+    low = axis.min ?? steps[0];
+    high = axis.max ?? steps.at(-1);
+    const y = (v) => bottom - ((v - low) / (high - low || 1)) * (bottom - margin.top);
+    return { y, ticks: steps.filter((v) => v >= low && v <= high).map((v) => ({ at: y(v), text: axis.unit(v) })) };
+  }
+
+  heatScale(bottom) {
+    const { bounds } = this.options.heat;
+    const rows = Math.max(bounds.length - 1, 1);
+    const row = (i) => bottom - (i / rows) * (bottom - margin.top);
+    const every = Math.ceil(bounds.length / 6);
+    const y = (v) => { // of a value, such as an exemplar's
+      const i = bounds.findIndex((b) => v <= b);
+      if (i <= 0) return row(i ? rows : 0);
+      const [low, high] = [bounds[i - 1], bounds[i]];
+      return row(i - 1 + (low > 0 ? Math.log(v / low) / Math.log(high / low) : (v - low) / (high - low)));
+    };
+    const labels = bounds.map((b, i) => ({ at: row(i), text: this.options.axes[0].unit(b) })).filter((_, i) => i % every === 0);
+    return { y, row, ticks: labels };
+  }
+
+  paintHeat(g, from, to) {
+    const { counts } = this.options.heat;
+    let most = 0;
+    for (let k = from; k < to; k++) for (const n of counts[k] ?? []) most = Math.max(most, n);
+    if (!most) return;
+    const ramp = ramps[theme.matches ? "dark" : "light"];
+    const [scale] = this.scales;
+    const step = this.options.gap / 2.5 || 1;
+    for (let k = from; k < to; k++) {
+      const left = this.x(this.times[k] - step);
+      const width = Math.max(this.x(this.times[k]) - left, 1) + 0.5;
+      (counts[k] ?? []).forEach((n, i) => {
+        if (!(n > 0)) return;
+        g.fillStyle = mix(ramp, Math.sqrt(n / most));
+        g.fillRect(left, scale.row(i + 1), width, Math.max(scale.row(i) - scale.row(i + 1), 1));
+      });
+    }
+  }
+
+  paintThresholds(g, right) {
+    const list = this.options.thresholds ?? [];
+    const [{ y }] = this.scales;
+    list.forEach((t, i) => {
+      const colour = this.colour(t.color);
+      if (!colour) return;
+      g.strokeStyle = g.fillStyle = colour;
+      if (t.area) {
+        const top = i + 1 < list.length ? y(list[i + 1].value) : 0;
+        g.globalAlpha = 0.1;
+        g.fillRect(margin.left, top, right - margin.left, Math.max(y(t.value) - top, 0));
+        g.globalAlpha = 1;
+      }
+      if (t.line) {
+        g.lineWidth = 1;
+        g.setLineDash([8, 4]);
+        g.beginPath();
+        g.moveTo(margin.left, y(t.value));
+        g.lineTo(right, y(t.value));
+        g.stroke();
+        g.setLineDash([]);
+      }
+    });
+  }
+
+  paintMarks(g, bottom) {
+    for (const m of this.group.marks) {
+      const left = this.x(m.from);
+      g.fillStyle = this.colour(m.color) || this.ink;
+      g.globalAlpha = 0.12;
+      g.fillRect(left, margin.top, Math.max(this.x(m.to) - left, 0), bottom - margin.top);
+      g.globalAlpha = 0.8;
+      g.fillRect(left, margin.top - 4, 1, bottom - margin.top + 4);
+      g.fillRect(left, margin.top - 6, Math.max(this.x(m.to) - left, 5), 4);
+      g.globalAlpha = 1;
+    }
+  }
+
+  paintLayer(g, { series: s, index, upper, lower }, from, to) {
+    const { y } = this.scales[s.axis ?? 0] ?? this.scales[0];
+    const colour = this.colourOf(s, index);
+    g.strokeStyle = g.fillStyle = colour;
+    if (s.style === "bars") return this.paintBars(g, upper, lower, from, to, y, s.fill ?? 0.8);
+    const gap = s.span || this.options.gap || 5000; // without one, in a longer break nobody looked
+    const filled = s.fill ?? (this.options.stacked ? 0.35 : 0);
+    g.lineWidth = s.width || 1.5;
+    g.lineJoin = "bevel";
+    g.setLineDash(dashes[s.dash] ?? (s.color ? [] : [[], dashes.dash, dashes.dot][Math.floor(index / 8) % 3]));
+    let run = [];
+    const finish = () => {
+      if (run.length && s.style !== "points") {
+        const path = new Path2D();
+        run.forEach((k, i) => {
+          if (s.stairs && i) path.lineTo(this.x(this.times[k]), y(upper[run[i - 1]]));
+          path.lineTo(this.x(this.times[k]), y(upper[k]));
+        });
+        g.stroke(path);
+        if (filled) {
+          for (const k of run.toReversed()) path.lineTo(this.x(this.times[k]), y(lower[k]));
+          g.globalAlpha = filled;
+          g.fill(path);
+          g.globalAlpha = 1;
+        }
+      }
+      if (run.length === 1 || s.dots || s.style === "points") {
+        for (const k of run) {
+          g.beginPath();
+          g.arc(this.x(this.times[k]), y(upper[k]), s.style === "points" ? 2.5 : 1.5, 0, 7);
+          g.fill();
+        }
+      }
+      run = [];
+    };
+    for (let k = from; k < to; k++) {
+      if (Number.isNaN(upper[k])) continue;
+      if (run.length && this.times[k] - this.times[run.at(-1)] > gap) finish();
+      run.push(k);
+    }
+    finish();
+    g.setLineDash([]);
+  }
+
+  paintBars(g, upper, lower, from, to, y, filled) {
+    const step = this.times.length > 1 ? this.x(this.times[1]) - this.x(this.times[0]) : 6;
+    const width = Math.max(step * 0.8, 1);
+    g.globalAlpha = Math.max(filled, 0.2);
+    for (let k = from; k < to; k++) {
+      if (Number.isNaN(upper[k]) || upper[k] === lower[k]) continue;
+      const [top, bottom] = [y(upper[k]), y(lower[k])];
+      g.fillRect(this.x(this.times[k]) - width / 2, Math.min(top, bottom), width, Math.max(Math.abs(bottom - top), 1));
+    }
+    g.globalAlpha = 1;
+  }
+
+  paintExemplars(g, first, last) {
+    this.dots = [];
+    for (const exemplar of this.options.exemplars ?? []) {
+      if (exemplar.at < first || exemplar.at > last || exemplar.value === null) continue;
+      const [x, y] = [this.x(exemplar.at), Math.max(this.scales[0].y(exemplar.value), margin.top)];
+      this.dots.push({ x, y, exemplar });
+      g.beginPath();
+      for (const [dx, dy] of [[0, -4], [4, 0], [0, 4], [-4, 0]]) g.lineTo(x + dx, y + dy);
+      g.closePath();
+      g.fillStyle = palettes[theme.matches ? "dark" : "light"][5];
+      g.fill();
+      g.strokeStyle = this.ink;
+      g.lineWidth = 0.7;
+      g.stroke();
+    }
+  }
+
+  paintTimes(g, first, last, width, height) {
+    g.fillStyle = this.ink;
+    g.textAlign = "center";
+    const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 604800, 2592000].map((s) => s * 1000);
+    const step = steps.find((s) => (last - first) / s <= Math.max(2, width / 90)) ?? steps.at(-1);
+    const zone = new Date(last).getTimezoneOffset() * 60_000;
+    for (let t = Math.ceil((first - zone) / step) * step + zone; t <= last; t += step) {
+      const edge = Math.min(Math.max(this.x(t), margin.left + 20), width - 24);
+      g.fillText(step >= 86400_000 ? day(t) : clock(t, step < 60_000), edge, height - margin.bottom / 2);
+    }
+  }
+
+  paintCrosshair(g, height) {
+    const span = height - margin.top - margin.bottom;
+    if (this.selected) {
+      g.fillStyle = palettes.light[0];
+      g.globalAlpha = 0.2;
+      g.fillRect(Math.min(...this.selected), margin.top, Math.abs(this.selected[1] - this.selected[0]), span);
+      g.globalAlpha = 1;
+    }
+    if (this.group.at === null) return;
+    const x = this.x(this.group.at);
+    if (x < margin.left) return;
+    g.strokeStyle = this.ink;
+    g.lineWidth = 1;
+    g.setLineDash([3, 3]);
+    g.beginPath();
+    g.moveTo(x, margin.top);
+    g.lineTo(x, margin.top + span);
+    g.stroke();
+    g.setLineDash([]);
+  }
+
+  // colour resolves a word of the style sheet (good, bad, …), p0 to p7 of the palette, or a colour.
+  colour(name) {
+    if (!name || name.startsWith("#") || name.startsWith("rgb")) return name;
+    if (/^p[0-7]$/.test(name)) return palettes[theme.matches ? "dark" : "light"][name[1]];
+    const before = this.legend.style.color;
+    this.legend.style.color = `var(--${name}, var(--accent))`;
+    const colour = getComputedStyle(this.legend).color;
+    this.legend.style.color = before;
+    return colour;
+  }
+
+  colourOf(series, index) {
+    const palette = palettes[theme.matches ? "dark" : "light"];
+    return this.colour(series.color) || palette[index % palette.length];
+  }
+
+  // label writes the values under the crosshair, or the newest ones, into the legend.
+  label() {
+    const at = this.group.at;
+    const k = at === null ? this.times.length - 1 : nearest(this.times, at);
+    const time = at === null || k < 0 ? "" : ` at ${clock(this.times[k], true)}`;
+    const marks = at === null ? [] : this.group.marks.filter((m) => at >= m.from - (this.options.gap ?? 0) && at <= m.to + (this.options.gap ?? 0));
+    const said = this.options.heat ? [this.labelHeat(k)] : this.labelSeries(k);
+    for (const m of marks) said.push([m.title, m.text].filter(Boolean).join(" "));
+    if (this.options.exemplars?.length) said.push(`${this.options.exemplars.length} traces, Enter opens the nearest`);
+    this.canvas.title = marks.map((m) => [m.title, m.text].filter(Boolean).join(" ")).join("\n");
+    const label = `${this.title}${time}: ${said.filter(Boolean).join(", ")}`;
+    if (this.canvas.getAttribute("aria-label") !== label) this.canvas.setAttribute("aria-label", label);
+  }
+
+  labelSeries(k) {
+    const shown = this.series.filter((s) => !s.hidden);
+    const names = JSON.stringify([theme.matches, shown.map((s) => [s.name, s.color, s.calcs])]);
+    if (this.names !== names) {
+      this.names = names;
+      this.legend.replaceChildren(...shown.map((s) => this.entry(s)));
+    }
+    return shown.map((s, i) => {
+      const v = s.values[k];
+      const { unit } = this.options.axes[s.axis ?? 0] ?? this.options.axes[0];
+      const text = v === null || v === undefined ? "–" : unit(v);
+      const cell = this.legend.children[i].querySelector("b");
+      if (cell.textContent !== text) cell.textContent = text;
+      return `${s.name} ${text}`;
+    });
+  }
+
+  // labelHeat says how many were where the pointer is, or else in the fullest row.
+  labelHeat(k) {
+    const { bounds, counts } = this.options.heat;
+    const column = counts[k] ?? [];
+    const { row } = this.scales[0];
+    let i = column.indexOf(Math.max(...column));
+    if (this.y !== undefined && this.group.at !== null) i = bounds.findIndex((_, n) => n + 1 < bounds.length && this.y <= row(n) && this.y > row(n + 1));
+    const { unit } = this.options.axes[0];
+    const text = i < 0 || !column.length ? "–" : `${unit(bounds[i])} to ${unit(bounds[i + 1])}: ${plain(column[i])}`;
+    if (this.legend.textContent !== text) this.legend.replaceChildren(Object.assign(document.createElement("li"), { textContent: text }));
+    return text;
+  }
+
+  entry(series) {
+    const { name } = series;
+    const item = document.createElement("li");
+    const button = document.createElement("button");
+    button.type = "button";
+    button.setAttribute("aria-pressed", String(!this.hidden.has(name)));
+    const swatch = document.createElement("i");
+    const index = this.series.indexOf(series);
+    const colour = this.colourOf(series, index);
+    if (series.dash || (!series.color && index >= 8)) swatch.style.border = `2px ${series.dash === "dot" || index >= 16 ? "dotted" : "dashed"} ${colour}`;
+    else swatch.style.background = colour;
+    button.append(swatch, `${name} `, document.createElement("b"));
+    for (const { name: calc, value } of series.calcs ?? []) {
+      const { unit } = this.options.axes[series.axis ?? 0] ?? this.options.axes[0];
+      button.append(` ${calc} ${value === null ? "–" : unit(value)}`);
+    }
+    button.addEventListener("click", () => {
+      const shown = this.hidden.delete(name);
+      if (!shown) this.hidden.add(name);
+      button.setAttribute("aria-pressed", String(shown));
+      this.stack();
+      this.group.draw();
+    });
+    item.append(button);
+    return item;
+  }
+}
+
+// logScale has a tick for each power of ten, or for some of them.
+function logScale(axis, low, high, bottom) {
+  const [from, to] = [Math.floor(Math.log10(axis.min ?? low)), Math.ceil(Math.log10(axis.max ?? high))];
+  const y = (v) => bottom - ((Math.log10(Math.max(v, 10 ** from)) - from) / (to - from)) * (bottom - margin.top);
+  const every = Math.ceil((to - from) / 6);
+  const list = [];
+  for (let p = from; p <= to; p += every) list.push({ at: y(10 ** p), text: axis.unit(10 ** p) });
+  return { y, ticks: list };
+}
+
+function mix(ramp, share) {
+  const at = Math.min(share, 1) * (ramp.length - 1);
+  const i = Math.min(Math.floor(at), ramp.length - 2);
+  return `rgb(${ramp[i].map((c, n) => Math.round(c + (ramp[i + 1][n] - c) * (at - i))).join()})`;
+}
+
+// visible is the range of indices that a chart draws: what is between two times, and one more on each side.
+export function visible(times, first, last) {
+  let from = lowerBound(times, first);
+  let to = lowerBound(times, last);
+  if (from > 0) from--;
+  return [from, Math.min(to + 1, times.length)];
+}
+
+function lowerBound(times, t) {
+  let low = 0;
+  let high = times.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (times[middle] < t) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+export function nearest(times, t) {
+  const k = lowerBound(times, t);
+  if (k === 0) return times.length ? 0 : -1;
+  if (k === times.length) return k - 1;
+  return times[k] - t < t - times[k - 1] ? k : k - 1;
+}
+
+// ticks are four to eight round numbers around a range. Of bytes, they are round in multiples of 1024.
+export function ticks(low, high, base = 10) {
+  if (!(high > low)) high = low + (Math.abs(low) || 1);
+  const rough = (high - low) / 5;
+  const power = base === 1024 ? 1024 ** Math.max(Math.floor(Math.log(Math.max(high, -low)) / Math.log(1024)), 0) : 1;
+  const ten = 10 ** Math.floor(Math.log10(rough / power));
+  const step = [1, 2, 2.5, 5, 10].map((f) => f * ten * power).find((s) => s >= rough * 0.9999);
+  const list = [];
+  for (let i = Math.floor(low / step + 1e-9); ; i++) {
+    list.push(Number((i * step).toPrecision(12)));
+    if (i * step >= high * (high > 0 ? 0.9999 : 1.0001)) return list;
+  }
+}
+
+function two(n) {
+  return String(n).padStart(2, "0");
+}
+
+function clock(ms, withSeconds) {
+  const t = new Date(ms);
+  return `${two(t.getHours())}:${two(t.getMinutes())}` + (withSeconds ? `:${two(t.getSeconds())}` : "");
+}
+
+function day(ms) {
+  const t = new Date(ms);
+  return `${t.getFullYear()}-${two(t.getMonth() + 1)}-${two(t.getDate())}`;
+}
+
+// The units of the vertical axis.
+export function plain(v) {
+  const size = Math.abs(v);
+  if (size >= 1e9) return `${short(v / 1e9)} G`;
+  if (size >= 1e6) return `${short(v / 1e6)} M`;
+  if (size >= 1e4) return `${short(v / 1e3)} k`;
+  return short(v);
+}
+
+export function seconds(v) {
+  const size = Math.abs(v);
+  if (size === 0) return "0";
+  if (size < 1e-6) return `${short(v * 1e9)} ns`;
+  if (size < 1e-3) return `${short(v * 1e6)} µs`;
+  if (size < 1) return `${short(v * 1e3)} ms`;
+  if (size < 120) return `${short(v)} s`;
+  if (size < 7200) return `${short(v / 60)} min`;
+  if (size < 172800) return `${short(v / 3600)} h`;
+  return `${short(v / 86400)} d`;
+}
+
+export function bytes(v) {
+  for (const unit of ["B", "KiB", "MiB", "GiB"]) {
+    if (Math.abs(v) < 1024 || unit === "GiB") return `${short(v)} ${unit}`;
+    v /= 1024;
+  }
+  return "";
+}
+bytes.base = 1024;
+
+// unitOf returns the function that writes a number as a description says: {form, factor, prefix, suffix, decimals}.
+export function unitOf({ form, factor = 1, prefix = "", suffix = "", decimals }) {
+  const forms = {
+    number: decimals === undefined ? plain : (v) => (Math.abs(v) < 1e4 ? v.toFixed(decimals) : plain(v)),
+    plain: (v) => (decimals === undefined ? short(v) : v.toFixed(decimals)),
+    seconds, bytes,
+    time: (v) => `${day(v * 1000)} ${clock(v * 1000, true)}`,
+  };
+  const write = forms[form] ?? plain;
+  const unit = (v) => {
+    const text = write(v * factor);
+    // As in 12 kB/s, but 12%.
+    const space = /^[A-Za-z]/.test(suffix) && !/[A-Za-z]$/.test(text) ? " " : "";
+    return prefix + text + space + suffix;
+  };
+  unit.base = write.base;
+  return unit;
+}
+
+function short(v) {
+  if (Number.isInteger(v)) return String(v);
+  return Math.abs(v) >= 100 ? v.toFixed(0) : String(Number(v.toPrecision(3)));
+}
