@@ -111,6 +111,21 @@ func Look(ctx context.Context, o Options) (View, error) {
 	return view, nil
 }
 
+// Series asks all instances for their samples since a time. The error says which
+// did not answer.
+func Series(ctx context.Context, o Options, since time.Time) ([]console.Series, error) {
+	all := make([]console.Series, len(o.Consoles))
+	errs := make([]error, len(o.Consoles))
+	var asking sync.WaitGroup
+	for i, base := range o.Consoles {
+		asking.Go(func() {
+			errs[i] = o.get(ctx, base, "series", url.Values{"since": {since.UTC().Format(time.RFC3339Nano)}}, &all[i])
+		})
+	}
+	asking.Wait()
+	return all, errors.Join(errs...)
+}
+
 // Stories asks all instances what they know of one connection. An instance that
 // knows nothing of it has no story. The error says which instances did not answer.
 func Stories(ctx context.Context, o Options, id string) ([]console.Story, error) {
