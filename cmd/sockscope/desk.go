@@ -3,11 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sockscope/sockscope/deploy"
 	"github.com/sockscope/sockscope/internal/desk"
 	"github.com/sockscope/sockscope/internal/desk/status"
 	"github.com/sockscope/sockscope/internal/endpoint"
@@ -19,10 +21,11 @@ func newDeskCommand() *cobra.Command {
 	var config desk.Config
 	cmd := &cobra.Command{
 		Use:   "desk",
-		Short: "Serve the stack's start page: status, on-call inbox, traces, logs, connections",
-		Long: `The desk shows on one port whether the stack's components are ready, which
-alerts reached the inbox, what one trace and its log records say, and the story
-of each connection, open or closed.
+		Short: "Serve the stack's start page: overview, dashboards, logs, traces, connections, inbox",
+		Long: `The desk shows on one port whether users are fine and the stack's components
+are ready, the dashboards of Grafana, what a query gives, which alerts reached
+the inbox, what one trace and its log records say, and the story of each
+connection, open or closed.
 
 It takes what Alertmanager sends to PagerDuty (POST /v2/enqueue), to Slack
 (POST /services/T…/B…/…) and to webhooks (POST /webhook/<name>), and checks it
@@ -40,6 +43,9 @@ does not arrive, the desk raises an alarm of its own.`,
 			}
 			config.Logger = slog.New(slog.NewJSONHandler(cmd.OutOrStdout(), nil))
 			if config.Components, err = status.Load(components...); err != nil {
+				return err
+			}
+			if config.Dashboards, err = dashboards(config.LokiURL == ""); err != nil {
 				return err
 			}
 			d, err := desk.New(config)
@@ -67,4 +73,22 @@ does not arrive, the desk raises an alarm of its own.`,
 	flags.StringVar(&config.DataDir, "data", "", "directory in which the inbox survives a restart; empty to keep it in memory")
 	flags.StringVar(&config.JaegerUI, "jaeger-ui", "", "Jaeger's user interface, to link to; empty if there is none")
 	return cmd
+}
+
+// dashboards are the folders of the dashboards that are shipped. Those for
+// VictoriaLogs take the place of those for Loki.
+func dashboards(victoriaLogs bool) ([]fs.FS, error) {
+	folders := []string{"grafana/dashboards"}
+	if victoriaLogs {
+		folders = append(folders, "victorialogs/grafana/dashboards")
+	}
+	var list []fs.FS
+	for _, folder := range folders {
+		sub, err := fs.Sub(deploy.Files(), folder)
+		if err != nil {
+			return nil, fmt.Errorf("find the dashboards: %w", err)
+		}
+		list = append(list, sub)
+	}
+	return list, nil
 }

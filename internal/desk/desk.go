@@ -1,16 +1,17 @@
-// Package desk is the stack's own start page: whether its components are ready,
-// which alerts reached a person, what the metrics say, and what traces, log
-// records and connections tell.
+// Package desk is the stack's own start page: whether users are fine and its
+// components are ready, dashboards, which alerts reached a person, and what
+// metrics, traces, log records and connections tell.
 //
 // It stands in for PagerDuty, Slack and a webhook, so that a first start needs no
-// account, and for the user interfaces of Prometheus and Jaeger, which a native
-// build does not have.
+// account, for Grafana, and for the user interfaces of Prometheus and Jaeger, which
+// a native build does not have.
 package desk
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -19,6 +20,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sockscope/sockscope/internal/dashboard"
+	"github.com/sockscope/sockscope/internal/desk/drawing"
 	"github.com/sockscope/sockscope/internal/desk/inbox"
 	"github.com/sockscope/sockscope/internal/desk/metrics"
 	"github.com/sockscope/sockscope/internal/desk/pagerduty"
@@ -53,8 +56,10 @@ type Config struct {
 	JaegerUI        string // Jaeger's user interface; empty if there is none
 	// Consoles are the live consoles of services, as in http://127.0.0.1:8080/debug/realtime/.
 	Consoles []string
-	DataDir  string // where the inbox is kept; empty to keep it in memory
-	Logger   *slog.Logger
+	// Dashboards are folders of Grafana's dashboards. Files of later ones take the place of those of the same name.
+	Dashboards []fs.FS
+	DataDir    string // where the inbox is kept; empty to keep it in memory
+	Logger     *slog.Logger
 }
 
 // Desk is the start page and the receivers behind it.
@@ -67,6 +72,9 @@ type Desk struct {
 	watcher   *status.Watcher
 	finder    *tracing.Finder
 	metrics   *metrics.Asker
+	boards    []*dashboard.Dashboard
+	overview  *dashboard.Dashboard
+	drawer    *drawing.Drawer
 	logs      logstore.Store // nil if there is none
 	consoles  []string
 	client    *http.Client // asks the consoles
@@ -95,6 +103,14 @@ func New(c Config) (*Desk, error) {
 	if err != nil {
 		return nil, err
 	}
+	boards, err := drawing.Load(c.Dashboards...)
+	if err != nil {
+		return nil, err
+	}
+	overview, err := dashboard.Parse("overview.json", overviewJSON)
+	if err != nil {
+		return nil, err
+	}
 	in, err := inbox.Open(c.DataDir, c.Logger)
 	if err != nil {
 		return nil, err
@@ -109,6 +125,7 @@ func New(c Config) (*Desk, error) {
 		logs = logstore.VictoriaLogs(c.VictoriaLogsURL, transport)
 	}
 	client := &http.Client{Transport: transport, Timeout: consoleTimeout}
+	asker := metrics.NewAsker(c.PrometheusURL, transport)
 	finder := tracing.NewFinder(c.JaegerURL, logs, transport)
 	return &Desk{
 		jaegerUI:  strings.TrimRight(c.JaegerUI, "/"),
@@ -117,7 +134,10 @@ func New(c Config) (*Desk, error) {
 		inbox:     in,
 		outages:   newOutages(),
 		watcher:   status.NewWatcher(c.Components, c.Progress, transport),
-		metrics:   metrics.NewAsker(c.PrometheusURL, transport),
+		metrics:   asker,
+		boards:    boards,
+		overview:  overview,
+		drawer:    &drawing.Drawer{Prometheus: asker, Logs: logs},
 		finder:    finder,
 		logs:      logs,
 		consoles:  c.Consoles,
@@ -136,7 +156,7 @@ func (d *Desk) Close() error {
 // Handler serves the pages, their JSON and the receivers.
 func (d *Desk) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", d.statusPage)
+	mux.HandleFunc("GET /{$}", d.overviewPage)
 	mux.HandleFunc("GET /inbox", d.inboxPage)
 	mux.HandleFunc("GET /inbox/{id}", d.notificationPage)
 	mux.HandleFunc("GET /trace", d.tracesPage)
@@ -146,12 +166,19 @@ func (d *Desk) Handler() http.Handler {
 	mux.HandleFunc("GET /logs/around", d.aroundPage)
 	mux.HandleFunc("GET /connections", d.connectionsPage)
 	mux.HandleFunc("GET /connection/{id}", d.connectionPage)
-	mux.HandleFunc("GET /d/{uid}", d.dashboardPage)
+	mux.HandleFunc("GET /dashboards", d.dashboardsPage)
+	mux.HandleFunc("GET /dashboard/{uid}", d.dashboardPage)
+	mux.HandleFunc("GET /d/{uid}", d.grafanaPage)
+	mux.HandleFunc("GET /d/{uid}/{slug}", d.grafanaPage)
 	mux.HandleFunc("GET /prometheus/graph", d.graphPage)
 	mux.HandleFunc("GET /api/status", d.statusJSON)
 	mux.HandleFunc("GET /api/inbox", d.inboxJSON)
 	mux.HandleFunc("GET /api/inbox/{id}", d.notificationJSON)
 	mux.HandleFunc("GET /api/trace/{id}", d.traceJSON)
+	mux.HandleFunc("GET /api/dashboard/{uid}/panel/{id}", d.panelJSON)
+	mux.HandleFunc("GET /api/dashboard/{uid}/marks", d.marksJSON)
+	mux.HandleFunc("GET /api/overview/{id}", d.overviewPanel)
+	mux.HandleFunc("GET /api/query", d.queryJSON)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.Handle("GET /static/", staticFiles())
 

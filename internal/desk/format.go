@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,6 +30,7 @@ func formats() template.FuncMap {
 		"first":     first,
 		"name":      nameOf,
 		"pair":      func(now time.Time, list []inbox.Channel) channels { return channels{now, list} },
+		"never":     func() time.Time { return time.Time{} },
 		"sum":       func(a, b int) int { return a + b },
 		"span":      func(now, t time.Time) string { return coarse(now.Sub(t)) },
 
@@ -39,6 +41,8 @@ func formats() template.FuncMap {
 		"perSecond":    perSecond,
 		"around":       logAroundPath,
 		"logsOf":       func(id string) string { return logsForm{Connection: id, Range: "168h"}.path() },
+		"markdown":     markdown,
+		"during":       during,
 		"minus":        func(a, b float64) float64 { return a - b },
 	}
 }
@@ -138,6 +142,28 @@ func severity(s string) string {
 		return "info"
 	}
 	return "plain"
+}
+
+// during are links of which those to dashboards show the time that they are about:
+// from half an hour before it began until half an hour after its end, or until now
+// if it has none.
+func during(links []inbox.Link, began, ended time.Time) []inbox.Link {
+	const around = 30 * time.Minute
+	var list []inbox.Link
+	for _, l := range links {
+		if u, err := url.Parse(l.Href); err == nil && strings.HasPrefix(u.Path, "/d/") && !began.IsZero() {
+			query := u.Query()
+			query.Set("from", strconv.FormatInt(began.Add(-around).UnixMilli(), 10))
+			query.Set("to", "now")
+			if !ended.IsZero() {
+				query.Set("to", strconv.FormatInt(ended.Add(around).UnixMilli(), 10))
+			}
+			u.RawQuery = query.Encode()
+			l.Href = u.String()
+		}
+		list = append(list, l)
+	}
+	return list
 }
 
 // web tells whether an address from outside may become a link.

@@ -10,9 +10,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sockscope/sockscope/instrument/console/chart"
+	"github.com/sockscope/sockscope/internal/dashboard"
 	"github.com/sockscope/sockscope/internal/desk/inbox"
 	"github.com/sockscope/sockscope/internal/desk/metrics"
-	"github.com/sockscope/sockscope/internal/desk/status"
 	"github.com/sockscope/sockscope/internal/desk/tracing"
 )
 
@@ -22,8 +23,17 @@ var templateFiles embed.FS
 //go:embed static
 var staticFS embed.FS
 
-// staticFiles serves the style sheet, the script and the icon.
-func staticFiles() http.Handler { return http.FileServerFS(staticFS) }
+// staticFiles serves the style sheet, the scripts and the icon.
+func staticFiles() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /static/", http.FileServerFS(staticFS))
+	mux.HandleFunc("GET /static/chart.js", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+		// An error here is the reader's loss of connection: there is nobody to tell.
+		_, _ = w.Write(chart.Module())
+	})
+	return mux
+}
 
 // pages are the parsed templates, by name.
 type pages struct {
@@ -32,9 +42,9 @@ type pages struct {
 
 func newPages() (*pages, error) {
 	p := &pages{map[string]*template.Template{}}
-	for _, name := range []string{"status", "inbox", "notification", "query", "traces", "trace", "logs", "around", "connections", "connection", "problem"} {
+	for _, name := range []string{"overview", "inbox", "notification", "query", "traces", "trace", "logs", "around", "connections", "connection", "dashboards", "dashboard", "problem"} {
 		t, err := template.New("layout.html").Funcs(formats()).
-			ParseFS(templateFiles, "templates/layout.html", "templates/waterfall.html", "templates/record.html", "templates/"+name+".html")
+			ParseFS(templateFiles, "templates/layout.html", "templates/waterfall.html", "templates/record.html", "templates/panel.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse the page %s: %w", name, err)
 		}
@@ -47,6 +57,8 @@ func newPages() (*pages, error) {
 type page struct {
 	Title   string
 	Section string // the entry of the navigation to mark
+	Script  string // a module of the page's own
+	Wide    bool   // the page takes the whole width
 	Refresh int    // seconds after which the page renews itself; 0 is never
 	Now     time.Time
 	Open    int // open alerts, for the navigation
@@ -75,41 +87,6 @@ func (d *Desk) show(w http.ResponseWriter, code int, name string, data page) {
 	w.WriteHeader(code)
 	// An error here is the reader's loss of connection: there is nobody to tell.
 	_, _ = w.Write(html)
-}
-
-// statusData is what the status page shows.
-type statusData struct {
-	Reports  []status.Report
-	Expected int // components that must be there
-	Ready    int // how many of them are
-	Pending  int // how many of them are on their way
-	Building bool
-	Inbox    inbox.View
-}
-
-func newStatusData(reports []status.Report, view inbox.View) statusData {
-	data := statusData{Reports: reports, Inbox: view}
-	for _, r := range reports {
-		switch {
-		case r.State == status.Ready:
-			data.Ready++
-			data.Expected++
-		case !r.Optional:
-			data.Expected++
-		}
-		if r.Pending() {
-			data.Pending++
-		}
-		data.Building = data.Building || r.State == status.Building
-	}
-	return data
-}
-
-func (d *Desk) statusPage(w http.ResponseWriter, _ *http.Request) {
-	d.show(w, http.StatusOK, "status", page{
-		Title: "Status", Section: "status", Refresh: 3,
-		Data: newStatusData(d.watcher.Reports(), d.inbox.View()),
-	})
 }
 
 // inboxData is what the inbox shows.
@@ -187,6 +164,7 @@ type queryData struct {
 	Answers   []metrics.Answer
 	Awaited   string // why there are no answers yet
 	MaxLength int
+	Time      timeData // of the graph
 }
 
 func (d *Desk) queryPage(w http.ResponseWriter, r *http.Request) {
@@ -209,20 +187,12 @@ func (d *Desk) queryPage(w http.ResponseWriter, r *http.Request) {
 	if data.Awaited = d.awaited("prometheus"); data.Awaited == "" {
 		data.Answers = d.metrics.Ask(r.Context(), questions)
 	}
-	d.show(w, http.StatusOK, "query", page{Title: "Metrics", Section: "query", Refresh: 5, Data: data})
-}
-
-// dashboardPage answers where an alert's link to a Grafana dashboard leads when
-// the stack has no Grafana: with the metrics of the same job and namespace.
-func (d *Desk) dashboardPage(w http.ResponseWriter, r *http.Request) {
-	query := url.Values{}
-	for _, name := range []string{"job", "namespace"} {
-		if value := r.FormValue("var-" + name); value != "" {
-			query.Set(name, value)
-		}
+	p := page{Title: "Query", Section: "query", Refresh: 5, Data: data}
+	if data.Query != "" {
+		data.Time = times(&dashboard.Dashboard{}, r.URL.Query())
+		p.Script, p.Data = "dashboard.js", data
 	}
-	target := url.URL{Path: "/query", RawQuery: query.Encode()}
-	http.Redirect(w, r, target.String(), http.StatusSeeOther)
+	d.show(w, http.StatusOK, "query", p)
 }
 
 // awaited says what is being done about a component that has never been ready,

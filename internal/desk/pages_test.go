@@ -119,27 +119,27 @@ func goldenPages() map[string]struct {
 		template string
 		page     page
 	}{
-		"status":       {"status", page{Title: "Status", Section: "status", Refresh: 3, Open: 1, Data: newStatusData(components, view)}},
-		"status-ready": {"status", page{Title: "Status", Section: "status", Refresh: 3, Data: newStatusData(components[:1], late)}},
-		"status-first": {"status", page{Title: "Status", Section: "status", Refresh: 3, Data: newStatusData(first, inbox.View{})}},
-		"status-empty": {"status", page{Title: "Status", Section: "status", Refresh: 3, Data: newStatusData(nil, inbox.View{})}},
-		"inbox":        {"inbox", page{Title: "Inbox", Section: "inbox", Refresh: 3, Open: 1, Data: inboxData{view, map[inbox.Source]int{inbox.Slack: 429}}}},
-		"inbox-late":   {"inbox", page{Title: "Inbox", Section: "inbox", Refresh: 3, Data: inboxData{View: late}}},
-		"inbox-await":  {"inbox", page{Title: "Inbox", Section: "inbox", Refresh: 3, Data: inboxData{View: awaited}}},
-		"inbox-empty":  {"inbox", page{Title: "Inbox", Section: "inbox", Refresh: 3, Data: inboxData{View: inbox.View{Started: before(3 * time.Minute)}}}},
-		"notification": {"notification", page{Title: "Notification", Section: "inbox", Data: trigger}},
-		"rejected":     {"notification", page{Title: "Notification", Section: "inbox", Data: rejected}},
-		"query":        {"query", page{Title: "Metrics", Section: "query", Refresh: 5, Data: numbers}},
-		"query-await":  {"query", page{Title: "Metrics", Section: "query", Refresh: 5, Data: queryData{MaxLength: 9, Awaited: "Prometheus is not there yet: building."}}},
-		"traces-await": {"traces", page{Title: "Traces", Section: "trace", Refresh: 3, Data: tracesData{Awaited: "Jaeger is not there yet: building."}}},
-		"trace-await":  {"trace", page{Title: "Trace", Section: "trace", Refresh: 3, Data: traceData{View: dead.View, Awaited: "Jaeger is not there yet: building.", LogsAwaited: "Loki is not there yet: waiting."}}},
-		"traces":       {"traces", page{Title: "Traces", Section: "trace", Data: tracesData{Recent: found}}},
-		"traces-dead":  {"traces", page{Title: "Traces", Section: "trace", Data: tracesData{Problem: hostile}}},
-		"trace":        {"trace", page{Title: "Trace", Section: "trace", Data: whole}},
-		"trace-absent": {"trace", page{Title: "Trace", Section: "trace", Refresh: 3, Data: unknown}},
-		"trace-dead":   {"trace", page{Title: "Trace", Section: "trace", Data: dead}},
-		"trace-open":   {"trace", page{Title: "Trace", Section: "trace", Data: open}},
-		"problem":      {"problem", page{Title: "Problem", Data: problemData{hostile, hostile}}},
+		"overview":       {"overview", page{Title: "Overview", Section: "overview", Refresh: 3, Script: "dashboard.js", Open: 1, Data: newOverviewData(components, view)}},
+		"overview-ready": {"overview", page{Title: "Overview", Section: "overview", Refresh: 3, Script: "dashboard.js", Data: newOverviewData(components[:1], late)}},
+		"overview-first": {"overview", page{Title: "Overview", Section: "overview", Refresh: 3, Script: "dashboard.js", Data: newOverviewData(first, inbox.View{})}},
+		"overview-empty": {"overview", page{Title: "Overview", Section: "overview", Refresh: 3, Script: "dashboard.js", Data: newOverviewData(nil, inbox.View{})}},
+		"inbox":          {"inbox", page{Title: "Inbox", Section: "inbox", Refresh: 3, Open: 1, Data: inboxData{view, map[inbox.Source]int{inbox.Slack: 429}}}},
+		"inbox-late":     {"inbox", page{Title: "Inbox", Section: "inbox", Refresh: 3, Data: inboxData{View: late}}},
+		"inbox-await":    {"inbox", page{Title: "Inbox", Section: "inbox", Refresh: 3, Data: inboxData{View: awaited}}},
+		"inbox-empty":    {"inbox", page{Title: "Inbox", Section: "inbox", Refresh: 3, Data: inboxData{View: inbox.View{Started: before(3 * time.Minute)}}}},
+		"notification":   {"notification", page{Title: "Notification", Section: "inbox", Data: trigger}},
+		"rejected":       {"notification", page{Title: "Notification", Section: "inbox", Data: rejected}},
+		"query":          {"query", page{Title: "Query", Section: "query", Refresh: 5, Data: numbers}},
+		"query-await":    {"query", page{Title: "Query", Section: "query", Refresh: 5, Data: queryData{MaxLength: 9, Awaited: "Prometheus is not there yet: building."}}},
+		"traces-await":   {"traces", page{Title: "Traces", Section: "trace", Refresh: 3, Data: tracesData{Awaited: "Jaeger is not there yet: building."}}},
+		"trace-await":    {"trace", page{Title: "Trace", Section: "trace", Refresh: 3, Data: traceData{View: dead.View, Awaited: "Jaeger is not there yet: building.", LogsAwaited: "Loki is not there yet: waiting."}}},
+		"traces":         {"traces", page{Title: "Traces", Section: "trace", Data: tracesData{Recent: found}}},
+		"traces-dead":    {"traces", page{Title: "Traces", Section: "trace", Data: tracesData{Problem: hostile}}},
+		"trace":          {"trace", page{Title: "Trace", Section: "trace", Data: whole}},
+		"trace-absent":   {"trace", page{Title: "Trace", Section: "trace", Refresh: 3, Data: unknown}},
+		"trace-dead":     {"trace", page{Title: "Trace", Section: "trace", Data: dead}},
+		"trace-open":     {"trace", page{Title: "Trace", Section: "trace", Data: open}},
+		"problem":        {"problem", page{Title: "Problem", Data: problemData{hostile, hostile}}},
 
 		"logs":             {"logs", page{Title: "Logs", Section: "logs", Data: goldenLogs()}},
 		"logs-dead":        {"logs", page{Title: "Logs", Section: "logs", Data: logsData{Problem: hostile, Ranges: logRanges()}}},
@@ -249,9 +249,27 @@ func TestDurations(t *testing.T) {
 	}
 }
 
+func TestLinksDuringAnAlert(t *testing.T) {
+	links := []inbox.Link{{Text: "Runbook", Href: "https://example.com/d.md"}, {Text: "Dashboard", Href: "http://127.0.0.1:8090/d/x?var-job=a&from=now-1h"}, {Text: "Bad", Href: "%"}}
+	began := now.Add(-time.Hour)
+	for _, test := range []struct {
+		began, ended time.Time
+		want         string
+	}{
+		{began, time.Time{}, "http://127.0.0.1:8090/d/x?from=1795343400000&to=now&var-job=a"},
+		{began, now, "http://127.0.0.1:8090/d/x?from=1795343400000&to=1795350600000&var-job=a"},
+		{time.Time{}, now, links[1].Href},
+	} {
+		want := []inbox.Link{links[0], {Text: "Dashboard", Href: test.want}, links[2]}
+		if diff := cmp.Diff(want, during(links, test.began, test.ended)); diff != "" {
+			t.Errorf("from %v to %v (-want +got):\n%s", test.began, test.ended, diff)
+		}
+	}
+}
+
 func TestStaticFiles(t *testing.T) {
 	for path, want := range map[string]string{
-		"/static/desk.css": "text/css", "/static/desk.js": "text/javascript", "/static/icon.svg": "image/svg+xml",
+		"/static/desk.css": "text/css", "/static/desk.js": "text/javascript", "/static/chart.js": "text/javascript", "/static/icon.svg": "image/svg+xml",
 	} {
 		w := httptest.NewRecorder()
 		staticFiles().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))

@@ -75,7 +75,7 @@ func (s *stack) testLinks(t *testing.T) {
 	if body, err := get("http://" + s.at.JaegerQuery); err != nil || !placeholder.MatchString(body) {
 		t.Errorf("a placeholder is not recognized, or Jaeger has a page now: %v", err)
 	}
-	for _, want := range []string{"/", "/inbox", "/query", "/trace", "/logs", "/connections"} {
+	for _, want := range []string{"/", "/inbox", "/query", "/dashboards", "/dashboard/sockscope-websockets", "/trace", "/logs", "/connections"} {
 		if from["http://"+s.at.Desk+want] == "" {
 			t.Errorf("nothing leads to %s", want)
 		}

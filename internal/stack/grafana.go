@@ -48,7 +48,7 @@ func (p places) grafanaPlugins() string { return filepath.Join(p.grafana(), "plu
 func noDashboards(o Options, in places) string {
 	const plugin = "victoriametrics-logs-datasource"
 	if o.Grafana == "" {
-		return "Grafana is not installed. Get it from https://grafana.com/grafana/download, put it on PATH or name it by --grafana."
+		return "Grafana is not installed: the desk draws the dashboards. Get it from https://grafana.com/grafana/download, put it on PATH or name it by --grafana."
 	}
 	if o.Loki != "" {
 		return ""

@@ -83,7 +83,7 @@ func services(at endpoint.Set, in places, alertSpeed int, loki string) []service
 	}
 	return []service{
 		{
-			name: "desk", title: "Desk", see: "start here: status, inbox, traces, logs, connections",
+			name: "desk", title: "Desk", see: "start here: overview, dashboards, logs, traces, connections, inbox",
 			component: self,
 			address:   url(at.Desk), ready: url(at.Desk) + "/healthz", listens: []string{at.Desk},
 			sendsTo: []string{logs.name},

@@ -19,7 +19,7 @@ import (
 // The files in deploy have the addresses of the compose file. Where a component
 // can't take them from the environment, exactly these are replaced.
 //
-// Without a Grafana the links to its dashboards lead to the desk's page of metrics.
+// Without a Grafana the links to its dashboards lead to the desk, which draws them.
 func addressReplacer(at endpoint.Set, alertmanagerDir string, hasGrafana bool) *strings.Replacer {
 	dashboards := at.Desk
 	if hasGrafana {

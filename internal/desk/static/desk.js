@@ -23,7 +23,7 @@ async function renew() {
   const next = new DOMParser().parseFromString(text, "text/html");
   document.title = next.title;
   if (!next.body.dataset.refresh) clearInterval(timer); // what was waited for is there
-  for (const id of ["open-alerts", "main"]) replace(document.getElementById(id), next.getElementById(id));
+  for (const part of document.querySelectorAll("[data-renew]")) replace(part, next.getElementById(part.id));
 }
 
 function replace(old, next) {
