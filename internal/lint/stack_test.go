@@ -87,6 +87,14 @@ func (records) Histogram(context.Context, logstore.Query, time.Duration) ([]logs
 	return nil, nil
 }
 
+func (records) Ask(context.Context, string, time.Time, time.Time, int) ([]logstore.Record, error) {
+	return nil, errors.New("not asked")
+}
+
+func (records) Count(context.Context, string, time.Time, time.Time, time.Duration) ([]logstore.Series, error) {
+	return nil, errors.New("not asked")
+}
+
 // away is a log store that does not run.
 type away struct{ records }
 
