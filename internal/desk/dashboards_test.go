@@ -17,6 +17,9 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/sockscope/sockscope/instrument/console"
+	"github.com/sockscope/sockscope/internal/desk/metrics"
 )
 
 func TestMarkdown(t *testing.T) {
@@ -279,5 +282,26 @@ func TestOverview(t *testing.T) {
 	}
 	if want := []string{"6", "3 ms", "-4/s", "2/s", "1 ms", "2 ms", "3 ms"}; !slices.Equal(values, want) {
 		t.Errorf("of two instances together it says %q, want %q", values, want)
+	}
+}
+
+// TestGivenOfSeveral adds up instances whose samples are not taken in the same seconds.
+func TestGivenOfSeveral(t *testing.T) {
+	at := func(seconds ...float64) (series console.Series) {
+		for _, s := range seconds {
+			series.Samples = append(series.Samples, console.Sample{Time: time.UnixMilli(int64(1000 * s))})
+		}
+		return series
+	}
+	one := func(console.Sample) map[string]float64 { return map[string]float64{"open": 1} }
+	// The first one is late and has two samples in a second, the second one ends.
+	all := []console.Series{at(100.9, 101.1, 101.9, 103.2, 109), at(100, 101)}
+	for isTime, want := range map[bool][]metrics.Point{
+		false: {{At: 100_000, Value: 2}, {At: 101_000, Value: 2}, {At: 103_000, Value: 2}, {At: 109_000, Value: 1}},
+		true:  {{At: 100_000, Value: 1}, {At: 101_000, Value: 1}, {At: 103_000, Value: 1}, {At: 109_000, Value: 1}},
+	} {
+		if got := given(all, one, isTime)["A"]; len(got) != 1 || !slices.Equal(got[0].Points, want) {
+			t.Errorf("times %t: %v, want %v", isTime, got, want)
+		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/sockscope/sockscope/instrument/console"
 	"github.com/sockscope/sockscope/internal/dashboard"
@@ -89,36 +88,54 @@ func worst(s console.Sample, of func(console.Quantiles) map[string]float64) map[
 	return all
 }
 
+// lastsFor is how many seconds a sample of an instance counts where it has no newer one: samples of several instances are
+// not taken at the same moment, and a busy instance takes fewer.
+const lastsFor = 5
+
 // given turns the samples of consoles into series for a panel. Those of several instances are added up second by
 // second, but for times, of which the longest counts.
 func given(all []console.Series, read func(console.Sample) map[string]float64, isTime bool) drawing.Given {
-	values := make(map[string]map[int64]float64)
+	var instances []map[int64]map[string]float64 // values by second and name
+	seconds := make(map[int64]bool)
 	for _, series := range all {
+		values := make(map[int64]map[string]float64)
 		for _, s := range series.Samples {
-			at := s.Time.Truncate(time.Second).UnixMilli()
-			for name, v := range read(s) {
-				points := values[name]
-				if points == nil {
-					points = make(map[int64]float64)
-					values[name] = points
-				}
+			values[s.Time.Unix()] = read(s)
+			seconds[s.Time.Unix()] = true
+		}
+		instances = append(instances, values)
+	}
+	points := make(map[string][]metrics.Point)
+	for _, second := range slices.Sorted(maps.Keys(seconds)) {
+		together := make(map[string]float64)
+		for _, values := range instances {
+			for name, v := range newest(values, second) {
 				if isTime {
-					points[at] = max(points[at], v)
+					together[name] = max(together[name], v)
 				} else {
-					points[at] += v
+					together[name] += v
 				}
 			}
 		}
+		for name, v := range together {
+			points[name] = append(points[name], metrics.Point{At: second * 1000, Value: v})
+		}
 	}
 	var list []metrics.Series
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		series := metrics.Series{Labels: map[string]string{"series": name}}
-		for _, at := range slices.Sorted(maps.Keys(values[name])) {
-			series.Points = append(series.Points, metrics.Point{At: at, Value: values[name][at]})
-		}
-		list = append(list, series)
+	for _, name := range slices.Sorted(maps.Keys(points)) {
+		list = append(list, metrics.Series{Labels: map[string]string{"series": name}, Points: points[name]})
 	}
 	return drawing.Given{"A": list}
+}
+
+// newest returns the values of an instance at a second, or the last ones before.
+func newest(values map[int64]map[string]float64, second int64) map[string]float64 {
+	for at := second; at > second-lastsFor; at-- {
+		if v, ok := values[at]; ok {
+			return v
+		}
+	}
+	return nil
 }
 
 // overviewPanel answers what is drawn in a panel of the overview: by Prometheus, or by the live consoles as long as it
