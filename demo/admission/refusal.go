@@ -10,9 +10,9 @@ import (
 // RetryAfter is the number of seconds after which a refused client may try again, as HTTP's header of that name says it.
 const RetryAfter = "5"
 
-// Refusal is why a request is turned away. It is an error for whoever asked.
+// A Refusal is why a request is turned away.
 type Refusal struct {
-	error
+	Reason error
 	Status instrument.Status // of a handshake
 	Code   int               // of HTTP
 }
@@ -30,6 +30,6 @@ func (e *Refusal) Answer(w http.ResponseWriter, h *instrument.Handshake) {
 	if e.Code == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
-	http.Error(w, e.Error(), e.Code)
-	h.Refused(e.Status, e.Code, e.error)
+	http.Error(w, e.Reason.Error(), e.Code)
+	h.Refused(e.Status, e.Code, e.Reason)
 }

@@ -63,7 +63,7 @@ func (s *stack) testNodeService(t *testing.T) {
 	if err := listener.Close(websocket.StatusNormalClosure, ""); err != nil {
 		t.Error(err)
 	}
-	talker.CloseNow() //nolint:errcheck // without a close frame, as a phone that loses its network
+	talker.CloseNow() // without a close frame, as a phone that loses its network
 
 	for query, want := range map[string]float64{
 		`websocket_connections_total{status="connected",job="%s"}`:                                    2,

@@ -38,10 +38,10 @@ func checkGo(name string, content []byte) ([]problem, []byte, error) {
 			text = append(text, strings.TrimPrefix(strings.TrimPrefix(c.Text, "//"), " "))
 		}
 		problems = append(problems, checkWords(name, first+1, text, false)...)
-		if strings.TrimLeft(lines[first], "\t")[:2] != "//" || isOutput(text) {
+		indent, _, _ := strings.Cut(lines[first], "//")
+		if strings.Trim(indent, "\t") != "" || strings.HasPrefix(group.List[0].Text, "/*") || isOutput(text) {
 			continue
 		}
-		indent := lines[first][:strings.Index(lines[first], "//")]
 		for i := first; i <= last; i++ {
 			wrapped[i] = nil
 		}

@@ -162,9 +162,9 @@ func (h *Handler) serveSend(w http.ResponseWriter, r *http.Request) {
 // turnAway answers a POST that is refused. It may be for no stream, a nil one.
 func (e *events) turnAway(w http.ResponseWriter, r *http.Request, refused *admission.Refusal) {
 	if e != nil {
-		e.stream.Observed().Failed(r.Context(), instrument.ErrorAuth, refused)
+		e.stream.Observed().Failed(r.Context(), instrument.ErrorAuth, refused.Reason)
 	}
-	reply.Text(w, refused.Code, refused.Error())
+	reply.Text(w, refused.Code, refused.Reason.Error())
 }
 
 // sender returns who sends a request on behalf of a stream, or why it may not.
