@@ -285,8 +285,13 @@ func falseAlarms(list []Other) (failures []string) {
 	return failures
 }
 
-// broken returns the chain up to the first link that did not hold, empty if all did.
+// broken returns the chain up to the first link that did not hold, empty if all did. Of an alert that only dashboards show
+// nobody is to be notified.
 func (r Result) broken(d Drill, severity string) string {
+	shown, last := severity == "info", Notified
+	if shown {
+		last = Firing
+	}
 	said := []string{"fault injected"}
 	for _, link := range []struct {
 		link        Link
@@ -301,6 +306,10 @@ func (r Result) broken(d Drill, severity string) string {
 		switch {
 		case d.Unruled && (link.link == Pending || link.link == Firing):
 			continue
+		case shown && link.link == Notified && !ok:
+			continue
+		case shown && link.link == Notified:
+			link.never = fmt.Sprintf(link.held, seconds(at)) + ", though only dashboards are to show it"
 		case ok:
 			said = append(said, fmt.Sprintf(link.held, seconds(at)))
 			continue
@@ -313,7 +322,7 @@ func (r Result) broken(d Drill, severity string) string {
 		}
 		return strings.Join(append(said, link.never), "; ")
 	}
-	if limit := d.limit(r.Speed).Seconds(); r.Seconds[Notified] > limit {
+	if limit := d.limit(r.Speed).Seconds(); r.Seconds[last] > limit {
 		return strings.Join(append(said, "which is later than "+seconds(limit)), "; ")
 	}
 	for _, channel := range channelsOf(severity) {
@@ -325,7 +334,7 @@ func (r Result) broken(d Drill, severity string) string {
 	if _, ok := r.Seconds[Resolved]; !ok && !d.Unruled {
 		return strings.Join(append(said, "alert never resolved"), "; ")
 	}
-	if _, ok := r.Seconds[Told]; !ok {
+	if _, ok := r.Seconds[Told]; !ok && !shown {
 		if !d.Unruled {
 			said = append(said, "resolved after "+seconds(r.Seconds[Resolved]))
 		}

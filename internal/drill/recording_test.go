@@ -90,6 +90,25 @@ func TestJudge(t *testing.T) {
 			channels: map[string]float64{"slack": 22},
 		},
 		{
+			name:    "one for dashboards",
+			tape:    recorded(120).visible().alert("Slow", "info", 5, 19, false).alert("Slow", "info", 20, 59, true).healed(40),
+			seconds: map[Link]float64{Visible: 3, Pending: 5, Firing: 20, Resolved: 20},
+		},
+		{
+			name: "one for dashboards, too late", drill: Drill{Name: "slow", Metric: "m > 1", Alert: "Slow", Within: 15 * time.Second},
+			tape:     recorded(120).visible().alert("Slow", "info", 5, 19, false).alert("Slow", "info", 20, 59, true).healed(40),
+			seconds:  map[Link]float64{Visible: 3, Pending: 5, Firing: 20, Resolved: 20},
+			failures: []string{"fault injected; metric moved after 3.0 s; rule pending after 5.0 s; firing after 20 s; which is later than 15 s"},
+		},
+		{
+			name: "one for dashboards that people are told of", tape: whole("info"),
+			seconds:  map[Link]float64{Visible: 3, Pending: 5, Firing: 20, Notified: 22, Resolved: 20, Told: 26},
+			channels: map[string]float64{"slack": 22},
+			failures: []string{
+				"fault injected; metric moved after 3.0 s; rule pending after 5.0 s; firing after 20 s; notified after 22 s, though only dashboards are to show it",
+			},
+		},
+		{
 			name: "the metric never moved", tape: recorded(60).healed(50),
 			seconds:  map[Link]float64{},
 			failures: []string{"fault injected; metric never moved"},

@@ -334,6 +334,9 @@ func (w *watch) notified() bool {
 	if first.firing.IsZero() {
 		return false
 	}
+	if len(channelsOf(severity)) == 0 {
+		return true
+	}
 	if len(channels) == 0 {
 		waited := time.Since(first.firing) > w.duration(time.Minute)
 		return waited && Result{Muted: w.rec.Mutes}.mutedRightly(w.drill)
