@@ -38,6 +38,7 @@ func TestStack(t *testing.T) {
 	t.Run("probe", s.testProbe)
 	t.Run("dashboard", s.testDashboard)
 	t.Run("drill", s.testDrill)
+	t.Run("components", s.testComponents)
 	t.Run("links", s.testLinks)
 	t.Run("service in Node", s.testNodeService)
 	t.Run("collector killed under load", s.testCollectorKilled)
