@@ -185,7 +185,7 @@ func faults() []Drill {
 		{
 			Name: "few_slow", About: "One in fifty connections reads slowly, and all are sent a little more than these take.",
 			Faults: []Fault{demoFault{"slow_consumer", 0.02}},
-			Load:   []load.Group{{Name: "a large room", Does: load.Chat, Connections: 200, Rooms: 1, Rate: 1.5}},
+			Load:   []load.Group{{Name: "a large room", Does: load.Chat, Connections: 80, Rooms: 1, Rate: 1.5}},
 			Metric: `sum(websocket_slow_connections{job="sockscope-demo"}) > 0`,
 			Alert:  "WebSocketFewConnectionsSlow", Within: 6 * time.Minute, Takes: 2 * time.Minute,
 			Also: reasons(probing(), breaking(), map[string]string{
@@ -257,16 +257,16 @@ func faults() []Drill {
 			Panel: "Telemetry Refused or Lost",
 		},
 		{
-			Name: "error_repeats", About: "A service logs the same error twenty times a second.",
-			Faults: []Fault{telemetry{"log an error twenty times a second", "/v1/logs", records(20, 17, "lease not renewed", "ann")}},
+			Name: "error_repeats", About: "A service logs the same error a hundred times a second.",
+			Faults: []Fault{telemetry{"log an error a hundred times a second", "/v1/logs", records(100, 17, "lease not renewed", "ann")}},
 			Metric: `max(sockscope_log_repetitions{job="sockscope-drill"}) > 0`,
-			Alert:  "LogErrorRepeating", Within: 4 * time.Minute, Takes: time.Minute,
+			Alert:  "LogErrorRepeating", Within: 3 * time.Minute, Takes: 30 * time.Second,
 		},
 		{
-			Name: "client_reconnects", About: "One client of a service connects twice a second.",
-			Faults: []Fault{telemetry{"log two connections of a user a second", "/v1/logs", records(2, 9, "connection opened", "ann")}},
+			Name: "client_reconnects", About: "One client of a service connects ten times a second.",
+			Faults: []Fault{telemetry{"log ten connections of a user a second", "/v1/logs", records(10, 9, "connection opened", "ann")}},
 			Metric: `max(sockscope_log_client_connections{job="sockscope-drill"}) > 0`,
-			Alert:  "LogClientReconnecting", Within: 3 * time.Minute, Takes: 40 * time.Second,
+			Alert:  "LogClientReconnecting", Within: 3 * time.Minute, Takes: 30 * time.Second,
 		},
 		{
 			Name: "prometheus_hangs", About: "Prometheus stands still: no rule is evaluated any more.",
