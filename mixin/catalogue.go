@@ -260,8 +260,8 @@ func stores() []Situation {
 		return nothing().add(gauge, "up", `job="loki", instance="l"`, "*:1").add(counter, "loki_request_duration_seconds_count", requests+`"204"`, ok).add(counter, "loki_request_duration_seconds_count", requests+`"500"`, bad)
 	}
 	path := `job="victoria-logs", instance="v", path="/insert/opentelemetry/v1/logs", format="protobuf"`
-	victoria := func(ok, bad string) *world {
-		return nothing().add(counter, "vl_http_requests_total", path, ok).add(counter, "vl_http_errors_total", path, bad).
+	victoria := func(bad string) *world {
+		return nothing().add(counter, "vl_http_requests_total", path, "*:1").add(counter, "vl_http_errors_total", path, bad).
 			add(counter, "vl_http_requests_total", `job="victoria-logs", instance="v", path="/select/logsql/query"`, "*:100").
 			add(gauge, "vl_storage_is_read_only", `job="victoria-logs", instance="v", path="/data"`, "*:0")
 	}
@@ -283,21 +283,22 @@ func stores() []Situation {
 		slowly(expires(20).lasting("a certificate expires in twenty days", 8*minute, at("7m")).near(certificate)),
 		slowly(expires(4).lasting("a certificate expires in four days", 8*minute, at("6m", certificate+"/warning"))),
 		slowly(loki("*:1", "5m:0 5m:0.1 *:0").lasting("Loki fails to store a tenth of what it is sent", 24*minute, at("6m"), at("10m", logs+"/warning"), at("17m", logs+"/warning"), at("23m"))),
-		slowly(loki("*:1", "5m:_ +30 *:0").lasting("Loki's counter of failures begins at 30", 10*minute, at("6m45s"), at("8m", logs+"/warning"))),
+		slowly(loki("*:5", "*:0.4").lasting("Loki fails to store 7% of what it is sent", 26*minute, at("25m", logs+"/warning"))),
 		slowly(loki("*:5", "*:0.2").lasting("Loki fails to store 4% of what it is sent", 12*minute, at("11m")).near(logs)),
 		slowly(loki("*:0.05", "5m:0 +3 *:0").lasting("Loki fails to store three batches", 12*minute, at("9m")).near(logs)),
 		slowly(loki("*:0.05", "5m:0 +7 *:0").lasting("Loki fails to store seven batches", 12*minute, at("9m", logs+"/warning"))),
 		slowly(loki("*:1", "*:0").add(counter, "loki_request_duration_seconds_count", `job="loki", instance="l", method="GET", route="ready", status_code="503"`, "*:1").
 			lasting("Loki is not ready yet", 12*minute, at("11m")).near(logs)),
 		slowly(loki("*:1", "*:0").add(counter, "loki_ingester_wal_disk_full_failures_total", `job="loki", instance="l"`, "5m:0 +2 *:0").
-			lasting("Loki's disk is full", 12*minute, at("6m45s"), at("9m", logs+"/warning"))),
-		slowly(victoria("*:1", "5m:0 *:0.1").lasting("VictoriaLogs fails to store a tenth of what it is sent", 12*minute, at("6m"), at("11m", logs+"/warning"))),
-		slowly(victoria("*:1", "*:0.03").lasting("VictoriaLogs fails to store 3% of what it is sent", 12*minute, at("11m")).near(logs)),
-		slowly(victoria("*:1", "*:0").set("vl_storage_is_read_only", "", "5m:0 *:1").
+			lasting("Loki's disk is full", 17*minute, at("6m45s"), at("9m", logs+"/warning"), at("16m"))),
+		slowly(victoria("5m:0 5m:0.1 *:0").lasting("VictoriaLogs fails to store a tenth of what it is sent", 24*minute, at("6m"), at("10m", logs+"/warning"), at("17m", logs+"/warning"), at("23m"))),
+		slowly(victoria("*:0.07").lasting("VictoriaLogs fails to store 7% of what it is sent", 26*minute, at("25m", logs+"/warning"))),
+		slowly(victoria("*:0.03").lasting("VictoriaLogs fails to store 3% of what it is sent", 12*minute, at("11m")).near(logs)),
+		slowly(victoria("*:0").set("vl_storage_is_read_only", "", "5m:0 *:1").
 			lasting("VictoriaLogs has no room left", 12*minute, at("6m45s"), at("8m", logs+"/warning"))),
-		slowly(sent("*:10", "5m:0 4m:1 *:0").lasting("9% of the spans are dropped", 22*minute, at("5m30s"), at("9m", spans+"/warning"), at("15m", spans+"/warning"), at("21m"))),
-		slowly(sent("*:0", "5m:_ +40 *:0").lasting("no span is delivered from the beginning", 9*minute, at("5m45s"), at("7m", spans+"/warning"))),
-		slowly(sent("*:10", "*:0.3").lasting("3% of the spans are dropped", 12*minute, at("11m")).near(spans)),
+		slowly(sent("*:10", "5m:0 4m:1 *:0").lasting("9% of the spans are dropped", 22*minute, at("5m30s"), at("8m"), at("9m", spans+"/warning"), at("15m", spans+"/warning"), at("21m"))),
+		slowly(sent("*:10", "*:0.8").lasting("7% of the spans are dropped", 26*minute, at("25m", spans+"/warning"))),
+		slowly(sent("*:10", "*:0.4").lasting("4% of the spans are dropped", 12*minute, at("11m")).near(spans)),
 		slowly(sent("*:0.1", "5m:0 +15 *:0").lasting("fifteen spans are dropped", 12*minute, at("8m")).near(spans)),
 		slowly(sent("*:0.1", "5m:0 +26 *:0").lasting("26 spans are dropped, a third of all", 12*minute, at("8m", spans+"/warning"))),
 	}
@@ -311,7 +312,7 @@ func logging() []Situation {
 	}
 	told := func(s Situation, name string, want ...Want) Situation { s.Name, s.Want = name, want; return s }
 	return []Situation{
-		told(counted(counter, "sockscope_log_panics_total", "5m:_ +1 5m:0 *:_"), "a program panics", at("4m45s"), at("5m15s", panics+"/warning"), at("14m", panics+"/warning"), at("21m")),
+		told(counted(counter, "sockscope_log_panics_total", "5m:_ +1 5m:0 *:_"), "a program panics", at("4m45s"), at("5m15s", panics+"/warning"), at("18m", panics+"/warning"), at("21m")),
 		told(counted(counter, "sockscope_log_panics_total", "15m:0 +2 *:0"), "a program panics that has panicked before", at("14m45s"), at("16m", panics+"/warning"), at("24m", panics+"/warning"), at("30m")),
 		told(counted(counter, "sockscope_log_panics_total", "*:0"), "a program has panicked long ago", at("13m")).near(panics),
 		told(counted(gauge, "sockscope_log_repetitions", "5m:_ 2m:200..1200 2m:1200 *:_"), "an error is logged 1,200 times", at("5m45s"), at("7m", repeating+"/warning"), at("14m", repeating+"/warning"), at("16m")),
@@ -660,7 +661,7 @@ func processes() []Situation {
 			set("websocket_active_connections", chatB, "10m:500 30s:500..950 *:950").
 			lasting("one of two instances is killed", 16*minute, at("10m45s"), at("12m", "RealtimeTargetDown/warning")).near("RealtimeTargetMissing", "WebSocketConnectionsCollapsed"),
 		collector(down(service("a"), "", "10m:1 stale *:_"), "10m:1 *:0").
-			lasting("the Collector dies, and its targets go with it", 16*minute, at("10m45s"), at("12m", "RealtimeTargetDown/critical", "RealtimeTargetDown/warning")).near("RealtimeTargetMissing"),
+			lasting("the Collector dies, and its targets go with it", 16*minute, at("10m45s"), at("12m", "RealtimeTargetDown/critical", "RealtimeTargetDown/warning"), at("15m45s", "RealtimeTargetDown/critical", "RealtimeTargetDown/warning")).near("RealtimeTargetMissing"),
 		nothing().add(gauge, "websocket_active_connections", of+`, namespace="chat"`, "5m:500 stale *:_").
 			lasting("a service that pushes its metrics ends", 12*minute, at("10m")).near("RealtimeTargetMissing"),
 		target("5m:1 *:0").lasting("a part of the stack that has no connections goes down", 9*minute, at("5m50s"), at("7m", "RealtimeTargetDown/warning")).near("RealtimeTargetMissing"),

@@ -79,6 +79,7 @@ func cannotMatter(what string) string {
 }
 
 var equivalents = map[string]string{
+	`^RealtimeTargetDown .*: line 3, 20m becomes 80m`:          "a target that is down for longer than that was so a quarter of an hour ago",
 	`^WebSocketConnectionsCutAtOneAge .*: line 1, 0.5 becomes`: "what it is compared with besides has all quantiles be nearly the same",
 }
 

@@ -287,15 +287,21 @@ func logGroup() Group {
 
 // pipelineGroup is whether the way from a service to a person works.
 func pipelineGroup() Group {
-	logStoreFailed := `(
-				    sum by (job, instance) (` + grown(`loki_request_duration_seconds_count{status_code=~"5..", route!="ready"}`, "5m") + `)
-				    or
-				    sum by (job, instance) (increase(vl_http_errors_total[5m]))
-				  )`
+	const (
+		logStoreFailed = "job_instance:log_store_requests_failed:increase5m"
+		spansLost      = "job_instance:sockscope_spans_lost:increase5m"
+	)
 	return Group{
 		Name:     "pipeline",
 		Interval: "15s",
 		About:    "Whether the way from a service to a person works at all.",
+		Records: []Record{
+			{Name: logStoreFailed, Expr: `
+				sum by (job, instance) (increase(loki_request_duration_seconds_count{status_code=~"5..", route!="ready"}[5m]))
+				or
+				sum by (job, instance) (increase(vl_http_errors_total[5m]))`},
+			{Name: spansLost, Expr: `sum by (job, instance) (increase(sockscope_spans_total{result=~"dropped|failed"}[5m]))`},
+		},
 		Alerts: []Alert{{
 			Name: "TelemetryRefused", By: []string{"job, reason"}, Panel: "Telemetry Refused or Lost",
 			Levels: []Level{{Severity: Warning, For: "5m", Expr: `
@@ -362,13 +368,11 @@ func pipelineGroup() Group {
 				{"span_count", 20, "lost spans within five minutes below which they do not count"},
 			},
 			Levels: []Level{{Severity: Warning, For: "1m", Expr: `
-				sum by (job, instance) (` + grown(`sockscope_spans_total{result=~"dropped|failed"}`, "5m") + `)
-				/
-				sum by (job, instance) (` + grown(`sockscope_spans_total`, "5m") + `) > $span_share
+				` + spansLost + ` >= $span_count
 				and
-				sum by (job, instance) (` + grown(`sockscope_spans_total{result=~"dropped|failed"}`, "5m") + `) >= $span_count`}},
+				` + spansLost + ` > $span_share * sum by (job, instance) (increase(sockscope_spans_total[5m]))`}},
 			Summary:     "Spans of {job} are lost",
-			Description: "{{ $value | humanizePercentage }} of the spans of {instance} of {job} are not delivered: traces have holes.",
+			Description: `{{ $value | printf "%.0f" }} spans of {instance} of {job} were not delivered within five minutes: traces have holes.`,
 			Meaning:     "A service cannot reach who takes its spans, or makes more of them than can be sent.",
 			First:       "Look whether the Collector is there and what it refuses, then for the share of messages that is sampled.",
 		}, {
@@ -390,24 +394,20 @@ func pipelineGroup() Group {
 			Meaning:     "Traces are not stored, or cannot be read.",
 			First:       "Look at Jaeger's log, and at its disk.",
 		}, {
-			// Loki counts requests by how they ended. VictoriaLogs counts failed ones of those that bring records, says whether its
-			// disk is full, and ends when it can't write.
+			// Loki counts requests by their status. VictoriaLogs counts failed requests to store records, says whether its disk
+			// is full, and ends when it can't write.
 			Name: "LogStoreErrors", By: []string{"job, instance"}, KeepFiringFor: "5m", Panel: "Telemetry Refused or Lost",
 			Thresholds: []Threshold{
 				{"log_store_share", 0.05, "requests to a log store that fail"},
 				{"log_store_count", 5, "failed requests within five minutes below which they do not count"},
 			},
 			Levels: []Level{{Severity: Warning, For: "2m", Expr: `
-				(
-				  ` + logStoreFailed + `
-				  /
-				  (
-				    sum by (job, instance) (increase(loki_request_duration_seconds_count{route!="ready"}[5m]))
-				    or
-				    sum by (job, instance) (increase(vl_http_requests_total{path=~"/insert/.*"}[5m]))
-				  ) > $log_store_share
-				  and
-				  ` + logStoreFailed + ` >= $log_store_count
+				` + logStoreFailed + ` >= $log_store_count
+				and
+				` + logStoreFailed + ` > $log_store_share * (
+				  sum by (job, instance) (increase(loki_request_duration_seconds_count{route!="ready"}[5m]))
+				  or
+				  sum by (job, instance) (increase(vl_http_requests_total{path=~"/insert/.*"}[5m]))
 				)
 				or
 				max by (job, instance) (vl_storage_is_read_only) == 1
