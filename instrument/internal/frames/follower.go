@@ -91,10 +91,10 @@ func (f *Follower) Whole(p []byte) (op Opcode, size int, ok bool) {
 	return op, size, ok
 }
 
-// Piece follows p, which comes next, if it is the header of a message in one frame, or part of that header or of the
-// payload: libraries without a buffer read and write such pieces. It reports whether it has followed p, and whether the
-// message has ended with it, whose opcode and payload size it then returns. It costs less than Next, and follows nothing
-// where it cannot tell at a glance.
+// Piece follows p, which comes next, if it is the header of a message in one frame, or part of that header or of its
+// payload. Libraries without a buffer read and write such pieces. Piece reports whether it has followed p, and whether
+// the message has ended with it, and then returns the message's opcode and payload size. It costs less than Next, and
+// follows nothing where it cannot tell at a glance.
 func (f *Follower) Piece(p []byte) (op Opcode, size int, ended, followed bool) {
 	if !f.within {
 		return 0, 0, false, f.beginPiece(p)

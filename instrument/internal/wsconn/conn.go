@@ -146,7 +146,7 @@ func (c *Conn) readAside(p []byte) int {
 	return n
 }
 
-// receivedPieces follows anything but one whole message that was read.
+// receivedPieces follows the bytes that were read, unless they are one whole message.
 func (c *Conn) receivedPieces(p []byte) {
 	if c.heeds.Load() {
 		c.received(p)
