@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/internal/memnet"
 	"github.com/sockscope/sockscope/instrument/realtimetest"
 	"github.com/sockscope/sockscope/instrument/sse"
 )
@@ -56,8 +57,8 @@ const serverTimeout = 200 * time.Millisecond
 // passes only while everybody waits, however busy the machine is.
 func serveInBubble(t *testing.T, p *http.Protocols, handle func(*server, http.ResponseWriter, *http.Request)) *server {
 	t.Helper()
-	listener := &memory{conns: make(chan net.Conn), closed: make(chan struct{})}
-	s := &server{Recorder: newRecorder(t), dial: listener.dial}
+	listener := memnet.Listen()
+	s := &server{Recorder: newRecorder(t), dial: listener.DialContext}
 	s.prepare(t, p, func(w http.ResponseWriter, r *http.Request) { handle(s, w, r) })
 	_ = s.Listener.Close()
 	s.Listener = listener
@@ -100,41 +101,6 @@ func (s *server) prepare(t testing.TB, p *http.Protocols, handler http.HandlerFu
 		handlers.Wait() // over HTTP/2, Close does not wait for them, and they use t
 	})
 }
-
-// memory is a listener whose connections have no network between them.
-type memory struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (m *memory) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	ours, theirs := net.Pipe()
-	select {
-	case m.conns <- theirs:
-		return ours, nil
-	case <-m.closed:
-		return nil, net.ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (m *memory) Accept() (net.Conn, error) {
-	select {
-	case conn := <-m.conns:
-		return conn, nil
-	case <-m.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (m *memory) Close() error {
-	m.once.Do(func() { close(m.closed) })
-	return nil
-}
-
-func (m *memory) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80} }
 
 // client is a peer with its hands on the TCP connection.
 type client struct {
