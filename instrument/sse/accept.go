@@ -17,16 +17,16 @@ import (
 	"github.com/sockscope/sockscope/instrument/internal/handshake"
 )
 
-// Protocol is the name to give to instrument.WithProtocol, so that metrics are called sse_connections_total and so on.
+// Protocol is the name for instrument.WithProtocol. Metrics are then called sse_connections_total and so on.
 const Protocol = "sse"
 
 const contentType = "text/event-stream"
 
-// Accept answers the request with an event stream that is open until the handler returns, and observes the handshake: a
-// refused request is answered, counted with its status and logged; any other becomes an open connection, which counts
-// until the Stream has ended. Browsers ask for a stream by GET; an answer to a POST may be one, too. Refused are other
-// methods (405), an Accept header that excludes text/event-stream (406), and a ResponseWriter that cannot flush (500). A
-// peer that is gone before it could be answered is a bad handshake with the HTTP status 0.
+// Accept answers the request with an event stream that is open until the handler returns, and observes the handshake. A
+// refused request is answered, counted with its status and logged. Any other becomes an open connection, which counts
+// until the Stream has ended. Browsers request a stream by GET, but the answer to a POST may also be one. Accept
+// refuses other methods (405), an Accept header that excludes text/event-stream (406), and a ResponseWriter that can't
+// flush (500). If the peer is gone before it could be answered, that is a bad handshake with the HTTP status 0.
 //
 // Headers that are set on w before, such as those for CORS, are sent, too. Unless they are set, Accept adds
 // "Cache-Control: no-cache, no-transform", because a proxy that compresses holds back events, and "X-Accel-Buffering:
@@ -82,12 +82,12 @@ func refuse(h *instrument.Handshake, o *instrument.Observer, err error) {
 	}
 }
 
-// answer sends the header, so that the peer knows that it is connected before there is any event.
+// answer sends the header, so the peer knows that it is connected before there is an event.
 func (s *Stream) answer() error {
 	if err := s.request.Err(); err != nil {
 		return gone(err)
 	}
-	// A wrapper that hides deadlines hides the server's as well; nothing can be done about it here.
+	// A wrapper that hides deadlines also hides the server's, which can't be changed here.
 	_ = s.control.SetReadDeadline(time.Time{})
 	header := s.w.Header()
 	if !strings.HasPrefix(header.Get("Content-Type"), contentType) {
@@ -105,7 +105,7 @@ func (s *Stream) answer() error {
 	if err := s.control.Flush(); err != nil {
 		return fmt.Errorf("sse: send header: %w", err)
 	}
-	// The peer is answered, unless a middleware waits for a body. The next write tells if it is gone by now.
+	// The peer is answered, unless a middleware waits for a body. If the peer is gone, the next write fails.
 	_, _ = io.WriteString(s.w, ":\n\n")
 	_ = s.control.Flush()
 	return nil
@@ -117,7 +117,7 @@ func setAbsent(header http.Header, name, value string) {
 	}
 }
 
-// serverTimeout returns the time that the server has for an answer, 0 if it has any.
+// serverTimeout returns the time that the server allows for an answer, or 0 if there is no limit.
 func serverTimeout(ctx context.Context) time.Duration {
 	server, ok := ctx.Value(http.ServerContextKey).(*http.Server)
 	if !ok {
@@ -126,7 +126,7 @@ func serverTimeout(ctx context.Context) time.Duration {
 	return max(server.WriteTimeout, 0)
 }
 
-// refusedError is why a request does not become a stream, and its answer.
+// refusedError is the reason why a request does not become a stream, and the answer to it.
 type refusedError struct {
 	status instrument.Status
 	code   int
@@ -148,8 +148,9 @@ func refusal(w http.ResponseWriter, r *http.Request) *refusedError {
 	return nil
 }
 
-// flushes says whether http.ResponseController will be able to flush w. To find out by trying would send the header. A
-// wrapper may have a Flush that fails, or panics, because what it wraps has none, so the innermost decides, too.
+// flushes says whether http.ResponseController will be able to flush w. Trying it would send the header. A wrapper may
+// have a Flush that fails, or panics, because the ResponseWriter in it has none, so the innermost one must have it,
+// too.
 func flushes(w http.ResponseWriter) bool {
 	found := false
 	for {
@@ -166,7 +167,7 @@ func flushes(w http.ResponseWriter) bool {
 	}
 }
 
-// accepts says whether Accept headers leave room for text/event-stream: the most specific range that covers it decides.
+// accepts says whether Accept headers allow text/event-stream: the most specific range that covers it decides.
 func accepts(headers []string) bool {
 	var ranges, specificity int
 	acceptable := true
@@ -186,7 +187,7 @@ func accepts(headers []string) bool {
 	return ranges == 0 || specificity > 0 && acceptable
 }
 
-// covers returns how specifically a media range covers text/event-stream, 0 if it does not.
+// covers returns how specifically a media range covers text/event-stream, or 0 if it does not.
 func covers(name string) int {
 	switch name {
 	case contentType:
@@ -199,7 +200,7 @@ func covers(name string) int {
 	return 0
 }
 
-// quality returns the weight among the parameters of a media range, 1 where there is none that can be understood.
+// quality returns the weight in the parameters of a media range, or 1 if there is no valid one.
 func quality(params string) float64 {
 	for param := range strings.SplitSeq(params, ";") {
 		name, value, _ := strings.Cut(param, "=")
@@ -212,7 +213,7 @@ func quality(params string) float64 {
 	return 1
 }
 
-// lastEventID returns the id from the request, or "" for one that no Stream has sent.
+// lastEventID returns the id in the request, or "" if it is not one that a Stream can have sent.
 func lastEventID(h http.Header) string {
 	if id := h.Get("Last-Event-ID"); isID(id) {
 		return id

@@ -1,5 +1,5 @@
-// Package sse serves streams of server-sent events over net/http and observes them with the vocabulary of every other
-// transport. It needs nothing but net/http, and works over HTTP/1.1 and HTTP/2 alike.
+// Package sse serves streams of server-sent events over net/http, and observes them with the same vocabulary as every
+// other transport. It needs only net/http, and works over HTTP/1.1 and HTTP/2.
 //
 //	observer, err := instrument.New(instrument.WithProtocol(sse.Protocol), instrument.WithNamespace("prices"))
 //	…
@@ -9,15 +9,16 @@
 //	}
 //	defer stream.Close()
 //
-// [Accept] answers the request or refuses it, and returns a [Stream] to send events by. The application counts events
-// itself by [Stream.Observed], because only it knows their types, or leaves it to the stream by [Stream.CountMessages].
-// The handler must defer [Stream.Close]: that is when a stream is counted as closed that has not ended before. A handler
-// that waits for events returns when [Stream.Context] is done.
+// [Accept] answers the request or refuses it, and returns a [Stream] for sending events. The application counts events by
+// [Stream.Observed], because only it knows their types. Or it calls [Stream.CountMessages], and the stream counts them. The
+// handler must defer [Stream.Close], because a stream that has not ended before is counted as closed then. A handler that
+// waits for events must return when [Stream.Context] is done.
 //
 // # How a stream ends
 //
-// Server-sent events have no close frame. A peer that leaves closes its connection or, over HTTP/2, resets the stream, and
-// net/http cancels the request's context; a connection that breaks looks just the same. So what can be known is this:
+// Server-sent events have no close frame. A peer that leaves closes its connection or, over HTTP/2, resets the stream,
+// and net/http cancels the request's context. A connection that breaks looks the same. So a stream can end in these
+// ways:
 //
 //   - the request's context is cancelled, or an event could not be written because there is no connection anymore:
 //     remote, going_away. Most of these peers left and some were cut off; HTTP does not say more. It is noticed by the
@@ -34,13 +35,13 @@
 //     stream and is local, abnormal
 //   - the server's WriteTimeout, see below: local, internal
 //
-// There are no close codes. A peer from which nothing more arrives, not even the closing of its connection, is found out
-// only by writing, so idle streams need a comment now and then.
+// There are no close codes. If a peer vanishes without closing its connection, only writing shows it. So send a comment
+// on idle streams now and then.
 //
 // # Deadlines
 //
 // A server's ReadTimeout and WriteTimeout are meant for requests and answers that end soon. Accept lifts both for the
-// stream. Each write has a deadline of its own, see [Stream.SetWriteTimeout]. Where a middleware hides the deadlines of
-// the ResponseWriter, because its own has no Unwrap method, a WriteTimeout of the server ends every stream: Accept then
-// writes the log record "instrumentation misused", once.
+// stream. Each write has its own deadline, see [Stream.SetWriteTimeout]. If a middleware hides the deadlines of the
+// ResponseWriter, because its own has no Unwrap method, the server's WriteTimeout ends every stream. Accept then writes
+// the log record "instrumentation misused", once.
 package sse

@@ -10,25 +10,25 @@ import (
 	"unicode/utf8"
 )
 
-// An Event is what is sent to the peer. An event with neither type nor data only sets the ID and Retry of the peer and
-// is not dispatched there.
+// An Event is sent to the peer. An event with neither type nor data only sets the peer's ID and Retry, and is not
+// dispatched there.
 type Event struct {
-	// ID is what the peer sends as Last-Event-ID when it connects again, at most 256 bytes. If it is empty, the peer
+	// ID is the id that the peer sends as Last-Event-ID when it reconnects, at most 256 bytes. If it is empty, the peer
 	// keeps the last one.
 	ID string
-	// Type is the event's name; a browser takes an empty one for "message".
+	// Type is the event's name. Browsers treat an empty one as "message".
 	Type string
-	// Data is the payload in UTF-8. It may have several lines; the peer gets every line end as a line feed.
+	// Data is the payload in UTF-8. It may have several lines. The peer gets every line end as a line feed.
 	Data []byte
-	// Retry is the time after which the peer is to connect again when the stream has ended, in whole milliseconds. If it
-	// is 0, the peer keeps what it has.
+	// Retry is the time after which the peer should reconnect when the stream has ended, in whole milliseconds. If it
+	// is 0, the peer keeps its last value.
 	Retry time.Duration
 }
 
 // maxIDBytes bounds event ids, in both directions.
 const maxIDBytes = 256
 
-// check refuses what could not be written without turning into something else on the way.
+// check refuses events that the peer would receive differently.
 func (e *Event) check() error {
 	switch {
 	case e.ID != "" && !isID(e.ID):
@@ -47,7 +47,7 @@ func (e *Event) check() error {
 
 func (e *Event) isEmpty() bool { return e.ID == "" && e.Type == "" && len(e.Data) == 0 && e.Retry == 0 }
 
-// isID says whether id survives the way to the peer and back in a header.
+// isID says whether the id reaches the peer, and comes back in a header, unchanged.
 func isID(id string) bool {
 	return len(id) <= maxIDBytes && utf8.ValidString(id) && !strings.ContainsAny(id, "\r\n\x00")
 }
@@ -70,8 +70,8 @@ func appendEvent(frame []byte, e *Event) []byte {
 	return append(frame, '\n')
 }
 
-// appendLines appends each line of text behind the name of its field. A carriage return ends a line, too: left inside,
-// it would let the text go on with fields of its own.
+// appendLines appends each line of text after the name of its field. A carriage return ends a line, too. Otherwise the
+// text after it could add fields of its own.
 func appendLines(frame []byte, name string, text []byte) []byte {
 	for {
 		frame = append(frame, name...)

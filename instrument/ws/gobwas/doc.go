@@ -1,6 +1,6 @@
 // Package gobwas observes the connections of a server that uses github.com/gobwas/ws.
 //
-// [UpgradeHTTP] and [Upgrade] take the place of those of ws and return a [Conn]: a net.Conn to be used with ws, wsutil, a
+// [UpgradeHTTP] and [Upgrade] replace the functions of ws and return a [Conn], a net.Conn that you use with ws, wsutil, a
 // buffer or a poller as before:
 //
 //	conn, _, err := gobwas.UpgradeHTTP(r, w, ws.HTTPUpgrader{}, observer)
@@ -20,8 +20,9 @@
 //		})
 //	}
 //
-// The adapter follows the frames in the bytes that pass through the Conn, without changing, holding back or copying them,
-// to find out who ended the connection and why. docs/ends.md lists all ends; what is particular to this library is this:
+// The adapter follows the frames in the bytes that pass through the Conn, without changing, holding back or copying
+// them, to find out who ended the connection and why. docs/ends.md lists all ends. These are particular to this
+// library:
 //
 //   - A read deadline that passes before this side closes is network and ping_timeout if a ping is unanswered. Otherwise
 //     it is local and idle_timeout, or local and normal if messages or pongs have arrived since it was set: then it is
@@ -31,13 +32,14 @@
 //   - [Conn.Close] sends no close frame. Alone it means that the handler has done what it was to do, local and normal.
 //     [Conn.CloseFor] sends one, and says why.
 //
-// A connection counts as open until [Conn.Close], which nobody may forget, as without an observer. Observer.Drain closes
-// it by the code 1001. Pings that the application sends are timed until their pongs are read.
+// A connection counts as open until [Conn.Close]. Don't forget to call it, which holds without an observer, too.
+// Observer.Drain closes the connection with the code 1001. Pings of the application are timed until their pongs are
+// read.
 //
-// The application counts messages itself by [Conn.Observed], because only it knows their types, or has the adapter count
-// them by [Conn.CountMessages].
+// The application counts messages by [Conn.Observed], because only it knows their types. Or it calls
+// [Conn.CountMessages], and the adapter counts them.
 //
-// The price is a look at the header of each frame, a lock around each write, and nothing for the bytes of messages. Frames
-// that are written by net.Buffers take a system call for each buffer, as on every net.Conn but those of package net: a
-// wsutil.Writer or a bufio.Writer gathers them before.
+// It costs a look at the header of each frame and a lock around each write, but nothing for the bytes of messages.
+// Frames that are written by net.Buffers take a system call for each buffer, as on every net.Conn outside of package
+// net. A wsutil.Writer or a bufio.Writer gathers them.
 package gobwas

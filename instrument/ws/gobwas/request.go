@@ -12,10 +12,10 @@ import (
 	"github.com/sockscope/sockscope/instrument/internal/handshake"
 )
 
-// maxHead is how much of a request is looked at for its host and trace context.
+// maxHead is the number of bytes of a request that are searched for its host and trace context.
 const maxHead = 4096
 
-// A request is a connection while ws reads an upgrade request from it and answers it. It hands everything through and
+// A request is a connection while ws reads an upgrade request from it and answers it. It passes everything on, and
 // begins the handshake as soon as the headers are there, or when ws has seen enough.
 type request struct {
 	net.Conn

@@ -15,10 +15,10 @@ import (
 	"github.com/sockscope/sockscope/instrument/internal/wsconn"
 )
 
-// UpgradeHTTP upgrades the request as u.Upgrade does, with the same answer to a request that it refuses, and observes the
-// handshake: a refused one is counted with its status, logged, and its connection closed; a successful one becomes an
-// open connection, which counts until the returned Conn is closed. Bytes that the peer has sent too early, which
-// u.Upgrade returns in a bufio.ReadWriter, are the first that the Conn reads.
+// UpgradeHTTP upgrades the request like u.Upgrade, answers a refused request in the same way, and observes the
+// handshake. A refused handshake is counted with its status and logged, and its connection is closed. A successful one
+// becomes an open connection, which counts until the returned Conn is closed. If the peer has sent bytes too early,
+// which u.Upgrade returns in a bufio.ReadWriter, the Conn reads them first.
 //
 // If the application has begun a handshake with Observer.BeginHandshake, for example to authenticate the peer within
 // it, and r's context carries it, UpgradeHTTP continues that handshake.
@@ -41,13 +41,13 @@ func UpgradeHTTP(r *http.Request, w http.ResponseWriter, u ws.HTTPUpgrader, o *i
 	return open(conn, hs, h, early), hs, nil
 }
 
-// Upgrade upgrades the connection as u.Upgrade does, without net/http, and observes the handshake as UpgradeHTTP does,
-// from the moment when the whole request has come in. A connection that is refused is left to the caller, who closes it.
-// One on which nothing is received, such as a load balancer's health check, is not counted.
+// Upgrade upgrades the connection like u.Upgrade, without net/http, and observes the handshake like UpgradeHTTP, from
+// when the whole request has arrived. If it refuses, the caller must close the connection. A connection on which
+// nothing is received, such as a load balancer's health check, is not counted.
 //
-// The application refuses a handshake by an error from u's callbacks; the status of ws.RejectConnectionError says what
-// it is counted as: 401 is unauthorized, 403 forbidden, 429 rate_limited, and 503 over_capacity or, while o is draining,
-// draining.
+// The application refuses a handshake by an error from u's callbacks. The status of ws.RejectConnectionError decides
+// how it is counted: 401 as unauthorized, 403 as forbidden, 429 as rate_limited, and 503 as over_capacity or, while o
+// is draining, as draining.
 func Upgrade(conn net.Conn, u ws.Upgrader, o *instrument.Observer) (*Conn, ws.Handshake, error) {
 	r := &request{Conn: conn, observer: o}
 	defer func() { handshake.Panicked(r.handshake, recover()) }()
@@ -76,7 +76,7 @@ func open(conn net.Conn, hs ws.Handshake, h *instrument.Handshake, early []byte)
 	return c
 }
 
-// extensions returns what is known of the extensions that were negotiated.
+// extensions returns the negotiated extensions, as far as package frames knows them.
 func extensions(options []httphead.Option) frames.Extensions {
 	names := make([]string, 0, len(options))
 	for _, o := range options {
@@ -85,7 +85,7 @@ func extensions(options []httphead.Option) frames.Extensions {
 	return frames.ParseExtensions(names)
 }
 
-// refuse ends a handshake for the error of u.Upgrade, which decides about the answer, too.
+// refuse ends a handshake by the error of u.Upgrade, which also decides the answer.
 func refuse(h *instrument.Handshake, o *instrument.Observer, err error) {
 	var network net.Error
 	if errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
