@@ -1,5 +1,4 @@
-// Package backend asks the stores of the stack over HTTP, within bounds, and says
-// in a person's words what went wrong.
+// Package backend queries the stores of the stack over HTTP, within bounds, and explains errors in plain words.
 package backend
 
 import (
@@ -23,10 +22,10 @@ const (
 	maxAsking = 8
 )
 
-// ErrNotFound is what an error of Get wraps when the backend answers with 404.
+// ErrNotFound is wrapped by the error of Get if the backend answers with 404.
 var ErrNotFound = errors.New("not found")
 
-// ErrNotRunning is what an error of Get wraps when nothing listens at the address.
+// ErrNotRunning is wrapped by the error of Get if nothing listens at the address.
 var ErrNotRunning = errors.New("connection refused: it is not running")
 
 // Backend is the HTTP API of a store. It is safe for concurrent use.
@@ -37,8 +36,8 @@ type Backend struct {
 	asking chan struct{}
 }
 
-// New returns the backend at an address such as http://127.0.0.1:16686, under the
-// name that people call it by. Without an address, asking it fails.
+// New returns the backend at an address such as http://127.0.0.1:16686. The name is for people. Without an address, Get
+// fails.
 func New(name, address string, transport http.RoundTripper) *Backend {
 	return &Backend{
 		name:   name,
@@ -48,7 +47,7 @@ func New(name, address string, transport http.RoundTripper) *Backend {
 	}
 }
 
-// Name is what people call the backend.
+// Name returns the backend's name for people.
 func (b *Backend) Name() string { return b.name }
 
 // URL is the address that Get asks.
@@ -59,9 +58,8 @@ func (b *Backend) URL(path string, query url.Values) string {
 	return b.url + path + "?" + query.Encode()
 }
 
-// Get has read read the answer to a query. An answer of more than 16 MiB is an
-// error. Get waits for an answer for five seconds, and for its turn while eight
-// others are asking.
+// Get queries the backend and calls read with the answer. An answer of more than 16 MiB is an error. Get waits for an
+// answer for five seconds, and for its turn while eight others are asking.
 func (b *Backend) Get(ctx context.Context, path string, query url.Values, read func(io.Reader) error) error {
 	if b.url == "" {
 		return fmt.Errorf("no address of %s is set", b.name)
@@ -101,7 +99,7 @@ func (b *Backend) Get(ctx context.Context, path string, query url.Values, read f
 	return nil
 }
 
-// explain leaves of an error what a person needs to know.
+// explain reduces an error to the part that a person needs to know.
 func explain(err error, took time.Duration) error {
 	var timeout net.Error
 	switch {
@@ -122,7 +120,7 @@ func Into(v any) func(io.Reader) error {
 	return func(r io.Reader) error { return json.NewDecoder(r).Decode(v) }
 }
 
-// Cut shortens what a backend said to at most limit bytes and shows that it did.
+// Cut shortens a backend's text to at most limit bytes, and marks the cut.
 func Cut(s string, limit int) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	if len(s) <= limit {

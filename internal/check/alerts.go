@@ -7,11 +7,10 @@ import (
 	"time"
 )
 
-// watchdogAge is how old the newest Watchdog may be: some repetitions of an
-// alert that is sent again every minute.
+// watchdogAge is the largest age of the newest Watchdog. The alert is sent every minute, so a few may be missing.
 const watchdogAge = 5 * time.Minute
 
-// notification is what the desk tells of one that Alertmanager sent.
+// notification describes a notification that Alertmanager sent to the desk.
 type notification struct {
 	Source   string    `json:"source"`
 	Received time.Time `json:"received"`
@@ -21,8 +20,8 @@ type notification struct {
 	Alert    string    `json:"alert"`
 }
 
-// tryAlerts holds when the alert that always fires has lately reached the
-// inbox: then the way from a rule to a person is open.
+// tryAlerts succeeds if the alert that always fires has reached the inbox lately. Then the way from a rule to a person
+// is open.
 func (r *run) tryAlerts(ctx context.Context) (string, error) {
 	var answer struct {
 		Notifications []notification `json:"notifications"`

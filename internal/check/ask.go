@@ -33,7 +33,7 @@ type exchange struct {
 	body   []byte
 }
 
-// A failure says why a step does not hold, and what it was told last.
+// A failure says why a step failed, and has the last answer that it got.
 type failure struct {
 	missing string
 	url     string
@@ -43,7 +43,7 @@ type failure struct {
 
 func (f *failure) Error() string { return f.missing }
 
-// lacks returns the failure that something is not in the answer.
+// lacks returns the failure that the answer lacks something.
 func (e exchange) lacks(format string, args ...any) *failure {
 	return &failure{missing: fmt.Sprintf(format, args...), url: e.url, answer: excerpt(e.body)}
 }
@@ -93,7 +93,7 @@ func (r *run) send(ctx context.Context, e *exchange) error {
 	return err
 }
 
-// reason puts a transport error into a reader's words.
+// reason explains a transport error in plain words.
 func reason(err error, took time.Duration) string {
 	var timeout net.Error
 	if errors.Is(err, context.DeadlineExceeded) || (errors.As(err, &timeout) && timeout.Timeout()) {

@@ -1,7 +1,6 @@
-// Package check proves that telemetry goes all the way through a running stack.
-// It holds a conversation with the demo over a WebSocket and follows one marked
-// message into Prometheus, Jaeger, the log store and the desk's inbox, by their public
-// HTTP APIs alone.
+// Package check proves that telemetry goes all the way through a running stack. It holds a conversation with the demo
+// over a WebSocket and follows one marked message into Prometheus, Jaeger, the log store and the desk's inbox, using
+// only their public HTTP APIs.
 package check
 
 import (
@@ -24,12 +23,11 @@ type Config struct {
 	Jaeger     string
 	Desk       string
 
-	// VictoriaLogs and Loki are the log stores, either of which may be empty. Of
-	// two, the one is asked that is running.
+	// VictoriaLogs and Loki are the log stores. Either may be empty. If both are set, the running one is asked.
 	VictoriaLogs string
 	Loki         string
 
-	// Timeout bounds the whole check: a step that does not hold by then has failed.
+	// Timeout bounds the whole check: a step that has not succeeded by then has failed.
 	Timeout time.Duration
 }
 
@@ -70,23 +68,22 @@ func (c Config) validate() error {
 	return nil
 }
 
-// Result tells how one step of the check ended.
+// Result is the result of one step of the check.
 type Result struct {
 	Name    string  `json:"name"`
 	OK      bool    `json:"ok"`
-	Skipped bool    `json:"skipped,omitempty"` // not tried, because a step that it follows failed
+	Skipped bool    `json:"skipped,omitempty"` // not tried, because an earlier step that it needs failed
 	Seconds float64 `json:"seconds"`           // from the event that the step follows until it held or was given up
-	Detail  string  `json:"detail"`            // what was seen or, of a failed step, what was missing
+	Detail  string  `json:"detail"`            // what was found or, if the step failed, what was missing
 
-	// Of a failed step only: what was asked last, what came back, and where to look.
+	// Only if the step failed: the last question, the answer, and where to look.
 	URL    string `json:"url,omitempty"`
 	Answer string `json:"answer,omitempty"`
 	Next   string `json:"next,omitempty"`
 }
 
-// Run checks the stack and calls report with each result as it becomes known,
-// never from two goroutines at once. The steps run side by side, so that the
-// seconds of each are its own. The error names the steps that failed.
+// Run checks the stack and calls report with each result as soon as it is known, one call at a time. The steps run
+// concurrently, so the seconds of each are its own. The error names the failed steps.
 func Run(ctx context.Context, cfg Config, report func(Result)) error {
 	if err := cfg.validate(); err != nil {
 		return err
@@ -125,6 +122,5 @@ func Run(ctx context.Context, cfg Config, report func(Result)) error {
 	return nil
 }
 
-// ErrBroken is what Run's error wraps when steps failed, as opposed to a check
-// that could not be made.
+// ErrBroken is wrapped by Run's error if steps failed. Other errors mean that the check could not be made.
 var ErrBroken = errors.New("the path through the stack is broken at these steps")

@@ -97,7 +97,7 @@ func (c *conversation) write(ctx context.Context, typ wire.Type, payload any, ca
 	return env.MessageID, wsjson.Write(ctx, c.conn, env)
 }
 
-// awaitAck reads past what others say until the demo acknowledges the message.
+// awaitAck reads until the demo acknowledges the message, and ignores messages of others.
 func (c *conversation) awaitAck(ctx context.Context, id string) (wire.Envelope, error) {
 	for {
 		var env wire.Envelope
@@ -140,8 +140,8 @@ func (r *run) tryAnswer(ctx context.Context) (string, error) {
 	return fmt.Sprintf("the demo acknowledged message %s after %s", x.id, time.Since(begin).Round(time.Millisecond)), nil
 }
 
-// trySample says something again unless the demo made a trace of what was said
-// already: it samples, and it caps its spans per second.
+// trySample sends another message, unless the demo has already made a trace of an earlier one. The demo samples, and
+// caps its spans per second.
 func (r *run) trySample(ctx context.Context) (string, error) {
 	if !r.marked.trace.IsSampled() {
 		x, err := r.conversation.say(ctx)
@@ -156,7 +156,7 @@ func (r *run) trySample(ctx context.Context) (string, error) {
 	return fmt.Sprintf("message %s of %d has trace %s", r.marked.id, r.conversation.said, r.marked.trace.TraceID()), nil
 }
 
-// note keeps the first message that was sampled as the one that is followed.
+// note keeps the first sampled message as the one to follow.
 func (r *run) note(x exchanged) {
 	if !r.marked.trace.IsSampled() {
 		r.marked = x
@@ -166,9 +166,8 @@ func (r *run) note(x exchanged) {
 	}
 }
 
-// talk keeps the conversation going as long as steps follow it: it holds the
-// connection that the gauge counts, and an exemplar, which is throttled, may
-// need more than one message.
+// talk keeps the conversation going as long as steps need it. The gauge counts its connection, and an exemplar may need
+// more than one message, because exemplars are throttled.
 func (r *run) talk(ctx context.Context) {
 	<-r.sampled.settled // whichever way: until then the steps themselves do the talking
 	defer r.conversation.end()

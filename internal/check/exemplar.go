@@ -23,9 +23,8 @@ type exemplar struct {
 // service has hundreds.
 const maxLookups = 3
 
-// tryExemplar holds when an exemplar of the latency histogram leads to its
-// trace in Jaeger. Exemplars are throttled, so that on a busy service it may be
-// the exemplar of somebody else's message.
+// tryExemplar succeeds if an exemplar of the latency histogram leads to its trace in Jaeger. Exemplars are throttled,
+// so on a busy service it may be the exemplar of somebody else's message.
 func (r *run) tryExemplar(ctx context.Context) (string, error) {
 	found, e, err := r.exemplars(ctx)
 	if err != nil {
@@ -50,8 +49,8 @@ func (r *run) tryExemplar(ctx context.Context) (string, error) {
 	return "", fmt.Errorf("an exemplar's trace: %w", err)
 }
 
-// exemplars returns those of the classic buckets and of the native histogram
-// that came since the check began, ours first, then the newest.
+// exemplars returns the exemplars of the classic buckets and of the native histogram since the check began, our own
+// first, then the newest.
 func (r *run) exemplars(ctx context.Context) ([]exemplar, exchange, error) {
 	var answer struct {
 		Data []struct {

@@ -47,12 +47,10 @@ func (s span) session() string {
 	return ""
 }
 
-// errNotThere is what the error of a look-up wraps when Jaeger knows no such
-// trace or span.
+// errNotThere is wrapped by the error of a look-up if Jaeger has no such trace or span.
 var errNotThere = errors.New("not in Jaeger")
 
-// trace asks Jaeger for the spans of a trace. A trace that is not there (yet)
-// is an error.
+// trace asks Jaeger for the spans of a trace. It is an error if the trace is not there (yet).
 func (r *run) trace(ctx context.Context, id string) ([]span, exchange, error) {
 	var answer struct {
 		Result struct {
@@ -79,8 +77,7 @@ func (r *run) trace(ctx context.Context, id string) ([]span, exchange, error) {
 	return spans, e, nil
 }
 
-// findSpan returns one span out of Jaeger, by the reference that something else
-// holds.
+// findSpan returns a span from Jaeger by a reference to it.
 func (r *run) findSpan(ctx context.Context, ref spanRef) (span, exchange, error) {
 	spans, e, err := r.trace(ctx, ref.TraceID)
 	if err != nil {
@@ -94,9 +91,8 @@ func (r *run) findSpan(ctx context.Context, ref spanRef) (span, exchange, error)
 	return span{}, e, fmt.Errorf("%w: %w", errNotThere, e.lacks("trace %s has no span %s", ref.TraceID, ref.SpanID))
 }
 
-// messageSpan returns the span of a received message when it is as the contract
-// has it: a root of its own, linked to the handshake of its connection, which
-// is to be found as well.
+// messageSpan returns the span of a received message if it is as the contract says: a root span, linked to the
+// handshake of its connection, which must exist, too.
 func (r *run) messageSpan(ctx context.Context, ref spanRef) (span, exchange, error) {
 	s, e, err := r.findSpan(ctx, ref)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/sockscope/sockscope/internal/logstore"
 )
 
-// logStores are those that the stack may have: of two, it has one.
+// logStores returns the log stores that the stack may have. It has only one of them.
 func logStores(cfg Config, r *run) []logstore.Store {
 	var stores []logstore.Store
 	if cfg.VictoriaLogs != "" {
@@ -24,8 +24,7 @@ func logStores(cfg Config, r *run) []logstore.Store {
 	return stores
 }
 
-// tryLogs holds when the log store has records with our trace's id and when a
-// record leads back to a span in Jaeger.
+// tryLogs succeeds if the log store has records with our trace's id, and a record leads back to a span in Jaeger.
 func (r *run) tryLogs(ctx context.Context) (string, error) {
 	q := logstore.Query{
 		Service: service,

@@ -15,8 +15,8 @@ const (
 // counters are the newest samples of some series, by their labels.
 type counters map[string]sample
 
-// latest returns the newest sample of each series. It asks for the raw samples,
-// since only they tell when they were scraped.
+// latest returns the newest sample of each series. It asks for the raw samples, because only they have the time of the
+// scrape.
 func (r *run) latest(ctx context.Context, selector string) (counters, exchange, error) {
 	found, e, err := r.query(ctx, selector+"[5m]")
 	newest := make(counters, len(found))
@@ -28,9 +28,8 @@ func (r *run) latest(ctx context.Context, selector string) (counters, exchange, 
 	return newest, e, err
 }
 
-// measure notes the counters before the conversation begins. The conversation
-// does not wait long for a Prometheus that is away: then the step fails, the
-// others need not.
+// measure notes the counters before the conversation begins. It does not wait long for a Prometheus that is away: then
+// only its step fails.
 func (r *run) measure(ctx context.Context) {
 	defer r.measured.settle(true)
 	ctx, cancel := context.WithTimeout(ctx, r.patience)
@@ -50,8 +49,8 @@ func (r *run) measure(ctx context.Context) {
 	})
 }
 
-// tryMetrics holds when a scrape made after the demo answered has counted our
-// connection and message, and shows the connection as open.
+// tryMetrics succeeds if a scrape after the demo's answer has counted our connection and message, and shows the
+// connection as open.
 func (r *run) tryMetrics(ctx context.Context) (string, error) {
 	if r.beforeErr != nil {
 		return "", r.beforeErr
@@ -87,7 +86,7 @@ func (r *run) moved(ctx context.Context, counter string) (float64, error) {
 	return by, nil
 }
 
-// newest tells how old the counters are at a moment.
+// newest says how old the counters are.
 func (c counters) newest(now time.Time) string {
 	if len(c) == 0 {
 		return "Prometheus has not seen it in the last minutes"
@@ -104,8 +103,8 @@ func (c counters) newest(now time.Time) string {
 	return "scrapes since the demo answered show no change"
 }
 
-// increase sums how far the counters that were scraped since then have moved. A
-// counter that is lower than before began anew: the service was restarted.
+// increase sums the increases of the counters that were scraped since then. A counter that is lower than before has
+// restarted from 0, because the service was restarted.
 func (c counters) increase(before counters, since time.Time) float64 {
 	var sum float64
 	for labels, now := range c {

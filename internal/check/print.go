@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// Printer returns a function for Run that writes each result to w as a line,
-// and under a failed one what was asked, what came back and where to look next.
+// Printer returns a function for Run that writes each result to w as a line. After a failed one it writes the question,
+// the answer, and where to look next.
 func Printer(w io.Writer, colour bool) func(Result) {
 	paint := func(code, text string) string {
 		if !colour {

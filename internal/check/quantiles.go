@@ -7,9 +7,8 @@ import (
 	"time"
 )
 
-// tryQuantiles holds when both forms of the latency histogram have been scraped
-// since the demo answered: the native one, which dashboards and rules use, and
-// classic buckets.
+// tryQuantiles succeeds if both forms of the latency histogram have been scraped since the demo's answer: the native
+// one, which dashboards and rules use, and classic buckets.
 func (r *run) tryQuantiles(ctx context.Context) (string, error) {
 	native, err := r.quantile(ctx, "native", "sum", "websocket_message_duration_seconds")
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/sockscope/sockscope/internal/logstore"
 )
 
-// service is the name under which the demo's telemetry is found.
+// service is the name of the service in the demo's telemetry.
 const service = "sockscope-demo"
 
 // A run is one check under way. It holds the state that its steps share.

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// A step is one claim about the stack. It waits for the event that it follows
-// and is then tried again and again until it holds or time is up.
+// A step checks one claim about the stack. It waits for an event, and then tries again and again until it succeeds or
+// the time is up.
 type step struct {
 	name    string
-	after   *moment // the event that it follows
-	reaches *moment // the event that it is for others, nil for most
+	after   *moment // the event that it waits for
+	reaches *moment // the event for which others wait, nil for most
 	every   time.Duration
 	try     func(context.Context) (detail string, err error)
 	next    string // where to look when it fails
@@ -43,8 +43,7 @@ func (s step) explain(result *Result, err error) {
 	}
 }
 
-// eventually tries until an attempt succeeds or ctx ends, and then returns what
-// the last complete attempt failed with.
+// eventually tries until an attempt succeeds or ctx ends, and then returns the error of the last complete attempt.
 func eventually(ctx context.Context, every time.Duration, try func(context.Context) (string, error)) (string, error) {
 	var last error
 	for {
@@ -63,10 +62,10 @@ func eventually(ctx context.Context, every time.Duration, try func(context.Conte
 	}
 }
 
-// A moment is an event that steps wait for. Each is settled once in every run,
-// since all that leads to it ends with the run's context.
+// A moment is an event for which steps wait. Each is settled once in every run, because everything that leads to it
+// ends with the run's context.
 type moment struct {
-	otherwise string // what is the case if it does not happen
+	otherwise string // the situation if it does not happen
 
 	settled  chan struct{}
 	at       time.Time

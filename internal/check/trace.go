@@ -6,9 +6,8 @@ import (
 	"slices"
 )
 
-// tryTrace holds when the trace that the demo named in its acknowledgement is
-// in Jaeger, linked to the connection's handshake and to the context that our
-// message carried: a link, since a stranger's context is no parent.
+// tryTrace succeeds if the trace that the demo named in its acknowledgement is in Jaeger, linked to the connection's
+// handshake and to the context of our message. It must be a link, because a stranger's context is not a parent.
 func (r *run) tryTrace(ctx context.Context) (string, error) {
 	theirs := spanRef{TraceID: r.marked.trace.TraceID().String(), SpanID: r.marked.trace.SpanID().String()}
 	ours := spanRef{TraceID: r.marked.ours.TraceID().String(), SpanID: r.marked.ours.SpanID().String()}

@@ -31,15 +31,15 @@ const (
 	StageLinking     Stage = "linking"
 )
 
-// Progress tells how far a build has come.
+// Progress says how far a build has come.
 type Progress struct {
 	Stage Stage
-	// Done of Total packages are compiled. Total is 0 before that, and counts
-	// packages that the build cache may spare.
+	// Done of Total packages are compiled. Total is 0 before compiling begins. It includes packages that the build
+	// cache may have.
 	Done, Total int
 }
 
-// String says how far it is, as "compiling, 388 of 1,667 packages".
+// String returns text such as "compiling, 388 of 1,667 packages".
 func (p Progress) String() string {
 	if p.Stage != StageCompiling {
 		return string(p.Stage)
@@ -56,9 +56,8 @@ func grouped(n int) string {
 	return digits
 }
 
-// buildArgs are the arguments of the go command that builds c as out. DWARF is
-// left out when compiling already: the linker would strip it, and a tenth of
-// the time goes into it.
+// buildArgs returns the arguments of the go command that builds c as out. DWARF is left out when compiling: the linker
+// would strip it, and it takes a tenth of the time.
 func buildArgs(c Component, out string) []string {
 	args := []string{
 		"build", "-v", "-trimpath", "-buildvcs=false", "-pgo=off",
@@ -166,31 +165,29 @@ func (s *Store) build(ctx context.Context, c Component, dir string, packages int
 	return path, nil
 }
 
-// Package is a package that a component is made of.
+// Package is a package of a component.
 type Package struct {
 	ImportPath string
-	// Dir is where its source is, for as long as the module cache has it.
+	// Dir is the folder of its source, while the module cache has it.
 	Dir string
 	// Standard is true for a package of Go's own.
 	Standard bool
-	// Module has it. It is nil for a package of Go's own.
+	// Module is the module of the package. It is nil for a package of Go's own.
 	Module *Module
 }
 
-// Module is one that a component is made of.
+// Module is a module of a component.
 type Module struct {
 	Path, Version string
-	// Dir is where its source is.
+	// Dir is the folder of its source.
 	Dir string
 	// Main is true for the module that pins the component.
 	Main bool
-	// Replace is what takes the module's place, if anything does. Without a
-	// version it is a folder of ours.
+	// Replace is the module that replaces it, if there is one. Without a version it is a folder of ours.
 	Replace *Module
 }
 
-// Packages lists what the component is made of. It downloads the modules, as
-// far as they are not there yet.
+// Packages lists the packages of the component. It downloads missing modules.
 func (s *Store) Packages(ctx context.Context, c Component) ([]Package, error) {
 	dir, err := s.WriteModule(c)
 	if err != nil {
@@ -256,7 +253,7 @@ func watch(r io.Reader, c Component, total int, report func(Progress)) (tail str
 			last = last[1:]
 		}
 		done++
-		if line == c.Package { // after which only linking is left
+		if line == c.Package { // the last one: only linking is left
 			report(Progress{Stage: StageLinking, Done: total, Total: total})
 		} else {
 			report(Progress{Stage: StageCompiling, Done: min(done, total), Total: total})
@@ -296,9 +293,8 @@ func (s *Store) buildCacheLock() *flock.Flock {
 
 func (s *Store) locks() string { return filepath.Join(s.Dir, "locks") }
 
-// DropBuildCache removes what was kept between the builds of several components,
-// several GB, unless another program is building. After an interrupted build
-// it's worth keeping.
+// DropBuildCache removes the build cache, which has several GB, unless another program is building. Keep it after an
+// interrupted build.
 func (s *Store) DropBuildCache() error {
 	inUse := s.buildCacheLock()
 	free, err := inUse.TryLock()

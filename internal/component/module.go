@@ -53,12 +53,11 @@ func (s *Store) module(c Component) ([]file, error) {
 	return files, nil
 }
 
-// sources is where modules are written to be built.
+// sources is the folder to which modules are written for building.
 func (s *Store) sources() string { return filepath.Join(s.Dir, "src") }
 
-// WriteModule writes the component's module into a folder of its own and
-// returns that. Another program may be writing, or building, the same: a file
-// is there as a whole or not at all.
+// WriteModule writes the component's module into a folder of its own and returns the folder. Another program may write
+// or build the same at the same time, so each file appears as a whole or not at all.
 func (s *Store) WriteModule(c Component) (dir string, err error) {
 	binary, err := s.path(c)
 	if err != nil {

@@ -70,8 +70,8 @@ func (s *Store) Find(ctx context.Context, c Component) (path string, ok bool, er
 	return "", false, nil
 }
 
-// Installed returns the path of a program that is no component, from a Search
-// directory or from PATH, whatever its version. It is empty if there is none.
+// Installed returns the path of a program that is not a component, from a Search directory or from PATH, in any
+// version. It is empty if there is none.
 func (s *Store) Installed(name string) string {
 	for _, dir := range s.Search {
 		if path := filepath.Join(dir, name); executable(path) {
@@ -110,9 +110,8 @@ func reportsVersion(ctx context.Context, path string, c Component) bool {
 	return version.Match(out)
 }
 
-// path is where the store keeps the component. The name carries everything
-// that the binary depends on, so that a change builds anew and an unchanged one
-// never does.
+// path returns the file in which the store keeps the component. The name contains everything on which the binary
+// depends, so a change leads to a new build, and without a change there is none.
 func (s *Store) path(c Component) (string, error) {
 	files, err := s.module(c)
 	if err != nil {
@@ -123,9 +122,8 @@ func (s *Store) path(c Component) (string, error) {
 	return filepath.Join(s.Dir, "bin", fmt.Sprintf("%s-%s-%s", c.Name, c.Version, key)), nil
 }
 
-// Pins is a hash of what the component is built from: its module, with the
-// versions of all that it requires, our sources, and the build's flags. Neither
-// the platform nor the version of Go is in it.
+// Pins returns a hash of the component's inputs: its module with the versions of all its requirements, our sources, and
+// the build's flags. It does not include the platform or the version of Go.
 func (s *Store) Pins(c Component) (string, error) {
 	files, err := s.module(c)
 	if err != nil {
@@ -144,7 +142,7 @@ func hash(files []file, more ...any) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Has reports whether the store keeps the component, be it built or unpacked.
+// Has reports whether the store has the component, built or unpacked.
 func (s *Store) Has(c Component) (bool, error) {
 	path, err := s.path(c)
 	return err == nil && executable(path), err

@@ -35,7 +35,7 @@ type Link struct {
 	Tags  []string `json:"tags"`
 }
 
-// Panel is one panel, or a row with the panels that are folded into it.
+// Panel is a panel, or a row with the panels that are folded into it.
 type Panel struct {
 	ID              int              `json:"id"`
 	Type            string           `json:"type"`
@@ -158,8 +158,7 @@ func (d *Dashboard) Panel(id int) (Panel, bool) {
 	return Panel{}, false
 }
 
-// AllPanels returns the panels of the dashboard, also those in folded rows, but
-// not the rows.
+// AllPanels returns the panels of the dashboard, including those in folded rows, but not the rows.
 func (d *Dashboard) AllPanels() []Panel { return unfold(d.Panels) }
 
 func unfold(panels []Panel) []Panel {

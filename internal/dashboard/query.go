@@ -9,19 +9,18 @@ import (
 // Query is a query of a panel, ready to be run.
 type Query struct {
 	Panel      string // the panel's title
-	Ref        string // tells apart the queries of one panel
+	Ref        string // distinguishes the queries of one panel
 	Datasource string // the type of data source that can run it, such as prometheus or loki
-	Type       string // what the data source is to make of the expression, in its own words; often empty
+	Type       string // how the data source treats the expression, in its own terms; often empty
 	Expr       string
 }
 
 // String names the query for people.
 func (q Query) String() string { return fmt.Sprintf("%s (%s): %s", q.Panel, q.Ref, q.Expr) }
 
-// Queries returns the queries of all panels, in the dashboard's order. The
-// values replace the variables in them: those of the dashboard, and those that
-// Grafana sets itself, such as __rate_interval. It is an error when a query
-// needs one that is not there, or when a panel has no query.
+// Queries returns the queries of all panels, in the dashboard's order. The values replace the variables in them: those
+// of the dashboard, and those that Grafana sets itself, such as __rate_interval. It is an error if a query needs a
+// variable without a value, or a panel has no query.
 func (d *Dashboard) Queries(values map[string]string) ([]Query, error) {
 	var queries []Query
 	for _, panel := range d.AllPanels() {

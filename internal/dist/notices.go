@@ -19,7 +19,7 @@ import (
 	"github.com/sockscope/sockscope/internal/component"
 )
 
-// notices collects the licences of all that is linked into the programs.
+// notices collects the licences of everything that is linked into the programs.
 type notices struct {
 	texts    map[string]map[string]bool // whose each text is
 	looked   map[string]bool            // the folders that were looked through
@@ -100,7 +100,7 @@ func (n *notices) look(dir, owner string) error {
 	return nil
 }
 
-// writeTo writes each text once, below all whose it is.
+// writeTo writes each text once, after the names of all modules that have it.
 func (n *notices) writeTo(to io.Writer) error {
 	type notice struct{ owners, text string }
 	var list []notice
@@ -120,7 +120,7 @@ func (n *notices) writeTo(to io.Writer) error {
 	return err
 }
 
-// ownPackages lists what this program is made of.
+// ownPackages lists the packages of this program.
 func ownPackages(ctx context.Context, goos, goarch string) ([]component.Package, error) {
 	cmd := exec.CommandContext(ctx, "go", "list", "-deps", "-json=ImportPath,Dir,Standard,Module", program)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+goarch)
@@ -143,7 +143,7 @@ func ownPackages(ctx context.Context, goos, goarch string) ([]component.Package,
 	return packages, nil
 }
 
-// goRoot is where Go's own licence is.
+// goRoot returns the folder with Go's own licence.
 func goRoot(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	if err != nil {

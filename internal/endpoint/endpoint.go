@@ -1,5 +1,5 @@
-// Package endpoint lists where the parts of a stack listen, so that the
-// commands that start, watch and check it agree on one set of addresses.
+// Package endpoint lists the addresses of the parts of a stack, so that the commands that start, watch and check it use
+// the same ones.
 package endpoint
 
 import (

@@ -1,6 +1,5 @@
-// Package logstore asks the stack's log store for records: Loki in LogQL, or
-// VictoriaLogs in LogsQL. Both get them from the same Collector, under the names
-// of docs/telemetry.md.
+// Package logstore queries the stack's log store for records: Loki in LogQL, or VictoriaLogs in LogsQL. Both get the
+// records from the same Collector, with the names of docs/telemetry.md.
 package logstore
 
 import (
@@ -22,18 +21,16 @@ import (
 
 // Store is a log store. It is safe for concurrent use.
 type Store interface {
-	// Name is what people call the store.
+	// Name returns the store's name for people.
 	Name() string
-	// URL is the address that Records asks, so that a person can ask it again.
+	// URL returns the address that Records queries, so that a person can repeat the query.
 	URL(Query) string
-	// Native is the query in the store's own language, LogQL or LogsQL.
+	// Native returns the query in the store's own language, LogQL or LogsQL.
 	Native(Query) string
-	// Records returns what the query describes, oldest first. An error says which
-	// store was asked where, and what it answered.
+	// Records returns the records of the query, oldest first. An error has the store, its address, and its answer.
 	Records(context.Context, Query) ([]Record, error)
-	// Histogram counts what the query describes, whatever its Limit, in steps of
-	// whole seconds. Start and End are multiples of the step since 1970. A step
-	// without a record is left out.
+	// Histogram counts the records of the query, ignoring its Limit, in steps of whole seconds. Start and End are
+	// multiples of the step since 1970. A step without records is left out.
 	Histogram(ctx context.Context, q Query, step time.Duration) ([]Bucket, error)
 	// Ask returns what a query in the store's own language finds from one time to
 	// another: the newest records, at most so many, oldest first.
@@ -85,17 +82,16 @@ func (m matrix) series() []Series {
 	return list
 }
 
-// Query describes records. Texts are compared as a whole; an empty one is any.
+// Query describes records. Texts are compared as a whole, and an empty text matches any.
 type Query struct {
 	Start, End   time.Time // from Start on, before End
-	Limit        int       // of several, so many of the oldest; at most 5000, which is all that Loki gives
-	Newest       bool      // of several, the newest instead
+	Limit        int       // the number of oldest records to return; at most 5000, which is Loki's limit
+	Newest       bool      // return the newest records instead
 	Service      string
 	Level        string // in lower case, as the Collector writes it: trace, debug, info, warn, error or fatal
 	TraceID      string
 	ConnectionID string
-	// Words has parts that the message or its error contains, all of them, in any
-	// case.
+	// Words has texts that must all be in the message or its error, in upper or lower case.
 	Words string
 }
 
@@ -140,8 +136,8 @@ const (
 	maxText   = 16 << 20
 )
 
-// newRecord reads a line with the fields that the store has beside it. A line of
-// JSON, as slog writes it, is taken apart, so that the message stands out.
+// newRecord reads a line with the fields that the store has for it. A line of JSON, such as slog's, is taken apart, so
+// that the message stands out.
 func newRecord(at time.Time, line string, fields map[string]string) Record {
 	message := line
 	var object map[string]any
@@ -187,7 +183,7 @@ func newRecord(at time.Time, line string, fields map[string]string) Record {
 // levels are those that the Collector writes.
 func levels() []string { return []string{"trace", "debug", "info", "warn", "error", "fatal"} }
 
-// room is how much text records may still have.
+// room is the amount of text that records may still have.
 type room int
 
 // newRoom is for all records of an answer. The answer itself may be much shorter:
@@ -219,7 +215,7 @@ func words(v any) string {
 	return string(text)
 }
 
-// limited puts the oldest records first and takes as many as the query wants.
+// limited sorts the oldest records first and cuts them to the query's limit.
 func (q Query) limited(records []Record) []Record {
 	slices.SortStableFunc(records, func(a, b Record) int { return a.Time.Compare(b.Time) })
 	n := min(len(records), q.Limit)

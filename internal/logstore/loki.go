@@ -40,8 +40,7 @@ func lokiQuery(q Query) url.Values {
 	}
 }
 
-// logQL writes the query so that no text in it can be more than a text: LogQL has
-// Go's quoted strings.
+// logQL writes the query. It quotes all texts, because LogQL has Go's quoted strings, so no text can change the query.
 func logQL(q Query) string {
 	stream := `service_name=~".+"` // Loki asks for one that can't be empty
 	if q.Service != "" {
@@ -70,8 +69,8 @@ func logQL(q Query) string {
 
 func nanoseconds(t time.Time) string { return strconv.FormatInt(t.UnixNano(), 10) }
 
-// lokiAnswer is the part of a range query's answer that is read. Loki adds a
-// record's structured metadata to the labels of its stream.
+// lokiAnswer is the needed part of a range query's answer. Loki adds a record's structured metadata to the labels of
+// its stream.
 type lokiAnswer struct {
 	Data struct {
 		Result []struct {
@@ -121,7 +120,7 @@ func (l loki) records(ctx context.Context, form url.Values, q Query) ([]Record, 
 	return q.limited(records), nil
 }
 
-// lokiMatrix is the part of a metric query's answer that is read.
+// lokiMatrix is the needed part of a metric query's answer.
 type lokiMatrix struct {
 	Data struct {
 		Result []struct {

@@ -49,8 +49,8 @@ func victoriaLogsForm(native string, q Query) url.Values {
 	}
 }
 
-// logsQL writes the query so that no text in it can be more than a text: LogsQL
-// has Go's quoted strings.
+// logsQL writes the query. It quotes all texts, because LogsQL has Go's quoted strings, so no text can change the
+// query.
 func logsQL(q Query) string {
 	query := "*"
 	var stream []string

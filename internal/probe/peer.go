@@ -23,7 +23,7 @@ const (
 	closeWait = time.Second
 	// readLimit is the size of the largest frame that is read.
 	readLimit = 256 << 10
-	// told is how much of the text of a refusal is repeated.
+	// told is the number of bytes of a refusal's text that are repeated.
 	told = 200
 )
 
@@ -38,7 +38,7 @@ type peer struct {
 	cut     context.CancelFunc
 }
 
-// frame is what the target has sent.
+// frame is a frame of the target.
 type frame struct {
 	wire.Envelope
 	asked, came time.Time // asked is zero if it is no answer
@@ -76,7 +76,7 @@ func dial(ctx context.Context, client *http.Client, address, token string) (*pee
 	return p, nil
 }
 
-// refused adds what the server says about a handshake that it did not accept.
+// refused adds the server's text about a handshake that it did not accept.
 func refused(response *http.Response, err error) error {
 	if response == nil || response.StatusCode == http.StatusSwitchingProtocols {
 		return err
@@ -113,7 +113,7 @@ func ended(err error) error {
 	return fmt.Errorf("the connection broke: %w", err)
 }
 
-// await returns the next frame that is wanted. An error that the server tells of is one.
+// await returns the next wanted frame. It also returns errors that the server sends.
 func (p *peer) await(ctx context.Context, wanted func(frame) bool) (frame, error) {
 	for {
 		select {
@@ -157,8 +157,8 @@ func (p *peer) ask(ctx context.Context, typ wire.Type, payload any) (frame, erro
 	return answer, err
 }
 
-// closeAll ends connections in order if the target still answers, else anyway, and returns when nothing is left of
-// them. Those that are nil were never there.
+// closeAll closes the connections, with the close handshake if the target still answers, and returns when nothing of
+// them is left. It ignores nil.
 func closeAll(peers ...*peer) {
 	var closing sync.WaitGroup
 	for _, p := range peers {

@@ -1,6 +1,6 @@
-// Package probe is a synthetic client: again and again it connects to a demo, joins a room, says something there and
-// sees whether it arrives, as a user would. So there is always somebody to say whether the service works, also at night
-// when nobody else is there.
+// Package probe is a synthetic client. Again and again it connects to a demo, joins a room, sends a message and checks
+// that it arrives, like a user. So there is always a client that shows whether the service works, even at night without
+// other users.
 //
 // # Metrics
 //
@@ -22,9 +22,9 @@
 //   - echo: a ping in a message, until the answer (the way there and back, and the handling)
 //   - delivery: a message of one connection, until it has arrived at the other (storing, publishing, delivering)
 //
-// Nothing is kept from one probe to the next, no connection either, so each takes the whole way, through name
-// resolution and load balancer. A probe closes its connections in order (1000), also after a failure as long as there
-// is somebody to answer, so that the service does not see connections break.
+// Nothing is kept from one probe to the next, not even a connection, so each probe goes through name resolution and the
+// load balancer. A probe closes its connections in order (1000), even after a failure if the target still answers, so
+// that the service does not see broken connections.
 package probe
 
 import (
@@ -43,7 +43,7 @@ import (
 	"github.com/sockscope/sockscope/internal/upstream"
 )
 
-// Config says what is probed and how. All fields but Logger have to be given.
+// Config configures a Prober. All fields except Logger are required.
 type Config struct {
 	Targets  []Target
 	Interval time.Duration   // from the start of a probe to that of the next
@@ -58,8 +58,8 @@ type Target struct {
 	Server upstream.Server
 }
 
-// ParseTarget reads the address of a WebSocket, or a name and an address, as in eu=wss://eu.example.com/ws. Without a
-// name the target is called by its host and port.
+// ParseTarget reads the address of a WebSocket, or a name and an address, such as eu=wss://eu.example.com/ws. The
+// default name is the host and port.
 func ParseTarget(s string) (Target, error) {
 	name, address, named := strings.Cut(s, "=")
 	if !named {
@@ -72,8 +72,8 @@ func ParseTarget(s string) (Target, error) {
 	return Target{Name: cmp.Or(name, server.Host()), Server: server}, nil
 }
 
-// room is where messages to the target are said. Probes from several places may meet in it; each knows its own by their
-// ids.
+// room returns the room for messages to the target. Probes from several places may share it. Each recognizes its own
+// messages by their ids.
 func (t Target) room() string {
 	return "probe." + strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("._-", r) {
@@ -83,7 +83,7 @@ func (t Target) room() string {
 	}, t.Name)
 }
 
-// A Prober probes its targets. It is a prometheus.Collector for the program to register.
+// A Prober probes its targets. It is a prometheus.Collector: register it in the program's registry.
 type Prober struct {
 	*metrics
 	cfg    Config
@@ -117,7 +117,7 @@ func New(cfg Config) (*Prober, error) {
 	return &Prober{metrics: newMetrics(cfg.Targets), cfg: cfg, client: upstream.FreshClient()}, nil
 }
 
-// Run probes every target at every interval until ctx ends. The targets have their turns evenly spread over it.
+// Run probes every target once per interval until ctx ends. The probes are spread evenly over the interval.
 func (p *Prober) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	for i, t := range p.cfg.Targets {
@@ -140,7 +140,7 @@ func (p *Prober) watch(ctx context.Context, t Target, offset time.Duration) {
 	for {
 		r := p.probe(ctx, t)
 		if ctx.Err() != nil {
-			return // one that was broken off says nothing about the target
+			return // an interrupted probe says nothing about the target
 		}
 		p.record(t, r)
 		log.report(ctx, r, time.Now())

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// repeatAfter is how long after a record about a failure the next one may come that says the same.
+// repeatAfter is the shortest time between two records about the same failure.
 const repeatAfter = time.Minute
 
-// reporter logs what comes of the probes of one target: each change, and failures that go on from time to time.
+// reporter logs the results of the probes of one target: each change, and lasting failures from time to time.
 type reporter struct {
 	logger *slog.Logger
 

@@ -1,13 +1,11 @@
-// Command runtests installs what the tests need and runs them. It needs nothing
-// but Go and git itself:
+// Command runtests installs the programs that tests need, and runs the tests. It needs only Go and git itself:
 //
 //	go run ./internal/runtests             # unit tests, then the whole stack end to end
 //	go run ./internal/runtests unit        # one of unit, e2e, settings, compose, soak, outage
 //	go run ./internal/runtests -install    # only install, for all of them and make check
 //
-// On Debian and Ubuntu it installs what is missing, after saying what. Elsewhere
-// it says what is missing and how to get it, runs what can be run without, and
-// fails in the end, naming what did not run.
+// On Debian and Ubuntu it says what is missing and installs it. Elsewhere it says what is missing and how to get it,
+// runs the other tests, and fails at the end with a list of the tests that did not run.
 package main
 
 import (

@@ -20,7 +20,7 @@ const (
 	check    = "check"
 )
 
-// need is something that tests need and that Go does not bring along.
+// need is something that tests need and that does not come with Go.
 type need struct {
 	what     string
 	why      string
@@ -29,15 +29,15 @@ type need struct {
 	there    func(context.Context) bool
 	// Its packages, by the program that installs them.
 	packages map[string]string
-	// What can't be tested without it: folders of packages, and names of tests.
-	// A suite without either can't be run at all, unless it is unit or e2e.
+	// The tests that need it: folders of packages, and names of tests. A suite without either can't be run at all,
+	// unless it is unit or e2e.
 	folders []string
 	tests   []string
 }
 
 const cCompiler = "a C compiler"
 
-// needs is the list of what tests need: no other place knows it.
+// needs is the only list of what tests need.
 func needs() []need {
 	return []need{
 		{
@@ -93,8 +93,7 @@ func (n need) isThere(ctx context.Context) bool {
 	return n.there == nil || n.there(ctx)
 }
 
-// compilesC tries the compiler that Go would take: one without the C library's
-// headers is of no use.
+// compilesC tries the compiler that Go would use, because one without the C library's headers is useless.
 func compilesC(ctx context.Context) bool {
 	out, err := exec.CommandContext(ctx, "go", "env", "CC").Output()
 	if err != nil {
@@ -125,7 +124,7 @@ func importsWebsockets(ctx context.Context) bool {
 	return false
 }
 
-// lacking returns what the suites need and what is not there.
+// lacking returns the needs of the suites that are missing.
 func lacking(ctx context.Context, suites []string) []need {
 	var missing []need
 	for _, n := range needs() {
@@ -137,8 +136,7 @@ func lacking(ctx context.Context, suites []string) []need {
 	return missing
 }
 
-// provide installs what is missing, where it knows how to, says how to get the
-// rest, and returns that.
+// provide installs missing needs if it knows how to. It says how to get the rest, and returns the rest.
 func provide(ctx context.Context, suites []string) []need {
 	missing := lacking(ctx, suites)
 	if len(missing) == 0 {

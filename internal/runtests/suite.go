@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// runner runs suites without what is missing.
+// runner runs suites without the tests that lack something.
 type runner struct {
 	missing []need
 	notRun  []string // what was left out, and why
@@ -116,7 +116,7 @@ func (r *runner) skip(suite string) []string {
 	return []string{"-skip", strings.Join(names, "|")}
 }
 
-// packages are those of a module that lack nothing.
+// packages returns the packages of a module that lack nothing.
 func (r *runner) packages(ctx context.Context, module string) ([]string, error) {
 	root, err := filepath.Abs(".")
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package soak runs three instances of the demo with Redis for half an hour, under mixed load, while one fault after the
-// other is switched on, Redis and an instance are killed and come back, and proves in the end that every message that
-// was acknowledged is in the history exactly once. It is a test with the build tag soak:
+// Package soak runs three instances of the demo with Redis for half an hour, under mixed load. Meanwhile it switches on
+// one fault after another, and kills and restarts Redis and an instance. At the end it proves that every acknowledged
+// message is in the history exactly once. It is a test with the build tag soak:
 //
 //	make soak          # or SOAK=5m make soak
 package soak

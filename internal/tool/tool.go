@@ -9,9 +9,8 @@ import (
 	"testing"
 )
 
-// Path returns the path of a program that the environment names (AMTOOL for
-// amtool, VICTORIALOGS for victoria-logs) or that is on PATH. Without it the test
-// fails: settings that nobody has checked must not look as if somebody had.
+// Path returns the path of a program that the environment names (AMTOOL for amtool, VICTORIALOGS for victoria-logs) or
+// that is on PATH. Without the program the test fails, so that unchecked settings do not look checked.
 func Path(t testing.TB, name string) string {
 	t.Helper()
 	path, err := find(name)
@@ -21,8 +20,8 @@ func Path(t testing.TB, name string) string {
 	return path
 }
 
-// Installed returns what Path does, of a program that is not built by us. Without
-// it, it says in the test's log that what follows was not tried, and reports false.
+// Installed is like Path, for a program that we don't build. Without the program it logs that the rest of the test was
+// not run, and returns false.
 func Installed(t testing.TB, name string) (string, bool) {
 	t.Helper()
 	path, err := find(name)

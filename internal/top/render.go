@@ -54,7 +54,7 @@ func table(w io.Writer, v View) error {
 	return t.Flush()
 }
 
-// now says what all endpoints together do.
+// now describes all endpoints together.
 func now(v View) string {
 	var opened, closed, received, sent, dropped float64
 	for _, e := range v.Now.Endpoints {
@@ -132,7 +132,8 @@ func duration(seconds float64) string {
 	}
 }
 
-// cut shortens a line to the width and takes out what would move a terminal's cursor: texts come from the services.
+// cut shortens a line to the width and removes characters that would move a terminal's cursor, because texts come from
+// the services.
 func cut(line string, width int) string {
 	text := strings.Map(func(r rune) rune {
 		if r == '\n' || !unicode.IsControl(r) && !unicode.Is(unicode.Cf, r) {

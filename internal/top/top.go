@@ -1,5 +1,5 @@
-// Package top shows the live connections of services in a terminal, as top does
-// processes. It reads the API of package console.
+// Package top shows the live connections of services in a terminal, like top shows processes. It reads the API of
+// package console.
 package top
 
 import (
@@ -20,14 +20,15 @@ import (
 	"github.com/sockscope/sockscope/instrument/console"
 )
 
-// maxAnswer bounds what an instance may answer: 500 rows take about 300 KB.
+// maxAnswer bounds the answer of an instance. 500 rows take about 300 KB.
 const maxAnswer = 8 << 20
 
 // Options say what to show.
 type Options struct {
-	// Consoles are the addresses of the live consoles, one for each instance, as in http://127.0.0.1:8080/debug/realtime/.
+	// Consoles are the addresses of the live consoles, one for each instance, such as
+	// http://127.0.0.1:8080/debug/realtime/.
 	Consoles []string
-	// Sort is what the table begins with, and Limit how many rows it has.
+	// Sort is the order of the table, and Limit its number of rows.
 	Sort  console.Sort
 	Limit int
 	// Search is a part of the ids that are shown.
@@ -36,7 +37,7 @@ type Options struct {
 	Client *http.Client
 }
 
-// View is what all instances together say at one moment.
+// View is the state of all instances together at one moment.
 type View struct {
 	Time        time.Time      `json:"time"`
 	Instances   []Instance     `json:"instances"`
@@ -46,7 +47,7 @@ type View struct {
 	Now         console.Sample `json:"now"` // of all instances together, without quantiles
 }
 
-// Instance is one that was asked.
+// Instance is an instance that was asked.
 type Instance struct {
 	Console string `json:"console"`
 	Name    string `json:"name,omitempty"`
@@ -54,19 +55,19 @@ type Instance struct {
 	Error   string `json:"error,omitempty"`
 }
 
-// Row is a connection and where it is.
+// Row is a connection and its instance.
 type Row struct {
 	Instance string `json:"instance"`
 	console.Connection
 }
 
-// FoundAt is a finding and where it was made.
+// FoundAt is a finding and its instance.
 type FoundAt struct {
 	Instance string `json:"instance"`
 	console.Finding
 }
 
-// answer is what one instance says.
+// answer is the answer of one instance.
 type answer struct {
 	connections console.Connections
 	series      console.Series
@@ -126,8 +127,8 @@ func Series(ctx context.Context, o Options, since time.Time) ([]console.Series, 
 	return all, errors.Join(errs...)
 }
 
-// Stories asks all instances what they know of one connection. An instance that
-// knows nothing of it has no story. The error says which instances did not answer.
+// Stories asks all instances for their stories of one connection. An instance that does not know it has no story. The
+// error says which instances did not answer.
 func Stories(ctx context.Context, o Options, id string) ([]console.Story, error) {
 	stories := make([]*console.Story, len(o.Consoles))
 	errs := make([]error, len(o.Consoles))
@@ -161,7 +162,7 @@ func add(sum *console.Sample, s console.Sample) {
 	sum.Seconds = max(sum.Seconds, s.Seconds)
 }
 
-// badness is by how much a row belongs to the top; the consoles sort likewise.
+// badness returns how far up a row belongs. The consoles sort in the same way.
 func badness(r Row, by console.Sort) float64 {
 	last := func(since *float64) float64 {
 		if since == nil {
@@ -202,7 +203,7 @@ func (o Options) ask(ctx context.Context, base string) (a answer) {
 	return a
 }
 
-// errNotThere is what get says of an answer with 404.
+// errNotThere is the error of get for an answer with 404.
 var errNotThere = errors.New("has no live console")
 
 func (o Options) get(ctx context.Context, base, resource string, query url.Values, into any) error {

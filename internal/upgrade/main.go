@@ -1,8 +1,7 @@
-// Command upgrade changes the versions of components. With arguments like
-// prometheus=3.13.6 it changes the list in package component, and what else
-// names the version. Without any it changes the modules in deploy/native so that
-// they require what the list says, and pin the same versions of all else that
-// they share.
+// Command upgrade changes the versions of components. With arguments such as prometheus=3.13.6 it changes the list in
+// package component, and all other places that name the version. Without arguments it changes the modules in
+// deploy/native so that they require the versions in the list, and pin the same versions of all other modules that they
+// share.
 package main
 
 import (

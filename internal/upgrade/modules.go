@@ -14,8 +14,7 @@ import (
 	"github.com/sockscope/sockscope/internal/component"
 )
 
-// family are the beginnings of the Collector's modules, which are released
-// together.
+// family has the prefixes of the Collector's modules, which are released together.
 var family = []string{"go.opentelemetry.io/collector", "github.com/open-telemetry/opentelemetry-collector-contrib"}
 
 // heldBack reports whether a component pins a module in a version of its own.
@@ -44,9 +43,8 @@ type pinned struct {
 	dir string
 }
 
-// fitModules changes the modules below root until they require what the list
-// says and agree on the rest. Each `go mod tidy` may raise a version that the
-// others have to follow, which ends since versions only rise.
+// fitModules changes the modules below root until they require the versions in the list and agree on the rest. Each `go
+// mod tidy` may raise a version, which the others must follow. That ends, because versions only rise.
 func fitModules(ctx context.Context, root string) error {
 	temporary, err := os.MkdirTemp("", "sockscope-upgrade-")
 	if err != nil {
@@ -102,9 +100,8 @@ func fitModules(ctx context.Context, root string) error {
 	return nil
 }
 
-// own is the version that the list wants of a module, or the one that is there.
-// The Collector's modules follow it, those that are stable with a version of
-// their own: v1.64.0 is released with v0.158.0.
+// own returns the version that the list has for a module, or the present one. The Collector's modules follow the list,
+// but stable ones have a version of their own: v1.64.0 is released with v0.158.0.
 func (p pinned) own(module, version string) string {
 	switch {
 	case module == p.Requires:

@@ -10,7 +10,7 @@ import (
 	"github.com/sockscope/sockscope/internal/component"
 )
 
-// place is where a component's version stands, behind what before matches.
+// place is a place that names a component's version, after the text that before matches.
 type place struct {
 	// files is a pattern of paths in the repository.
 	files string
@@ -18,7 +18,7 @@ type place struct {
 	before string
 }
 
-// places tells where the version of a component stands, beside the modules.
+// places returns the places that name the version of a component, in addition to the modules.
 func places(name string) []place {
 	image := func(repository string) []place {
 		before := `image: ` + repository + `:v?`
@@ -49,7 +49,7 @@ func places(name string) []place {
 	return nil
 }
 
-// version matches one, as far as components have them.
+// version matches the versions that components have.
 var version = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+$`)
 
 // visit calls do with the content of each file that has the component's version,

@@ -1,5 +1,5 @@
-// Package upstream is a demo as its clients see it: where its parts are, given the address of its WebSocket, and how to
-// come by tokens for it.
+// Package upstream is a demo as its clients see it: the addresses of its parts, given the address of its WebSocket, and
+// how to get tokens for it.
 package upstream
 
 import (
@@ -14,16 +14,16 @@ import (
 	"github.com/sockscope/sockscope/demo/auth"
 )
 
-// socketPath is where a demo's WebSocket is, below whatever path a load balancer has put before it.
+// socketPath is the path of a demo's WebSocket, below any path that a load balancer has put before it.
 const socketPath = "/ws"
 
-// lifetime is that of the tokens made from a key.
+// lifetime is the lifetime of tokens made from a key.
 const lifetime = time.Hour
 
-// Server is where a demo is. The zero value is nowhere.
+// Server is the address of a demo. The zero value has no address.
 type Server struct{ socket url.URL }
 
-// Parse reads the address of a WebSocket, as in ws://127.0.0.1:8080/ws. The path may be left out.
+// Parse reads the address of a WebSocket, such as ws://127.0.0.1:8080/ws. The path may be left out.
 func Parse(address string) (Server, error) {
 	u, err := url.Parse(address)
 	switch {
@@ -58,19 +58,18 @@ func (s Server) HTTP(path string) string {
 	return u.String()
 }
 
-// FreshClient returns an HTTP client that makes a connection for each request and keeps none, so that every request
-// takes the whole way, and nothing is left behind.
+// FreshClient returns an HTTP client that makes a new connection for each request and keeps none.
 func FreshClient() *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableKeepAlives = true
 	return &http.Client{Transport: transport}
 }
 
-// Tokens returns a token that makes its bearer that user on a server.
+// Tokens returns a token for a user on a server.
 type Tokens func(ctx context.Context, s Server, user string) (string, error)
 
-// TokensFrom makes tokens from the key in a file. Without a file it asks the server for them, which a demo answers that
-// has no key file either, to callers on its machine.
+// TokensFrom makes tokens from the key in a file. Without a file it asks the server for them. A demo without a key file
+// gives tokens to callers on its machine.
 func TokensFrom(keyFile string) (Tokens, error) {
 	if keyFile == "" {
 		client := FreshClient()
