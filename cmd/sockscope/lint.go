@@ -28,19 +28,18 @@ func newLintCommand() *cobra.Command {
 	f := lintFlags{}
 	cmd := &cobra.Command{
 		Use:   "lint [URL…]",
-		Short: "Say what is wrong with what a service exports, and what will not work for it",
-		Long: `Read the page of metrics of a service in any language and say, against the
-contract (docs/contract.yaml), what is missing, what has another name, type or
-unit, what has labels without bounds, and which alerts, panels of the dashboard
-and tables of the desk show nothing for it. What is read is OpenMetrics,
-Prometheus' text format or protobuf, up to 16 MiB.
+		Short: "Check what a service exports, and say which alerts, panels and pages will not work for it",
+		Long: `Read the metrics of a service in any language and compare them with the contract
+(docs/contract.yaml). Lint reports metrics that are missing, have another name, type
+or unit, or have labels without bounds. It also reports the alerts, panels of the
+dashboard and tables of the desk that show nothing for the service. It reads
+OpenMetrics, Prometheus' text format or protobuf, up to 16 MiB.
 
-With --service, the last traces and log records of that service are read from
-the running stack and held to the contract, too, and the desk tells the story
-of its newest connection.
+With --service, lint also checks the last traces and log records of that service in
+the running stack, and whether the desk can tell the story of its newest connection.
 
-Findings are errors (something shows nothing, or wrong things), warnings, and
-notes (what the service may do without). The exit code is
+Findings are errors (something shows nothing, or wrong values), warnings, and notes
+(about optional telemetry). The exit code is
 
   0  if there is no error
   1  if there is one, or with --strict a warning
@@ -51,11 +50,11 @@ notes (what the service may do without). The exit code is
 		RunE: f.run,
 	}
 	flags := cmd.Flags()
-	flags.StringArrayVar(&f.services, "service", nil, "service whose traces and log records in the stack are read, by its service.name; may be repeated")
-	flags.StringSliceVar(&f.transports, "transport", nil, "what the names of its metrics begin with, besides websocket, sse and grpc_stream")
-	flags.BoolVar(&f.strict, "strict", false, "warnings are as bad as errors")
+	flags.StringArrayVar(&f.services, "service", nil, "service.name of the service whose traces and log records to check; may be repeated")
+	flags.StringSliceVar(&f.transports, "transport", nil, "further prefixes of its metrics' names, besides websocket, sse and grpc_stream")
+	flags.BoolVar(&f.strict, "strict", false, "treat warnings like errors")
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON document instead of lines")
-	flags.DurationVar(&f.timeout, "timeout", 10*time.Second, "time for all that is read of one service")
+	flags.DurationVar(&f.timeout, "timeout", 10*time.Second, "time for reading everything of one service")
 	flags.StringVar(&f.jaeger, "jaeger", "", "address of Jaeger's HTTP API (default: that of the stack on this machine)")
 	flags.StringVar(&f.victoriaLogs, "victorialogs", "", "address of VictoriaLogs (default: that of the stack on this machine)")
 	flags.StringVar(&f.loki, "loki", "", "address of Loki, if it has the log records")
