@@ -147,6 +147,6 @@
 //
 // # Below net/http
 //
-// With grpc.Server.ServeHTTP every request is a connection for gRPC, so the second observer counts requests. A canceled
-// stream can't be distinguished from a stream whose connection has ended: both are remote, going_away.
+// With grpc.Server.ServeHTTP every request is a connection for gRPC, so the second observer counts requests. A
+// cancelled stream can't be distinguished from a stream whose connection has ended: both are remote, going_away.
 package grpcstream
