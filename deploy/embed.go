@@ -8,7 +8,7 @@ import (
 	"io/fs"
 )
 
-// What only docker-compose.yml mounts is left out.
+// Files that only docker-compose.yml mounts are left out.
 //
 //go:embed alertmanager/*.yml alertmanager/alternatives alertmanager/secrets alertmanager/templates
 //go:embed grafana/dashboards grafana/provisioning

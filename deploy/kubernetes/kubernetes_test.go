@@ -45,9 +45,9 @@ const (
 	patience = time.Minute
 )
 
-// TestFieldCase19EndpointsStayApart has one pod with two endpoints in the Kubernetes namespace "prod" scraped by the real
-// Prometheus, in each of the ways of this folder at once and without them. What the rules and the dashboards yield by
-// namespace has to be by endpoint.
+// TestFieldCase19EndpointsStayApart lets the real Prometheus scrape a pod with two endpoints in the Kubernetes
+// namespace "prod", in each of the ways of this folder at once, and without them. The results of rules and dashboards
+// by namespace must be by endpoint.
 func TestFieldCase19EndpointsStayApart(t *testing.T) {
 	pod := newPod(t, "chat", "feed")
 	prometheus := startPrometheus(t, pod, map[string]scrapeConfig{
