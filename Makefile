@@ -62,6 +62,7 @@ tools:
 check-go: tools
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 	if [ -n "$$unformatted" ]; then echo "run gofmt on:"; echo "$$unformatted"; exit 1; fi
+	go run ./internal/prose
 	@for module in $(MODULES); do \
 		echo "== vet and lint $$module"; \
 		(cd $$module && go vet -tags e2e,soak ./... && $(lint) ./...); \
