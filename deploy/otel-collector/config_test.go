@@ -32,7 +32,7 @@ func TestCardinalityConfig(t *testing.T) {
 		}
 	}
 	// These get what another pipeline has limited or will limit, or what the Collector makes itself.
-	elsewhere := []string{"metrics/to_prometheus", "metrics/scraped_to_prometheus", "metrics/to_count", "metrics/refused", "metrics/host", "logs"}
+	elsewhere := []string{"metrics/to_prometheus", "metrics/scraped_to_prometheus", "metrics/to_count", "metrics/counts", "metrics/frequent", "metrics/host", "logs"}
 	for name := range base.Service.Pipelines {
 		if _, limited := ours.Service.Pipelines[name]; limited == slices.Contains(elsewhere, name) {
 			t.Errorf("%s is limited: %v", name, limited)
