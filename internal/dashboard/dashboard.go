@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 )
 
 // Dashboard is a dashboard in Grafana's Classic JSON model.
@@ -105,6 +107,26 @@ type Variable struct {
 	Current    struct {
 		Value any `json:"value"`
 	} `json:"current"`
+}
+
+// initial is the variable's value until somebody chooses another. Several are
+// as a regular expression has them.
+func (v Variable) initial() string {
+	var all []string
+	switch value := v.Current.Value.(type) {
+	case string:
+		all = []string{value}
+	case []any:
+		for _, one := range value {
+			if text, ok := one.(string); ok {
+				all = append(all, text)
+			}
+		}
+	}
+	if slices.Contains(all, "$__all") {
+		return v.AllValue
+	}
+	return strings.Join(all, "|")
 }
 
 // Annotations holds the queries whose results are drawn across all panels.

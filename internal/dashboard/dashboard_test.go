@@ -50,6 +50,30 @@ func TestQueries(t *testing.T) {
 	}
 }
 
+func TestVariablesHaveAnInitialValue(t *testing.T) {
+	d, err := load(t, `{"uid": "d", "templating": {"list": [
+		{"name": "transport", "type": "custom", "current": {"value": "sse"}},
+		{"name": "job", "type": "query", "allValue": ".*", "current": {"value": ["$__all"]}},
+		{"name": "instance", "type": "query", "current": {"value": ["a", "b"]}}]},
+		"panels": [{"title": "P", "datasource": {"type": "prometheus"}, "targets": [
+			{"refId": "A", "expr": "${transport}_open{job=~\"$job\", instance=~\"$instance\"}"}]}]}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		values map[string]string
+		want   string
+	}{
+		{nil, `sse_open{job=~".*", instance=~"a|b"}`},
+		{map[string]string{"transport": "websocket", "job": "chat"}, `websocket_open{job=~"chat", instance=~"a|b"}`},
+	} {
+		got, err := d.Queries(test.values)
+		if err != nil || len(got) != 1 || got[0].Expr != test.want {
+			t.Errorf("with %v: %v, %v, want %s", test.values, got, err, test.want)
+		}
+	}
+}
+
 func TestQueriesThatCannotBeRun(t *testing.T) {
 	for _, test := range []struct{ name, panel, want string }{
 		{"unknown variable", `{"title": "P", "datasource": {"type": "loki"}, "targets": [{"refId": "A", "expr": "x{a=\"$who\"}"}]}`,

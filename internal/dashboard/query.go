@@ -3,6 +3,7 @@ package dashboard
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"regexp"
 )
 
@@ -18,10 +19,19 @@ type Query struct {
 // String names the query for people.
 func (q Query) String() string { return fmt.Sprintf("%s (%s): %s", q.Panel, q.Ref, q.Expr) }
 
-// Queries returns the queries of all panels, in the dashboard's order. The values replace the variables in them: those
-// of the dashboard, and those that Grafana sets itself, such as __rate_interval. It is an error if a query needs a
-// variable without a value, or a panel has no query.
+// Queries returns the queries of all panels, in the dashboard's order. The
+// values replace the variables in them: those of the dashboard, and those that
+// Grafana sets itself, such as __rate_interval. A variable of the dashboard that
+// has no value here has its initial one. It is an error when a query needs one
+// that is not there, or when a panel has no query.
 func (d *Dashboard) Queries(values map[string]string) ([]Query, error) {
+	all := make(map[string]string)
+	for _, v := range d.Templating.List {
+		if v.Type != "datasource" {
+			all[v.Name] = v.initial()
+		}
+	}
+	maps.Copy(all, values)
 	var queries []Query
 	for _, panel := range d.AllPanels() {
 		if len(panel.Targets) == 0 {
@@ -32,7 +42,7 @@ func (d *Dashboard) Queries(values map[string]string) ([]Query, error) {
 			if source == nil || source.Type == "" || target.Expr == "" {
 				return nil, fmt.Errorf("query %s of panel %q has no data source or no expression", target.Ref, panel.Title)
 			}
-			expr, err := substitute(target.Expr, values)
+			expr, err := substitute(target.Expr, all)
 			if err != nil {
 				return nil, fmt.Errorf("query %s of panel %q: %w", target.Ref, panel.Title, err)
 			}
