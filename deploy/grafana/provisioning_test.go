@@ -2,6 +2,7 @@ package grafana_test
 
 import (
 	"bytes"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -24,12 +25,11 @@ type dataSource struct {
 	JSONData  yaml.Node `yaml:"jsonData"`
 }
 
-// stores are the folders of what differs between the log stores: the data
-// sources that depend on them, and the dashboards.
+// stores are the folders of what differs between the log stores: the data sources that depend on them, and the
+// dashboards.
 var stores = map[string]string{"loki": ".", "victoria-logs": victoriaLogs}
 
-// victoriaLogs has the files that take the place of those of the same name here
-// where the log store is VictoriaLogs.
+// victoriaLogs has the files that take the place of those of the same name here where the log store is VictoriaLogs.
 const victoriaLogs = "../victorialogs/grafana"
 
 // dataSources are those that Grafana has with a log store.
@@ -83,8 +83,8 @@ func testDataSources(t *testing.T, store string) {
 	}
 }
 
-// Each of the ways that an operator goes between the signals is there, and
-// written so that Grafana's own expansion of $ leaves its variables alone.
+// Each of the ways that an operator goes between the signals is there, and written so that Grafana's own expansion of $
+// leaves its variables alone.
 func TestDataSourcesLinkTheSignals(t *testing.T) {
 	variable := regexp.MustCompile(`(^|[^$])\$\{?__`)
 	for store := range stores {
@@ -104,8 +104,8 @@ func TestDataSourcesLinkTheSignals(t *testing.T) {
 	}
 }
 
-// TestTracesDifferByTheLogStoreOnly makes sure that Jaeger has the same settings
-// with either log store, but for the way there.
+// TestTracesDifferByTheLogStoreOnly makes sure that Jaeger has the same settings with either log store, but for the way
+// there.
 func TestTracesDifferByTheLogStoreOnly(t *testing.T) {
 	settings := make(map[string]any)
 	for store := range stores {
@@ -143,6 +143,58 @@ func links(node *yaml.Node) []string {
 		found = append(found, links(child)...)
 	}
 	return found
+}
+
+// What a field of a log record leads to: its trace, in Grafana and at the desk, and the story of its connection.
+func TestLogRecordsLeadOn(t *testing.T) {
+	want := []derivedField{
+		{Name: "Trace", MatcherType: "label", MatcherRegex: "trace_id", DatasourceUID: "jaeger", URL: "$${__value.raw}", Label: "Open the trace"},
+		{Name: "Trace at the desk", MatcherType: "label", MatcherRegex: "trace_id", URL: "$DESK_URL/trace/$${__value.raw}", Label: "Open the trace at the desk"},
+		{Name: "Connection", MatcherType: "label", MatcherRegex: "connection_id", URL: "$DESK_URL/connection/$${__value.raw}", Label: "Open the story of the connection"},
+	}
+	for store := range stores {
+		for _, source := range dataSources(t, store) {
+			if source.UID != store {
+				continue
+			}
+			var data struct {
+				DerivedFields []derivedField `yaml:"derivedFields"`
+			}
+			if err := source.JSONData.Decode(&data); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, data.DerivedFields); diff != "" {
+				t.Errorf("%s (-want +got)\n%s", source.Name, diff)
+			}
+		}
+	}
+}
+
+type derivedField struct {
+	Name          string
+	MatcherType   string `yaml:"matcherType"`
+	MatcherRegex  string `yaml:"matcherRegex"`
+	DatasourceUID string `yaml:"datasourceUid"`
+	URL           string `yaml:"url"`
+	Label         string `yaml:"urlDisplayLabel"`
+}
+
+// VictoriaLogs' files take the place of others, and only of such.
+func TestVictoriaLogsTakesPlaces(t *testing.T) {
+	err := filepath.WalkDir(victoriaLogs, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(victoriaLogs, path)
+		if err != nil {
+			return err
+		}
+		_, err = os.Stat(rel)
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 func TestDashboardsAreProvisioned(t *testing.T) {
