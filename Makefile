@@ -38,6 +38,11 @@ test-e2e: ## bring the stack up on free ports, and prove and break it
 test-compose: ## run docker-compose.yml with images made from the native binaries
 	go run ./internal/runtests compose
 
+# Grafana can't be built as a Go module: GRAFANA=/path/to/bin/grafana names one that is not on PATH.
+.PHONY: test-grafana
+test-grafana: ## load the data sources and dashboards into a Grafana that is installed; without one, say that nothing was tried
+	@go test -count 1 -run TestGrafanaLoadsEverything -v ./deploy/grafana
+
 # A page, a warning, a process that hangs, and a control. The others take more time.
 .PHONY: drill
 drill: $(SOCKSCOPE) ## break a stack whose rules are 20 times as fast, and see who is called
@@ -79,10 +84,11 @@ check-go: tools
 	done
 
 # What is made of the package mixin.
-mixin-folders := --rules deploy/prometheus/rules --tests deploy/prometheus/tests --runbooks docs/runbooks
+mixin-folders := --rules deploy/prometheus/rules --tests deploy/prometheus/tests --runbooks docs/runbooks \
+	--dashboards deploy/grafana/dashboards --dashboards-victorialogs deploy/victorialogs/grafana/dashboards
 
 .PHONY: mixin
-mixin: $(SOCKSCOPE) ## make the alert rules, their tests and the frames of the runbooks
+mixin: $(SOCKSCOPE) ## make the alert rules, their tests, the frames of the runbooks and the dashboards
 	@$(SOCKSCOPE) mixin $(mixin-folders)
 
 .PHONY: telemetrydoc

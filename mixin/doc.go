@@ -3,7 +3,8 @@
 // deploy/prometheus, their tests for promtool, and the frames of the pages in docs/runbooks are made of it by "sockscope
 // mixin", which makes those of a service of your own as well.
 //
-// [Groups] has the rules as data and [Files] as text. [Thresholds] has the numbers that a dashboard draws as lines.
+// [Groups] has the rules as data and [Files] as text. The package dashboards, below this one, draws [Thresholds] and
+// [Objectives] as lines.
 //
 // # Labels and annotations
 //

@@ -91,19 +91,24 @@ func grown(selector, window string) string {
 		"\nor\nincrease(" + selector + "[" + window + "])\n)"
 }
 
-// quantile is a quantile of a histogram over a window, from its native form where there is one, else from the classic one.
-// Matchers are written as in a selector.
-func quantile(q, by, metric, matchers, window string) string {
+// Quantile is a quantile of a histogram over a window, from its native form where there is one, else from the classic one.
+// It is one for each combination of the labels in by, or one of everything if that is empty. Matchers are written as in a
+// selector.
+func Quantile(q, by, metric, matchers, window string) string {
 	if matchers != "" {
 		matchers = "{" + matchers + "}"
 	}
+	buckets := "le"
+	if by != "" {
+		buckets = by + ", le"
+	}
 	return "histogram_quantile(" + q + ", sum by (" + by + ") (rate(" + metric + matchers + "[" + window + "])))" +
 		"\nor\n" +
-		"histogram_quantile(" + q + ", sum by (" + by + ", le) (rate(" + metric + "_bucket" + matchers + "[" + window + "])))"
+		"histogram_quantile(" + q + ", sum by (" + buckets + ") (rate(" + metric + "_bucket" + matchers + "[" + window + "])))"
 }
 
-// observations is how many observations a histogram has had within a window.
-func observations(by, metric, matchers, window string) string {
+// Observations is how many observations a histogram has had within a window.
+func Observations(by, metric, matchers, window string) string {
 	if matchers != "" {
 		matchers = "{" + matchers + "}"
 	}

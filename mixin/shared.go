@@ -66,8 +66,8 @@ func probeGroup() Group {
 		Interval: "5s",
 		About:    "What a user would feel, if there was one. Several probes of one target are taken together. A probe that is down itself is seen by RealtimeTargetDown.",
 		Records: []Record{
-			{Name: p90, Expr: quantile("0.90", "job, target", "websocket_probe_duration_seconds", `phase="delivery"`, "5m")},
-			{Name: count, Expr: observations("job, target", "websocket_probe_duration_seconds", `phase="delivery"`, "5m")},
+			{Name: p90, Expr: Quantile("0.90", "job, target", "websocket_probe_duration_seconds", `phase="delivery"`, "5m")},
+			{Name: count, Expr: Observations("job, target", "websocket_probe_duration_seconds", `phase="delivery"`, "5m")},
 		},
 		Alerts: []Alert{{
 			Name: "WebSocketProbeFailing", Symptom: true, By: []string{"job, target"}, KeepFiringFor: "2m",

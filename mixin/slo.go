@@ -32,7 +32,7 @@ func transportObjectives() []objective {
 		}
 	}
 	count := func(metric string) func(string) string {
-		return func(window string) string { return observations("$by", metric, "", window) }
+		return func(window string) string { return Observations("$by", metric, "", window) }
 	}
 	return []objective{{
 		name: "connections", target: 0.999, by: "$by", minimum: 10, fast: 100,
@@ -77,7 +77,7 @@ func transportObjectives() []objective {
 		name: "handling_latency", target: 0.99, by: "$by", minimum: 100, fast: 50,
 		bad: slow("$P_message_duration_seconds"), all: count("$P_message_duration_seconds"),
 		alert: Alert{
-			Name: "WebSocketLatencyErrorBudgetBurn", Symptom: true, Panel: "Message Latency",
+			Name: "WebSocketLatencyErrorBudgetBurn", Symptom: true, Panel: "Message Latency (p50/p95/p99)",
 			Summary:     "Messages of {namespace} are handled late",
 			Description: "Handling {{ $value | humanizePercentage }} of the messages of {job}/{namespace} takes longer than 250 ms. At this rate the error budget of the month does not last.",
 			Meaning:     "Handling takes longer than 250 ms so often that the error budget of a month is used up early.",
@@ -107,7 +107,7 @@ func userObjectives() []objective {
 		bad: func(w string) string { return `sum by (job, client) (` + grown(missing, w) + `)` },
 		all: func(w string) string {
 			return `  sum by (job, client) (` + grown(missing, w) + `)
-				+ (` + observations("job, client", "websocket_client_event_lag_seconds", "", w) + `)`
+				+ (` + Observations("job, client", "websocket_client_event_lag_seconds", "", w) + `)`
 		},
 		alert: Alert{
 			Name: "WebSocketClientErrorBudgetBurn", Symptom: true,
@@ -131,10 +131,7 @@ func (c Config) sloGroups(name string, objectives []objective) []Group {
 	ticket := Group{Name: name + "-slo-slow", Interval: "1m", About: "How fast error budgets are used up: what can wait until morning."}
 	budget := Group{Name: name + "-slo-budget", Interval: "10m", About: "What is left of error budgets, for dashboards."}
 	for _, o := range objectives {
-		target := o.target
-		if own, ok := c.Objectives[o.name]; ok {
-			target = own
-		}
+		target := c.target(o)
 		labels := map[string]string{"slo": o.name}
 		number := func(v float64) string { return strconv.FormatFloat(v, 'g', 10, 64) }
 		is := `{slo="` + o.name + `"}`
@@ -187,4 +184,20 @@ func (c Config) sloGroups(name string, objectives []objective) []Group {
 			"1 - sum_over_time(%s5m%s[30d:5m]) / sum_over_time(%s5m%s[30d:5m]) / %s", badEvents, is, allEvents, is, number(1-target)))
 	}
 	return []Group{page, ticket, budget}
+}
+
+// Objectives returns the share of good events that each SLO is to have, by its name.
+func Objectives(c Config) map[string]float64 {
+	targets := make(map[string]float64)
+	for _, o := range append(transportObjectives(), userObjectives()...) {
+		targets[o.name] = c.target(o)
+	}
+	return targets
+}
+
+func (c Config) target(o objective) float64 {
+	if own, ok := c.Objectives[o.name]; ok {
+		return own
+	}
+	return o.target
 }

@@ -72,10 +72,10 @@ func transportGroup() Group {
 			{Name: dropRatio, Expr: drops + " / on ($by) " + closes},
 			{Name: cut10m, Expr: cut("10m")},
 			{Name: cut5m, Expr: cut("5m")},
-			{Name: p99, Expr: quantile("0.99", "$by", "$P_message_duration_seconds", "", "5m")},
-			{Name: p90, Expr: quantile("0.90", "$by", "$P_message_duration_seconds", "", "1m")},
-			{Name: handled5m, Expr: observations("$by", "$P_message_duration_seconds", "", "5m")},
-			{Name: handled1m, Expr: observations("$by", "$P_message_duration_seconds", "", "1m")},
+			{Name: p99, Expr: Quantile("0.99", "$by", "$P_message_duration_seconds", "", "5m")},
+			{Name: p90, Expr: Quantile("0.90", "$by", "$P_message_duration_seconds", "", "1m")},
+			{Name: handled5m, Expr: Observations("$by", "$P_message_duration_seconds", "", "5m")},
+			{Name: handled1m, Expr: Observations("$by", "$P_message_duration_seconds", "", "1m")},
 			// Who is refused for a fault of their own is one client in a loop as easily as all of them.
 			{Name: attempts, Expr: "sum by ($by) (" + grown(`$P_connections_total{status!~"unauthorized|forbidden|bad_handshake|draining"}`, "1m") + ")"},
 			{Name: opened, Expr: "sum by ($by) (" + grown(`$P_connections_total{status="connected"}`, "1m") + ")"},
@@ -311,7 +311,7 @@ func transportGroup() Group {
 			Meaning:     "Messages of a type that were sent in nearly every minute of the last hour are not sent any more, while others are.",
 			First:       "Look at what makes these messages: its subscription, its source, its last log record.",
 		}, {
-			Name: "WebSocketLatencyHigh", Symptom: true, By: []string{"$by"}, KeepFiringFor: "5m", Panel: "Message Latency",
+			Name: "WebSocketLatencyHigh", Symptom: true, By: []string{"$by"}, KeepFiringFor: "5m", Panel: "Message Latency (p50/p95/p99)",
 			Thresholds: []Threshold{
 				{"latency_seconds", 1, "seconds that handling a message may take"},
 				{"latency_count", 100, "messages within five minutes below which one in a hundred does not count"},
@@ -411,9 +411,9 @@ func transportGroup() Group {
 				{"lag_count", 20, "messages within two minutes below which it does not count"},
 			},
 			Levels: []Level{{Severity: Warning, For: "1m", Expr: `
-				(` + quantile("0.99", "$by, backplane", "$P_backplane_lag_seconds", "", "2m") + `) > $lag_seconds
+				(` + Quantile("0.99", "$by, backplane", "$P_backplane_lag_seconds", "", "2m") + `) > $lag_seconds
 				and
-				(` + observations("$by, backplane", "$P_backplane_lag_seconds", "", "2m") + `) >= $lag_count`}},
+				(` + Observations("$by, backplane", "$P_backplane_lag_seconds", "", "2m") + `) >= $lag_count`}},
 			Summary:     "Instances of {namespace} hear each other late",
 			Description: "One in a hundred messages takes {{ $value | humanizeDuration }} or longer from one instance of {job}/{namespace} to another by {backplane}.",
 			Meaning:     "Messages between instances are late.",
@@ -484,7 +484,7 @@ func transportGroup() Group {
 			Meaning:     "Most of what waits in send queues waits for a few connections. If messages are delivered late, it is these clients, and not the service.",
 			First:       "Look at which these are: the live console sorts by what waits. They read slowly, or their network is slow.",
 		}, {
-			Name: "WebSocketHeartbeatTimeouts", By: []string{"$by"}, KeepFiringFor: "5m", Panel: "Handshake and Ping",
+			Name: "WebSocketHeartbeatTimeouts", By: []string{"$by"}, KeepFiringFor: "5m", Panel: "Pings by Result",
 			Thresholds: []Threshold{
 				{"ping_share", 0.02, "pings without an answer"},
 				{"ping_count", 10, "such pings within five minutes below which it does not count"},
@@ -507,9 +507,9 @@ func transportGroup() Group {
 				{"fanout_count", 20, "published messages within five minutes below which it does not count"},
 			},
 			Levels: []Level{{Severity: Warning, For: "2m", Expr: `
-				(` + quantile("0.99", "$by", "$P_broadcast_duration_seconds", "", "5m") + `) > $fanout_seconds
+				(` + Quantile("0.99", "$by", "$P_broadcast_duration_seconds", "", "5m") + `) > $fanout_seconds
 				and
-				(` + observations("$by", "$P_broadcast_duration_seconds", "", "5m") + `) >= $fanout_count`}},
+				(` + Observations("$by", "$P_broadcast_duration_seconds", "", "5m") + `) >= $fanout_count`}},
 			Summary:     "Publishing to {namespace} takes long",
 			Description: "One in a hundred messages that are published to {job}/{namespace} takes {{ $value | humanizeDuration }} or longer to reach its last recipient's queue.",
 			Meaning:     "Handing a message to all its recipients takes long.",

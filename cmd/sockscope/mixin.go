@@ -14,16 +14,18 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sockscope/sockscope/mixin"
+	board "github.com/sockscope/sockscope/mixin/dashboards"
 )
 
 func newMixinCommand() *cobra.Command {
 	var f mixinFlags
 	cmd := &cobra.Command{
 		Use:   "mixin",
-		Short: "Write alert rules, their tests and runbooks for a service",
-		Long: `Write the rules for Prometheus, their tests for promtool, and the frames of the
-runbooks, from one definition. The defaults are those of the stack. A YAML file sets
-what differs for your service, and flags override the file:
+		Short: "Write alert rules, their tests, runbooks and dashboards for a service",
+		Long: `Write the rules for Prometheus, their tests for promtool, the frames of the
+runbooks, and the dashboards for Grafana, from one definition. The defaults are
+those of the stack. A YAML file sets what differs for your service, and flags
+override the file:
 
   transports: [websocket]
   namespace_label: exported_namespace
@@ -36,6 +38,7 @@ what differs for your service, and flags override the file:
 Runbooks keep the text that people have written outside of the frame. The tests are
 only written for the default thresholds, objectives and speed.`,
 		Example: `  sockscope mixin --rules out/rules --tests out/tests --runbooks out/runbooks
+  sockscope mixin --config mine.yml --dashboards out/dashboards
   sockscope mixin --config mine.yml --rules out/rules
   promtool test rules out/tests/*.yml`,
 		Args: cobra.NoArgs,
@@ -46,6 +49,8 @@ only written for the default thresholds, objectives and speed.`,
 	flags.StringVar(&f.rules, "rules", "", "folder for the rules")
 	flags.StringVar(&f.tests, "tests", "", "folder for the tests, next to that of the rules")
 	flags.StringVar(&f.runbooks, "runbooks", "", "folder for the runbooks")
+	flags.StringVar(&f.dashboards, "dashboards", "", "folder for the dashboards")
+	flags.StringVar(&f.victoriaLogs, "dashboards-victorialogs", "", "folder for those dashboards that ask for log records, asking VictoriaLogs in place of Loki")
 	flags.BoolVar(&f.check, "check", false, "write nothing, and fail if a file differs from what would be written")
 	flags.StringSliceVar(&f.transports, "transport", nil, "prefixes of the metrics' names, such as websocket")
 	flags.StringVar(&f.namespaceLabel, "namespace-label", "", "label that distinguishes the endpoints of a service")
@@ -60,6 +65,7 @@ only written for the default thresholds, objectives and speed.`,
 
 type mixinFlags struct {
 	config, rules, tests, runbooks string
+	dashboards, victoriaLogs       string
 	check                          bool
 
 	transports                                         []string
@@ -127,7 +133,19 @@ func (f mixinFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	folders := []folder{{f.rules, rules}}
+	boards, err := board.Files(c)
+	if err != nil {
+		return err
+	}
+	victoriaLogs, err := board.VictoriaLogs(c)
+	if err != nil {
+		return err
+	}
+	folders := []folder{
+		{f.rules, "*.yml", mixin.Header, rules},
+		{f.dashboards, "*.json", board.Mark, boards},
+		{f.victoriaLogs, "*.json", board.Mark, victoriaLogs},
+	}
 	if f.tests != "" && c.Speed == 1 && len(c.Thresholds) == 0 && len(c.Objectives) == 0 {
 		if f.rules == "" {
 			return errors.New("--tests needs --rules: the tests name the files of the rules")
@@ -140,7 +158,7 @@ func (f mixinFlags) run(cmd *cobra.Command) error {
 		if err != nil {
 			return err
 		}
-		folders = append(folders, folder{f.tests, tests})
+		folders = append(folders, folder{f.tests, "*.yml", mixin.Header, tests})
 	}
 	if f.runbooks != "" {
 		written, err := readPages(f.runbooks)
@@ -151,7 +169,7 @@ func (f mixinFlags) run(cmd *cobra.Command) error {
 		if err != nil {
 			return err
 		}
-		folders = append(folders, folder{f.runbooks, pages})
+		folders = append(folders, folder{path: f.runbooks, files: pages})
 	}
 	var differ []string
 	for _, one := range folders {
@@ -194,10 +212,11 @@ func readPages(dir string) (map[string]string, error) {
 	return pages, nil
 }
 
-// A folder maps the names of files to their contents.
+// A folder maps the names of files to their contents. An existing file is a generated one if it fits the pattern and
+// contains the mark.
 type folder struct {
-	path  string
-	files map[string]string
+	path, pattern, mark string
+	files               map[string]string
 }
 
 // differing returns the files that differ from their intended content, and stale ones.
@@ -219,7 +238,10 @@ func (f folder) differing() ([]string, error) {
 
 // stale returns the generated files that are not generated any more. Files that people have added stay.
 func (f folder) stale() ([]string, error) {
-	paths, err := filepath.Glob(filepath.Join(f.path, "*.yml"))
+	if f.mark == "" {
+		return nil, nil
+	}
+	paths, err := filepath.Glob(filepath.Join(f.path, f.pattern))
 	if err != nil {
 		return nil, err
 	}
@@ -232,7 +254,7 @@ func (f folder) stale() ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if strings.HasPrefix(string(text), mixin.Header) {
+		if strings.Contains(string(text), f.mark) {
 			stale = append(stale, path)
 		}
 	}

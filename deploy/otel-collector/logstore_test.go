@@ -314,7 +314,7 @@ func (s *stack) testDashboards(t *testing.T) {
 			t.Fatal(err)
 		}
 		queries, err := board.Queries(map[string]string{
-			"job": "(many|none)", "namespace": ".+", "instance": ".+", "__rate_interval": "1m", "__interval": "15s", "__range": "5m", "__auto": "1m",
+			"job": "(many|none)", "namespace": ".*", "instance": ".*", "__rate_interval": "1m", "__interval": "15s", "__range": "5m", "__auto": "1m",
 		})
 		if err != nil {
 			t.Fatal(err)

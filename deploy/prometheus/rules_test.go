@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	runbooks      = "../../docs/runbooks"
-	runbookURL    = "https://github.com/sockscope/sockscope/blob/main/docs/runbooks/"
-	dashboardFile = "../grafana/dashboards/websockets.json"
+	runbooks   = "../../docs/runbooks"
+	runbookURL = "https://github.com/sockscope/sockscope/blob/main/docs/runbooks/"
+	dashboards = "../grafana/dashboards"
 )
 
 // The tests of each alert are in the package mixin. These are of all rules together, as they are shipped.
@@ -74,7 +74,7 @@ func TestFilesAreMadeFromTheMixin(t *testing.T) {
 }
 
 func TestAlertsSayWhatToDo(t *testing.T) {
-	board, err := dashboard.Load(dashboardFile)
+	board, err := dashboard.Load(dashboards + "/overview.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,13 +100,15 @@ func TestAlertsSayWhatToDo(t *testing.T) {
 }
 
 func TestAlertsNamePanelsThatExist(t *testing.T) {
-	board, err := dashboard.Load(dashboardFile)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var titles []string
-	for _, panel := range board.AllPanels() {
-		titles = append(titles, panel.Title)
+	for _, path := range files(t, dashboards+"/*.json") {
+		board, err := dashboard.Load(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, panel := range board.AllPanels() {
+			titles = append(titles, panel.Title)
+		}
 	}
 	all, err := mixin.Alerts(mixin.Default())
 	if err != nil {

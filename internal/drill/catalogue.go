@@ -66,7 +66,7 @@ func faults() []Drill {
 			Faults: []Fault{demoFault{"slow_handling", 1500}},
 			Metric: slow, Alert: "WebSocketLatencyHigh", Within: abrupt,
 			Also:  reasons(probing(), map[string]string{"WebSocketLatencyErrorBudgetBurn": budgetBurns}),
-			Panel: "Message Latency",
+			Panel: "Message Latency (p50/p95/p99)",
 			Trace: &Trace{Exemplars: handling, Span: "websocket.message", Has: map[string]string{"websocket.message.type": ""}, Longer: time.Second},
 			Log:   &Log{Message: "message slow", Has: map[string]string{"trace_id": ""}},
 		},
@@ -75,7 +75,7 @@ func faults() []Drill {
 			Faults: []Fault{demoFault{"slow_store", 1500}},
 			Metric: slow, Alert: "WebSocketLatencyHigh", Within: abrupt,
 			Also:  reasons(probing(), map[string]string{"WebSocketLatencyErrorBudgetBurn": budgetBurns}),
-			Panel: "Message Latency",
+			Panel: "Message Latency (p50/p95/p99)",
 			Trace: &Trace{Exemplars: handling, Span: "store", Longer: time.Second},
 		},
 		{

@@ -71,7 +71,7 @@ func (r *Runner) panel(ctx context.Context, d Drill) (string, error) {
 	}
 	window := fmt.Sprintf("%dms", max(4*time.Second, atSpeed(time.Minute, r.Stack.Speed)).Milliseconds())
 	variables := map[string]string{
-		"job": d.service(), "namespace": ".+", "instance": ".+",
+		"job": d.service(), "namespace": ".*", "instance": ".*",
 		"__rate_interval": window, "__interval": window, "__range": window, "__auto": window,
 	}
 	for _, name := range names {

@@ -157,14 +157,36 @@ func (s *stack) underLoad(t *testing.T, connections, rate int, duration time.Dur
 	return summary
 }
 
-// testDashboard runs every query of the dashboard, under some load.
+// quiet are panels that are empty under load while nothing is wrong, by why. Their queries have to be valid all the same.
+var quiet = map[string]string{
+	"Alerts That Fire":                    "no alert fires",
+	"Alerts and How Long They Fire":       "no alert fires",
+	"Alerts Over Time":                    "no alert fires",
+	"Time Spent Firing":                   "no alert has fired",
+	"Errors by Kind and Instance":         "nothing fails",
+	"Counted as Other":                    "all values are known",
+	"Compared With an Hour Ago":           "the stack has run for minutes",
+	"Panics in Log Records":               "nothing panics",
+	"Repetitions of an Error":             "nothing fails",
+	"Connections of the Busiest Client":   "clients stay",
+	"Waiting for Slow Connections":        "nothing waits",
+	"Certificate Expires In":              "the demo has no TLS",
+	"Requests to the Log Store That Fail": "there is one store, and nothing fails",
+	"Backplane Up":                        "one instance needs no backplane",
+	"Backplane Lag":                       "one instance needs no backplane",
+	"Backplane Messages":                  "one instance needs no backplane",
+	"Lost Between Instances":              "one instance needs no backplane",
+}
+
+// testDashboard runs every query of the dashboards, under some load. A heatmap has its data by one of its queries. Nobody
+// consumes a feed here.
 func (s *stack) testDashboard(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(root(t), "deploy", "grafana", "dashboards", "*.json"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no dashboards: %v", err)
 	}
 	variables := map[string]string{
-		"job": "sockscope-demo", "namespace": ".+", "instance": ".+",
+		"job": "sockscope-demo", "namespace": ".*", "instance": ".*",
 		"__rate_interval": "1m", "__interval": "15s", "__range": "5m", "__auto": "1m",
 	}
 	s.underLoad(t, 10, 20, 90*time.Second, func() {
@@ -180,6 +202,9 @@ func (s *stack) testDashboard(t *testing.T) {
 			for _, q := range queries {
 				if q.Datasource == "loki" {
 					continue // is not run here; the tests in deploy/otel-collector ask Loki this
+				}
+				if board.Title == "Clients and feeds" || quiet[q.Panel] != "" || strings.Contains(q.Expr, "\nunless on ()") {
+					q.Expr = "(" + q.Expr + ") or vector(0)"
 				}
 				eventually(t, q.String(), 90*time.Second, func() error { return s.hasData(q) })
 			}

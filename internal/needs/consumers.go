@@ -32,9 +32,9 @@ type Consumer struct {
 	Need *Need
 }
 
-// Consumers returns the alerts of a transport and those that all transports share. The dashboard and the desk are made
-// for the transport websocket, and are returned with its alerts only. Those that ask for nothing of a service are left
-// out.
+// Consumers returns the alerts of a transport and those that all transports share. The desk is made for the transport
+// websocket, with which the dashboards begin, too: both are returned with its alerts only. Those that ask for nothing of
+// a service are left out.
 func Consumers(transport string) ([]Consumer, error) {
 	c := mixin.Default()
 	c.Transports = []string{transport}
@@ -52,7 +52,7 @@ func Consumers(transport string) ([]Consumer, error) {
 	for _, g := range groups {
 		for _, a := range g.Alerts {
 			for _, level := range a.Levels {
-				if err := list.add(Alert, a.Name, level.Expr); err != nil {
+				if err := list.add(Alert, a.Name, level.Expr, allOf); err != nil {
 					return nil, fmt.Errorf("alert %s: %w", a.Name, err)
 				}
 			}
@@ -63,7 +63,7 @@ func Consumers(transport string) ([]Consumer, error) {
 			return nil, err
 		}
 		for _, q := range metrics.Overview("", "") {
-			if err := list.add(Page, "Metrics: "+q.Title, q.Query); err != nil {
+			if err := list.add(Page, "Metrics: "+q.Title, q.Query, allOf); err != nil {
 				return nil, fmt.Errorf("the desk's table %q: %w", q.Title, err)
 			}
 		}
@@ -71,21 +71,22 @@ func Consumers(transport string) ([]Consumer, error) {
 	return list.all, nil
 }
 
-// consumers collects consumers. One with several queries needs what all of them need.
+// consumers collects consumers.
 type consumers struct {
 	records records
 	all     []Consumer
 	at      map[string]int // in all, by kind and name
 }
 
-func (c *consumers) add(kind Kind, name, expr string) error {
+// add adds a query of a consumer. Both says what several of them need together.
+func (c *consumers) add(kind Kind, name, expr string, both func(...*Need) *Need) error {
 	need, err := c.records.of(expr)
 	if err != nil || need == nil {
 		return err
 	}
 	key := string(kind) + " " + name
 	if i, ok := c.at[key]; ok {
-		c.all[i].Need = allOf(c.all[i].Need, need)
+		c.all[i].Need = both(c.all[i].Need, need)
 		return nil
 	}
 	c.at[key] = len(c.all)
@@ -109,11 +110,9 @@ func (c *consumers) addDashboards() error {
 		if err != nil {
 			return err
 		}
-		values := map[string]string{"__rate_interval": "1m", "__auto": "1m"}
-		for _, v := range board.Templating.List {
-			values[v.Name] = v.AllValue
-		}
-		queries, err := board.Queries(values)
+		queries, err := board.Queries(map[string]string{
+			"transport": contract.DefaultPrefix, "__rate_interval": "1m", "__range": "1h", "__auto": "1m",
+		})
 		if err != nil {
 			return err
 		}
@@ -121,7 +120,11 @@ func (c *consumers) addDashboards() error {
 			if q.Datasource != "prometheus" {
 				continue
 			}
-			if err := c.add(Panel, q.Panel, q.Expr); err != nil {
+			both := allOf
+			if slices.ContainsFunc(board.AllPanels(), func(p dashboard.Panel) bool { return p.Title == q.Panel && p.Type == "heatmap" }) {
+				both = anyOf // one query for native histograms, one for classic ones
+			}
+			if err := c.add(Panel, q.Panel, q.Expr, both); err != nil {
 				return fmt.Errorf("dashboard %s, panel %s: %w", board.UID, q.Panel, err)
 			}
 		}
