@@ -3,6 +3,7 @@ package inject
 import (
 	"context"
 	"net/http"
+	"sync"
 
 	"github.com/sockscope/sockscope/demo/admission"
 	"github.com/sockscope/sockscope/demo/auth"
@@ -11,26 +12,40 @@ import (
 
 // Gate decorates who comes in: handshake_errors, connection_limit. Open returns how many have.
 func (f *Faults) Gate(g admission.Gate, open func() int) admission.Gate {
-	return faultyGate{g, f, open}
+	return &faultyGate{Gate: g, faults: f, open: open}
 }
 
 type faultyGate struct {
 	admission.Gate
 	faults *Faults
 	open   func() int
+
+	entering sync.Mutex // held while connection_limit is on, so that those who are refused don't count
 }
 
 // Enter implements admission.Gate.
-func (g faultyGate) Enter(ctx context.Context, r *http.Request) (release func(), who auth.Identity, _ *admission.Refusal) {
-	if g.faults.handshakeErrors.Hits() {
-		return nil, who, admission.Refuse(instrument.StatusError, http.StatusInternalServerError, "the server has failed: try again")
+func (g *faultyGate) Enter(ctx context.Context, r *http.Request) (func(), auth.Identity, *admission.Refusal) {
+	limit := int(g.faults.connectionLimit.Strength())
+	if limit > 0 {
+		g.entering.Lock()
+		defer g.entering.Unlock()
 	}
 	release, who, refused := g.Gate.Enter(ctx, r)
-	if limit := int(g.faults.connectionLimit.Strength()); refused == nil && limit > 0 && g.open() > limit {
-		release()
-		return nil, who, admission.Full()
+	var fails *admission.Refusal
+	switch {
+	case refused != nil && refused.Status == instrument.StatusForbidden: // no fault opens the server to other pages
+	case g.faults.handshakeErrors.Hits():
+		fails = admission.Refuse(instrument.StatusError, http.StatusInternalServerError, "the server has failed: try again")
+	case refused == nil && limit > 0 && g.open() > limit:
+		fails = admission.Full()
 	}
-	return release, who, refused
+	if fails == nil {
+		return release, who, refused
+	}
+	if release != nil {
+		release()
+	}
+	return nil, auth.Identity{}, fails
 }
 
 // Verifier decorates what tells whose a token is: refused_tokens.
