@@ -9,7 +9,8 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// expiryWarning is how long before its end a client is told to renew its token.
+// expiryWarning is how long before its end a client is told to renew its token, if that is not more than half of what is
+// left of it.
 const expiryWarning = time.Minute
 
 // clock says what a session has to do when, with one timer for all of it.
@@ -24,7 +25,7 @@ type clock struct {
 
 // expiry sets when the token ends.
 func (k *clock) expiry(at time.Time) {
-	k.expired, k.warning = at, at.Add(-expiryWarning)
+	k.expired, k.warning = at, at.Add(-min(expiryWarning, max(0, time.Until(at)/2)))
 }
 
 // next returns when there is something to do.

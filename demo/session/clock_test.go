@@ -33,7 +33,7 @@ func (r recorder) Close(reason instrument.CloseReason, _ string) {
 func (r recorder) Cut() {}
 
 // TestClockOfTokens lives through an hour and a half of tokens by a clock that does not wait: a client is warned a minute
-// before its token ends, each time.
+// before its token ends, each time, and of a short one when half of it has passed.
 func TestClockOfTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService(t, newLedger(), nil, Config{})
@@ -48,6 +48,11 @@ func TestClockOfTokens(t *testing.T) {
 		time.Sleep(59*time.Minute + 30*time.Second)
 		f, err := wire.NewFrame(wire.TypeAuth, "", wire.AuthPayload{Token: s.token(t, "Ada", 30*time.Minute)})
 		if err != nil {
+			t.Fatal(err)
+		}
+		c.Receive(context.Background(), f.Data, wire.Decode)
+		time.Sleep(29*time.Minute + 15*time.Second)
+		if f, err = wire.NewFrame(wire.TypeAuth, "", wire.AuthPayload{Token: s.token(t, "Ada", 50*time.Second)}); err != nil {
 			t.Fatal(err)
 		}
 		c.Receive(context.Background(), f.Data, wire.Decode)
@@ -66,7 +71,9 @@ func TestClockOfTokens(t *testing.T) {
 			at(59*time.Minute, "token_expiring"),
 			at(59*time.Minute+30*time.Second, "ack"),
 			at(88*time.Minute+30*time.Second, "token_expiring"),
-			at(89*time.Minute+30*time.Second, "closed"),
+			at(88*time.Minute+45*time.Second, "ack"),
+			at(89*time.Minute+10*time.Second, "token_expiring"),
+			at(89*time.Minute+35*time.Second, "closed"),
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("what happened (-want +got):\n%s", diff)
