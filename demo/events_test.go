@@ -17,6 +17,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sockscope/sockscope/demo/history"
 	"github.com/sockscope/sockscope/demo/room"
 	"github.com/sockscope/sockscope/demo/transport/sse"
 	"github.com/sockscope/sockscope/demo/use/market"
@@ -138,6 +139,62 @@ func TestEventsResume(t *testing.T) {
 		want = append(want, seq)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("what Ada got (-want +got):\n%s", diff)
+	}
+}
+
+// interrupted is a store where something happens each time that somebody asks how far users have read.
+type interrupted struct {
+	history.Store
+	reads func()
+}
+
+func (s *interrupted) Reads(ctx context.Context, room string) (map[string]uint64, error) {
+	s.reads()
+	return s.Store.Reads(ctx, room)
+}
+
+// TestEventsBreakWhileTheyJoin has something be said while a stream joins, which breaks as soon as it has: what it has got
+// it does not get again. The room is joined for the first time, and once more.
+func TestEventsBreakWhileTheyJoin(t *testing.T) {
+	t.Parallel()
+	store := &interrupted{Store: complete(t, Config{}).History, reads: func() {}}
+	f := start(t, Config{History: store})
+	say(t, store, 3)
+	lobby := url.Values{"room": {"lobby"}}
+	said := 0
+	store.reads = func() {
+		said++
+		if err := f.chat.chat.Say(context.Background(), history.Message{
+			Room: "lobby", ID: fmt.Sprint("between-", said), From: "Eve", Text: "hello", Time: time.Now().UTC(),
+		}); err != nil {
+			t.Error(err)
+		}
+	}
+	var got []uint64
+	id := ""
+	for range 3 {
+		ada := f.listen("Ada", id, lobby)
+		for joined := false; !joined; {
+			ev, err := ada.next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch ev.env.Type {
+			case wire.TypeMessage:
+				got = append(got, ev.env.Seq)
+			case wire.TypeHistory:
+				for _, m := range payloadOf[wire.HistoryPayload](t, ev.env).Messages {
+					got = append(got, m.Seq)
+				}
+			case wire.TypeRoomUsers:
+				joined = true
+			}
+		}
+		id = ada.lastID
+		ada.close()
+	}
+	if diff := cmp.Diff([]uint64{4, 5, 6}, got); diff != "" {
 		t.Errorf("what Ada got (-want +got):\n%s", diff)
 	}
 }

@@ -171,16 +171,24 @@ func (r *Rooms) join(
 }
 
 // Seq returns the sequence number of the last message delivered in a room that somebody is in, else 0.
-func (r *Rooms) Seq(name string) uint64 {
+func (r *Rooms) Seq(name string) (seq uint64) {
+	r.Mark(name, func(last uint64) { seq = last })
+	return seq
+}
+
+// Mark calls mark with the number that Seq returns, while nothing is delivered: what mark hands to a member comes after the
+// message of that number and before the next. It must not block.
+func (r *Rooms) Mark(name string, mark func(seq uint64)) {
 	r.mu.Lock()
 	room := r.rooms[name]
 	r.mu.Unlock()
 	if room == nil {
-		return 0
+		mark(0)
+		return
 	}
 	room.order.Lock()
 	defer room.order.Unlock()
-	return room.last
+	mark(room.last)
 }
 
 // Leave takes m out of the room.

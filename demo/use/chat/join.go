@@ -103,14 +103,19 @@ func (v *visit) sendMissed(ctx context.Context, room string, after uint64) (last
 	return v.sendHistory(ctx, wire.HistoryRequest{Room: room, After: &after, Limit: wire.MaxHistory}, "")
 }
 
-// welcomeTo tells who has joined a room who is there.
+// welcomeTo tells who has joined a room who is there, and acknowledges where it has joined. Messages may have been
+// delivered since: how far the room is, is said at the place among them where that is so.
 func (v *visit) welcomeTo(ctx context.Context, room string, seq uint64, id string) {
 	users, count := v.cfg.Cluster.Users(room, listed)
 	reads, err := v.cfg.History.Reads(ctx, room)
 	if err != nil {
 		v.peer.Observed().Failed(ctx, instrument.ErrorHandler, err) // receipts are not worth failing for
 	}
-	use.Answer(ctx, v.peer, wire.TypeRoomUsers, "", wire.RoomUsersPayload{Room: room, Users: users, Count: count, Seq: seq, Read: furthest(reads)})
+	p := wire.RoomUsersPayload{Room: room, Users: users, Count: count, Read: furthest(reads)}
+	v.cfg.Rooms.Mark(room, func(last uint64) {
+		p.Seq = last
+		use.Answer(ctx, v.peer, wire.TypeRoomUsers, "", p)
+	})
 	use.Succeed(ctx, v.peer, id, wire.AckPayload{Seq: seq})
 }
 
