@@ -2,6 +2,9 @@ package browser
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"sync"
 	"testing"
 
 	"github.com/chromedp/cdproto/page"
@@ -9,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sockscope/sockscope/demo"
+	"github.com/sockscope/sockscope/demo/history"
 )
 
 // somebodyIsAway cuts one off while others talk: what was said meanwhile is shown as missed, and what one said oneself
@@ -92,6 +96,77 @@ func serverRestarts(browser context.Context, t *testing.T) {
 	ada.awaitCount("#log .sent", 2)
 	if diff := cmp.Diff([]string{"before", "after"}, ada.texts("#log .text")); diff != "" {
 		t.Errorf("the messages (-want +got):\n%s", diff)
+	}
+}
+
+// forgetful is a store that can be exchanged for another, and so lose all that it had.
+type forgetful struct {
+	mu sync.Mutex
+	history.Store
+}
+
+func (f *forgetful) now() history.Store {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.Store
+}
+
+func (f *forgetful) forget(empty history.Store) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Store = empty
+}
+
+func (f *forgetful) Append(ctx context.Context, m history.Message) (history.Message, bool, error) {
+	return f.now().Append(ctx, m)
+}
+
+func (f *forgetful) After(ctx context.Context, room string, after uint64, limit int) ([]history.Message, error) {
+	return f.now().After(ctx, room, after, limit)
+}
+
+func (f *forgetful) Latest(ctx context.Context, room string, limit int) ([]history.Message, error) {
+	return f.now().Latest(ctx, room, limit)
+}
+
+func (f *forgetful) MarkRead(ctx context.Context, room, user string, seq uint64) error {
+	return f.now().MarkRead(ctx, room, user, seq)
+}
+
+func (f *forgetful) Reads(ctx context.Context, room string) (map[string]uint64, error) {
+	return f.now().Reads(ctx, room)
+}
+
+// serverForgets has the store lose all that was said, under open pages: they begin anew with what there is, and what is
+// said from then on is no gap.
+func serverForgets(browser context.Context, t *testing.T) {
+	store := &forgetful{Store: openHistory(t)}
+	s := serve(t, demo.Config{History: store}, "")
+	ada, ben := newTab(browser, t), newTab(browser, t)
+	ada.enter(s.url, "Ada")
+	ben.enter(s.url, "Ben")
+	for i, text := range []string{"one", "two", "three"} {
+		ada.say(text)
+		ada.awaitCount("#log .sent", i+1)
+		ben.awaitCount("#log .text", i+1)
+	}
+	store.forget(openHistory(t))
+	after := []string{"four", "five", "six"}
+	for i, text := range after {
+		ben.say(text)
+		for _, tab := range []*tab{ada, ben} {
+			tab.await(func() bool { return slices.Equal(tab.texts("#log .text"), after[:i+1]) },
+				func() string {
+					return fmt.Sprintf("the messages are %q, want %q", tab.texts("#log .text"), after[:i+1])
+				})
+		}
+	}
+	for _, tab := range []*tab{ada, ben} {
+		tab.awaitText("#log .note", "the server no longer has what was said before")
+		tab.awaitCount("#log .pending, #log .failed, #log .gap", 0)
+		if gaps := tab.text("#gaps"); gaps != "0" {
+			t.Errorf("gaps: %s, want 0", gaps)
+		}
 	}
 }
 

@@ -109,9 +109,29 @@ func modulesKeepOrder(browser context.Context, t *testing.T) {
 			room.deliver(message(4));
 			room.log.add({ kind: "message", id: "mine", from: "Ada", text: "mine", state: "pending" });
 			room.suspend();
+			room.setPeople({ users: [], count: 0, seq: 1 });
 			const more = room.joined(1);
 			return [more, shown(), room.last];`,
 			`[true,["mine","the server no longer has what was said before"],1]`},
+		{"something is said while one comes back", room + `
+			room.joined(3); room.resumed();
+			room.suspend();
+			room.fill([message(4), message(5)]);
+			room.deliver(message(6));
+			room.setPeople({ users: [], count: 0, seq: 6 });
+			const more = room.joined(5);
+			room.resumed();
+			return [more, shown(), room.last, asked];`,
+			`[false,["away 2","m4","m5","m6"],6,[]]`},
+		{"the server counts anew", room + `
+			let forgotten = 0;
+			room.addEventListener("forgotten", () => forgotten++);
+			room.joined(3); room.resumed();
+			room.deliver(message(4));
+			const again = (seq) => ({ ...message(seq, "n" + seq), at: "2026-01-02T15:04:0" + (5 + seq) + ".5Z" });
+			const news = [again(1), again(1), again(2), message(1), again(3)].map((m) => room.deliver(m));
+			return [news, forgotten, room.last, asked, shown()];`,
+			`[[true,false,true,true,true],1,3,[0],["the server no longer has what was said before","n1","m1","n2","n3"]]`},
 		{"bounded", room + `
 			room.joined(0); room.resumed();
 			for (let seq = 1; seq <= 1000; seq++) room.deliver(message(seq));

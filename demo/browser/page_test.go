@@ -32,6 +32,7 @@ func TestPage(t *testing.T) {
 		{"somebody is away", somebodyIsAway},
 		{"the wire goes silent", wireGoesSilent},
 		{"the server restarts", serverRestarts},
+		{"the server forgets", serverForgets},
 		{"deliveries are lost", deliveriesAreLost},
 		{"several rooms", severalRooms},
 		{"messages are numbered", messagesAreNumbered},

@@ -41,6 +41,7 @@ export class Chat extends EventTarget {
     if (!room || room.state === "refused") {
       room = new Room(name, this.#me);
       room.addEventListener("gap", (event) => this.#gap(room, event.detail.after));
+      room.addEventListener("forgotten", () => this.#enter(room)); // to get what there is
       room.addEventListener("state", () => this.#emit("state", { room }));
       this.rooms.set(name, room);
       this.#emit("rooms");

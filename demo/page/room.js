@@ -6,7 +6,7 @@ import { traceOf } from "./envelope.js";
 const TYPING_FOR = 6_000;
 const MOST_AHEAD = 200;
 
-/** Room emits "people", "typing", "reads", "state" and "gap"; what is said is in its log. */
+/** Room emits "people", "typing", "reads", "state", "gap" and "forgotten"; what is said is in its log. */
 export class Room extends EventTarget {
   log = new Log();
   state = "joining"; // joined | refused
@@ -20,6 +20,7 @@ export class Room extends EventTarget {
   typing = new Map(); // user → timer
   last; // up to which number nothing is missing
   #ahead = new Set(); // numbers beyond that
+  #said = 0; // when the newest message was said, by the server's clock
   #away = null; // the entry that says what was missed, while the room is resumed
 
   constructor(name, me) {
@@ -33,8 +34,12 @@ export class Room extends EventTarget {
     const known = this.log.message(m.id);
     this.last ??= m.seq - 1;
     this.#stopTyping(m.from);
-    if (m.seq <= this.last && known) return false; // a repetition
+    // One that is newer than all before and has a number from before: the server has forgotten the room.
+    const forgotten = m.seq <= this.last && Date.parse(m.at) > this.#said;
+    if (m.seq <= this.last && known && !forgotten) return false; // a repetition
+    if (forgotten) this.#forget(m.seq - 1);
     this.#put(m, false);
+    if (forgotten) this.#emit("forgotten");
     // What one has said oneself may be here already, by its acknowledgement.
     if (m.seq > this.last && this.log.count(this.last + 1, m.seq) === m.seq - this.last) this.#advance(m.seq);
     else this.#miss(m.seq);
@@ -79,13 +84,6 @@ export class Room extends EventTarget {
   /** The room is joined; its last message has that number. Returns whether something older is still to be got. */
   joined(seq) {
     this.#setState("joined");
-    if (this.last > seq) {
-      this.log.clear();
-      this.#ahead.clear();
-      this.loaded = false;
-      this.last = seq;
-      this.note("the server no longer has what was said before");
-    }
     this.last ??= seq;
     return !this.loaded || this.last < seq;
   }
@@ -107,7 +105,9 @@ export class Room extends EventTarget {
     else this.log.add({ kind: "note", text });
   }
 
-  setPeople({ users, count, read }) {
+  /** Takes who is there as one joins, and how far the room is at that moment. */
+  setPeople({ users, count, read, seq }) {
+    if (this.last > seq) this.#forget(seq);
     this.users = new Set(users);
     this.count = count;
     this.reads = new Map(Object.entries(read ?? {}));
@@ -160,6 +160,7 @@ export class Room extends EventTarget {
 
   // The same message comes as an acknowledgement, a delivery and a piece of history.
   #put(m, truth) {
+    this.#said = Math.max(this.#said, Date.parse(m.at));
     const trace = traceOf(m.traceparent);
     const known = this.log.message(m.id);
     if (!known) {
@@ -194,6 +195,15 @@ export class Room extends EventTarget {
         this.log.add({ kind: "gap", seq: seq - 0.5, from, to: seq - 1, missing: seq - from, state: "asking" });
     }
     this.#emit("gap", { after: Math.min(this.last, seq - 1) });
+  }
+
+  // The numbers from before are no longer true, and the server counts on from this one.
+  #forget(seq) {
+    this.log.clear();
+    this.#ahead.clear();
+    this.loaded = false;
+    this.last = seq;
+    this.note("the server no longer has what was said before");
   }
 
   #missed(m) {
