@@ -12,6 +12,8 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/sockscope/sockscope/demo/fault"
 	"github.com/sockscope/sockscope/demo/wire"
@@ -215,7 +217,7 @@ func TestHandlerPanics(t *testing.T) {
 	f.turnOff("handler_panics")
 	other.alive()
 	f.awaitMetrics(map[string]float64{
-		"active_connections": 1, "disconnections_total local internal": 1, "errors_total panic": 1, "message_duration_seconds ping": 1,
+		"active_connections": 1, "disconnections_total local internal": 1, "errors_total panic": 1, "message_duration_seconds ping": 2,
 	}, "websocket_active_connections", "websocket_disconnections_total", "websocket_errors_total", "websocket_message_duration_seconds")
 	if logs := f.logs.String(); !strings.Contains(logs, "the fault handler_panics: ping") {
 		t.Errorf("the panic is not logged:\n%s", logs)
@@ -240,6 +242,43 @@ func TestHandlerPanicsOnAStream(t *testing.T) {
 	}
 	f.awaitMetrics(map[string]float64{"sse_active_connections": 1, "sse_disconnections_total local internal": 1, "sse_errors_total panic": 1},
 		"sse_active_connections", "sse_disconnections_total", "sse_errors_total")
+}
+
+// TestPanicsHaveTheirTrace finds the record of a panic by the trace of the message, on each transport.
+func TestPanicsHaveTheirTrace(t *testing.T) {
+	t.Parallel()
+	spans := tracetest.NewSpanRecorder()
+	f := start(t, Config{SampleRatio: 1, TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))})
+	socket, stream := f.dial("Ada"), f.listen("Ben", "", nil)
+	f.turnOn("handler_panics", 1, "1m")
+	for name, send := range map[string]func(){
+		"websocket.message ping": func() { socket.send(wire.TypePing, nil) },
+		"sse.message ping":       func() { stream.post(wire.TypePing, nil) },
+	} {
+		send()
+		var trace, span string
+		f.eventually(func() bool {
+			for _, s := range spans.Ended() {
+				if s.Name() == name {
+					trace, span = s.SpanContext().TraceID().String(), s.SpanContext().SpanID().String()
+				}
+			}
+			return span != ""
+		}, func() string { return name + " has no span" })
+		var panics []map[string]any
+		for line := range strings.Lines(f.logs.String()) {
+			var record map[string]any
+			if err := json.Unmarshal([]byte(line), &record); err != nil {
+				t.Fatal(err)
+			}
+			if record["msg"] == "panic" && record["trace_id"] == trace {
+				panics = append(panics, record)
+			}
+		}
+		if len(panics) != 1 || panics[0]["span_id"] != span || panics[0]["connection_id"] == nil {
+			t.Errorf("%s: the records are %v, want one of the span %s and its connection", name, panics, span)
+		}
+	}
 }
 
 // TestFaultsHealByThemselves has all of them on at once.

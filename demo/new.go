@@ -110,11 +110,11 @@ func build(cfg Config) (*Server, error) {
 
 	// How they come: the transports, and the page that uses them.
 	ws := websocket.New(websocket.Config{
-		Gate: gate, Sessions: opener, Observer: sockets, Logger: logger,
+		Gate: gate, Sessions: opener, Observer: sockets,
 		PongTimeout: cfg.Heartbeat, WriteTimeout: limits.Write, CompressAbove: cfg.CompressAbove,
 	})
 	es := sse.New(sse.Config{
-		Gate: gate, Sessions: opener, Observer: events, Logger: logger,
+		Gate: gate, Sessions: opener, Observer: events,
 		WriteTimeout: limits.Write, RoomsPerSession: limits.RoomsPerConnection,
 	})
 	pages, err := page.Handler(cfg.TraceURL)

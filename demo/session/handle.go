@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -13,7 +15,8 @@ import (
 )
 
 // Receive takes one message, unless the session is at its end, and reports whether it has: what can't be read is answered
-// by an error, the rest is handled and timed.
+// by an error, the rest is handled and timed. A panic of what handles it is counted and logged, and goes on: the transport
+// has to end the connection.
 func (c *Session) Receive(ctx context.Context, data []byte, decode func([]byte) (wire.Envelope, error)) (taken bool) {
 	c.handling.Lock()
 	defer c.handling.Unlock()
@@ -28,9 +31,19 @@ func (c *Session) Receive(ctx context.Context, data []byte, decode func([]byte) 
 		c.refuse(ctx, env.MessageID, err)
 		return true
 	}
-	ctx, message := c.conn.BeginMessage(ctx, c.observer.TypeOf(env.Type), len(data), &env)
-	message.End(c.answer(ctx, &env))
+	_ = c.conn.Handle(ctx, c.observer.TypeOf(env.Type), len(data), &env, func(ctx context.Context) error {
+		defer c.logPanic(ctx)
+		return c.answer(ctx, &env)
+	}) // an error has been counted and logged
 	return true
+}
+
+// logPanic logs a panic of what handles a message, where the message's trace is known.
+func (c *Session) logPanic(ctx context.Context) {
+	if v := recover(); v != nil {
+		c.sessions.cfg.Logger.ErrorContext(ctx, "panic", "error", fmt.Sprint(v), "stack", string(debug.Stack()))
+		panic(v) //nolint:forbidigo // the handler's own
+	}
 }
 
 // Unreadable counts a message that the transport has refused itself.

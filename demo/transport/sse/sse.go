@@ -3,11 +3,8 @@ package sse
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -31,7 +28,6 @@ type Config struct {
 	Gate     admission.Gate
 	Sessions session.Opener
 	Observer *observe.Observer
-	Logger   *slog.Logger
 
 	WriteTimeout    time.Duration // for one event
 	RoomsPerSession int           // how many rooms a session may be in; more need not be asked for
@@ -150,7 +146,7 @@ func (h *Handler) serveSend(w http.ResponseWriter, r *http.Request) {
 	}
 	// As over a WebSocket, what has come is done even if who sent it is gone.
 	ctx := e.stream.Observed().Context(context.WithoutCancel(r.Context()))
-	defer e.recovered(ctx, w)
+	defer e.recovered(w)
 	if !e.session.Receive(ctx, data, func([]byte) (wire.Envelope, error) { return env, err }) {
 		w.Header().Set("Retry-After", admission.RetryAfter)
 		reply.Text(w, http.StatusServiceUnavailable, "the stream is at its end: open another")
@@ -177,15 +173,12 @@ func (h *Handler) sender(r *http.Request, e *events) (auth.Identity, *admission.
 	return who, refused
 }
 
-// recovered ends the stream of whose message the handler has panicked, as a WebSocket ends then.
-func (e *events) recovered(ctx context.Context, w http.ResponseWriter) {
-	v := recover()
-	if v == nil {
+// recovered ends the stream of whose message the handler has panicked, as a WebSocket ends then. The session has counted
+// and logged the panic.
+func (e *events) recovered(w http.ResponseWriter) {
+	if recover() == nil {
 		return
 	}
-	err := fmt.Errorf("panic: %v", v)
-	e.stream.Observed().Failed(ctx, instrument.ErrorPanic, err)
-	e.handler.cfg.Logger.ErrorContext(ctx, "panic", "error", err, "stack", string(debug.Stack()))
 	e.Close(instrument.ReasonInternal, "")
 	reply.Text(w, http.StatusInternalServerError, "the server has failed: open the stream again")
 }

@@ -68,7 +68,7 @@ func TestPostsTooLate(t *testing.T) {
 		Logger: logger, Heartbeat: time.Hour, LoginTimeout: time.Hour, MessagesPerSecond: 50, MessageBurst: 50,
 	})
 	opener := lasting{sessions, make(chan struct{}), make(chan struct{})}
-	h := New(Config{Gate: everybody{}, Sessions: opener, Observer: observer, Logger: logger, WriteTimeout: patience})
+	h := New(Config{Gate: everybody{}, Sessions: opener, Observer: observer, WriteTimeout: patience})
 	server := httptest.NewServer(h)
 	defer server.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -3,9 +3,7 @@ package websocket
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -41,11 +39,7 @@ func (k *socket) run(release func()) {
 	defer release()
 	ctx := k.conn.Observed().Context(context.Background())
 	defer k.session.End(ctx)
-	defer func() {
-		if v := recover(); v != nil { // one connection's panic is not the others'; it has been counted by Close
-			k.handler.cfg.Logger.ErrorContext(ctx, "panic", "error", fmt.Sprint(v), "stack", string(debug.Stack()))
-		}
-	}()
+	defer func() { _ = recover() }() // one connection's panic is not the others'; it has been counted and logged
 	defer k.conn.Close()
 	for {
 		kind, data, err := k.read()

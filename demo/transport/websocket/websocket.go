@@ -2,7 +2,6 @@
 package websocket
 
 import (
-	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -25,7 +24,6 @@ type Config struct {
 	Gate     admission.Gate
 	Sessions session.Opener
 	Observer *observe.Observer
-	Logger   *slog.Logger
 
 	PongTimeout   time.Duration // what a pong may take
 	WriteTimeout  time.Duration // for one frame
