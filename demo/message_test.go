@@ -15,6 +15,7 @@ import (
 
 	"github.com/sockscope/sockscope/demo/history"
 	"github.com/sockscope/sockscope/demo/wire"
+	"github.com/sockscope/sockscope/instrument"
 )
 
 // TestRetries sends messages again with the same id: each is saved and delivered once.
@@ -452,6 +453,53 @@ func TestCrowd(t *testing.T) {
 	}
 	if reads, err := f.chat.history.Reads(t.Context(), "lobby"); err != nil || reads["Ada"] != 2 {
 		t.Errorf("Ada has read %v (%v), want 2", reads, err)
+	}
+}
+
+// silent is a member that hears nothing.
+type silent struct{ _ byte }
+
+func (*silent) Deliver(*wire.Frame, *instrument.Broadcast) {}
+
+// TestCrowdOfConnections fills a room with as many connections as are told what each of them does, and with one more, of few
+// users.
+func TestCrowdOfConnections(t *testing.T) {
+	t.Parallel()
+	f := start(t, Config{})
+	say(t, f.chat.history, 2)
+	ada, ben := f.dial("Ada"), f.dial("Ben")
+	ada.join("lobby")
+	ben.join("lobby")
+	expect[wire.PresencePayload](ada, wire.TypeJoined)
+	const crowd = 64
+	fill := func(connections int) {
+		for f.chat.rooms.Members("lobby") < connections {
+			if _, err := f.chat.rooms.Join(t.Context(), "lobby", new(silent)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	act := func(seq uint64) {
+		ada.send(wire.TypeTyping, wire.TypingPayload{Room: "lobby", Typing: true})
+		if ack := ada.request(wire.TypeRead, wire.ReadPayload{Room: "lobby", Seq: seq}); !ack.Success {
+			t.Errorf("read: %+v", ack)
+		}
+		eve := f.dial("Eve")
+		eve.join("lobby")
+		if ack := eve.request(wire.TypeLeave, wire.RoomPayload{Room: "lobby"}); !ack.Success {
+			t.Errorf("leave: %+v", ack)
+		}
+		ada.heard()
+	}
+	fill(crowd - 1) // and Eve
+	act(1)
+	if diff := cmp.Diff([]wire.Type{wire.TypeTyping, wire.TypeRead, wire.TypeJoined, wire.TypeLeft}, typesOf(ben.heard())); diff != "" {
+		t.Errorf("what a full room is told (-want +got):\n%s", diff)
+	}
+	fill(crowd + 1)
+	act(2)
+	if got := ben.heard(); len(got) != 0 {
+		t.Errorf("a crowd is told %v", typesOf(got))
 	}
 }
 

@@ -34,8 +34,8 @@ const (
 	// retryEvery is how often what may have failed is tried again.
 	retryEvery     = time.Second
 	catchUpTimeout = 10 * time.Second
-	// crowd is the size above which a room no longer tells who comes and goes, types and reads: when all of a room do so,
-	// as after each message, that costs the square of its size in notices.
+	// crowd is how many users may be in a room, and how many connections on one node, that are told who comes and goes,
+	// types and reads: when all of a room do so, as after each message, that costs the square of its size in notices.
 	crowd = 64
 )
 
@@ -173,7 +173,7 @@ func (c *Cluster) deliver(ctx context.Context, payload []byte, b *instrument.Bro
 	case a.Frame == nil && a.Room != "":
 		return rooms.Reach(ctx, a.Room, a.Seq)
 	case a.Frame != nil && a.Room != "":
-		rooms.Publish(a.Room, &wire.Frame{Type: a.Type, Data: a.Frame}, b, nil)
+		c.tell(a.Room, &wire.Frame{Type: a.Type, Data: a.Frame}, b, nil)
 		return nil
 	case a.Frame != nil && a.User != "":
 		c.cfg.Topics.Publish(room.UserTopic(a.User), &wire.Frame{Type: a.Type, Data: a.Frame}, b)

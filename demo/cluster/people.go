@@ -4,7 +4,9 @@ import (
 	"context"
 
 	"github.com/sockscope/sockscope/demo/presence"
+	"github.com/sockscope/sockscope/demo/room"
 	"github.com/sockscope/sockscope/demo/wire"
+	"github.com/sockscope/sockscope/instrument"
 )
 
 // Enter counts a connection of a user's in a room. The room's members everywhere are told when it is the first.
@@ -18,15 +20,23 @@ func (c *Cluster) Users(room string, limit int) (users []string, count int) {
 	return c.presence.Users(room, limit)
 }
 
-// Crowded reports whether so many are in a room that they are no longer told who comes and goes, types and reads.
-func (c *Cluster) Crowded(room string) bool {
+// crowded reports whether so many users are in a room that they are no longer told who comes and goes, types and reads.
+func (c *Cluster) crowded(room string) bool {
 	_, users := c.presence.Users(room, 0)
 	return users > crowd
 }
 
+// tell hands something that is no message to the members of a room on this node, except to one, unless they are too many:
+// a single user may have any number of connections.
+func (c *Cluster) tell(name string, f *wire.Frame, b *instrument.Broadcast, except room.Member) {
+	if c.cfg.Rooms.Members(name) <= crowd {
+		c.cfg.Rooms.Publish(name, f, b, except)
+	}
+}
+
 // presenceChanged tells the members of a room on this node who has come or gone, wherever that was.
 func (c *Cluster) presenceChanged(change presence.Change) {
-	if c.Crowded(change.Room) {
+	if c.crowded(change.Room) {
 		return
 	}
 	typ := wire.TypeLeft
@@ -35,7 +45,7 @@ func (c *Cluster) presenceChanged(change presence.Change) {
 	}
 	f, err := wire.NewFrame(typ, "", wire.PresencePayload{Room: change.Room, User: change.User})
 	if err == nil { // payloads of the protocol can be encoded
-		c.cfg.Rooms.Publish(change.Room, f, nil, nil)
+		c.tell(change.Room, f, nil, nil)
 	}
 }
 

@@ -30,10 +30,13 @@ func (c *Cluster) Deliver(ctx context.Context, m history.Message) error {
 }
 
 // Publish hands something that is no message to the members of a room, here and on the other nodes, except to one, who
-// may be nil.
+// may be nil. A crowd is not told.
 func (c *Cluster) Publish(ctx context.Context, name string, typ wire.Type, payload any, except room.Member) error {
+	if c.crowded(name) {
+		return nil
+	}
 	return c.publish(ctx, typ, "", payload, func(f *wire.Frame, b *instrument.Broadcast) announcement {
-		c.cfg.Rooms.Publish(name, f, b, except)
+		c.tell(name, f, b, except)
 		return announcement{Room: name, Type: typ, Frame: f.Data}
 	})
 }

@@ -52,6 +52,12 @@ func (s *members) deliver(f *wire.Frame, b *instrument.Broadcast, except Member)
 	}
 }
 
+func (s *members) len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.in)
+}
+
 // Rooms holds the rooms that somebody on this node is in. A room comes into being with its first member and ends with
 // its last; its messages are in the history.
 type Rooms struct {
@@ -120,6 +126,17 @@ func (r *Rooms) Len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.rooms)
+}
+
+// Members returns how many members of a room are on this node.
+func (r *Rooms) Members(name string) int {
+	r.mu.Lock()
+	room := r.rooms[name]
+	r.mu.Unlock()
+	if room == nil {
+		return 0
+	}
+	return room.len()
 }
 
 // Join puts m into the room, from which on it gets what is delivered, and returns the sequence number of the last message

@@ -198,9 +198,6 @@ func (v *visit) typing(ctx context.Context, env *wire.Envelope) error {
 	if err := v.in(p.Room); err != nil {
 		return err
 	}
-	if v.cfg.Cluster.Crowded(p.Room) {
-		return nil
-	}
 	p.User = v.peer.Identity().User
 	return v.cfg.Cluster.Publish(ctx, p.Room, wire.TypeTyping, p, v.peer)
 }
@@ -222,8 +219,5 @@ func (v *visit) read(ctx context.Context, env *wire.Envelope) error {
 		return unavailable(err)
 	}
 	use.Succeed(ctx, v.peer, env.MessageID, wire.AckPayload{})
-	if v.cfg.Cluster.Crowded(p.Room) {
-		return nil
-	}
 	return v.cfg.Cluster.Publish(ctx, p.Room, wire.TypeRead, p, nil)
 }
