@@ -2,7 +2,6 @@ package examples_test
 
 import (
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -10,7 +9,7 @@ import (
 
 // Every code block of the page about feeds that names a file is a part of that file.
 func TestFeedsAreFromTheRecipes(t *testing.T) {
-	page, err := os.ReadFile("../consume-a-feed.md")
+	page, err := os.ReadFile(repository(t) + "/docs/consume-a-feed.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,7 +21,7 @@ func TestFeedsAreFromTheRecipes(t *testing.T) {
 		t.Error("the page shows no recipe")
 	}
 	for _, block := range blocks {
-		file, err := os.ReadFile(filepath.Join("../..", block[1]))
+		file, err := os.ReadFile(repository(t) + "/" + block[1])
 		if err != nil {
 			t.Error(err)
 			continue

@@ -39,7 +39,7 @@ func guideText(t *testing.T) string {
 	t.Helper()
 	var text strings.Builder
 	for _, page := range []string{"instrument-your-service.md", "spans.md", "options.md"} {
-		content, err := os.ReadFile("../" + page)
+		content, err := os.ReadFile(repository(t) + "/docs/" + page)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -208,7 +208,7 @@ func observe(t *testing.T, transport string) (*instrument.Observer, []trace.Read
 
 // The table of options has every one, in the order of their package.
 func TestGuideTellsEveryOption(t *testing.T) {
-	file, err := parser.ParseFile(token.NewFileSet(), "../../instrument/options.go", nil, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), repository(t)+"/instrument/options.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +231,7 @@ func TestGuideTellsEveryOption(t *testing.T) {
 
 // TestGuideFiguresAreMeasured compares the guide's costs with the figures in docs/performance.md.
 func TestGuideFiguresAreMeasured(t *testing.T) {
-	performance, err := os.ReadFile("../performance.md")
+	performance, err := os.ReadFile(repository(t) + "/docs/performance.md")
 	if err != nil {
 		t.Fatal(err)
 	}
