@@ -40,7 +40,7 @@ func (a *Access) UnmarshalText(text []byte) error {
 	return fmt.Errorf("give loopback, open or off, not %q", text)
 }
 
-// handle has the handler serve the patterns to whoever may.
+// handle has the handler serve the patterns to callers that may use it.
 func (a Access) handle(mux *http.ServeMux, h http.Handler, patterns ...string) {
 	switch a {
 	case Off:

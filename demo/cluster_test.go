@@ -332,7 +332,7 @@ func TestRedisForgets(t *testing.T) {
 }
 
 // TestTooMuchAtOnce has a node fall so far behind that it drops what others say, the last of it and the reminders
-// included: its members get it nevertheless.
+// included: its members get it all the same.
 func TestTooMuchAtOnce(t *testing.T) {
 	t.Parallel()
 	nodes := startNodes(t, newRedisServer(t), 2, Config{Limits: Limits{SendQueue: 10_000}})
@@ -377,7 +377,7 @@ func TestTooMuchAtOnce(t *testing.T) {
 	assertHistory(t, nodes[0].chat.history, "Ada", ada)
 }
 
-// blocking is a member that holds up whoever delivers to it.
+// blocking is a member that holds up its callers.
 type blocking struct{ in, goOn chan struct{} }
 
 func (b blocking) Deliver(*wire.Frame, *instrument.Broadcast) {

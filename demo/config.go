@@ -82,8 +82,8 @@ type Limits struct {
 	TrustedProxies []netip.Prefix
 }
 
-// Defaults returns the defaults of a Config, in as far as they are numbers. What is 0 there has no limit, or is not done.
-// Without more than Defaults gives it a Config lacks what is required.
+// Defaults returns the defaults of a Config, as far as they are numbers. A field that is 0 there means no limit, or that
+// the feature is off. A Config needs its required fields besides.
 func Defaults() Config {
 	return Config{
 		SpanLimit:   50,

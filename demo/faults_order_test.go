@@ -134,7 +134,7 @@ func TestSequenceOfTheMarket(t *testing.T) {
 	}, func() string { return "no batch comes after its successor" })
 
 	f.turnOff("reordered_sequence")
-	// What was on its way comes, and from then on all is in order.
+	// The batches that were on their way come, and from then on all is in order.
 	inOrder := 0
 	f.eventually(func() bool {
 		b := batch()

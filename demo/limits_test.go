@@ -24,7 +24,7 @@ func prefixes(list ...string) []netip.Prefix {
 	return all
 }
 
-// TestConnectionsPerAddress counts by where clients are, as far as whoever says so can be believed.
+// TestConnectionsPerAddress counts by where clients are, as far as a proxy that says so is trusted.
 func TestConnectionsPerAddress(t *testing.T) {
 	t.Parallel()
 	type try struct {

@@ -80,7 +80,7 @@ func build(cfg Config) (*Server, error) {
 		return nil, err
 	}
 
-	// What people do.
+	// The uses.
 	talk := chat.New(chat.Config{
 		History: store, Rooms: rooms, Cluster: nodes, RoomsPerPeer: limits.RoomsPerConnection, SaveTimeout: limits.Store,
 	})
@@ -93,7 +93,7 @@ func build(cfg Config) (*Server, error) {
 	}
 	uses := []use.Use{talk, streams, notify.New(topics, nodes)}
 
-	// Who comes in, and what they are then.
+	// The gate, and the sessions of clients that are let in.
 	door := admission.New(admission.Config{
 		Verifier: faults.Verifier(cfg.Authority), Origins: cfg.Origins, Connections: limits.Connections,
 		ConnectionsPerAddress: limits.ConnectionsPerAddress, TrustedProxies: limits.TrustedProxies,

@@ -8,7 +8,7 @@ import (
 )
 
 // clientAddress returns where a request comes from: the last address of X-Forwarded-For that is no trusted proxy's, if
-// it came through one. Whatever the client has written there itself is further ahead.
+// it came through one. Addresses that the client has written there itself are further ahead.
 func clientAddress(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	at, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

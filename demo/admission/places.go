@@ -28,7 +28,7 @@ func network(address netip.Addr) netip.Addr {
 	return address
 }
 
-// take takes a place for a connection. What it returns has to be called when the connection is gone.
+// take takes a place for a connection. Call release when the connection is gone.
 func (p *places) take(from netip.Addr) (release func(), _ *Refusal) {
 	from = network(from)
 	p.mu.Lock()

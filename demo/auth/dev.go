@@ -14,8 +14,8 @@ import (
 // devLifetime is how long a token lasts whose lifetime was not asked for.
 const devLifetime = time.Hour
 
-// DevHandler issues a token to whoever asks, so that one can try things without an identity provider. It is for
-// development, and to be put behind loopback.Only wherever others can reach it:
+// DevHandler issues a token to every caller, so that you can try things without an identity provider. It is for
+// development: put it behind loopback.Only where others can reach it:
 //
 //	POST {"user": "ann", "rooms": ["lobby", "private.ann"], "lifetime": "30m"}
 //	200  {"token": "…", "expires": "2026-01-02T15:04:05Z"}

@@ -49,7 +49,7 @@ func newAuthority(t *testing.T, key string) *auth.Authority {
 	return authority
 }
 
-// serve runs a service. What cfg has to have and has not is added; an empty address is any that is free.
+// serve runs a service. It adds to cfg the required fields that are not set; an empty address is any that is free.
 func serve(t *testing.T, cfg demo.Config, address string, opts ...sdktrace.TracerProviderOption) *service {
 	t.Helper()
 	if cfg.History == nil {

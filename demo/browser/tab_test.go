@@ -58,7 +58,7 @@ type tab struct {
 	failures []string
 }
 
-// newTab opens a tab. What its page fails at fails the test.
+// newTab opens a tab. Errors in its page fail the test.
 func newTab(browser context.Context, t *testing.T) *tab {
 	t.Helper()
 	// By hand, because chromedp asks for no window, without which Chromium opens no tab in a new profile.

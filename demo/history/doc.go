@@ -11,7 +11,7 @@
 //
 // A message that Append has returned is kept: in a File it is on disk, in Redis it is as safe as Redis has been told to
 // make it (see [NewRedis]). The messages of a room are numbered 1, 2, 3 …, whichever instance they came through, so
-// that whoever sees 7 after 5 knows that 6 is missing and that [Store].After has it.
+// that a reader that sees 7 after 5 knows that 6 is missing and that [Store].After has it.
 //
 // When Append fails with ErrInvalid, ErrFull or ErrClosed, nothing was saved. Any other error, one of a deadline among
 // them, leaves that open: the answer may have been lost. Sending the same message again with the same ID settles it. It

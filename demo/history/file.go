@@ -20,7 +20,7 @@ var bboltSystem = system{"bbolt", trace.SpanKindInternal}
 // lockTimeout is how long a file may be in use elsewhere, as by an instance that is about to end.
 const lockTimeout = time.Second
 
-// A File is a Store in one file. What is appended at the same time shares one write to the disk.
+// A File is a Store in one file. Messages that are appended at the same time share one write to the disk.
 type File struct {
 	limits Limits
 	db     *bbolt.DB

@@ -242,7 +242,7 @@ func TestDeadlineWhileTheDiskIsBusy(t *testing.T) {
 	say(t, f, "lobby", "2")
 }
 
-// TestDeadlinesWhileWriting has senders give up at any moment. What they then know is that they have to try again.
+// TestDeadlinesWhileWriting has senders give up at any moment. They then know that they have to try again.
 func TestDeadlinesWhileWriting(t *testing.T) {
 	f := openFile(t, filepath.Join(t.TempDir(), "chat.db"), history.Limits{})
 	const senders, each = 8, 50

@@ -30,8 +30,8 @@ type Message struct {
 	Text string `json:"text"`
 	// Time is when, in UTC.
 	Time time.Time `json:"time"`
-	// Traceparent and Tracestate are the W3C trace context in which the message was handled, for whoever reads it to
-	// link to. They may be empty.
+	// Traceparent and Tracestate are the W3C trace context in which the message was handled, for readers to link to.
+	// They may be empty.
 	Traceparent string `json:"traceparent,omitempty"`
 	Tracestate  string `json:"tracestate,omitempty"`
 }

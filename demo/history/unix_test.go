@@ -95,7 +95,7 @@ func TestDeadlineWhileRedisHangs(t *testing.T) {
 				t.Fatal(err)
 			}
 			say(t, store, "lobby", "3")
-			// What timed out may have been saved nevertheless. Trying again settles it.
+			// The message that timed out may have been saved all the same. Trying again settles it.
 			if _, _, err := store.Append(t.Context(), message("lobby", "2", "2")); err != nil {
 				t.Error(err)
 			}

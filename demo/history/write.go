@@ -20,8 +20,8 @@ type write struct {
 	result chan error // takes one without waiting
 }
 
-// write has do done in a transaction and waits for it to be on disk, at most as long as ctx. What do has set must not
-// be read unless write has succeeded.
+// write has do done in a transaction and waits for it to be on disk, at most as long as ctx. Values that do has set
+// must not be read unless write has succeeded.
 func (f *File) write(ctx context.Context, do func(*bbolt.Tx) (bool, error)) error {
 	w := &write{ctx: ctx, do: do, result: make(chan error, 1)}
 	if ctx.Err() != nil {
@@ -70,8 +70,8 @@ func (f *File) gather(w *write) []*write {
 	return batch
 }
 
-// commit does the writes in one transaction and tells each how it went. If one of them breaks, each gets a transaction
-// of its own.
+// commit does the writes in one transaction and tells each how it went. If a write breaks, each gets a transaction of
+// its own.
 func (f *File) commit(batch []*write) {
 	results := make([]error, len(batch))
 	broken, err := f.writeAll(batch, results)

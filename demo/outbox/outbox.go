@@ -45,7 +45,7 @@ type Config struct {
 	// own, and is never called twice at the same time. After an error other than ErrExpired it is not called again.
 	Write func(*wire.Frame) (typ instrument.MessageType, size int, err error)
 	// Full is called once, by the Put for which there was no room, when the connection is to be given up. It must not
-	// block. What waits is written meanwhile, until Abort.
+	// block. The frames that wait are written meanwhile, until Abort.
 	Full func()
 	// Failed is called once, when Write has failed and all that waited was dropped. It must not call Close, which
 	// would wait for it.
@@ -206,7 +206,7 @@ func (o *Outbox) Close(ctx context.Context) error {
 }
 
 // Abort drops all that waits for the reason given, because the connection is gone or to be given up. The write under
-// way is not waited for; should it fail, its frame is dropped for the same reason. What is put from now on is dropped,
+// way is not waited for; should it fail, its frame is dropped for the same reason. Frames that are put later are dropped
 // because the connection is closed.
 func (o *Outbox) Abort(r instrument.DropReason) {
 	o.mu.Lock()

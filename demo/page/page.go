@@ -19,7 +19,7 @@ var files embed.FS
 const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// Handler serves the page at / and the files that belong to it. What has not changed is not sent again. A trace id is
+// Handler serves the page at / and the files that belong to it. Files that have not changed are not sent again. A trace id is
 // appended to traceURL for a link; an empty one makes no links.
 func Handler(traceURL string) (http.Handler, error) {
 	modules, version, err := inspect()

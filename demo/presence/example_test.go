@@ -42,7 +42,7 @@ func Example() {
 	}
 	fmt.Printf("%+v\n", <-changes)
 	fmt.Println(two.Users("lobby", 10))
-	stop() // one says goodbye
+	stop() // the first node says goodbye
 	<-done
 	fmt.Printf("%+v\n", <-changes)
 	// Output:

@@ -73,7 +73,7 @@ func TestGoodbye(t *testing.T) {
 			t.Errorf("one was told of %d losses, want 1", n)
 		}
 
-		// What two sent before comes late.
+		// An update that two sent before comes late.
 		update := message{Version: version, Kind: kindUpdate, Node: two.node, Rev: 1, Entered: map[string][]string{"lobby": {"Ben"}}}
 		one.receive(encode(t, update))
 		one.want(t, map[string][]string{"lobby": {"Ada"}})

@@ -147,7 +147,7 @@ func (r *Rooms) Join(ctx context.Context, name string, m Member) (seq uint64, er
 }
 
 // JoinAfter is Join for a member that knows the messages up to after: only if there are none that are newer, m is put
-// into the room. Otherwise it is to get those first, and ask again. What it knows already it does not get.
+// into the room. Otherwise the caller gives it those first, and asks again. Known messages are not resent.
 func (r *Rooms) JoinAfter(ctx context.Context, name string, m Member, after uint64) (seq uint64, joined bool, err error) {
 	return r.join(ctx, name, m, &after, nil)
 }

@@ -255,7 +255,7 @@ func TestOpeningFails(t *testing.T) {
 				t.Errorf("the second: %+v, want %+v", got, tc.second)
 			}
 
-			// Whoever comes later finds the room as it is.
+			// A member that comes later finds the room as it is.
 			if tc.second.Err != nil && r.Len() != 0 {
 				t.Errorf("%d rooms, want none", r.Len())
 			}

@@ -141,8 +141,8 @@ func (g *stage) gauges(t *testing.T) map[string]float64 {
 	return got
 }
 
-// FuzzSessions has a few sessions send anything in any order, break and end: the server stays alive, serves whoever comes
-// next, and nothing of them is left.
+// FuzzSessions has a few sessions send anything in any order, break and end: the server stays alive, serves the next
+// session, and nothing of them is left.
 func FuzzSessions(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{0, 1, 0, 1, 1, 0, 2, 1, 0, 0, 3, 64, 2, 3, 68, 255, 0, 0, 1, 5, 4})            // join, talk, leave

@@ -34,7 +34,7 @@ type Opener interface {
 	Open(o *observe.Observer, conn *instrument.Conn, l Link) *Session
 }
 
-// Handler handles a request of a session's. What it returns is answered and logged, see use.Visit.
+// Handler handles a request of a session's. Its error is answered and logged, see use.Visit.
 type Handler func(ctx context.Context, s *Session, env *wire.Envelope) error
 
 // Config says what sessions are for, and bounds them.

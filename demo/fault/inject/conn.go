@@ -135,7 +135,7 @@ func (h *hold) setDeadline(t time.Time) {
 	h.change(func() { h.deadline = t })
 }
 
-// end has whoever waits return the error.
+// end has the call that waits return the error.
 func (h *hold) end(err error) {
 	h.change(func() {
 		if h.ended == nil || errors.Is(err, net.ErrClosed) {

@@ -35,7 +35,7 @@ func TestFaultsAreDocumented(t *testing.T) {
 	}
 	rules := read("deploy/prometheus/rules/websocket.yml")
 	telemetry := read("docs/telemetry.md")
-	// What is the runtime's, and what the telemetry package counts of itself.
+	// Metrics of the runtime, and of the telemetry package itself.
 	others := []string{
 		"go_goroutines", "go_memstats_heap_alloc_bytes", "process_resident_memory_bytes", "sockscope_log_records_total",
 	}

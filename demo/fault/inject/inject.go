@@ -25,21 +25,21 @@ import (
 type Faults struct {
 	all []*fault.Switch
 
-	// Who comes in.
+	// Faults of handshakes and tokens.
 	handshakeErrors, connectionLimit, refusedTokens, tokenExpiry *fault.Switch
-	// What is handled.
+	// Faults of handling.
 	slowHandling, handlerPanics *fault.Switch
-	// What is sent, and in which order.
+	// Faults of sending and of the order.
 	silence, droppedDeliveries, skippedSequence, repeatedSequence, reorderedSequence *fault.Switch
-	// What lies between this server and its peers.
+	// Faults between this server and its peers.
 	halfOpen, slowConsumer, massDisconnect *fault.Switch
-	// The store.
+	// Faults of the store.
 	hotRoom, storeErrors, slowStore *fault.Switch
-	// The other nodes.
+	// Faults between the nodes.
 	backplaneDown, backplaneLag, backplanePartition *fault.Switch
-	// What the process has.
+	// Faults of the process.
 	goroutineLeak, connectionMemory, logStorm *fault.Switch
-	// The end.
+	// Faults of the end.
 	badDrain *fault.Switch
 
 	// stranger has signed none of the tokens that there are.

@@ -20,7 +20,7 @@ const (
 	mostLeaked = 50_000
 )
 
-// pace lets so much happen in a second. What came too late may be made up for within a tenth of one.
+// pace lets so much happen in a second. A caller that is late may make up for a tenth of a second.
 func pace(perSecond float64) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(perSecond), 1+int(perSecond/10))
 }

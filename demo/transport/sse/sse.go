@@ -123,8 +123,8 @@ func (e *events) request(ctx context.Context, typ wire.Type, payload any) {
 	e.session.Receive(ctx, f.Data, wire.Decode)
 }
 
-// serveSend serves POST /events: one message to the server, on behalf of the event stream that the header names. What is
-// refused is an error of that stream, if there is one.
+// serveSend serves POST /events: one message to the server, on behalf of the event stream that the header names. A
+// refusal is an error of that stream, if there is one.
 func (h *Handler) serveSend(w http.ResponseWriter, r *http.Request) {
 	e := h.listed(r.Header.Get(SessionHeader))
 	who, refused := h.sender(r, e)

@@ -62,7 +62,8 @@ func (v *visit) enterRoom(ctx context.Context, p wire.JoinPayload) (seq uint64, 
 	return seq, nil
 }
 
-// enterAgain gives a client that is in the room already what it has missed until now. What comes in between it gets twice.
+// enterAgain gives a client that is in the room already the messages that it has missed until now. It gets messages that
+// come in between twice.
 func (v *visit) enterAgain(ctx context.Context, p wire.JoinPayload) (seq uint64, err error) {
 	seq = v.cfg.Rooms.Seq(p.Room)
 	if p.After == nil {

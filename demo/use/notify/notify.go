@@ -51,7 +51,7 @@ func (v *visit) Handle(ctx context.Context, env *wire.Envelope) error {
 	return nil
 }
 
-// Renewed implements use.Visit: whoever renews a token is the same user.
+// Renewed implements use.Visit: a newer token is of the same user.
 func (*visit) Renewed() {}
 
 // End implements use.Visit.
