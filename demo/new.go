@@ -45,7 +45,7 @@ func New(cfg Config) (*Server, error) {
 // build wires the parts of the service, from what knows nobody to what knows all others. This is the only place that
 // knows of faults.
 func build(cfg Config) (*Server, error) {
-	faults, err := inject.New(cfg.Redis)
+	faults, err := inject.New(cfg.Node, cfg.Redis)
 	if err != nil {
 		return nil, err
 	}

@@ -56,6 +56,9 @@ func (s *Server) Run(ctx context.Context) error {
 		})
 	})
 	running.Go(func() { dashboard.Run(ctx, s.cfg.Node, s.counts, s.streams) })
+	if s.cfg.FaultAPI != Off {
+		running.Go(func() { s.faults.Run(ctx) })
+	}
 	err := s.cluster.Run(ctx)
 	stop()
 	running.Wait()

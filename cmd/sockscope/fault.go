@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -44,7 +45,7 @@ and a duration, and heals by itself. docs/faults.md says how to recognize each.
 	}
 	flags := cmd.PersistentFlags()
 	flags.StringVar(&f.client.URL, "url", "http://"+endpoint.Local(0).Demo,
-		"the demo's address; each of several instances has its own faults")
+		"the demo's address; each of several instances has its own faults, see --all-instances")
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	cmd.AddCommand(newFaultListCommand(f), newFaultSetCommand(f), newFaultClearCommand(f))
 	return cmd
@@ -92,6 +93,7 @@ what its strength means.`,
 			return f.print(cmd.OutOrStdout(), []fault.State{state})
 		},
 	}
+	f.reachAll(cmd)
 	cmd.Flags().DurationVar(&lasts, "for", time.Minute,
 		fmt.Sprintf("time after which the fault heals by itself, at most %v", fault.MaxDuration))
 	return cmd
@@ -116,8 +118,15 @@ func newFaultClearCommand(f *faultFlags) *cobra.Command {
 			return errors.Join(f.print(cmd.OutOrStdout(), states), err)
 		},
 	}
+	f.reachAll(cmd)
 	cmd.Flags().BoolVar(&all, "all", false, "turn off all that are on")
 	return cmd
+}
+
+// reachAll adds the flag for all instances.
+func (f *faultFlags) reachAll(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.client.AllInstances, "all-instances", false,
+		"reach all instances of the demo, not only the one that answers at --url")
 }
 
 // clear turns faults off and returns those that it has got at.
@@ -128,7 +137,7 @@ func (f *faultFlags) clear(ctx context.Context, names []string, all bool) ([]fau
 			return nil, f.failed(err)
 		}
 		for _, s := range states {
-			if s.On {
+			if s.On || f.client.AllInstances && len(s.Instances) > 0 {
 				names = append(names, s.Name)
 			}
 		}
@@ -185,19 +194,25 @@ func (f *faultFlags) print(out io.Writer, states []fault.State) error {
 	return table.Flush()
 }
 
-// now tells whether a fault is on, and for how long it will be.
+// now tells whether a fault is on, for how long it will be, and on which of several instances.
 func now(s fault.State) string {
+	where := ""
+	if len(s.Instances) > 0 {
+		where = " on " + strings.Join(s.Instances, ", ")
+	}
 	switch {
 	case s.Unavailable != "":
 		return "not here"
+	case !s.On && where != "":
+		return "off here," + where
 	case !s.On:
 		return "off"
 	}
 	left := max(0, time.Until(s.Ends)).Round(time.Second)
 	if s.Min == s.Max {
-		return fmt.Sprintf("on for %v", left)
+		return fmt.Sprintf("on for %v%s", left, where)
 	}
-	return fmt.Sprintf("%v for %v", s.Strength, left)
+	return fmt.Sprintf("%v for %v%s", s.Strength, left, where)
 }
 
 // strengths tells what strengths a fault can have.

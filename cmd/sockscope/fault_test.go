@@ -69,6 +69,22 @@ func TestFault(t *testing.T) {
 	}
 }
 
+// TestFaultNamesInstances has faults be on at some of several instances, and tells where.
+func TestFaultNamesInstances(t *testing.T) {
+	ends := time.Now().Add(time.Minute + 100*time.Millisecond)
+	for want, s := range map[string]fault.State{
+		"5 for 1m0s on a, b": {Max: 9, On: true, Strength: 5, Ends: ends, Instances: []string{"a", "b"}},
+		"on for 1m0s on a":   {Min: 1, Max: 1, On: true, Strength: 1, Ends: ends, Instances: []string{"a"}},
+		"off here, on b":     {Max: 9, Instances: []string{"b"}},
+		"off":                {Max: 9},
+		"not here":           {Max: 9, Unavailable: "there is one node"},
+	} {
+		if got := now(s); got != want {
+			t.Errorf("%+v: %q, want %q", s, got, want)
+		}
+	}
+}
+
 func TestFaultAsJSON(t *testing.T) {
 	url := serveFaults(t)
 	begin := time.Now()

@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/sockscope/sockscope/demo"
 )
@@ -50,6 +52,41 @@ func faultIsSwitched(browser context.Context, t *testing.T) {
 	ada.awaitText(`[data-fault="backplane_down"] .switched`, "not here") // with one node there is none
 	if !evaluate[bool](ada, `document.querySelector('[data-fault="backplane_down"] button').disabled`) {
 		t.Error("a fault that is not to be had can be turned on")
+	}
+}
+
+// faultsOfInstances shows the panel the answers of one of two instances, of which the other has a fault: it says so, turns
+// that off everywhere, and reaches all where the box is ticked.
+func faultsOfInstances(browser context.Context, t *testing.T) {
+	s := serve(t, demo.Config{}, "")
+	ada := newTab(browser, t)
+	ada.run(chromedp.ActionFunc(func(ctx context.Context) error {
+		_, err := page.AddScriptToEvaluateOnNewDocument(`
+			const ask = window.fetch;
+			window.asked = [];
+			window.fetch = async (url, request) => {
+				if (!String(url).startsWith("/fault")) return ask(url, request);
+				if (request.method) window.asked.push(request.method + " " + url);
+				const answer = await (await ask(url, request)).json();
+				for (const fault of answer.faults ?? [])
+					if (fault.name === "slow_store" && window.asked.length === 0) fault.instances = ["two"];
+				if (answer.faults) answer.instances = ["one", "two"];
+				return Response.json(answer);
+			};
+		`).Do(ctx)
+		return err
+	}))
+	ada.enter(s.url, "Ada")
+	elsewhere, slow := `[data-fault="slow_store"]`, `[data-fault="slow_handling"]`
+	ada.awaitText(elsewhere+" .switched", "on · two")
+	ada.awaitText("#fault-count", "1 fault on")
+	ada.run(click("#heal"))
+	ada.awaitText(elsewhere+" .switched", "off")
+	ada.run(click(slow+" summary"), click(slow+` input[type="checkbox"]`), click(slow+" button"))
+	ada.awaitText(slow+" .switched", "s left")
+	asked := []string{"DELETE /fault/slow_store?instances=all", "PUT /fault/slow_handling?instances=all"}
+	if diff := cmp.Diff(asked, evaluate[[]string](ada, `window.asked`)); diff != "" {
+		t.Errorf("asked (-want +got):\n%s", diff)
 	}
 }
 

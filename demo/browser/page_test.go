@@ -39,6 +39,7 @@ func TestPage(t *testing.T) {
 		{"a room is closed", roomIsClosed},
 		{"a notification", notification},
 		{"a fault is switched", faultIsSwitched},
+		{"faults of several instances", faultsOfInstances},
 		{"tokens expire", tokensExpire},
 		{"a room is flooded", roomIsFlooded},
 		{"the keyboard is enough", keyboardIsEnough},

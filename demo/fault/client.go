@@ -22,6 +22,8 @@ type Client struct {
 	URL string
 	// HTTP sends the requests; http.DefaultClient by default.
 	HTTP *http.Client
+	// AllInstances has Set and Clear reach all instances of the service; by default they reach the one that answers.
+	AllInstances bool
 }
 
 // List returns how all switches are, in the order of the service.
@@ -51,6 +53,9 @@ func (c *Client) do(ctx context.Context, method, name string, body, into any) er
 	address := strings.TrimSuffix(c.URL, "/") + "/fault"
 	if name != "" {
 		address += "/" + url.PathEscape(name)
+		if c.AllInstances {
+			address += "?instances=all"
+		}
 	}
 	var content io.Reader
 	if body != nil {

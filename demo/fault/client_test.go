@@ -46,6 +46,26 @@ func TestClient(t *testing.T) {
 	}
 }
 
+// TestClientReachesAllInstances has it ask for that where something is to be turned, and for nothing where it is listed.
+func TestClientReachesAllInstances(t *testing.T) {
+	var asked []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Method+" "+r.URL.String())
+		_, _ = w.Write([]byte("{}"))
+	}))
+	defer server.Close()
+	c := Client{URL: server.URL, HTTP: server.Client(), AllInstances: true}
+	_, err := c.List(t.Context())
+	_, set := c.Set(t.Context(), "slow", 10, time.Minute)
+	_, cleared := c.Clear(t.Context(), "slow")
+	if err := errors.Join(err, set, cleared); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]string{"GET /fault", "PUT /fault/slow?instances=all", "DELETE /fault/slow?instances=all"}, asked); diff != "" {
+		t.Errorf("asked (-want +got):\n%s", diff)
+	}
+}
+
 func TestClientMeetsOthers(t *testing.T) {
 	for name, tc := range map[string]struct {
 		code int

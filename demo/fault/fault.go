@@ -48,6 +48,8 @@ type State struct {
 	Strength    float64   `json:"strength"`
 	Began       time.Time `json:"began,omitzero"`
 	Ends        time.Time `json:"ends,omitzero"`
+	// Instances are those that have the fault, where there are several; the rest is of the one that was asked.
+	Instances []string `json:"instances,omitempty"`
 }
 
 // TurnOn starts the fault, or replaces it where it is on already. The context

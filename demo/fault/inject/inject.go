@@ -24,6 +24,7 @@ import (
 // Faults are the ways in which a node can be broken on request.
 type Faults struct {
 	all []*fault.Switch
+	api *fault.API
 
 	// Faults of handshakes and tokens.
 	handshakeErrors, connectionLimit, refusedTokens, tokenExpiry *fault.Switch
@@ -65,9 +66,9 @@ type Target struct {
 	Logger *slog.Logger
 }
 
-// New returns the faults, all of them off. Those of the backplane can't be turned on where c is no client whose connections
-// can be got at.
-func New(c redis.UniversalClient) (*Faults, error) {
+// New returns the faults of a node, all of them off. By the client c, which may be nil, the nodes are told of each other's
+// faults. Those of the backplane can't be turned on where c is no client whose connections can be got at.
+func New(node string, c redis.UniversalClient) (*Faults, error) {
 	key, err := auth.LoadKey("") // a random one
 	if err != nil {
 		return nil, err
@@ -81,6 +82,10 @@ func New(c redis.UniversalClient) (*Faults, error) {
 	for _, s := range []*fault.Switch{f.backplaneDown, f.backplaneLag, f.backplanePartition} {
 		s.Unavailable = noBackplane(c)
 	}
+	f.api = fault.NewAPI(f.strike, f.all...)
+	if c != nil {
+		f.api.Join(c, node)
+	}
 	return f, nil
 }
 
@@ -88,7 +93,10 @@ func New(c redis.UniversalClient) (*Faults, error) {
 func (f *Faults) Aim(t Target) { f.target = t }
 
 // API returns the handler by which callers turn faults on and off, at /fault.
-func (f *Faults) API() http.Handler { return fault.NewAPI(f.strike, f.all...).Handler() }
+func (f *Faults) API() http.Handler { return f.api.Handler() }
+
+// Run obeys the other nodes until ctx ends.
+func (f *Faults) Run(ctx context.Context) { f.api.Run(ctx) }
 
 // list makes the switches, in the order in which they are listed.
 func (f *Faults) list() {

@@ -15,7 +15,7 @@ import (
 
 func newFaults(t *testing.T, c redis.UniversalClient) *Faults {
 	t.Helper()
-	f, err := New(c)
+	f, err := New("node", c)
 	if err != nil {
 		t.Fatal(err)
 	}
