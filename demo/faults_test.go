@@ -150,6 +150,19 @@ func TestMassDisconnect(t *testing.T) {
 	f.dial("Ada").join("lobby")
 }
 
+// TestMassDisconnectOfStreams breaks event streams: over HTTP, a client that is lost looks like one that leaves.
+func TestMassDisconnectOfStreams(t *testing.T) {
+	t.Parallel()
+	f := start(t, Config{})
+	ada := f.listen("Ada", "", nil)
+	f.turnOn("mass_disconnect", 1, "1s")
+	if ev, err := ada.next(); !errors.Is(err, io.EOF) {
+		t.Errorf("the stream goes on with %s (%v), want its end", ev.name, err)
+	}
+	f.awaitMetrics(map[string]float64{"sse_disconnections_total remote going_away": 1},
+		"sse_active_connections", "sse_disconnections_total", "sse_errors_total")
+}
+
 func TestSilence(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{Heartbeat: 300 * time.Millisecond})
