@@ -18,7 +18,7 @@ func Situations() []Situation {
 	} {
 		all = append(all, some...)
 	}
-	return all
+	return append(all, boundaries()...)
 }
 
 const (

@@ -229,8 +229,9 @@ func hostGroup() Group {
 			Name: "HostCPUSaturated", By: []string{"instance"}, KeepFiringFor: "5m",
 			Thresholds: []Threshold{{"cpu_share", 0.9, "share of the time in which processors are busy"}},
 			Levels: []Level{{Severity: Warning, For: "15m", Expr: `
-				1 - sum by (instance) (rate(system_cpu_time_seconds_total{state=~"idle|wait"}[2m]))
-				/ sum by (instance) (rate(system_cpu_time_seconds_total[2m])) > $cpu_share`}},
+				1 - avg by (instance) (
+				  sum by (instance, cpu) (rate(system_cpu_time_seconds_total{state=~"idle|wait"}[2m]))
+				) > $cpu_share`}},
 			Summary:     "The processors of {instance} are busy",
 			Description: "The processors of {instance} are busy {{ $value | humanizePercentage }} of the time.",
 			Meaning:     "The machine has no time left: everything on it gets slow.",
@@ -428,7 +429,7 @@ func pipelineGroup() Group {
 		}, {
 			Name: "PrometheusNotConnected", By: []string{"job, instance"},
 			Levels: []Level{{Severity: Critical, For: "1m", Expr: `
-				max by (job, instance) (prometheus_notifications_alertmanagers_discovered) < 1
+				max by (job, instance) (prometheus_notifications_alertmanagers_discovered) == 0
 				or
 				max by (job, instance) (increase(prometheus_notifications_errors_total[2m])) >= 2`}},
 			Summary:     "Prometheus cannot reach Alertmanager",

@@ -122,4 +122,7 @@ func (s Situation) near(alerts ...string) Situation { s.Control = alerts; return
 // at says which alerts fire at a moment.
 func at(moment string, firing ...string) Want { return Want{moment, firing} }
 
-const minute = time.Minute
+const (
+	second = time.Second
+	minute = time.Minute
+)

@@ -344,7 +344,7 @@ func transportGroup() Group {
 			First:       "Open the newest log records message failed and panic, and their traces.",
 		}, {
 			Name: "WebSocketPanics", By: []string{"$by"}, KeepFiringFor: "5m", Panel: "Error Rate",
-			Levels:      []Level{{Severity: Warning, Expr: "sum by ($by) (" + grown(`$P_errors_total{kind="panic"}`, "10m") + ") >= 1"}},
+			Levels:      []Level{{Severity: Warning, Expr: "sum by ($by) (" + grown(`$P_errors_total{kind="panic"}`, "10m") + ") > 0"}},
 			Summary:     "Handlers of {namespace} panic",
 			Description: `{{ $value | printf "%.0f" }} panics in handlers of {job}/{namespace} within ten minutes. Each has broken a connection.`,
 			Meaning:     "The code that handles messages has panicked.",
