@@ -70,8 +70,8 @@ check-go: tools
 	go run ./internal/prose
 	@for module in $(MODULES); do \
 		echo "== vet and lint $$module"; \
-		(cd $$module && go vet -tags e2e,soak ./... && $(lint) ./...); \
-		for os in windows darwin; do (cd $$module && GOOS=$$os go vet -tags e2e,soak ./...); done; \
+		(cd $$module && go vet -tags e2e,soak,mutation ./... && $(lint) ./...); \
+		for os in windows darwin; do (cd $$module && GOOS=$$os go vet -tags e2e,soak,mutation ./...); done; \
 	done
 	@# Ours made of upstream's packages: each where it is a module of its own, since the linter takes no -modfile.
 	@for name in otelcol jaeger; do \
@@ -82,6 +82,10 @@ check-go: tools
 		find $$dir/deploy -name '*.mod' | while read -r mod; do mv $$mod $${mod%.mod}/go.mod; done; \
 		(cd $$dir && export GOWORK=off GOFLAGS=-tags=remove_all_sd && go vet ./... && $(lint) ./...); \
 	done
+	@echo "== vet and lint judge"; dir=.cache/native/judge; rm -rf $$dir; mkdir -p $$dir/internal; \
+	cp -r internal/judge $$dir/internal; \
+	cp deploy/native/prometheus.mod $$dir/go.mod; cp deploy/native/prometheus.sum $$dir/go.sum; \
+	cd $$dir; export GOWORK=off GOFLAGS=-tags=remove_all_sd; go vet ./...; $(lint) ./...
 
 # What is made of the package mixin.
 mixin-folders := --rules deploy/prometheus/rules --tests deploy/prometheus/tests --runbooks docs/runbooks \
@@ -95,9 +99,13 @@ mixin: $(SOCKSCOPE) ## make the alert rules, their tests, the frames of the runb
 telemetrydoc: ## make docs/telemetry.md of docs/contract.yaml
 	@go run ./internal/telemetrydoc
 
+# The judge is made of the packages of the stack's own Prometheus.
+JUDGE := $(CURDIR)/.cache/judge
+
 .PHONY: mutation
-mutation: $(SOCKSCOPE) ## change each number, comparison, matcher and duration of the rules; every change must turn a test red
-	@PROMTOOL=$$($(SOCKSCOPE) build promtool) go test -tags mutation -run TestMutation -count 1 -timeout 30m -v ./mixin
+mutation: ## change each number, comparison, matcher, duration and guard of the rules; every change must turn a test red
+	@GOWORK=off go build -modfile=deploy/native/prometheus.mod -tags=remove_all_sd -o $(JUDGE) ./internal/judge
+	@JUDGE=$(JUDGE) GOGC=400 go test -tags mutation -run TestMutation -count 1 -timeout 30m -v ./mixin
 
 .PHONY: check-settings
 check-settings: $(SOCKSCOPE)
@@ -105,6 +113,7 @@ check-settings: $(SOCKSCOPE)
 	@go run ./internal/telemetrydoc -check
 	@$(SOCKSCOPE) build promtool amtool otelcol docker-compose >/dev/null
 	@go run ./internal/runtests settings # rules, routing, runbooks, metric names
+	@$(MAKE) --no-print-directory mutation
 	@cd deploy/kubernetes/operator && GOWORK=off go test ./... # is what prometheus-operator takes
 	$$($(SOCKSCOPE) build otelcol) validate --config deploy/otel-collector/config.yaml
 	$$($(SOCKSCOPE) build otelcol) validate --config deploy/otel-collector/config.yaml --config deploy/otel-collector/cardinality.yaml

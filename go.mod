@@ -2,10 +2,12 @@ module github.com/sockscope/sockscope
 
 go 1.26.8
 
-// What the Collector and Jaeger are built from has requirements of its own, in deploy/native/NAME.mod.
+// What the Collector and Jaeger are built from has requirements of its own, in deploy/native/NAME.mod. The judge of rules has
+// those of Prometheus.
 ignore (
 	./deploy/native/jaeger
 	./deploy/native/otelcol
+	./internal/judge
 )
 
 require (

@@ -39,5 +39,6 @@
 //
 // A [Situation] is what happens to a service, in a few lines, with the alerts that are to fire. Each alert meets the
 // situations in which it fires, to the moment, and those in which it comes close and stays quiet. Those that are Exact are
-// shipped as tests of all rules together.
+// shipped as tests of all rules together. "make mutation" changes each number, comparison, matcher, duration and guard in
+// turn: a change that no situation notices fails it.
 package mixin

@@ -2,13 +2,11 @@ package mixin
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +25,7 @@ func TestAlerts(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			trial := newTrial(c, groups, name)
 			mine := trial.concerning(situations)
 			fires, quiet := false, false
@@ -69,10 +68,10 @@ func TestOtherServices(t *testing.T) {
 // check has the alert meet situations, and compares when it fires with when it is to.
 func (tr trial) check(t *testing.T, promtool string, situations []Situation) {
 	t.Helper()
-	fired := tr.run(t, promtool, situations, nil)
+	fired := tr.run(t, promtool, situations)
 	for _, s := range situations {
 		for _, w := range s.Want {
-			if got, want := fired[moment{s.Name, w.At}][""], tr.expected(w); got != want {
+			if got, want := fired[moment{s.Name, w.At}], tr.expected(w); got != want {
 				t.Errorf("%s: after %s it is %q, want %q", s.Name, w.At, got, want)
 			}
 		}
@@ -112,10 +111,30 @@ func alertNames(groups []Group) []string {
 	return names
 }
 
-// A ruleText is a rule with everything that a mutant can differ in.
+// A ruleText is a rule with everything that decides when it fires.
 type ruleText struct {
 	group, record, alert, severity, expr, wait, keep string
 	labels                                           map[string]string
+}
+
+// ruleTexts returns all rules in the order in which they are evaluated.
+func ruleTexts(groups []Group) []ruleText {
+	var all []ruleText
+	for _, g := range groups {
+		for _, r := range g.Records {
+			all = append(all, ruleText{group: g.Name, record: r.Name, expr: r.Expr, labels: r.Labels})
+		}
+		for _, a := range g.Alerts {
+			for _, l := range a.Levels {
+				labels := map[string]string{"severity": string(l.Severity)}
+				if g.Transport != "" {
+					labels["transport"] = g.Transport
+				}
+				all = append(all, ruleText{group: g.Name, alert: a.Name, severity: string(l.Severity), expr: l.Expr, wait: l.For, keep: a.KeepFiringFor, labels: labels})
+			}
+		}
+	}
+	return all
 }
 
 // A trial is an alert with the records that it needs, in their order.
@@ -128,26 +147,15 @@ type trial struct {
 
 func newTrial(c Config, groups []Group, alert string) trial {
 	tr := trial{config: c, alert: alert}
-	var all []ruleText
-	needed := make(map[string]bool)
+	all := slices.DeleteFunc(ruleTexts(groups), func(r ruleText) bool { return r.alert != "" && r.alert != alert })
 	for _, g := range groups {
-		for _, r := range g.Records {
-			all = append(all, ruleText{group: g.Name, record: r.Name, expr: r.Expr, labels: r.Labels})
-		}
 		for _, a := range g.Alerts {
-			if a.Name != alert {
-				continue
-			}
-			tr.by = a.By
-			for _, l := range a.Levels {
-				labels := map[string]string{"severity": string(l.Severity)}
-				if g.Transport != "" {
-					labels["transport"] = g.Transport
-				}
-				all = append(all, ruleText{group: g.Name, alert: alert, severity: string(l.Severity), expr: l.Expr, wait: l.For, keep: a.KeepFiringFor, labels: labels})
+			if a.Name == alert {
+				tr.by = a.By
 			}
 		}
 	}
+	needed := make(map[string]bool)
 	for i := len(all) - 1; i >= 0; i-- {
 		r := all[i]
 		if r.record != "" && !needed[key(r)] && !needed[r.record] {
@@ -196,34 +204,16 @@ func (tr trial) expected(w Want) string {
 // A moment is one of a situation.
 type moment struct{ situation, at string }
 
-// A mutant is the alert with something changed in one of its rules.
-type mutant struct {
-	rule   int
-	what   string
-	broken bool // it cannot be evaluated
-	ruleText
-}
-
-// mutantName is of the alert or the record that a mutant has instead.
-func mutantName(name string, i int) string { return fmt.Sprintf("%s__m%d", name, i) }
-
-// run has promtool evaluate the alert, and mutants of it beside it, and returns the severities at which each of them fires,
-// by moment and by the mutant's number in the order given; the alert's own are those of "".
+// run has promtool evaluate the alert, and returns the severities at which it fires by moment.
 //
 // The situations of one step are in one test. They are kept apart by their labels, so that each rule is evaluated once for
 // all of them.
-func (tr trial) run(t testing.TB, promtool string, situations []Situation, mutants []mutant) map[moment]map[string]string {
+func (tr trial) run(t testing.TB, promtool string, situations []Situation) map[moment]string {
 	t.Helper()
 	dir := t.TempDir()
-	rules := slices.Clone(tr.rules)
-	for i, m := range mutants {
-		if !m.broken {
-			rules = append(rules, tr.withMutant(i, m)...)
-		}
-	}
 	var b strings.Builder
 	b.WriteString("groups:\n  - name: all\n    rules:\n")
-	for _, r := range rules {
+	for _, r := range tr.rules {
 		if r.record != "" {
 			fmt.Fprintf(&b, "      - record: %s\n", r.record)
 		} else {
@@ -282,25 +272,9 @@ func (tr trial) run(t testing.TB, promtool string, situations []Situation, mutan
 	}
 	out, err := exec.Command(promtool, args...).CombinedOutput()
 	if err != nil && !strings.Contains(string(out), "got:") || strings.Contains(string(out), "err:") {
-		// A mutant that cannot be evaluated is one that is noticed.
-		broken := false
-		for _, found := range brokenRule.FindAllStringSubmatch(string(out), -1) {
-			i, err := strconv.Atoi(found[1])
-			if err != nil || i >= len(mutants) {
-				t.Fatalf("promtool says %s", out)
-			}
-			if !mutants[i].broken {
-				t.Logf("cannot be evaluated: %s", mutants[i].what)
-			}
-			broken = broken || !mutants[i].broken
-			mutants[i].broken = true
-		}
-		if !broken {
-			t.Fatalf("promtool says %s", out)
-		}
-		return tr.run(t, promtool, situations, mutants)
+		t.Fatalf("promtool says %s", out)
 	}
-	fired := make(map[moment]map[string]string)
+	fired := make(map[moment]string)
 	var now moment
 	for line := range strings.Lines(string(out)) {
 		if found := exprLine.FindStringSubmatch(line); found != nil {
@@ -317,20 +291,12 @@ func (tr trial) run(t testing.TB, promtool string, situations []Situation, mutan
 			continue
 		}
 		if strings.Contains(line, "got:") {
-			fired[now] = make(map[string]string)
-			var all []string
+			var severities []string
 			for _, found := range firingSample.FindAllStringSubmatch(line, -1) {
-				all = append(all, found[2]+" "+strings.TrimPrefix(strings.TrimPrefix(found[1], tr.alert), "__m"))
+				severities = append(severities, found[2])
 			}
-			slices.Sort(all)
-			for _, one := range all {
-				severity, who, _ := strings.Cut(one, " ")
-				if fired[now][who] != "" {
-					fired[now][who] += "+"
-				}
-				fired[now][who] += severity
-			}
-			continue
+			slices.Sort(severities)
+			fired[now] = strings.Join(severities, "+")
 		}
 	}
 	return fired
@@ -338,7 +304,6 @@ func (tr trial) run(t testing.TB, promtool string, situations []Situation, mutan
 
 var (
 	exprLine     = regexp.MustCompile(`expr: .*-s(\d+)-.*, time: (\w+),`)
-	brokenRule   = regexp.MustCompile(`__m(\d+)\b[^\n]*err`)
 	firingSample = regexp.MustCompile(`alertname="(\w+)", severity="(\w+)"`)
 	markedLabel  = regexp.MustCompile(`\b(job|instance|exporter|receiver|integration)="([^"]*)"`)
 )
@@ -376,50 +341,4 @@ func (tr trial) by0() string {
 		}
 	}
 	return "job"
-}
-
-// withMutant returns the rules that a mutant has instead: the one that is changed, and those that depend on it.
-func (tr trial) withMutant(i int, m mutant) []ruleText {
-	var own []ruleText
-	renamed := make(map[string]bool)
-	for at, r := range tr.rules {
-		depends := at == m.rule
-		for name := range renamed {
-			depends = depends || uses(r.expr, name)
-		}
-		if at == m.rule {
-			r = m.ruleText
-		}
-		if !depends && r.alert == "" {
-			continue
-		}
-		for _, name := range slices.Backward(slices.Sorted(maps.Keys(renamed))) {
-			r.expr = replaceMetric(r.expr, name, mutantName(name, i))
-		}
-		if r.alert != "" {
-			r.expr = strings.ReplaceAll(r.expr, `alertname="`+r.alert+`"`, `alertname="`+mutantName(r.alert, i)+`"`)
-			r.alert = mutantName(r.alert, i)
-		} else {
-			renamed[r.record] = true
-			r.record = mutantName(r.record, i)
-		}
-		own = append(own, r)
-	}
-	return own
-}
-
-func uses(expr, metric string) bool {
-	return slices.ContainsFunc(Selectors(expr), func(s Selector) bool { return s.Metric == metric })
-}
-
-func replaceMetric(expr, from, to string) string {
-	var out strings.Builder
-	last := 0
-	for _, s := range Selectors(expr) {
-		if s.Metric == from {
-			out.WriteString(expr[last:s.start] + to)
-			last = s.start + len(from)
-		}
-	}
-	return out.String() + expr[last:]
 }

@@ -43,15 +43,16 @@ func TestUsualExpressions(t *testing.T) {
 			if i < 0 {
 				t.Fatal("there is no such situation")
 			}
-			trial := newTrial(c, groups, tt.alert)
-			trial.rules = append(trial.rules, ruleText{
-				group: "usual", alert: "Usual", expr: tt.usual, wait: tt.wait, labels: map[string]string{"severity": "warning"},
-			})
-			fired := trial.run(t, promtool, all[i:i+1], nil)[moment{tt.situation, tt.at}]
-			if got := fired["Usual"] != ""; got != tt.fires {
+			ours := newTrial(c, groups, tt.alert)
+			usual := ours
+			usual.rules = []ruleText{{alert: "Usual", expr: tt.usual, wait: tt.wait, labels: map[string]string{"severity": "warning"}}}
+			fires := func(tr trial) bool {
+				return tr.run(t, promtool, all[i:i+1])[moment{tt.situation, tt.at}] != ""
+			}
+			if got := fires(usual); got != tt.fires {
 				t.Errorf("the usual expression fires: %v, want %v", got, tt.fires)
 			}
-			if got := fired[""] != ""; got == tt.fires {
+			if got := fires(ours); got == tt.fires {
 				t.Errorf("ours fires: %v, want %v", got, !tt.fires)
 			}
 			for _, text := range []string{tt.usual, tt.situation} {
