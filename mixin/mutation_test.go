@@ -294,11 +294,11 @@ func (b *bench) durations() []mutant {
 		}
 		if r.wait != "" {
 			add("for "+r.wait+" becomes none", func(r *rule) { r.For = "" })
-			add("for "+r.wait+" becomes "+times(r.wait, 4), func(r *rule) { r.For = times(r.For, 4) })
+			add("for "+r.wait+" becomes "+fourfold(r.wait), func(r *rule) { r.For = fourfold(r.For) })
 		}
 		if r.keep != "" {
 			add("keep_firing_for "+r.keep+" becomes none", func(r *rule) { r.KeepFiringFor = "" })
-			add("keep_firing_for "+r.keep+" becomes "+times(r.keep, 4), func(r *rule) { r.KeepFiringFor = times(r.KeepFiringFor, 4) })
+			add("keep_firing_for "+r.keep+" becomes "+fourfold(r.keep), func(r *rule) { r.KeepFiringFor = fourfold(r.KeepFiringFor) })
 		}
 	}
 	var all []mutant
@@ -308,12 +308,12 @@ func (b *bench) durations() []mutant {
 	return all
 }
 
-func times(d string, factor int) string {
+func fourfold(d string) string {
 	n, err := strconv.Atoi(strings.TrimRight(d, "smhd"))
 	if err != nil {
 		return d
 	}
-	return strconv.Itoa(n*factor) + d[len(d)-1:]
+	return strconv.Itoa(4*n) + d[len(d)-1:]
 }
 
 // apply makes changes that do not overlap.
@@ -415,7 +415,7 @@ func (r ruleText) places(changes []change) []place {
 			part := fmt.Sprintf("pair %d", len(pairs)-n) // the fast pair is first, and not everywhere
 			add(scope, within(part))
 			// What is an objective's own.
-			name := strings.Fields(strings.ReplaceAll(strings.TrimPrefix(r.expr[strings.Index(r.expr, `slo="`):], `slo="`), `"`, " "))[0]
+			name := sloOf.FindStringSubmatch(r.expr)[1]
 			if c.Kind == "number" {
 				before := strings.TrimSpace(r.expr[:c.From])
 				direction := []string{"less", "more"}[option]
@@ -459,10 +459,10 @@ func fragmentsOf(expr string) []fragment {
 	const mark = "\x00"
 	templates := []struct{ helper, text string }{
 		{"grown", grown(mark+"selector"+mark, mark+"window"+mark)},
-		{"quantile", quantile(mark+"q"+mark, mark+"by"+mark, mark+"metric"+mark, "", mark+"window"+mark)},
-		{"quantile", quantile(mark+"q"+mark, mark+"by"+mark, mark+"metric"+mark, mark+"matchers"+mark, mark+"window"+mark)},
-		{"observations", observations(mark+"by"+mark, mark+"metric"+mark, "", mark+"window"+mark)},
-		{"observations", observations(mark+"by"+mark, mark+"metric"+mark, mark+"matchers"+mark, mark+"window"+mark)},
+		{"quantile", Quantile(mark+"q"+mark, mark+"by"+mark, mark+"metric"+mark, "", mark+"window"+mark)},
+		{"quantile", Quantile(mark+"q"+mark, mark+"by"+mark, mark+"metric"+mark, mark+"matchers"+mark, mark+"window"+mark)},
+		{"observations", Observations(mark+"by"+mark, mark+"metric"+mark, "", mark+"window"+mark)},
+		{"observations", Observations(mark+"by"+mark, mark+"metric"+mark, mark+"matchers"+mark, mark+"window"+mark)},
 		{"share", strings.ReplaceAll(share(mark+"left"+mark, mark+"right"+mark), "$by", "job, namespace")},
 	}
 	var found []fragment

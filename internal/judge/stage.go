@@ -155,11 +155,11 @@ func (v *view) record(ctx context.Context, r *parsedRule, i int) *outcome {
 			b.Set(name, text)
 		}
 		one := &series{labels: b.Labels()}
-		if h := one.labels.Hash(); seen[h] {
+		h := one.labels.Hash()
+		if seen[h] {
 			return &outcome{err: errors.New("several series have the same labels")}
-		} else {
-			seen[h] = true
 		}
+		seen[h] = true
 		for _, p := range s.Floats {
 			one.samples = append(one.samples, sample{t: p.T, f: p.F})
 		}
