@@ -44,9 +44,7 @@ func transportGroup() Group {
 		received  = "job_namespace:$P_messages_received:increase2m"
 		draining  = "on (job, $ns, instance) max_over_time($P_draining[10m]) == 1"
 		past      = "avg_over_time(" + active + "[10m] offset 2m)"
-		cutBy     = "job_namespace_reason:$P_connection_duration_seconds:increase"
-		cut10m    = cutBy + "10m"
-		cut5m     = cutBy + "5m"
+		cutAge    = "job_namespace_reason:$P_connection_duration_seconds:"
 		behind    = "job_namespace:$P_slow_connection_messages:p50_2m"
 		loss      = "job_namespace:$P_handshakes_if_an_instance_goes:rate"
 	)
@@ -70,8 +68,11 @@ func transportGroup() Group {
 			{Name: drops, Expr: "sum by ($by) (" + instDrops + " unless " + draining + ")"},
 			{Name: dropShare, Expr: share(drops, "(sum by ($by) (max_over_time($P_active_connections[10m])))")},
 			{Name: dropRatio, Expr: drops + " / on ($by) " + closes},
-			{Name: cut10m, Expr: cut("10m")},
-			{Name: cut5m, Expr: cut("5m")},
+			{Name: cutAge + "p10_10m", Expr: "histogram_quantile(0.1, " + cut("10m") + ")"},
+			{Name: cutAge + "p50_10m", Expr: "histogram_quantile(0.5, " + cut("10m") + ")"},
+			{Name: cutAge + "p90_10m", Expr: "histogram_quantile(0.9, " + cut("10m") + ")"},
+			{Name: cutAge + "count_increase10m", Expr: "histogram_count(" + cut("10m") + ")"},
+			{Name: cutAge + "count_increase5m", Expr: "histogram_count(" + cut("5m") + ")"},
 			{Name: p99, Expr: Quantile("0.99", "$by", "$P_message_duration_seconds", "", "5m")},
 			{Name: p90, Expr: Quantile("0.90", "$by", "$P_message_duration_seconds", "", "1m")},
 			{Name: handled5m, Expr: Observations("$by", "$P_message_duration_seconds", "", "5m")},
@@ -86,7 +87,7 @@ func transportGroup() Group {
 			{Name: instAge, Expr: `min by ($by, instance) (timestamp($P_last_message_timestamp_seconds{direction="transmit"}) - $P_last_message_timestamp_seconds{direction="transmit"})`},
 			{Name: age, Expr: "min by ($by) (" + instAge + ")"},
 			{Name: heard, Expr: `min by ($by) (timestamp($P_last_message_timestamp_seconds{direction="receive"}) - $P_last_message_timestamp_seconds{direction="receive"})`},
-			// What the other instances have to let in if the largest one goes. Clients come back spread over that time.
+			// The other instances have to let in so many clients a second if the largest instance goes.
 			{Name: loss, Expr: "max by ($by) ($P_active_connections) / $recovery_seconds"},
 			{Name: behind, Expr: usual("$P_slow_connection_messages")},
 			{Name: typeSent, Expr: `sum by ($by, type) (increase($P_messages_total{direction="transmit"}[1m]))`},
@@ -134,15 +135,15 @@ func transportGroup() Group {
 				{"cut_seconds", 10, "age below which it is no timeout"},
 			},
 			Levels: []Level{{Severity: Warning, For: "1m", Expr: `
-				histogram_quantile(0.5, ` + cut10m + `) > $cut_seconds
+				` + cutAge + `p50_10m > $cut_seconds
 				and
-				histogram_quantile(0.9, ` + cut10m + `) / histogram_quantile(0.1, ` + cut10m + `) < $cut_spread
+				` + cutAge + `p90_10m / ` + cutAge + `p10_10m < $cut_spread
 				and
-				histogram_count(` + cut10m + `) >= $cut_count
+				` + cutAge + `count_increase10m >= $cut_count
 				and
-				histogram_count(` + cut5m + `) > 0.2 * histogram_count(` + cut10m + `)
+				` + cutAge + `count_increase5m > 0.2 * ` + cutAge + `count_increase10m
 				and
-				histogram_count(` + cut5m + `) < 0.8 * histogram_count(` + cut10m + `)`}},
+				` + cutAge + `count_increase5m < 0.8 * ` + cutAge + `count_increase10m`}},
 			Summary:     "Connections to {namespace} are cut at one age",
 			Description: "Most of the connections of {job}/{namespace} that end as {reason} end at about the same age, {{ $value | humanizeDuration }}: something on the way has a timeout of that length.",
 			Meaning:     "Connections break one after the other, nearly all at the same age. That is no chance, but a timeout of something between the clients and the service, as 60 s is the default of many load balancers.",
@@ -515,7 +516,7 @@ func transportGroup() Group {
 			Meaning:     "Handing a message to all its recipients takes long.",
 			First:       "Look at the number of recipients, then at a CPU profile.",
 		}, {
-			// Who has been seen to let in as many can do so.
+			// A service that let in as many within a day can do so again.
 			Name: "WebSocketInstanceTooLargeToLose", By: []string{"$by"}, Panel: "Connection Rate",
 			Thresholds: []Threshold{
 				{"recovery_seconds", 30, "seconds within which the clients of an instance that goes come back"},
