@@ -364,9 +364,9 @@ func TestSlowConsumer(t *testing.T) {
 	if got["disconnections_total local slow_consumer"] != 1 {
 		t.Errorf("disconnections: %v", got)
 	}
-	// Those for which there was no room are dropped for that, and those that waited because the peer is given up, if the
-	// kernel has not taken them meanwhile.
-	if got["messages_dropped_total queue_full"] == 0 || got["messages_dropped_total slow_consumer"]+got["messages_dropped_total closed"] == 0 {
+	// Messages that find the queue full are dropped for that. Those that waited are dropped as well, unless the kernel has
+	// taken them all before the peer is given up, as on a busy machine.
+	if got["messages_dropped_total queue_full"] == 0 {
 		t.Errorf("dropped: %v", got)
 	}
 	f.awaitMetrics(map[string]float64{}, "websocket_send_queue_messages")
