@@ -67,6 +67,8 @@ type Config struct {
 type Limits struct {
 	Connections           int     // open at once
 	ConnectionsPerAddress int     // of one client address
+	Polls                 int     // under way at once, those that wait included
+	PollsPerAddress       int     // of one client address
 	MessagesPerSecond     float64 // of one connection, in the long run
 	MessageBurst          int     // of one connection, at once
 	Rooms                 int     // at once
@@ -93,6 +95,8 @@ func Defaults() Config {
 		Limits: Limits{
 			Connections:           60_000,
 			ConnectionsPerAddress: math.MaxInt,
+			Polls:                 10_000,
+			PollsPerAddress:       math.MaxInt,
 			MessagesPerSecond:     50,
 			MessageBurst:          200,
 			Rooms:                 room.DefaultLimit,
@@ -128,6 +132,8 @@ func (c Config) withDefaults() (Config, error) {
 		fallBack("DrainSpread", &c.DrainSpread, d.DrainSpread),
 		fallBack("Limits.Connections", &l.Connections, d.Limits.Connections),
 		fallBack("Limits.ConnectionsPerAddress", &l.ConnectionsPerAddress, d.Limits.ConnectionsPerAddress),
+		fallBack("Limits.Polls", &l.Polls, d.Limits.Polls),
+		fallBack("Limits.PollsPerAddress", &l.PollsPerAddress, d.Limits.PollsPerAddress),
 		fallBack("Limits.MessagesPerSecond", &l.MessagesPerSecond, d.Limits.MessagesPerSecond),
 		fallBack("Limits.MessageBurst", &l.MessageBurst, d.Limits.MessageBurst),
 		fallBack("Limits.Rooms", &l.Rooms, d.Limits.Rooms),

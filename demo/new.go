@@ -14,6 +14,7 @@ import (
 	"github.com/sockscope/sockscope/demo/page"
 	"github.com/sockscope/sockscope/demo/room"
 	"github.com/sockscope/sockscope/demo/session"
+	"github.com/sockscope/sockscope/demo/transport/poll"
 	"github.com/sockscope/sockscope/demo/transport/sse"
 	"github.com/sockscope/sockscope/demo/transport/websocket"
 	"github.com/sockscope/sockscope/demo/use"
@@ -117,6 +118,16 @@ func build(cfg Config) (*Server, error) {
 		Gate: gate, Sessions: opener, Observer: events,
 		WriteTimeout: limits.Write, RoomsPerSession: limits.RoomsPerConnection,
 	})
+	pollDoor := admission.New(admission.Config{
+		Verifier: faults.Verifier(cfg.Authority), Origins: cfg.Origins, Connections: limits.Polls,
+		ConnectionsPerAddress: limits.PollsPerAddress, TrustedProxies: limits.TrustedProxies,
+	})
+	polls, err := poll.New(poll.Config{
+		Gate: pollDoor, Rooms: talk, Logger: logger, Registerer: cfg.Registerer, WriteTimeout: limits.Write,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("polls: %w", err)
+	}
 	pages, err := page.Handler(cfg.TraceURL)
 	if err != nil {
 		return nil, err
@@ -125,7 +136,7 @@ func build(cfg Config) (*Server, error) {
 		cfg: cfg, faults: faults, history: store, rooms: rooms, topics: topics, cluster: nodes, hangUp: hangUp,
 		chat: talk, streams: streams, market: prices, door: door, sessions: sessions,
 		observers: []*observe.Observer{sockets, events},
-		sockets:   faults.Upgrades(ws), events: faults.Streams(es), posts: es, page: pages,
+		sockets:   faults.Upgrades(ws), events: faults.Streams(es), posts: es, polls: polls, pollDoor: pollDoor, page: pages,
 	}, nil
 }
 

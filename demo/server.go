@@ -13,6 +13,7 @@ import (
 	"github.com/sockscope/sockscope/demo/observe"
 	"github.com/sockscope/sockscope/demo/room"
 	"github.com/sockscope/sockscope/demo/session"
+	"github.com/sockscope/sockscope/demo/transport/poll"
 	"github.com/sockscope/sockscope/demo/use/chat"
 	"github.com/sockscope/sockscope/demo/use/dashboard"
 	"github.com/sockscope/sockscope/demo/use/market"
@@ -41,6 +42,8 @@ type Server struct {
 	observers     []*observe.Observer // one a transport
 	sockets       http.Handler
 	events, posts http.Handler // of server-sent events
+	polls         *poll.Handler
+	pollDoor      *admission.Door // bounds polls, which are no connections
 	page          http.Handler
 }
 
@@ -72,9 +75,12 @@ func (s *Server) counts() dashboard.Counts {
 }
 
 // Shutdown drains the server: new connections are refused, every client is told and gets what was queued for it before
-// its connection is closed with 1012. When ctx ends first, what is left is cut off and Shutdown returns an error.
+// its connection is closed with 1012. Polls that wait are answered. When ctx ends first, what is left is cut off and
+// Shutdown returns an error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.door.Close()
+	s.pollDoor.Close()
+	s.polls.Drain()
 	for _, o := range s.observers {
 		o.SetDraining(true)
 	}
@@ -83,6 +89,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		s.door.Wait()
+		s.pollDoor.Wait()
 		s.sessions.Wait()
 		s.faults.Wait()
 		close(done)

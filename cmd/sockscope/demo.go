@@ -49,7 +49,8 @@ func newDemoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "Run the demo: a realtime service that is observed",
 		Long: `Run the demo: chat rooms, a market feed, notifications and a dashboard over
-WebSockets (/ws) and server-sent events (/events), with a page to use it from.
+WebSockets (/ws), server-sent events (/events) and polling (/poll), with a page to
+use it from.
 
 It needs nothing else: messages are kept in a file. With --redis any number of
 instances form one service. Put a load balancer in front of them.
@@ -95,6 +96,8 @@ sockscope fault.`,
 
 	flags.IntVar(&l.Connections, "connection-limit", l.Connections, "connections that may be open at once")
 	flags.IntVar(&l.ConnectionsPerAddress, "connections-per-address", 0, "connections that may be open from one address (default as many as in total)")
+	flags.IntVar(&l.Polls, "poll-limit", l.Polls, "polls that may be under way at once, those that wait included")
+	flags.IntVar(&l.PollsPerAddress, "polls-per-address", 0, "polls that may be under way from one address (default as many as in total)")
 	flags.Float64Var(&l.MessagesPerSecond, "message-rate", l.MessagesPerSecond, "messages per second that one connection may send in the long run")
 	flags.IntVar(&l.MessageBurst, "message-burst", l.MessageBurst, "messages that one connection may send at once")
 	flags.IntVar(&l.RoomsPerConnection, "rooms-per-connection", l.RoomsPerConnection, "rooms that one connection may be in")
