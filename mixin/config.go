@@ -21,8 +21,8 @@ type Config struct {
 	Selector string `yaml:"selector"`
 	// RunbookURL is what the link to a runbook begins with. The alert's name and ".md" follow.
 	RunbookURL string `yaml:"runbook_url"`
-	// DashboardURL is the address of the dashboard. It may be a template of Prometheus. Variables for the job and the
-	// endpoint follow.
+	// DashboardURL is what the link to a dashboard begins with. It may be a template of Prometheus. The dashboard's uid, the
+	// panel, and variables for transport, job and endpoint follow.
 	DashboardURL string `yaml:"dashboard_url"`
 	// Speed divides all durations, windows and intervals, for drills. Rules for people have 1.
 	Speed int `yaml:"speed"`
@@ -38,7 +38,7 @@ func Default() Config {
 		Transports:     []string{"websocket", "sse", "grpc_stream"},
 		NamespaceLabel: "namespace",
 		RunbookURL:     "https://github.com/sockscope/sockscope/blob/main/docs/runbooks/",
-		DashboardURL:   "{{ $externalLabels.grafana_url }}/d/sockscope-websockets",
+		DashboardURL:   "{{ $externalLabels.grafana_url }}/d/",
 		Speed:          1,
 	}
 }

@@ -49,7 +49,7 @@ func TestSelectors(t *testing.T) {
 
 func TestConfigChangesWhatItSays(t *testing.T) {
 	c, err := ParseConfig([]byte(`{transports: [sse], speed: 10, thresholds: {latency_seconds: 0.5}, objectives: {connections: 0.99},
-		runbook_url: 'https://r.example.org/', dashboard_url: 'https://d.example.org/d/x?orgId=1'}`))
+		runbook_url: 'https://r.example.org/', dashboard_url: 'https://d.example.org/d/'}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestConfigChangesWhatItSays(t *testing.T) {
 	for _, want := range []string{
 		"interval: 500ms", "sse_message_duration_seconds:p90_1m > 0.5 and", "for: 3000ms", "[30000ms]", "expr: vector(0.99)",
 		"runbook_url: https://r.example.org/WebSocketLatencyHigh.md",
-		"dashboard_url: https://d.example.org/d/x?orgId=1&var-job={{ $labels.job | urlQueryEscape }}",
+		"dashboard_url: 'https://d.example.org/d/sockscope-websockets?var-transport=sse&var-job={{ $labels.job | urlQueryEscape }}",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("sse.yml has no %q", want)

@@ -62,32 +62,13 @@ func (c Config) render(g Group) string {
 				{"summary", a.Summary},
 				{"description", a.Description},
 				{"runbook_url", c.RunbookURL + a.Name + ".md"},
-				{"dashboard_url", c.dashboard(a)},
+				{"dashboard_url", c.PanelURL(a, g.Transport)},
 			} {
 				fmt.Fprintf(&b, "          %s: %s\n", annotation[0], scalar(annotation[1]))
 			}
 		}
 	}
 	return b.String()
-}
-
-// dashboard is the address of the dashboard with what an alert is about filled in.
-func (c Config) dashboard(a Alert) string {
-	url, separator := c.DashboardURL, "?"
-	if strings.Contains(url, "?") {
-		separator = "&"
-	}
-	for _, name := range []string{"job", c.NamespaceLabel} {
-		if slices.Contains(a.By, name) {
-			variable := name
-			if name == c.NamespaceLabel {
-				variable = "namespace"
-			}
-			url += separator + "var-" + variable + "={{ $labels." + name + " | urlQueryEscape }}"
-			separator = "&"
-		}
-	}
-	return url
 }
 
 // property writes a property of a rule, unless it is empty.

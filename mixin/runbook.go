@@ -60,7 +60,7 @@ func frame(a Alert, thresholds map[string]float64) string {
 	fmt.Fprintf(&b, "**It fires when.** %s\n\n", a.Meaning)
 	fmt.Fprintf(&b, "**First.** %s\n\n", a.First)
 	if a.Panel != "" {
-		fmt.Fprintf(&b, "**Panel.** *%s* on the dashboard that the notification links.\n\n", a.Panel)
+		fmt.Fprintf(&b, "**Panel.** *%s*, which the notification links.\n\n", a.Panel)
 	}
 	if len(a.Thresholds) > 0 {
 		b.WriteString("| threshold | default | what it is |\n|---|---|---|\n")

@@ -10,21 +10,21 @@ func clientGroup() Group {
 		Interval: "5s",
 		About:    "What clients of instrument/client report of the streams that they consume.",
 		Alerts: []Alert{{
-			Name: "WebSocketClientDisconnected", Symptom: true, By: []string{"job, client"}, KeepFiringFor: "1m",
+			Name: "WebSocketClientDisconnected", Symptom: true, By: []string{"job, client"}, KeepFiringFor: "1m", Panel: "Client Connected",
 			Levels:      []Level{{Severity: Warning, For: "1m", Expr: "max by (job, client) (max_over_time(websocket_client_connected[30s])) == 0"}},
 			Summary:     "{client} has no connection",
 			Description: "{client} of {job} has been without a connection for a minute or longer, and goes on trying.",
 			Meaning:     "A client cannot connect. What it knows is getting old.",
 			First:       "Look at how its attempts end, and whether others can connect to the same server.",
 		}, {
-			Name: "WebSocketClientDataStale", Symptom: true, By: []string{"job, client, stream"}, KeepFiringFor: "1m",
+			Name: "WebSocketClientDataStale", Symptom: true, By: []string{"job, client, stream"}, KeepFiringFor: "1m", Panel: "Stale Streams",
 			Levels:      []Level{{Severity: Warning, For: "1m", Expr: "max by (job, client, stream) (min_over_time(websocket_client_stale[30s])) == 1"}},
 			Summary:     "{stream} has nothing new for {client}",
 			Description: "{client} of {job} has received nothing useful of {stream} for longer than it expects.",
 			Meaning:     "A stream that is connected has fallen silent, or says nothing useful.",
 			First:       "Compare with the server's newest message: if that is old too, it is the source; if not, the way to this client.",
 		}, {
-			Name: "WebSocketSequenceGaps", Symptom: true, By: []string{"job, client, stream"}, KeepFiringFor: "5m",
+			Name: "WebSocketSequenceGaps", Symptom: true, By: []string{"job, client, stream"}, KeepFiringFor: "5m", Panel: "Missing Messages",
 			Thresholds:  []Threshold{{"gap_count", 5, "events missing within ten minutes below which they do not count"}},
 			Levels:      []Level{{Severity: Warning, Expr: "sum by (job, client, stream) (" + grown(missing, "10m") + ") >= $gap_count"}},
 			Summary:     "Events of {stream} are missing",
@@ -32,7 +32,7 @@ func clientGroup() Group {
 			Meaning:     "The sequence of events that a client receives has gaps.",
 			First:       "Look whether all clients miss the same ones: then they were never sent.",
 		}, {
-			Name: "WebSocketReconciliationDrift", Symptom: true, By: []string{"job, client, stream"}, KeepFiringFor: "5m",
+			Name: "WebSocketReconciliationDrift", Symptom: true, By: []string{"job, client, stream"}, KeepFiringFor: "5m", Panel: "Drift",
 			Thresholds:  []Threshold{{"drift_count", 3, "reconciliations within half an hour that find other state, below which they do not count"}},
 			Levels:      []Level{{Severity: Warning, Expr: "sum by (job, client, stream) (" + grown("websocket_client_drift_total", "30m") + ") >= $drift_count"}},
 			Summary:     "{stream} does not lead to the state of the snapshot",
@@ -40,7 +40,7 @@ func clientGroup() Group {
 			Meaning:     "What a client makes of the events is again and again not what the snapshot says.",
 			First:       "Compare one entity: its events, and its snapshot. Gaps and wrong handling both end here.",
 		}, {
-			Name: "WebSocketReconciliationFailing", Symptom: true, By: []string{"job, client"}, KeepFiringFor: "5m",
+			Name: "WebSocketReconciliationFailing", Symptom: true, By: []string{"job, client"}, KeepFiringFor: "5m", Panel: "Reconciliations",
 			Thresholds: []Threshold{{"reconciliation_count", 3, "failed reconciliations within ten minutes below which they do not count"}},
 			Levels: []Level{{Severity: Warning, Expr: `
 				sum by (job, client) (` + grown(`websocket_client_reconciliations_total{result=~"error|overflow|behind"}`, "10m") + `) >= $reconciliation_count
@@ -70,7 +70,7 @@ func probeGroup() Group {
 			{Name: count, Expr: Observations("job, target", "websocket_probe_duration_seconds", `phase="delivery"`, "5m")},
 		},
 		Alerts: []Alert{{
-			Name: "WebSocketProbeFailing", Symptom: true, By: []string{"job, target"}, KeepFiringFor: "2m",
+			Name: "WebSocketProbeFailing", Symptom: true, By: []string{"job, target"}, KeepFiringFor: "2m", Panel: "Probes That Succeed Now",
 			Thresholds: []Threshold{{"probe_success", 0.5, "probes that succeed within a minute"}},
 			Levels: []Level{{Severity: Critical, For: "15s", Expr: `
 				avg by (job, target) (avg_over_time(websocket_probe_success[1m])) < $probe_success`}},
@@ -79,7 +79,7 @@ func probeGroup() Group {
 			Meaning:     "More probes fail than succeed. One that fails now and then is no outage, and neither is a restart.",
 			First:       "Look at which phase fails, then try it yourself.",
 		}, {
-			Name: "WebSocketCertificateExpiring", By: []string{"job, target"},
+			Name: "WebSocketCertificateExpiring", By: []string{"job, target"}, Panel: "Certificate Expires In",
 			Thresholds: []Threshold{
 				{"certificate_days", 14, "days until a certificate expires, for a warning"},
 				{"certificate_days_critical", 3, "the same, for a page"},
@@ -93,7 +93,7 @@ func probeGroup() Group {
 			Meaning:     "The certificate of an endpoint, or one that it is signed by, is about to expire, and has not been renewed.",
 			First:       "Look whether it was renewed and only not loaded: compare the file with what the endpoint presents.",
 		}, {
-			Name: "WebSocketProbeSlow", Symptom: true, By: []string{"job, target"}, KeepFiringFor: "5m",
+			Name: "WebSocketProbeSlow", Symptom: true, By: []string{"job, target"}, KeepFiringFor: "5m", Panel: "Probe Duration by Phase (p90)",
 			Thresholds: []Threshold{
 				{"probe_seconds", 1, "seconds that a delivery may take, end to end"},
 				{"probe_count", 20, "deliveries within five minutes below which they do not count"},
@@ -173,7 +173,7 @@ func processGroup(transports []string) Group {
 			Meaning:     "A process ends and is started again, over and over. Its connections break each time.",
 			First:       "Read what it logs last before it ends: a panic, no memory, a failed check.",
 		}, {
-			Name: "FileDescriptorsNearlyExhausted", By: []string{"job, instance"}, KeepFiringFor: "2m",
+			Name: "FileDescriptorsNearlyExhausted", By: []string{"job, instance"}, KeepFiringFor: "2m", Panel: "File Descriptors",
 			Thresholds: []Threshold{
 				{"fd_share", 0.85, "open file descriptors, of those allowed, for a warning"},
 				{"fd_share_critical", 0.95, "the same, for a page"},
@@ -187,7 +187,7 @@ func processGroup(transports []string) Group {
 			Meaning:     "When they are used up, the instance accepts no connection and opens no file.",
 			First:       "Compare with the number of connections: if there are far fewer, something leaks; if not, raise the limit.",
 		}, {
-			Name: "WebSocketGoroutineLeak", By: []string{"job, instance"}, KeepFiringFor: "5m",
+			Name: "WebSocketGoroutineLeak", By: []string{"job, instance"}, KeepFiringFor: "5m", Panel: "Goroutines Beyond Connections",
 			Thresholds: []Threshold{
 				{"goroutine_count", 500, "goroutines beyond three for each connection"},
 				{"goroutine_growth", 300, "by how much these grow within a quarter of an hour"},
@@ -201,7 +201,7 @@ func processGroup(transports []string) Group {
 			Meaning:     "Goroutines begin and do not end, without connections to explain them.",
 			First:       "Take two goroutine profiles a minute apart and compare.",
 		}, {
-			Name: "WebSocketMemoryPerConnectionHigh", By: []string{"job, instance"}, KeepFiringFor: "5m",
+			Name: "WebSocketMemoryPerConnectionHigh", By: []string{"job, instance"}, KeepFiringFor: "5m", Panel: "Heap per Connection",
 			Thresholds: []Threshold{
 				{"memory_bytes", 262144, "bytes of the heap for each connection"},
 				{"memory_connections", 100, "connections below which it does not count"},
@@ -226,7 +226,7 @@ func hostGroup() Group {
 		Interval: "15s",
 		About:    "The machine that the Collector runs on.",
 		Alerts: []Alert{{
-			Name: "HostCPUSaturated", By: []string{"instance"}, KeepFiringFor: "5m",
+			Name: "HostCPUSaturated", By: []string{"instance"}, KeepFiringFor: "5m", Panel: "CPU of the Machine",
 			Thresholds: []Threshold{{"cpu_share", 0.9, "share of the time in which processors are busy"}},
 			Levels: []Level{{Severity: Warning, For: "15m", Expr: `
 				1 - avg by (instance) (
@@ -237,7 +237,7 @@ func hostGroup() Group {
 			Meaning:     "The machine has no time left: everything on it gets slow.",
 			First:       "Look at which process takes it, then take load away from the machine.",
 		}, {
-			Name: "HostMemoryLow", By: []string{"instance"}, KeepFiringFor: "5m",
+			Name: "HostMemoryLow", By: []string{"instance"}, KeepFiringFor: "5m", Panel: "Memory of the Machine",
 			Thresholds: []Threshold{{"memory_share", 0.92, "share of the memory that is used, caches left out"}},
 			Levels: []Level{{Severity: Warning, For: "2m", Expr: `
 				sum by (instance) (system_memory_usage_bytes{state="used"})
@@ -260,14 +260,14 @@ func logGroup() Group {
 		Interval: "15s",
 		About:    "What only log records tell, counted by the Collector.",
 		Alerts: []Alert{{
-			Name: "LogPanics", By: []string{"job"}, KeepFiringFor: "5m",
+			Name: "LogPanics", By: []string{"job"}, KeepFiringFor: "5m", Panel: "Panics in Log Records",
 			Levels:      []Level{{Severity: Warning, Expr: panics + " > 0"}},
 			Summary:     "{job} panics",
 			Description: `{{ $value | printf "%.0f" }} log records of {job} within ten minutes tell of a panic, or of an exception that nobody caught.`,
 			Meaning:     "A program has panicked, or ended by an exception, in whatever language.",
 			First:       "Read the record, which has the stack, or those after it.",
 		}, {
-			Name: "LogErrorRepeating", By: []string{"job"}, KeepFiringFor: "5m",
+			Name: "LogErrorRepeating", By: []string{"job"}, KeepFiringFor: "5m", Panel: "Repetitions of an Error",
 			Thresholds:  []Threshold{{"repetition_count", 1000, "times that an error is logged without a pause of a minute"}},
 			Levels:      []Level{{Severity: Warning, Expr: "max by (job) (max_over_time(sockscope_log_repetitions[1m])) >= $repetition_count"}},
 			Summary:     "{job} logs the same error again and again",
@@ -275,7 +275,7 @@ func logGroup() Group {
 			Meaning:     "The same error, but for numbers and ids in it, is logged over and over.",
 			First:       "Find it among the newest records of the level error.",
 		}, {
-			Name: "LogClientReconnecting", By: []string{"job"}, KeepFiringFor: "5m",
+			Name: "LogClientReconnecting", By: []string{"job"}, KeepFiringFor: "5m", Panel: "Connections of the Busiest Client",
 			Thresholds:  []Threshold{{"reconnection_count", 50, "times that a client connects without a pause of a minute"}},
 			Levels:      []Level{{Severity: Info, Expr: "max by (job) (max_over_time(sockscope_log_client_connections[1m])) >= $reconnection_count"}},
 			Summary:     "A client of {job} connects again and again",
@@ -317,7 +317,7 @@ func pipelineGroup() Group {
 			First:       "The reason says what is wrong with it, as a clock or a name.",
 		}, {
 			// Where one process follows another, the start goes forward only.
-			Name: "TelemetryInstancesMixed", By: []string{"job, instance"},
+			Name: "TelemetryInstancesMixed", By: []string{"job, instance"}, Panel: "Age of Processes",
 			Thresholds:  []Threshold{{"starts_back", 3, "times that a counter's start goes back within 15 minutes"}},
 			Levels:      []Level{{Severity: Warning, Expr: "max by (job, instance) (resets(sockscope_sender_start_time_seconds[15m])) > $starts_back"}},
 			Summary:     "Several processes of {job} are one instance",
@@ -419,7 +419,7 @@ func pipelineGroup() Group {
 			Meaning:     "Log records are not stored, or cannot be read. The Collector keeps what it can.",
 			First:       "Look at the log store's own log, and at its disk.",
 		}, {
-			Name: "NotificationsFailing", By: []string{"integration"}, KeepFiringFor: "5m",
+			Name: "NotificationsFailing", By: []string{"integration"}, KeepFiringFor: "5m", Panel: "Failed Notifications by Channel",
 			Levels: []Level{{Severity: Critical, Expr: `
 				sum by (integration) (` + grown("alertmanager_notifications_failed_total", "5m") + `) >= 2`}},
 			Summary:     "Nobody is told by {integration}",
@@ -427,7 +427,7 @@ func pipelineGroup() Group {
 			Meaning:     "Alertmanager cannot deliver notifications: whoever should be told is not.",
 			First:       "Read Alertmanager's log, which has the answer of the service. Tell people another way.",
 		}, {
-			Name: "PrometheusNotConnected", By: []string{"job, instance"},
+			Name: "PrometheusNotConnected", By: []string{"job, instance"}, Panel: "Way to Alertmanager",
 			Levels: []Level{{Severity: Critical, For: "1m", Expr: `
 				max by (job, instance) (prometheus_notifications_alertmanagers_discovered) == 0
 				or
@@ -437,7 +437,7 @@ func pipelineGroup() Group {
 			Meaning:     "Alerts fire and nobody gets them.",
 			First:       "Look whether Alertmanager runs, and at the address in the settings.",
 		}, {
-			Name: "PrometheusRulesFailing", By: []string{"job, instance"}, KeepFiringFor: "5m",
+			Name: "PrometheusRulesFailing", By: []string{"job, instance"}, KeepFiringFor: "5m", Panel: "Rules That Fail",
 			Levels: []Level{{Severity: Warning, For: "1m", Expr: `
 				sum by (job, instance) (increase(prometheus_rule_evaluation_failures_total[5m])) > 0
 				or
@@ -447,7 +447,7 @@ func pipelineGroup() Group {
 			Meaning:     "Some alerts cannot fire.",
 			First:       "Open the page of rules: it shows the error of each.",
 		}, {
-			Name: "PrometheusConfigBroken", By: []string{"job, instance"},
+			Name: "PrometheusConfigBroken", By: []string{"job, instance"}, Panel: "Settings in Use",
 			Levels: []Level{{Severity: Warning, For: "1m", Expr: `
 				max by (job, instance) (prometheus_config_last_reload_successful) == 0
 				or
@@ -457,7 +457,7 @@ func pipelineGroup() Group {
 			Meaning:     "A change of the settings is wrong.",
 			First:       "Run promtool check config or amtool check-config.",
 		}, {
-			Name: "Watchdog", By: []string{},
+			Name: "Watchdog", By: []string{}, Panel: "Heartbeat",
 			Levels:      []Level{{Severity: None, Expr: "vector(1)"}},
 			Summary:     "Alerting works",
 			Description: "This alert always fires. When it stops arriving, Prometheus or Alertmanager no longer reaches anybody.",

@@ -67,7 +67,7 @@ func transportObjectives() []objective {
 		name: "delivery_latency", target: 0.99, by: "$by", minimum: 100, fast: 50,
 		bad: slow("$P_delivery_duration_seconds"), all: count("$P_delivery_duration_seconds"),
 		alert: Alert{
-			Name: "WebSocketDeliveryLatencyErrorBudgetBurn", Symptom: true,
+			Name: "WebSocketDeliveryLatencyErrorBudgetBurn", Symptom: true, Panel: "Delivery Time",
 			Summary:     "Messages of {namespace} are delivered late",
 			Description: "{{ $value | humanizePercentage }} of the messages of {job}/{namespace} wait longer than 250 ms in a send queue before they are written to the socket.",
 			Meaning:     "Messages wait in send queues so long and so often that the error budget of a month is used up early.",
@@ -96,7 +96,7 @@ func userObjectives() []objective {
 		},
 		all: func(w string) string { return `sum by (job, target) (` + grown(`websocket_probes_total`, w) + `)` },
 		alert: Alert{
-			Name: "WebSocketProbeErrorBudgetBurn", Symptom: true,
+			Name: "WebSocketProbeErrorBudgetBurn", Symptom: true, Panel: "Availability Burn Rate",
 			Summary:     "{target} is not available to everybody",
 			Description: "{{ $value | humanizePercentage }} of the probes of {target} by {job} fail. At this rate the error budget of the month does not last.",
 			Meaning:     "Probes fail so often that the error budget of a month is used up early.",
@@ -110,7 +110,7 @@ func userObjectives() []objective {
 				+ (` + Observations("job, client", "websocket_client_event_lag_seconds", "", w) + `)`
 		},
 		alert: Alert{
-			Name: "WebSocketClientErrorBudgetBurn", Symptom: true,
+			Name: "WebSocketClientErrorBudgetBurn", Symptom: true, Panel: "Client Connected",
 			Summary:     "{client} does not get all events",
 			Description: "{{ $value | humanizePercentage }} of the events for {client} of {job} are missing. At this rate the error budget of the month does not last.",
 			Meaning:     "Events are missing from the sequence that a client receives, so often that the error budget of a month is used up early.",

@@ -399,14 +399,14 @@ func transportGroup() Group {
 			Meaning:     "An instance is nearly full. When it is, it refuses whoever comes.",
 			First:       "Add an instance, or raise the limit if memory and descriptors allow.",
 		}, {
-			Name: "WebSocketBackplaneDown", Symptom: true, By: []string{"$by", "backplane"}, KeepFiringFor: "1m",
+			Name: "WebSocketBackplaneDown", Symptom: true, By: []string{"$by", "backplane"}, KeepFiringFor: "1m", Panel: "Backplane Up",
 			Levels:      []Level{{Severity: Critical, For: "10s", Expr: "min by ($by, backplane) (max_over_time($P_backplane_up[30s])) == 0"}},
 			Summary:     "{namespace} has lost its backplane",
 			Description: "An instance of {job}/{namespace} is not connected to {backplane}: its users and those of other instances do not hear each other.",
 			Meaning:     "Instances cannot tell each other what is said.",
 			First:       "Look whether all instances are affected: then it is the backplane itself, else the network of that instance.",
 		}, {
-			Name: "WebSocketBackplaneLagging", Symptom: true, By: []string{"$by", "backplane"}, KeepFiringFor: "5m",
+			Name: "WebSocketBackplaneLagging", Symptom: true, By: []string{"$by", "backplane"}, KeepFiringFor: "5m", Panel: "Backplane Lag",
 			Thresholds: []Threshold{
 				{"lag_seconds", 0.5, "seconds from one instance to another"},
 				{"lag_count", 20, "messages within two minutes below which it does not count"},
@@ -420,7 +420,7 @@ func transportGroup() Group {
 			Meaning:     "Messages between instances are late.",
 			First:       "Look at the backplane's own latency and load, then at the clocks: the two ends use their own.",
 		}, {
-			Name: "WebSocketBackplaneLosing", Symptom: true, By: []string{"$by", "backplane"}, KeepFiringFor: "5m",
+			Name: "WebSocketBackplaneLosing", Symptom: true, By: []string{"$by", "backplane"}, KeepFiringFor: "5m", Panel: "Lost Between Instances",
 			Thresholds: []Threshold{
 				{"losing_share", 0.01, "messages between instances that are lost"},
 				{"losing_count", 10, "lost messages within five minutes below which it does not count"},
@@ -437,7 +437,7 @@ func transportGroup() Group {
 			Meaning:     "What one instance says does not reach the others.",
 			First:       "Dropped ones point to an instance that cannot keep up, errors to the backplane.",
 		}, {
-			Name: "WebSocketSendQueueSaturated", By: []string{"$by"}, KeepFiringFor: "5m",
+			Name: "WebSocketSendQueueSaturated", By: []string{"$by"}, KeepFiringFor: "5m", Panel: "Fullest Send Queue",
 			Thresholds: []Threshold{
 				{"queue_ratio", 0.9, "how full the fullest send queue is"},
 				{"queue_drop_share", 0.01, "messages that are dropped for it"},
@@ -468,7 +468,7 @@ func transportGroup() Group {
 			First:       "Look at what has grown, the number or the size of messages, and whether these clients share a network or a version.",
 		}, {
 			// A finding: whether what waits does so for few connections or for all.
-			Name: "WebSocketFewConnectionsSlow", By: []string{"$by"}, KeepFiringFor: "5m",
+			Name: "WebSocketFewConnectionsSlow", By: []string{"$by"}, KeepFiringFor: "5m", Panel: "Slow Connections",
 			Thresholds: []Threshold{
 				{"behind_share", 0.5, "messages that wait for slow connections, of all that wait"},
 				{"behind_count", 20, "messages that wait for slow connections below which it does not count"},
@@ -502,7 +502,7 @@ func transportGroup() Group {
 			Meaning:     "Connections are dead without having been closed.",
 			First:       "Compare the interval of pings with idle timeouts on the way, and look for a network that many of them share.",
 		}, {
-			Name: "WebSocketFanoutLagging", By: []string{"$by"}, KeepFiringFor: "5m",
+			Name: "WebSocketFanoutLagging", By: []string{"$by"}, KeepFiringFor: "5m", Panel: "Fan-out Duration",
 			Thresholds: []Threshold{
 				{"fanout_seconds", 0.5, "seconds from publishing to the last recipient's queue"},
 				{"fanout_count", 20, "published messages within five minutes below which it does not count"},

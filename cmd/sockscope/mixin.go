@@ -33,7 +33,7 @@ override the file:
   objectives: {connections: 0.9995}
   thresholds: {latency_seconds: 0.5}
   runbook_url: https://runbooks.example.org/
-  dashboard_url: https://grafana.example.org/d/sockscope-websockets
+  dashboard_url: https://grafana.example.org/d/
 
 Runbooks keep the text that people have written outside of the frame. The tests are
 only written for the default thresholds, objectives and speed.`,
@@ -56,7 +56,7 @@ only written for the default thresholds, objectives and speed.`,
 	flags.StringVar(&f.namespaceLabel, "namespace-label", "", "label that distinguishes the endpoints of a service")
 	flags.StringVar(&f.selector, "selector", "", `matchers for every metric, such as cluster="eu"`)
 	flags.StringVar(&f.runbookURL, "runbook-url", "", "beginning of links to runbooks")
-	flags.StringVar(&f.dashboardURL, "dashboard-url", "", "address of the dashboard")
+	flags.StringVar(&f.dashboardURL, "dashboard-url", "", "what links to dashboards begin with, up to /d/")
 	flags.IntVar(&f.speed, "speed", 0, "divide all durations by this, for drills")
 	flags.StringToStringVar(&f.objectives, "objective", nil, "share of good events of an SLO, such as connections=0.999")
 	flags.StringToStringVar(&f.thresholds, "threshold", nil, "threshold of an alert, such as latency_seconds=0.5")

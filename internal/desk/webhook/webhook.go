@@ -98,13 +98,10 @@ func check(body []byte) (inbox.Notification, error) {
 	}
 	n.Alert = m.CommonLabels["alertname"]
 	n.Severity = m.CommonLabels["severity"]
-	n.Summary = m.CommonAnnotations["summary"]
-	if n.Summary == "" && len(m.Alerts) > 0 {
-		n.Summary = m.Alerts[0].Annotations["summary"]
-	}
+	n.Summary = m.annotation("summary")
 	for _, l := range []inbox.Link{
-		{Text: "Runbook", Href: m.CommonAnnotations["runbook_url"]},
-		{Text: "Dashboard", Href: m.CommonAnnotations["dashboard_url"]},
+		{Text: "Runbook", Href: m.annotation("runbook_url")},
+		{Text: "Dashboard", Href: m.annotation("dashboard_url")},
 		{Text: "Source", Href: m.ExternalURL},
 	} {
 		if l.Href != "" {
@@ -115,6 +112,14 @@ func check(body []byte) (inbox.Notification, error) {
 		n.Warnings = append(n.Warnings, fmt.Sprintf("%d alerts were cut off by max_alerts", m.TruncatedAlerts))
 	}
 	return n, err
+}
+
+// annotation is that of all alerts, or of the first one where they differ.
+func (m message) annotation(name string) string {
+	if text := m.CommonAnnotations[name]; text != "" || len(m.Alerts) == 0 {
+		return text
+	}
+	return m.Alerts[0].Annotations[name]
 }
 
 // parse reads and checks a body. Names that are not known are let through:

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -162,4 +163,20 @@ func FuzzHandler(f *testing.F) {
 			t.Errorf("status %d", code)
 		}
 	})
+}
+
+func TestAnnotation(t *testing.T) {
+	var two message
+	body := `{"commonAnnotations":{"summary":"same"},"alerts":[{"annotations":{"summary":"same","dashboard_url":"/d/a"}},{"annotations":{"summary":"same","dashboard_url":"/d/b"}}]}`
+	if err := json.Unmarshal([]byte(body), &two); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"summary": "same", "dashboard_url": "/d/a", "runbook_url": ""} {
+		if got := two.annotation(name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	if got := (message{}).annotation("summary"); got != "" {
+		t.Errorf("nothing has the summary %q", got)
+	}
 }
