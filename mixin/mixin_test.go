@@ -61,7 +61,7 @@ func TestConfigChangesWhatItSays(t *testing.T) {
 	for _, want := range []string{
 		"interval: 500ms", "sse_message_duration_seconds:p90_1m > 0.5 and", "for: 3000ms", "[30000ms]", "expr: vector(0.99)",
 		"runbook_url: https://r.example.org/WebSocketLatencyHigh.md",
-		"dashboard_url: 'https://d.example.org/d/sockscope-websockets?var-transport=sse&var-job={{ $labels.job | urlQueryEscape }}",
+		"dashboard_url: https://d.example.org/d/sockscope-websockets?var-transport=sse&var-job={{ $labels.job | urlQueryEscape }}",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("sse.yml has no %q", want)
