@@ -360,16 +360,16 @@ func gettingIn() []Situation {
 		in("*:0.02", "unauthorized", "10m:0 +13 *:0").
 			lasting("one bad client presents an old token 13 times", 16*minute, at("11m"), at("14m")).near("WebSocketAuthFailuresSpiking", "WebSocketConnectionsRefused"),
 		in("*:0.02", "bad_handshake", "10m:0 +13 *:0").
-			lasting("one bad client sends 13 requests that are no handshakes", 16*minute, at("11m"), at("14m")).near("WebSocketHandshakesMalformed", "WebSocketConnectionsRefused"),
+			lasting("one bad client sends 13 requests that are not valid handshakes", 16*minute, at("11m"), at("14m")).near("WebSocketHandshakesMalformed", "WebSocketConnectionsRefused"),
 		in("*:0.02", "unauthorized", "10m:0 *:1").
 			lasting("one bad client tries for ever", 16*minute, at("11m"), at("15m", "WebSocketAuthFailuresSpiking/warning")).exactly().near("WebSocketConnectionsRefused", "WebSocketReconnectStorm"),
 		in("10m:1 *:0", "bad_handshake", "10m:0 *:1").
-			lasting("a proxy takes off the upgrade", 16*minute, at("11m", "WebSocketConnectionsRefused/critical"),
+			lasting("a proxy removes the upgrade", 16*minute, at("11m", "WebSocketConnectionsRefused/critical"),
 				at("15m", "WebSocketConnectionsRefused/critical", "WebSocketHandshakesMalformed/warning")),
 		in("*:1", "bad_handshake", "10m:0 *:0.26").
-			lasting("a fifth of the requests are no handshakes", 16*minute, at("15m")).near("WebSocketHandshakesMalformed"),
+			lasting("a fifth of the requests are not valid handshakes", 16*minute, at("15m")).near("WebSocketHandshakesMalformed"),
 		in("*:1", "draining", "10m:0 *:3").
-			lasting("an instance that drains refuses whoever comes", 13*minute, at("12m")).near("WebSocketConnectionErrorBudgetBurn", "WebSocketConnectionsRefused"),
+			lasting("a draining instance refuses new connections", 13*minute, at("12m")).near("WebSocketConnectionErrorBudgetBurn", "WebSocketConnectionsRefused"),
 		in("*:1", "over_capacity", "10m:0 *:0.5").add(gauge, "websocket_connection_limit", chatA+`, job="demo"`, "*:500").
 			lasting("a full service refuses a third", 18*minute, at("20s"), at("1m", "WebSocketConnectionCapacitySaturated/critical"),
 				at("12m", "WebSocketConnectionErrorBudgetBurn/critical", "WebSocketConnectionCapacitySaturated/critical", "WebSocketConnectionCapacitySaturated/warning")),

@@ -43,7 +43,7 @@ func Default() Config {
 	}
 }
 
-// ParseConfig reads a configuration in YAML. What it does not say is as in [Default], and what nobody knows is an error.
+// ParseConfig reads a configuration in YAML. Fields that it leaves out keep the values of [Default]. An unknown field is an error.
 func ParseConfig(text []byte) (Config, error) {
 	c := Default()
 	decoder := yaml.NewDecoder(bytes.NewReader(text))

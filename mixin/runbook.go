@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// A Runbook page has a frame that is made of the alert's definition, between these marks. What people write stands below
-// it and stays.
+// A runbook has a frame between these marks, which is generated from the alert's definition. The text below the frame is
+// written by people and stays.
 const (
 	frameBegin = "<!-- made by sockscope mixin: begin -->"
 	frameEnd   = "<!-- made by sockscope mixin: end -->"

@@ -13,32 +13,32 @@ func clientGroup() Group {
 			Name: "WebSocketClientDisconnected", Symptom: true, By: []string{"job, client"}, KeepFiringFor: "1m", Panel: "Client Connected",
 			Levels:      []Level{{Severity: Warning, For: "1m", Expr: "max by (job, client) (max_over_time(websocket_client_connected[30s])) == 0"}},
 			Summary:     "{client} has no connection",
-			Description: "{client} of {job} has been without a connection for a minute or longer, and goes on trying.",
-			Meaning:     "A client cannot connect. What it knows is getting old.",
-			First:       "Look at how its attempts end, and whether others can connect to the same server.",
+			Description: "{client} of {job} has had no connection for a minute or longer. It keeps trying.",
+			Meaning:     "A client cannot connect, so its data is getting old.",
+			First:       "Check how its attempts end, and whether other clients can connect to the same server.",
 		}, {
 			Name: "WebSocketClientDataStale", Symptom: true, By: []string{"job, client, stream"}, KeepFiringFor: "1m", Panel: "Stale Streams",
 			Levels:      []Level{{Severity: Warning, For: "1m", Expr: "max by (job, client, stream) (min_over_time(websocket_client_stale[30s])) == 1"}},
-			Summary:     "{stream} has nothing new for {client}",
-			Description: "{client} of {job} has received nothing useful of {stream} for longer than it expects.",
-			Meaning:     "A stream that is connected has fallen silent, or says nothing useful.",
-			First:       "Compare with the server's newest message: if that is old too, it is the source; if not, the way to this client.",
+			Summary:     "{client} receives nothing new on {stream}",
+			Description: "{client} of {job} has received nothing useful on {stream} for longer than it expects.",
+			Meaning:     "A stream is connected, but nothing useful arrives on it.",
+			First:       "Compare with the server's newest message. If it is old too, the source is at fault. If it is new, look at the path to this client.",
 		}, {
 			Name: "WebSocketSequenceGaps", Symptom: true, By: []string{"job, client, stream"}, KeepFiringFor: "5m", Panel: "Missing Messages",
 			Thresholds:  []Threshold{{"gap_count", 5, "events missing within ten minutes below which they do not count"}},
 			Levels:      []Level{{Severity: Warning, Expr: "sum by (job, client, stream) (" + grown(missing, "10m") + ") >= $gap_count"}},
 			Summary:     "Events of {stream} are missing",
 			Description: `{{ $value | printf "%.0f" }} events of {stream} did not reach {client} of {job} within ten minutes.`,
-			Meaning:     "The sequence of events that a client receives has gaps.",
-			First:       "Look whether all clients miss the same ones: then they were never sent.",
+			Meaning:     "A client receives events whose sequence numbers have gaps.",
+			First:       "Check whether all clients miss the same events. If so, the server never sent them.",
 		}, {
 			Name: "WebSocketReconciliationDrift", Symptom: true, By: []string{"job, client, stream"}, KeepFiringFor: "5m", Panel: "Drift",
 			Thresholds:  []Threshold{{"drift_count", 3, "reconciliations within half an hour that find other state, below which they do not count"}},
 			Levels:      []Level{{Severity: Warning, Expr: "sum by (job, client, stream) (" + grown("websocket_client_drift_total", "30m") + ") >= $drift_count"}},
-			Summary:     "{stream} does not lead to the state of the snapshot",
-			Description: `{{ $value | printf "%.0f" }} reconciliations of {stream} by {client} of {job} found other state than the events had led to.`,
-			Meaning:     "What a client makes of the events is again and again not what the snapshot says.",
-			First:       "Compare one entity: its events, and its snapshot. Gaps and wrong handling both end here.",
+			Summary:     "The state built from {stream} differs from the snapshot",
+			Description: `{{ $value | printf "%.0f" }} reconciliations of {stream} by {client} of {job} found a state that differs from the one built from events.`,
+			Meaning:     "The state that a client builds from events repeatedly differs from the snapshot.",
+			First:       "Compare the events of one entity with its snapshot. Both gaps and wrong handling cause this.",
 		}, {
 			Name: "WebSocketReconciliationFailing", Symptom: true, By: []string{"job, client"}, KeepFiringFor: "5m", Panel: "Reconciliations",
 			Thresholds: []Threshold{{"reconciliation_count", 3, "failed reconciliations within ten minutes below which they do not count"}},
@@ -49,8 +49,8 @@ func clientGroup() Group {
 				> sum by (job, client) (` + grown(`websocket_client_reconciliations_total{result="ok"}`, "10m") + `)`}},
 			Summary:     "{client} cannot reconcile",
 			Description: `{{ $value | printf "%.0f" }} attempts of {client} of {job} to reconcile with a snapshot failed within ten minutes.`,
-			Meaning:     "A client does not get a snapshot that it can go on from. Its streams are not live.",
-			First:       "Look at its log record reconciliation failed, which has the error.",
+			Meaning:     "A client gets no snapshot that it can continue from. Its streams are not live.",
+			First:       "Read the error in its log record reconciliation failed.",
 		}},
 	}
 }
@@ -75,9 +75,9 @@ func probeGroup() Group {
 			Levels: []Level{{Severity: Critical, For: "15s", Expr: `
 				avg by (job, target) (avg_over_time(websocket_probe_success[1m])) < $probe_success`}},
 			Summary:     "Most probes of {target} fail",
-			Description: "Only {{ $value | humanizePercentage }} of the probes of {target} by {job} succeeded within a minute. The others could not connect, or got no answer, or what they said was not delivered in time.",
-			Meaning:     "More probes fail than succeed. One that fails now and then is no outage, and neither is a restart.",
-			First:       "Look at which phase fails, then try it yourself.",
+			Description: "Only {{ $value | humanizePercentage }} of the probes of {target} by {job} succeeded within a minute. The others could not connect, got no answer, or their message was not delivered in time.",
+			Meaning:     "More probes fail than succeed. A single failed probe does not count as an outage, and neither does a restart.",
+			First:       "Find out which phase fails, then try it yourself.",
 		}, {
 			Name: "WebSocketCertificateExpiring", By: []string{"job, target"}, Panel: "Certificate Expires In",
 			Thresholds: []Threshold{
@@ -89,9 +89,9 @@ func probeGroup() Group {
 				{Severity: Warning, For: "5m", Expr: "min by (job, target) (websocket_probe_certificate_expiry_timestamp_seconds - time()) / 86400 < $certificate_days"},
 			},
 			Summary:     "A certificate of {target} expires soon",
-			Description: `A certificate that {target} presents to {job} expires in {{ $value | printf "%.1f" }} days. From then on nobody can connect.`,
-			Meaning:     "The certificate of an endpoint, or one that it is signed by, is about to expire, and has not been renewed.",
-			First:       "Look whether it was renewed and only not loaded: compare the file with what the endpoint presents.",
+			Description: `A certificate that {target} presents to {job} expires in {{ $value | printf "%.1f" }} days. After that nobody can connect.`,
+			Meaning:     "The certificate of an endpoint, or one in its chain, is about to expire and has not been replaced.",
+			First:       "Compare the file with the certificate that the endpoint presents: it may be renewed, but not loaded.",
 		}, {
 			Name: "WebSocketProbeSlow", Symptom: true, By: []string{"job, target"}, KeepFiringFor: "5m", Panel: "Probe Duration by Phase (p90)",
 			Thresholds: []Threshold{
@@ -103,9 +103,9 @@ func probeGroup() Group {
 				and
 				` + count + ` >= $probe_count`}},
 			Summary:     "Messages through {target} arrive late",
-			Description: "One in ten messages that {job} sends through {target} takes {{ $value | humanizeDuration }} or longer until it is delivered. It should be less than a second.",
-			Meaning:     "Deliveries take long, end to end. With fewer successes than that, the page is the one about failures.",
-			First:       "Compare with the latency of the service: handling, fan-out, send queues, or the network.",
+			Description: "One in ten messages that {job} sends through {target} takes {{ $value | humanizeDuration }} or longer to be delivered. It should take less than a second.",
+			Meaning:     "Delivery takes too long, end to end. If too few probes succeed, WebSocketProbeFailing fires instead.",
+			First:       "Compare with the service's own latency: handling, fan-out, send queues. If all are low, it is the network.",
 		}},
 	}
 }
@@ -145,8 +145,8 @@ func processGroup(transports []string) Group {
 			},
 			Summary:     "An instance of {job} cannot be scraped",
 			Description: "{instance} of {job} does not answer on its metrics address: it is down, overloaded or out of reach.",
-			Meaning:     "An instance that was there does not answer, or one that is to be there has not come for a quarter of an hour. The last Collector is a page: without it nothing is known of any service.",
-			First:       "Look whether its process runs, and read the last thing that it logged.",
+			Meaning:     "An instance no longer answers, or an expected one has not come up for 15 minutes. It is critical if no Collector is left: without one there is no data about any service.",
+			First:       "Check whether its process runs, and read its last log records.",
 		}, {
 			Name: "RealtimeTargetMissing", Symptom: true, By: []string{"job"}, Panel: "Targets down",
 			// The Collector's own absence takes all with it and is another alert's.
@@ -160,18 +160,18 @@ func processGroup(transports []string) Group {
 				)
 				unless on ()
 				max(up{job="otel-collector"}) == 0`}},
-			Summary:     "No instance of {job} is there",
-			Description: `No instance of {job} answers any more. It had {{ $value | printf "%.0f" }} connections.`,
-			Meaning:     "All instances of a service are down, or have vanished from what is scraped.",
-			First:       "Look whether the service runs at all, then at what changed where instances are discovered.",
+			Summary:     "No instance of {job} is up",
+			Description: `No instance of {job} answers any more. The service had {{ $value | printf "%.0f" }} connections.`,
+			Meaning:     "All instances of a service are down, or are no longer among the scrape targets.",
+			First:       "Check whether the service runs at all, then what changed in service discovery.",
 		}, {
 			Name: "RealtimeTargetRestarting", By: []string{"job, instance"}, KeepFiringFor: "10m", Panel: "Targets down",
 			Thresholds:  []Threshold{{"restart_count", 3, "starts within a quarter of an hour below which they do not count"}},
 			Levels:      []Level{{Severity: Warning, Expr: "max by (job, instance) (changes(process_start_time_seconds[15m])) >= $restart_count"}},
 			Summary:     "An instance of {job} restarts again and again",
-			Description: `{instance} of {job} has started {{ $value | printf "%.0f" }} times within a quarter of an hour.`,
-			Meaning:     "A process ends and is started again, over and over. Its connections break each time.",
-			First:       "Read what it logs last before it ends: a panic, no memory, a failed check.",
+			Description: `{instance} of {job} has started {{ $value | printf "%.0f" }} times within 15 minutes.`,
+			Meaning:     "A process keeps ending and starting again. Its connections break each time.",
+			First:       "Read the last records before it ends: a panic, no memory, a failed health check.",
 		}, {
 			Name: "FileDescriptorsNearlyExhausted", By: []string{"job, instance"}, KeepFiringFor: "2m", Panel: "File Descriptors",
 			Thresholds: []Threshold{
@@ -182,24 +182,24 @@ func processGroup(transports []string) Group {
 				{Severity: Critical, For: "30s", Expr: "max by (job, instance) (process_open_fds / process_max_fds) > $fd_share_critical"},
 				{Severity: Warning, For: "5m", Expr: "max by (job, instance) (process_open_fds / process_max_fds) > $fd_share"},
 			},
-			Summary:     "An instance of {job} has hardly any file descriptors left",
-			Description: "{instance} of {job} has {{ $value | humanizePercentage }} of the file descriptors open that it may have. Each connection takes one.",
-			Meaning:     "When they are used up, the instance accepts no connection and opens no file.",
-			First:       "Compare with the number of connections: if there are far fewer, something leaks; if not, raise the limit.",
+			Summary:     "An instance of {job} is running out of file descriptors",
+			Description: "{instance} of {job} uses {{ $value | humanizePercentage }} of its file descriptors. Each connection needs one.",
+			Meaning:     "An instance has few file descriptors left. Without one it can accept no connection and open no file.",
+			First:       "Compare with the number of connections. If there are far fewer connections than descriptors, something leaks. Otherwise raise the limit.",
 		}, {
 			Name: "WebSocketGoroutineLeak", By: []string{"job, instance"}, KeepFiringFor: "5m", Panel: "Goroutines Beyond Connections",
 			Thresholds: []Threshold{
 				{"goroutine_count", 500, "goroutines beyond three for each connection"},
-				{"goroutine_growth", 300, "by how much these grow within a quarter of an hour"},
+				{"goroutine_growth", 300, "growth of that number within 15 minutes"},
 			},
 			Levels: []Level{{Severity: Warning, For: "5m", Expr: `
 				` + surplus + ` > $goroutine_count
 				and
 				` + surplus + ` - ` + surplus + ` offset 15m > $goroutine_growth`}},
 			Summary:     "An instance of {job} leaks goroutines",
-			Description: `{instance} of {job} has {{ $value | printf "%.0f" }} goroutines more than its connections need, and more and more of them.`,
-			Meaning:     "Goroutines begin and do not end, without connections to explain them.",
-			First:       "Take two goroutine profiles a minute apart and compare.",
+			Description: `{instance} of {job} has {{ $value | printf "%.0f" }} goroutines more than its connections need, and the number grows.`,
+			Meaning:     "Goroutines start and do not end, and the number of connections does not explain it.",
+			First:       "Take two goroutine profiles a minute apart and compare them.",
 		}, {
 			Name: "WebSocketMemoryPerConnectionHigh", By: []string{"job, instance"}, KeepFiringFor: "5m", Panel: "Heap per Connection",
 			Thresholds: []Threshold{
@@ -213,7 +213,7 @@ func processGroup(transports []string) Group {
 				` + conns + ` >= $memory_connections`}},
 			Summary:     "Connections of {job} take much memory",
 			Description: "{instance} of {job} has {{ $value | humanize1024 }}B of heap for each of its connections.",
-			Meaning:     "Each connection holds more memory than it needs: buffers, windows of compression, queues.",
+			Meaning:     "Each connection holds more memory than it needs, in buffers, compression windows or queues.",
 			First:       "Take a heap profile.",
 		}},
 	}
@@ -234,18 +234,18 @@ func hostGroup() Group {
 				) > $cpu_share`}},
 			Summary:     "The processors of {instance} are busy",
 			Description: "The processors of {instance} are busy {{ $value | humanizePercentage }} of the time.",
-			Meaning:     "The machine has no time left: everything on it gets slow.",
-			First:       "Look at which process takes it, then take load away from the machine.",
+			Meaning:     "The machine has no CPU time left, so everything on it becomes slow.",
+			First:       "Find the process that uses the CPU, then take load off the machine.",
 		}, {
 			Name: "HostMemoryLow", By: []string{"instance"}, KeepFiringFor: "5m", Panel: "Memory of the Machine",
 			Thresholds: []Threshold{{"memory_share", 0.92, "share of the memory that is used, caches left out"}},
 			Levels: []Level{{Severity: Warning, For: "2m", Expr: `
 				sum by (instance) (system_memory_usage_bytes{state="used"})
 				/ sum by (instance) (system_memory_usage_bytes{state=~"used|free|buffered|cached"}) > $memory_share`}},
-			Summary:     "{instance} has hardly any memory left",
+			Summary:     "{instance} is running out of memory",
 			Description: "{{ $value | humanizePercentage }} of the memory of {instance} is used.",
-			Meaning:     "When memory is used up, the system ends processes.",
-			First:       "Look at which process has grown.",
+			Meaning:     "When the memory is used up, the kernel kills processes.",
+			First:       "Find the process that has grown.",
 		}},
 	}
 }
@@ -263,25 +263,25 @@ func logGroup() Group {
 			Name: "LogPanics", By: []string{"job"}, KeepFiringFor: "5m", Panel: "Panics in Log Records",
 			Levels:      []Level{{Severity: Warning, Expr: panics + " > 0"}},
 			Summary:     "{job} panics",
-			Description: `{{ $value | printf "%.0f" }} log records of {job} within ten minutes tell of a panic, or of an exception that nobody caught.`,
-			Meaning:     "A program has panicked, or ended by an exception, in whatever language.",
-			First:       "Read the record, which has the stack, or those after it.",
+			Description: `{{ $value | printf "%.0f" }} log records of {job} within ten minutes report a panic or an uncaught exception.`,
+			Meaning:     "A program, in any language, has panicked or has ended with an uncaught exception.",
+			First:       "Read the stack, which is in the record or in those after it.",
 		}, {
 			Name: "LogErrorRepeating", By: []string{"job"}, KeepFiringFor: "5m", Panel: "Repetitions of an Error",
 			Thresholds:  []Threshold{{"repetition_count", 1000, "times that an error is logged without a pause of a minute"}},
 			Levels:      []Level{{Severity: Warning, Expr: "max by (job) (max_over_time(sockscope_log_repetitions[1m])) >= $repetition_count"}},
 			Summary:     "{job} logs the same error again and again",
 			Description: `{job} has logged the same error {{ $value | printf "%.0f" }} times, without a pause of a minute.`,
-			Meaning:     "The same error, but for numbers and ids in it, is logged over and over.",
-			First:       "Find it among the newest records of the level error.",
+			Meaning:     "The same error is logged again and again. Numbers and ids in it may differ.",
+			First:       "Find it among the newest records with the level error.",
 		}, {
 			Name: "LogClientReconnecting", By: []string{"job"}, KeepFiringFor: "5m", Panel: "Connections of the Busiest Client",
 			Thresholds:  []Threshold{{"reconnection_count", 50, "times that a client connects without a pause of a minute"}},
 			Levels:      []Level{{Severity: Info, Expr: "max by (job) (max_over_time(sockscope_log_client_connections[1m])) >= $reconnection_count"}},
 			Summary:     "A client of {job} connects again and again",
 			Description: `One client of {job} has connected {{ $value | printf "%.0f" }} times, without a pause of a minute.`,
-			Meaning:     "One client, by the user, client or address in log records about connections, does not stay connected.",
-			First:       "Count records about connections by user, then look at how those of the first one end.",
+			Meaning:     "One client does not stay connected. Log records about connections identify it by user, client or address.",
+			First:       "Count the records about connections by user, then check how the connections of the top user end.",
 		}},
 	}
 }
@@ -311,18 +311,18 @@ func pipelineGroup() Group {
 				  or
 				    rate(sockscope_refused_log_records_total[10m])
 				) > 0`}},
-			Summary:     "Some of what {job} reports of itself is refused",
-			Description: "{job} sends metrics or log records that cannot be stored ({reason}). They are left out; everything else is stored.",
-			Meaning:     "A service sends what the stores would refuse. The Collector leaves it out and counts it by sender.",
-			First:       "The reason says what is wrong with it, as a clock or a name.",
+			Summary:     "Some telemetry of {job} is refused",
+			Description: "{job} sends metrics or log records that cannot be stored ({reason}). The Collector drops these and stores the rest.",
+			Meaning:     "A service sends telemetry that the stores would refuse. The Collector drops it and counts it by sender.",
+			First:       "The label reason says what is wrong, such as a clock or a name.",
 		}, {
 			// Where one process follows another, the start goes forward only.
 			Name: "TelemetryInstancesMixed", By: []string{"job, instance"}, Panel: "Age of Processes",
 			Thresholds:  []Threshold{{"starts_back", 3, "times that a counter's start goes back within 15 minutes"}},
 			Levels:      []Level{{Severity: Warning, Expr: "max by (job, instance) (resets(sockscope_sender_start_time_seconds[15m])) > $starts_back"}},
-			Summary:     "Several processes of {job} are one instance",
-			Description: "Several processes of {job} send metrics as the instance {instance}, so that each of its series has values of all of them.",
-			Meaning:     "Several processes of one service send metrics as one instance, and their values are mixed.",
+			Summary:     "Several processes of {job} share one instance id",
+			Description: "Several processes of {job} send metrics as the instance {instance}, so each of its series mixes their values.",
+			Meaning:     "Several processes of one service send metrics under one instance id, so their values are mixed.",
 			First:       "Give each process a service.instance.id.",
 		}, {
 			Name: "TelemetryLost", By: []string{"exporter, service"}, Panel: "Telemetry Refused or Lost",
@@ -332,36 +332,36 @@ func pipelineGroup() Group {
 				  or
 				    rate({__name__=~"otelcol_exporter_send_failed_(metric_points|spans|log_records)(_total)?"}[10m])
 				) > 0`}},
-			Summary:     "A store refuses telemetry, which is lost",
-			Description: "What the Collector sends by {exporter}{{ with $labels.service }} for {{ . }}{{ end }} is refused for good and given up.",
-			Meaning:     "A store refuses what the Collector had accepted.",
-			First:       "Read the Collector's log: it has the store's answer.",
+			Summary:     "Telemetry is lost because a store refuses it",
+			Description: "The store behind {exporter} refuses data{{ with $labels.service }} of {{ . }}{{ end }} for good, so the Collector drops it.",
+			Meaning:     "A store refuses data that the Collector has accepted.",
+			First:       "Read the store's answer in the Collector's log.",
 		}, {
 			Name: "TelemetryQueueFilling", By: []string{"exporter, data_type"}, Panel: "Telemetry Waiting",
 			Thresholds:  []Threshold{{"queue_share", 0.5, "how full a queue of the Collector is"}},
 			Levels:      []Level{{Severity: Warning, For: "2m", Expr: "max by (exporter, data_type) (otelcol_exporter_queue_size / otelcol_exporter_queue_capacity) > $queue_share"}},
 			Summary:     "Telemetry waits for a store",
-			Description: "The queue of {exporter} for {data_type} is more than half full. When it is full, the Collector refuses what is sent to it.",
-			Meaning:     "A store is away or too slow.",
-			First:       "Look whether the store runs, and has room on its disk.",
+			Description: "The queue of {exporter} for {data_type} is more than half full. When it is full, the Collector refuses new data.",
+			Meaning:     "A store is down or too slow, so data waits in the Collector's queue.",
+			First:       "Check whether the store runs, and whether its disk has room.",
 		}, {
 			Name: "TelemetryCollectorRefusing", By: []string{"receiver"}, Panel: "Telemetry Refused or Lost",
 			Levels: []Level{{Severity: Warning, For: "1m", Expr: `
 				sum by (receiver) (
 				  rate({__name__=~"otelcol_receiver_refused_(metric_points|spans|log_records)(_total)?"}[5m])
 				) > 0`}},
-			Summary:     "The Collector takes no more telemetry",
-			Description: "The Collector refuses what it is sent by {receiver}: its memory or a queue is full. Senders keep what they can and lose the rest.",
-			Meaning:     "More telemetry comes than the Collector can take.",
-			First:       "Look at the queues: a store that is away fills them. If none is full, look for who sends so much.",
+			Summary:     "The Collector refuses telemetry",
+			Description: "The Collector refuses data from {receiver} because its memory or a queue is full. Senders keep what they can and lose the rest.",
+			Meaning:     "More telemetry arrives than the Collector can take.",
+			First:       "Check the queues: a store that is down fills them. If none is full, find the service that sends so much.",
 		}, {
 			Name: "TelemetryLogsDropped", By: []string{"job, instance"}, KeepFiringFor: "5m", Panel: "Telemetry Refused or Lost",
 			Levels: []Level{{Severity: Warning, Expr: `
 				sum by (job, instance) (` + grown(`sockscope_log_records_total{result=~"dropped|failed"}`, "5m") + `) > 0`}},
 			Summary:     "Log records of {job} are lost",
-			Description: `{instance} of {job} could not deliver {{ $value | printf "%.0f" }} log records within five minutes. They are on its standard error only.`,
-			Meaning:     "A service logs more than can be delivered, or cannot reach who takes it.",
-			First:       "Look whether the Collector is there, then for a record that repeats.",
+			Description: `{instance} of {job} could not deliver {{ $value | printf "%.0f" }} log records within five minutes. They are only on its standard error.`,
+			Meaning:     "A service logs more than it can deliver, or cannot reach the Collector.",
+			First:       "Check whether the Collector is up, then look for a record that repeats.",
 		}, {
 			Name: "TelemetrySpansLost", By: []string{"job, instance"}, KeepFiringFor: "5m", Panel: "Telemetry Refused or Lost",
 			Thresholds: []Threshold{
@@ -373,16 +373,16 @@ func pipelineGroup() Group {
 				and
 				` + spansLost + ` > $span_share * sum by (job, instance) (increase(sockscope_spans_total[5m]))`}},
 			Summary:     "Spans of {job} are lost",
-			Description: `{{ $value | printf "%.0f" }} spans of {instance} of {job} were not delivered within five minutes: traces have holes.`,
-			Meaning:     "A service cannot reach who takes its spans, or makes more of them than can be sent.",
-			First:       "Look whether the Collector is there and what it refuses, then for the share of messages that is sampled.",
+			Description: `{{ $value | printf "%.0f" }} spans of {instance} of {job} were not delivered within five minutes, so traces are incomplete.`,
+			Meaning:     "A service cannot reach the Collector, or makes more spans than it can send.",
+			First:       "Check whether the Collector is up and what it refuses, then the share of messages that is sampled.",
 		}, {
 			Name: "TelemetryLabelOverflow", By: []string{"job, label"}, Panel: "Telemetry Refused or Lost",
 			Levels:      []Level{{Severity: Info, Expr: "sum by (job, label) (" + grown("sockscope_label_overflow_total", "1h") + ") > 0"}},
-			Summary:     "Something of {job} is counted as other",
-			Description: `{{ $value | printf "%.0f" }} values of {label} by {job} within an hour were outside of its closed set and were counted as other.`,
-			Meaning:     "A value was given that is not registered.",
-			First:       "Register the message type or stream, or correct the code that makes the value.",
+			Summary:     "Values of a label of {job} are counted as other",
+			Description: `{{ $value | printf "%.0f" }} values of {label} of {job} within an hour were not in its closed set and were counted as other.`,
+			Meaning:     "Code uses a label value that is not registered.",
+			First:       "Register the message type or stream, or correct the code that sets the value.",
 		}, {
 			// A trace that is not there counts as an error of get_trace.
 			Name: "TraceStoreErrors", By: []string{"instance"}, KeepFiringFor: "5m", Panel: "Telemetry Refused or Lost",
@@ -391,9 +391,9 @@ func pipelineGroup() Group {
 				sum by (instance) (rate(jaeger_storage_requests_total{operation!="get_trace", result="err"}[5m]))
 				/ sum by (instance) (rate(jaeger_storage_requests_total{operation!="get_trace"}[5m])) > $store_share`}},
 			Summary:     "The trace store fails",
-			Description: "{{ $value | humanizePercentage }} of what Jaeger asks of its storage fails.",
-			Meaning:     "Traces are not stored, or cannot be read.",
-			First:       "Look at Jaeger's log, and at its disk.",
+			Description: "{{ $value | humanizePercentage }} of Jaeger's requests to its storage fail.",
+			Meaning:     "Jaeger cannot store traces, or cannot read them.",
+			First:       "Read Jaeger's log, and check its disk.",
 		}, {
 			// Loki counts requests by their status. VictoriaLogs counts failed requests to store records, says whether its disk
 			// is full, and ends when it can't write.
@@ -415,17 +415,17 @@ func pipelineGroup() Group {
 				or
 				sum by (job, instance) (increase(loki_ingester_wal_disk_full_failures_total[5m])) > 0`}},
 			Summary:     "The log store {job} fails",
-			Description: "{instance} of {job} fails to store log records or to find them, or has no room on its disk.",
-			Meaning:     "Log records are not stored, or cannot be read. The Collector keeps what it can.",
-			First:       "Look at the log store's own log, and at its disk.",
+			Description: "{instance} of {job} fails to store or find log records, or its disk is full.",
+			Meaning:     "The log store cannot store records, or cannot read them. The Collector keeps new records in its queue while it can.",
+			First:       "Read the log store's own log, and check its disk.",
 		}, {
 			Name: "NotificationsFailing", By: []string{"integration"}, KeepFiringFor: "5m", Panel: "Failed Notifications by Channel",
 			Levels: []Level{{Severity: Critical, Expr: `
 				sum by (integration) (` + grown("alertmanager_notifications_failed_total", "5m") + `) >= 2`}},
-			Summary:     "Nobody is told by {integration}",
+			Summary:     "Notifications by {integration} fail",
 			Description: `{{ $value | printf "%.0f" }} notifications by {integration} failed within five minutes.`,
-			Meaning:     "Alertmanager cannot deliver notifications: whoever should be told is not.",
-			First:       "Read Alertmanager's log, which has the answer of the service. Tell people another way.",
+			Meaning:     "Alertmanager cannot deliver notifications, so nobody hears of alerts.",
+			First:       "Read the service's answer in Alertmanager's log. Tell people in another way.",
 		}, {
 			Name: "PrometheusNotConnected", By: []string{"job, instance"}, Panel: "Way to Alertmanager",
 			Levels: []Level{{Severity: Critical, For: "1m", Expr: `
@@ -434,8 +434,8 @@ func pipelineGroup() Group {
 				max by (job, instance) (increase(prometheus_notifications_errors_total[2m])) >= 2`}},
 			Summary:     "Prometheus cannot reach Alertmanager",
 			Description: "{instance} of {job} knows no Alertmanager, or cannot send alerts to it.",
-			Meaning:     "Alerts fire and nobody gets them.",
-			First:       "Look whether Alertmanager runs, and at the address in the settings.",
+			Meaning:     "Prometheus fires alerts, but they reach nobody.",
+			First:       "Check whether Alertmanager runs, and the address in Prometheus' settings.",
 		}, {
 			Name: "PrometheusRulesFailing", By: []string{"job, instance"}, KeepFiringFor: "5m", Panel: "Rules That Fail",
 			Levels: []Level{{Severity: Warning, For: "1m", Expr: `
@@ -443,9 +443,9 @@ func pipelineGroup() Group {
 				or
 				sum by (job, instance) (increase(prometheus_rule_group_iterations_missed_total[5m])) > 3`}},
 			Summary:     "Rules are not evaluated",
-			Description: `{instance} of {job} failed to evaluate rules, or left out evaluations ({{ $value | printf "%.0f" }} within five minutes).`,
-			Meaning:     "Some alerts cannot fire.",
-			First:       "Open the page of rules: it shows the error of each.",
+			Description: `{instance} of {job} failed to evaluate rules, or skipped evaluations ({{ $value | printf "%.0f" }} within five minutes).`,
+			Meaning:     "Prometheus does not evaluate some rules, so their alerts cannot fire.",
+			First:       "Open Prometheus' page of rules. It shows the error of each rule.",
 		}, {
 			Name: "PrometheusConfigBroken", By: []string{"job, instance"}, Panel: "Settings in Use",
 			Levels: []Level{{Severity: Warning, For: "1m", Expr: `
@@ -453,16 +453,16 @@ func pipelineGroup() Group {
 				or
 				max by (job, instance) (alertmanager_config_last_reload_successful) == 0`}},
 			Summary:     "New settings of {job} are not in use",
-			Description: "{instance} of {job} could not read its settings and goes on with the old ones. It will not start with them.",
-			Meaning:     "A change of the settings is wrong.",
-			First:       "Run promtool check config or amtool check-config.",
+			Description: "{instance} of {job} could not load its new settings and uses the old ones. It cannot start with the new ones.",
+			Meaning:     "A change to the settings has a mistake.",
+			First:       "Run promtool check config or amtool check-config, which name the mistake.",
 		}, {
 			Name: "Watchdog", By: []string{}, Panel: "Heartbeat",
 			Levels:      []Level{{Severity: None, Expr: "vector(1)"}},
 			Summary:     "Alerting works",
 			Description: "This alert always fires. When it stops arriving, Prometheus or Alertmanager no longer reaches anybody.",
-			Meaning:     "It always fires. The alarm is that it stops.",
-			First:       "When it has stopped: look whether Prometheus evaluates rules, reaches Alertmanager, and that its receivers.",
+			Meaning:     "It always fires. Something is wrong when it stops.",
+			First:       "If it has stopped, check whether Prometheus evaluates rules, whether it reaches Alertmanager, and whether Alertmanager reaches its receivers.",
 		}},
 	}
 }

@@ -317,8 +317,8 @@ func (s Situation) histogram(segments []segment, schema int) (string, error) {
 // others. They are of the first transport, and hold for the shipped thresholds and objectives at true speed. Folder is
 // where the rules are, seen from the tests.
 //
-// What happens in a file happens at the same time to services of different names, so that each rule is evaluated once for
-// all of them.
+// The situations of a file happen at the same time to services of different names, so each rule is evaluated once for all
+// of them.
 func Tests(c Config, folder string) (map[string]string, error) {
 	rules, err := Files(c)
 	if err != nil {

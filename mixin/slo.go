@@ -43,9 +43,9 @@ func transportObjectives() []objective {
 		alert: Alert{
 			Name: "WebSocketConnectionErrorBudgetBurn", Symptom: true, Panel: "Connection Rate",
 			Summary:     "Connections to {namespace} fail",
-			Description: "Of those who try to connect to {job}/{namespace}, {{ $value | humanizePercentage }} fail by an error of ours or for want of room. At this rate the error budget of the month does not last.",
-			Meaning:     "Handshakes fail so often that the error budget of a month is used up early. Refused tokens and malformed requests do not count: those are not ours.",
-			First:       "Look at which status and which instances: an error of ours, or no room left?",
+			Description: "{{ $value | humanizePercentage }} of the attempts to connect to {job}/{namespace} fail because of an error in the service or because it is full. At this rate the month's error budget runs out early.",
+			Meaning:     "Handshakes fail so often that the month's error budget runs out early. Refused tokens and malformed requests do not count: they are the clients' mistakes.",
+			First:       "Check which status and which instances: is it an error in the service, or is it full?",
 		},
 	}, {
 		name: "delivery", target: 0.9995, by: "$by", minimum: 10, fast: 100,
@@ -59,9 +59,9 @@ func transportObjectives() []objective {
 		alert: Alert{
 			Name: "WebSocketDeliveryErrorBudgetBurn", Symptom: true, Panel: "Dropped Messages",
 			Summary:     "Messages of {namespace} are not delivered",
-			Description: "{{ $value | humanizePercentage }} of what {job}/{namespace} has to say to its connections is dropped. At this rate the error budget of the month does not last.",
-			Meaning:     "Outbound messages are dropped so often that the error budget of a month is used up early. Messages to connections that have closed do not count.",
-			First:       "Look at why they are dropped: full queues and slow consumers point to clients or to too much traffic, expired ones to the service.",
+			Description: "{{ $value | humanizePercentage }} of the messages that {job}/{namespace} sends to its connections are dropped. At this rate the month's error budget runs out early.",
+			Meaning:     "Outbound messages are dropped so often that the month's error budget runs out early. Messages to connections that have closed do not count.",
+			First:       "Check why they are dropped. Full queues and slow consumers point to clients or too much traffic, expired messages to the service.",
 		},
 	}, {
 		name: "delivery_latency", target: 0.99, by: "$by", minimum: 100, fast: 50,
@@ -70,8 +70,8 @@ func transportObjectives() []objective {
 			Name: "WebSocketDeliveryLatencyErrorBudgetBurn", Symptom: true, Panel: "Delivery Time",
 			Summary:     "Messages of {namespace} are delivered late",
 			Description: "{{ $value | humanizePercentage }} of the messages of {job}/{namespace} wait longer than 250 ms in a send queue before they are written to the socket.",
-			Meaning:     "Messages wait in send queues so long and so often that the error budget of a month is used up early.",
-			First:       "Look at the fullest send queue: one slow client, or all of them?",
+			Meaning:     "So many messages wait too long in send queues that the month's error budget runs out early.",
+			First:       "Check the fullest send queue: is one client slow, or are all?",
 		},
 	}, {
 		name: "handling_latency", target: 0.99, by: "$by", minimum: 100, fast: 50,
@@ -79,8 +79,8 @@ func transportObjectives() []objective {
 		alert: Alert{
 			Name: "WebSocketLatencyErrorBudgetBurn", Symptom: true, Panel: "Message Latency (p50/p95/p99)",
 			Summary:     "Messages of {namespace} are handled late",
-			Description: "Handling {{ $value | humanizePercentage }} of the messages of {job}/{namespace} takes longer than 250 ms. At this rate the error budget of the month does not last.",
-			Meaning:     "Handling takes longer than 250 ms so often that the error budget of a month is used up early.",
+			Description: "Handling {{ $value | humanizePercentage }} of the messages of {job}/{namespace} takes longer than 250 ms. At this rate the month's error budget runs out early.",
+			Meaning:     "Handling takes longer than 250 ms so often that the month's error budget runs out early.",
 			First:       "Open a trace from the latency panel: the longest span says what handling waits for.",
 		},
 	}}
@@ -97,10 +97,10 @@ func userObjectives() []objective {
 		all: func(w string) string { return `sum by (job, target) (` + grown(`websocket_probes_total`, w) + `)` },
 		alert: Alert{
 			Name: "WebSocketProbeErrorBudgetBurn", Symptom: true, Panel: "Availability Burn Rate",
-			Summary:     "{target} is not available to everybody",
-			Description: "{{ $value | humanizePercentage }} of the probes of {target} by {job} fail. At this rate the error budget of the month does not last.",
-			Meaning:     "Probes fail so often that the error budget of a month is used up early.",
-			First:       "Look at which phase fails: connecting, the answer, or delivery.",
+			Summary:     "Probes of {target} fail too often",
+			Description: "{{ $value | humanizePercentage }} of the probes of {target} by {job} fail. At this rate the month's error budget runs out early.",
+			Meaning:     "Probes fail so often that the month's error budget runs out early.",
+			First:       "Check which phase fails: connecting, the answer, or delivery.",
 		},
 	}, {
 		name: "receipt", target: 0.9995, by: "job, client", minimum: 5, fast: 100,
@@ -112,9 +112,9 @@ func userObjectives() []objective {
 		alert: Alert{
 			Name: "WebSocketClientErrorBudgetBurn", Symptom: true, Panel: "Client Connected",
 			Summary:     "{client} does not get all events",
-			Description: "{{ $value | humanizePercentage }} of the events for {client} of {job} are missing. At this rate the error budget of the month does not last.",
-			Meaning:     "Events are missing from the sequence that a client receives, so often that the error budget of a month is used up early.",
-			First:       "Compare with other clients of the same stream: are they missing at the source, or on the way to this one?",
+			Description: "{{ $value | humanizePercentage }} of the events for {client} of {job} are missing. At this rate the month's error budget runs out early.",
+			Meaning:     "A client misses so many events that the month's error budget runs out early.",
+			First:       "Compare with other clients of the same stream: are the events missing at the source, or on the path to this client?",
 		},
 	}}
 }

@@ -64,7 +64,7 @@ func transportGroup() Group {
 			{Name: "job_namespace:$P_disconnections:rate5m", Expr: "sum by ($by) (rate($P_disconnections_total[5m]))"},
 			{Name: closes, Expr: "sum by ($by) (increase($P_disconnections_total[10m]))"},
 			{Name: instDrops, Expr: "sum by ($by, instance) (\n" + grown(broken()[0], "10m") + "\nor\n" + grown(broken()[1], "10m") + "\n)"},
-			// What an instance loses while it drains is another alert's.
+			// Connections that a draining instance loses are the subject of WebSocketDrainBreaksConnections.
 			{Name: drops, Expr: "sum by ($by) (" + instDrops + " unless " + draining + ")"},
 			{Name: dropShare, Expr: share(drops, "(sum by ($by) (max_over_time($P_active_connections[10m])))")},
 			{Name: dropRatio, Expr: drops + " / on ($by) " + closes},
@@ -77,7 +77,7 @@ func transportGroup() Group {
 			{Name: p90, Expr: Quantile("0.90", "$by", "$P_message_duration_seconds", "", "1m")},
 			{Name: handled5m, Expr: Observations("$by", "$P_message_duration_seconds", "", "5m")},
 			{Name: handled1m, Expr: Observations("$by", "$P_message_duration_seconds", "", "1m")},
-			// Who is refused for a fault of their own is one client in a loop as easily as all of them.
+			// Refusals for a client's own fault are left out: one client in a loop can cause as many as all clients together.
 			{Name: attempts, Expr: "sum by ($by) (" + grown(`$P_connections_total{status!~"unauthorized|forbidden|bad_handshake|draining"}`, "1m") + ")"},
 			{Name: opened, Expr: "sum by ($by) (" + grown(`$P_connections_total{status="connected"}`, "1m") + ")"},
 			{Name: refused, Expr: "sum by ($by) (" + grown(`$P_connections_total{status!~"connected|draining"}`, "1m") + ")"},
@@ -87,7 +87,8 @@ func transportGroup() Group {
 			{Name: instAge, Expr: `min by ($by, instance) (timestamp($P_last_message_timestamp_seconds{direction="transmit"}) - $P_last_message_timestamp_seconds{direction="transmit"})`},
 			{Name: age, Expr: "min by ($by) (" + instAge + ")"},
 			{Name: heard, Expr: `min by ($by) (timestamp($P_last_message_timestamp_seconds{direction="receive"}) - $P_last_message_timestamp_seconds{direction="receive"})`},
-			// The other instances have to let in so many clients a second if the largest instance goes.
+			// The handshakes a second that the other instances have to accept if the largest one fails. Its clients reconnect
+			// over recovery_seconds.
 			{Name: loss, Expr: "max by ($by) ($P_active_connections) / $recovery_seconds"},
 			{Name: behind, Expr: usual("$P_slow_connection_messages")},
 			{Name: typeSent, Expr: `sum by ($by, type) (increase($P_messages_total{direction="transmit"}[1m]))`},
@@ -108,9 +109,9 @@ func transportGroup() Group {
 				)
 				` + unusual(drops, "3")}},
 			Summary:     "Connections of {namespace} are breaking",
-			Description: `{{ $value | printf "%.0f" }} connections of {job}/{namespace} broke within the last ten minutes. Their clients have to reconnect, and miss what is sent meanwhile.`,
-			Meaning:     "Many connections break rather than come to their end, measured by how many are open, and more than on the day before.",
-			First:       "Look at how they end, and whether on one instance or on all.",
+			Description: `{{ $value | printf "%.0f" }} connections of {job}/{namespace} broke within the last ten minutes. Their clients have to reconnect, and miss messages meanwhile.`,
+			Meaning:     "Many of the open connections break instead of being closed, and more than on the day before.",
+			First:       "Check how they end, and whether on one instance or on all.",
 		}, {
 			Name: "WebSocketAbnormalCloseRatioHigh", By: []string{"$by"}, KeepFiringFor: "5m", Panel: "Closes by Reason",
 			Thresholds: []Threshold{
@@ -120,17 +121,17 @@ func transportGroup() Group {
 			Levels: []Level{{Severity: Warning, For: "5m", Expr: `
 				(` + dropRatio + ` > $abnormal_ratio and ` + drops + ` >= $abnormal_count)
 				` + unusual(dropRatio, "2")}},
-			Summary:     "Too many of the connections to {namespace} end badly",
-			Description: "{{ $value | humanizePercentage }} of the connections of {job}/{namespace} that ended within ten minutes broke rather than came to their end.",
-			Meaning:     "A large part of all connections that end breaks, and a larger one than on the day before.",
-			First:       "Look at the reasons: one of them has grown. A new version of the client, or of something in between?",
+			Summary:     "Too many connections to {namespace} break",
+			Description: "{{ $value | humanizePercentage }} of the connections of {job}/{namespace} that ended within ten minutes broke instead of being closed.",
+			Meaning:     "Of the connections that end, a large share breaks, and a larger one than on the day before.",
+			First:       "Find the reason that has grown. Is there a new version of the client, or of a proxy?",
 		}, {
 			// A finding, whatever the share of all connections: what cuts them can be named. Classic buckets are too wide to
 			// tell. One blow that ends connections of one age leaves one half of the window empty, and reconnecting clients
 			// are cut at too young an age for a timeout.
 			Name: "WebSocketConnectionsCutAtOneAge", By: []string{"$by", "reason"}, KeepFiringFor: "5m", Panel: "Closes by Reason",
 			Thresholds: []Threshold{
-				{"cut_spread", 1.3, "age that nine of ten broken connections have not passed, of the age that one of ten has not"},
+				{"cut_spread", 1.3, "90th percentile of the age of broken connections, divided by the 10th"},
 				{"cut_count", 20, "broken connections within ten minutes below which it does not count"},
 				{"cut_seconds", 10, "age below which it is no timeout"},
 			},
@@ -145,9 +146,9 @@ func transportGroup() Group {
 				and
 				` + cutAge + `count_increase5m < 0.8 * ` + cutAge + `count_increase10m`}},
 			Summary:     "Connections to {namespace} are cut at one age",
-			Description: "Most of the connections of {job}/{namespace} that end as {reason} end at about the same age, {{ $value | humanizeDuration }}: something on the way has a timeout of that length.",
-			Meaning:     "Connections break one after the other, nearly all at the same age. That is no chance, but a timeout of something between the clients and the service, as 60 s is the default of many load balancers.",
-			First:       "Look for what has a timeout of that length: load balancer, proxy, firewall, the client's own library. Then ping more often than that, or raise it.",
+			Description: "Most of the connections of {job}/{namespace} that end as {reason} end at about the same age, {{ $value | humanizeDuration }}. Something between the clients and the service has a timeout of that length.",
+			Meaning:     "Connections break one after the other, nearly all at the same age. The cause is a timeout between the clients and the service. Many load balancers have one of 60 s by default.",
+			First:       "Find the timeout of that length: in a load balancer, a proxy, a firewall or the client's library. Then ping more often than that, or raise the timeout.",
 		}, {
 			Name: "WebSocketDrainBreaksConnections", Symptom: true, By: []string{"$by"}, KeepFiringFor: "5m", Panel: "Closes by Reason",
 			Thresholds: []Threshold{
@@ -163,8 +164,8 @@ func transportGroup() Group {
 				sum by ($by) (` + instDrops + ` and ` + draining + `) >= $drain_count`}},
 			Summary:     "A release of {namespace} breaks connections",
 			Description: "{{ $value | humanizePercentage }} of the connections that end on draining instances of {job}/{namespace} break instead of being closed.",
-			Meaning:     "Instances that shut down do not close their connections: these break.",
-			First:       "Stop the release. Look whether instances are killed before they have drained.",
+			Meaning:     "Instances that shut down break their connections instead of closing them.",
+			First:       "Stop the release. Check whether instances are killed before they have drained.",
 		}, {
 			Name: "WebSocketConnectionsCollapsed", Symptom: true, By: []string{"$by"}, KeepFiringFor: "5m", Panel: "Active Connections",
 			Thresholds: []Threshold{
@@ -176,9 +177,9 @@ func transportGroup() Group {
 				and
 				` + past + ` >= $collapse_count`}},
 			Summary:     "Most connections to {namespace} are gone",
-			Description: `Only {{ $value | printf "%.0f" }} connections to {job}/{namespace} are left, less than half of what there was ten minutes ago.`,
-			Meaning:     "More than half of the connections went away within minutes and have not come back.",
-			First:       "Look whether instances are down, then at the load balancer, TLS and DNS.",
+			Description: `Only {{ $value | printf "%.0f" }} connections to {job}/{namespace} are left, less than half as many as ten minutes ago.`,
+			Meaning:     "More than half of the connections ended within minutes and have not come back.",
+			First:       "Check whether instances are down, then the load balancer, TLS and DNS.",
 		}, {
 			Name: "WebSocketReconnectStorm", Symptom: true, By: []string{"$by"}, KeepFiringFor: "2m", Panel: "Connection Rate",
 			Thresholds: []Threshold{
@@ -199,15 +200,15 @@ func transportGroup() Group {
 				unless on ($by)
 				max by ($by) (max_over_time($P_draining[5m])) == 1`}},
 			Summary:     "Clients of {namespace} reconnect all at once",
-			Description: `{{ $value | printf "%.0f" }} attempts to connect to {job}/{namespace} within a minute, far more than usual.`,
-			Meaning:     "Clients come back at the same time, which can take down what is left of the service.",
-			First:       "Limit how many handshakes are taken per second, so that some succeed. Then look at what threw the clients out.",
+			Description: `{{ $value | printf "%.0f" }} attempts to connect to {job}/{namespace} within a minute are far more than usual.`,
+			Meaning:     "Many clients reconnect at the same time, which can take down the rest of the service.",
+			First:       "Limit the handshakes per second, so that some succeed. Then find out what disconnected the clients.",
 		}, {
 			Name: "WebSocketConnectionsRefused", Symptom: true, By: []string{"$by"}, KeepFiringFor: "5m", Panel: "Connection Rate",
 			Thresholds: []Threshold{
-				{"refused_share", 0.5, "attempts to connect that are refused, whatever for"},
+				{"refused_share", 0.5, "attempts to connect that are refused, for any reason"},
 				{"refused_count", 20, "refused attempts within a minute below which it does not count"},
-				{"refused_usual", 0.5, "how many get in, of the hour's average, below which it counts"},
+				{"refused_usual", 0.5, "successful attempts, of the hour's average, below which it counts"},
 			},
 			Levels: []Level{{Severity: Critical, Expr: `
 				` + refused + ` / (` + refused + ` + ` + opened + `) > $refused_share
@@ -215,10 +216,10 @@ func transportGroup() Group {
 				` + refused + ` >= $refused_count
 				and
 				` + opened + ` < $refused_usual * avg_over_time(` + opened + `[1h] offset 2m)`}},
-			Summary:     "Hardly anybody gets into {namespace}",
+			Summary:     "{namespace} refuses most handshakes",
 			Description: "{{ $value | humanizePercentage }} of the attempts to connect to {job}/{namespace} are refused, and far fewer than usual succeed.",
-			Meaning:     "Most handshakes are refused, and fewer succeed than usual: keys that were rotated wrongly, a proxy that takes off the upgrade, no room.",
-			First:       "Look at the status of the refusals. It says whose mistake it is.",
+			Meaning:     "Most handshakes are refused, and fewer succeed than usual. Typical causes are wrongly rotated keys, a proxy that removes the upgrade, and full instances.",
+			First:       "Check the status of the refusals. It says where the mistake is.",
 		}, {
 			Name: "ActiveConnectionsSpiking", By: []string{"$by"}, KeepFiringFor: "5m", Panel: "Active Connections",
 			Thresholds: []Threshold{
@@ -235,8 +236,8 @@ func transportGroup() Group {
 				` + active + ` offset 35m`}},
 			Summary:     "Connections to {namespace} more than doubled",
 			Description: `{{ $value | printf "%.0f" }} connections to {job}/{namespace} are open, more than twice as many as in the half hour before.`,
-			Meaning:     "More than twice as many connections are open as in the half hour before, and not just a few more.",
-			First:       "Look whether people came, or clients that leave connections open.",
+			Meaning:     "More than twice as many connections are open as in the half hour before, and the difference is large.",
+			First:       "Check whether more people came, or whether clients leave connections open.",
 		}, {
 			Name: "WebSocketSilentStall", Symptom: true, By: []string{"$by"}, Panel: "Age of the Newest Message",
 			Thresholds: []Threshold{
@@ -265,9 +266,9 @@ func transportGroup() Group {
 				  ` + held("WebSocketSilentStall", "$by") + `
 				)`}},
 			Summary:     "Nothing is sent to the connections of {namespace}",
-			Description: "The connections of {job}/{namespace} are open, but none of them was sent anything for {{ $value | humanizeDuration }}. Users see old data and no error.",
-			Meaning:     "Connections are open, and nothing has been sent over any of them for 45 seconds, where something is usually sent every few seconds.",
-			First:       "Look whether anything still comes in: if so, take a goroutine dump before you restart; if not, look at the source.",
+			Description: "The connections of {job}/{namespace} are open, but the service has sent nothing for {{ $value | humanizeDuration }}. Users see old data and no error.",
+			Meaning:     "Connections are open, but the service has sent nothing on any of them for 45 seconds. Usually it sends something every few seconds.",
+			First:       "Check whether messages still come in. If so, take a goroutine dump before you restart. If not, look at the source.",
 		}, {
 			Name: "WebSocketSilentInstance", Symptom: true, By: []string{"$by", "instance"}, Panel: "Age of the Newest Message",
 			Thresholds: []Threshold{
@@ -286,9 +287,9 @@ func transportGroup() Group {
 				  ` + held("WebSocketSilentInstance", "$by, instance") + `
 				)`}},
 			Summary:     "An instance of {namespace} sends nothing",
-			Description: "{instance} of {job}/{namespace} has sent nothing for {{ $value | humanizeDuration }}, while other instances do. Its users see old data and no error.",
-			Meaning:     "One instance has open connections and sends nothing, while others of the same endpoint do.",
-			First:       "Take a goroutine dump of it, then take it out of the load balancer.",
+			Description: "{instance} of {job}/{namespace} has sent nothing for {{ $value | humanizeDuration }}, while other instances send. Its users see old data and no error.",
+			Meaning:     "One instance has open connections and sends nothing, while other instances of the endpoint send.",
+			First:       "Take a goroutine dump of the instance, then take it out of the load balancer.",
 		}, {
 			Name: "WebSocketProducerSilent", Symptom: true, By: []string{"$by", "type"}, Panel: "Messages per Second",
 			Levels: []Level{{Severity: Warning, For: "3m", Expr: `
@@ -308,9 +309,9 @@ func transportGroup() Group {
 				  ` + held("WebSocketProducerSilent", "$by, type") + `
 				)`}},
 			Summary:     "One kind of message of {namespace} has stopped",
-			Description: "{job}/{namespace} sends no messages of the type {type} any more, which it usually sends every minute. Other types go on.",
-			Meaning:     "Messages of a type that were sent in nearly every minute of the last hour are not sent any more, while others are.",
-			First:       "Look at what makes these messages: its subscription, its source, its last log record.",
+			Description: "{job}/{namespace} no longer sends messages of the type {type}, which it usually sends every minute. It still sends other types.",
+			Meaning:     "The service no longer sends messages of a type that it sent in nearly every minute of the last hour. It still sends other types.",
+			First:       "Look at the code that makes these messages: its subscription, its source, its last log record.",
 		}, {
 			Name: "WebSocketLatencyHigh", Symptom: true, By: []string{"$by"}, KeepFiringFor: "5m", Panel: "Message Latency (p50/p95/p99)",
 			Thresholds: []Threshold{
@@ -325,7 +326,7 @@ func transportGroup() Group {
 				or
 				min_over_time(` + p99 + `[3m]) > $latency_seconds and ` + handled5m + ` >= $latency_count`}},
 			Summary:     "Messages of {namespace} are handled slowly",
-			Description: "Too many of the messages of {job}/{namespace} take {{ $value | humanizeDuration }} or longer to handle. It should be less than a second.",
+			Description: "Too many messages of {job}/{namespace} take {{ $value | humanizeDuration }} or longer to handle. It should take less than a second.",
 			Meaning:     "One in ten messages of the last minute, or one in a hundred for minutes, takes longer than a second to handle.",
 			First:       "Open a trace from the latency panel: the longest span says what handling waits for.",
 		}, {
@@ -363,14 +364,14 @@ func transportGroup() Group {
 				> $auth_share
 				and
 				sum by ($by) (` + grown(`$P_connections_total{status=~"unauthorized|forbidden"}`, "5m") + `) >= $auth_count`}},
-			Summary:     "Many who connect to {namespace} are not let in",
+			Summary:     "{namespace} refuses many clients as unauthorized",
 			Description: "{{ $value | humanizePercentage }} of the handshakes of {job}/{namespace} are refused as unauthorized or forbidden.",
-			Meaning:     "Many handshakes fail for the token that they present.",
-			First:       "Compare with when keys were rotated, and with the identity provider. Few addresses with many attempts are an attack.",
+			Meaning:     "Many handshakes fail because of their token.",
+			First:       "Check when keys were rotated, and the identity provider. Many attempts from few addresses are an attack.",
 		}, {
 			Name: "WebSocketHandshakesMalformed", By: []string{"$by"}, KeepFiringFor: "5m", Panel: "Connection Rate",
 			Thresholds: []Threshold{
-				{"malformed_share", 0.3, "handshakes that are no handshakes"},
+				{"malformed_share", 0.3, "requests that are not valid handshakes"},
 				{"malformed_count", 20, "such requests within five minutes below which it does not count"},
 			},
 			Levels: []Level{{Severity: Warning, For: "2m", Expr: `
@@ -380,31 +381,31 @@ func transportGroup() Group {
 				> $malformed_share
 				and
 				sum by ($by) (` + grown(`$P_connections_total{status="bad_handshake"}`, "5m") + `) >= $malformed_count`}},
-			Summary:     "Many requests to {namespace} are no handshakes",
-			Description: "{{ $value | humanizePercentage }} of the requests to {job}/{namespace} lack what a handshake needs.",
-			Meaning:     "Requests arrive without what an upgrade needs, as when a proxy on the way takes it off.",
-			First:       "Look at what changed in the load balancer or proxy. Connect past it to compare.",
+			Summary:     "Many requests to {namespace} are not valid handshakes",
+			Description: "{{ $value | humanizePercentage }} of the requests to {job}/{namespace} lack the headers of a handshake.",
+			Meaning:     "Requests arrive without the headers of an upgrade. Often a proxy has removed them.",
+			First:       "Check what changed in the load balancer or proxy. Bypass it to compare.",
 		}, {
 			Name: "WebSocketConnectionCapacitySaturated", By: []string{"$by"}, KeepFiringFor: "2m", Panel: "Active Connections",
 			Thresholds: []Threshold{
-				{"capacity_share", 0.85, "open connections, of those that an instance is made for, for a warning"},
+				{"capacity_share", 0.85, "open connections, of those that an instance may have, for a warning"},
 				{"capacity_share_critical", 0.95, "the same, for a page"},
 			},
 			Levels: []Level{
 				{Severity: Critical, For: "30s", Expr: "max by ($by) ($P_active_connections / $P_connection_limit) > $capacity_share_critical"},
 				{Severity: Warning, For: "5m", Expr: "max by ($by) ($P_active_connections / $P_connection_limit) > $capacity_share"},
 			},
-			Summary:     "{namespace} has hardly room for more connections",
-			Description: "An instance of {job}/{namespace} has {{ $value | humanizePercentage }} of the connections that it is made for.",
-			Meaning:     "An instance is nearly full. When it is, it refuses whoever comes.",
+			Summary:     "{namespace} is nearly full",
+			Description: "An instance of {job}/{namespace} has {{ $value | humanizePercentage }} of the connections that it may have. A full instance refuses new ones.",
+			Meaning:     "An instance is nearly full. When it is full, it refuses new connections.",
 			First:       "Add an instance, or raise the limit if memory and descriptors allow.",
 		}, {
 			Name: "WebSocketBackplaneDown", Symptom: true, By: []string{"$by", "backplane"}, KeepFiringFor: "1m", Panel: "Backplane Up",
 			Levels:      []Level{{Severity: Critical, For: "10s", Expr: "min by ($by, backplane) (max_over_time($P_backplane_up[30s])) == 0"}},
 			Summary:     "{namespace} has lost its backplane",
-			Description: "An instance of {job}/{namespace} is not connected to {backplane}: its users and those of other instances do not hear each other.",
-			Meaning:     "Instances cannot tell each other what is said.",
-			First:       "Look whether all instances are affected: then it is the backplane itself, else the network of that instance.",
+			Description: "An instance of {job}/{namespace} is not connected to {backplane}. Its users and those of other instances do not get each other's messages.",
+			Meaning:     "Instances cannot pass messages to each other.",
+			First:       "Check whether all instances are affected. If so, it is the backplane itself, otherwise the network of that instance.",
 		}, {
 			Name: "WebSocketBackplaneLagging", Symptom: true, By: []string{"$by", "backplane"}, KeepFiringFor: "5m", Panel: "Backplane Lag",
 			Thresholds: []Threshold{
@@ -415,10 +416,10 @@ func transportGroup() Group {
 				(` + Quantile("0.99", "$by, backplane", "$P_backplane_lag_seconds", "", "2m") + `) > $lag_seconds
 				and
 				(` + Observations("$by, backplane", "$P_backplane_lag_seconds", "", "2m") + `) >= $lag_count`}},
-			Summary:     "Instances of {namespace} hear each other late",
-			Description: "One in a hundred messages takes {{ $value | humanizeDuration }} or longer from one instance of {job}/{namespace} to another by {backplane}.",
-			Meaning:     "Messages between instances are late.",
-			First:       "Look at the backplane's own latency and load, then at the clocks: the two ends use their own.",
+			Summary:     "Messages between instances of {namespace} are late",
+			Description: "One in a hundred messages takes {{ $value | humanizeDuration }} or longer from one instance of {job}/{namespace} to another through {backplane}.",
+			Meaning:     "Messages take too long from one instance to another.",
+			First:       "Check the backplane's own latency and load, then the clocks: each end uses its own.",
 		}, {
 			Name: "WebSocketBackplaneLosing", Symptom: true, By: []string{"$by", "backplane"}, KeepFiringFor: "5m", Panel: "Lost Between Instances",
 			Thresholds: []Threshold{
@@ -433,14 +434,14 @@ func transportGroup() Group {
 				and
 				sum by ($by, backplane) (` + grown(`$P_backplane_messages_total{result=~"error|dropped"}`, "5m") + `) >= $losing_count`}},
 			Summary:     "Messages between instances of {namespace} are lost",
-			Description: "{{ $value | humanizePercentage }} of the messages between instances of {job}/{namespace} by {backplane} fail or are dropped.",
-			Meaning:     "What one instance says does not reach the others.",
-			First:       "Dropped ones point to an instance that cannot keep up, errors to the backplane.",
+			Description: "{{ $value | humanizePercentage }} of the messages between instances of {job}/{namespace} through {backplane} fail or are dropped.",
+			Meaning:     "Some messages of one instance do not reach the others.",
+			First:       "Check the results. Dropped messages point to an instance that cannot keep up, errors to the backplane.",
 		}, {
 			Name: "WebSocketSendQueueSaturated", By: []string{"$by"}, KeepFiringFor: "5m", Panel: "Fullest Send Queue",
 			Thresholds: []Threshold{
 				{"queue_ratio", 0.9, "how full the fullest send queue is"},
-				{"queue_drop_share", 0.01, "messages that are dropped for it"},
+				{"queue_drop_share", 0.01, "messages that are dropped because of it"},
 			},
 			Levels: []Level{{Severity: Warning, For: "1m", Expr: `
 				max by ($by) ($P_send_queue_max_ratio) > $queue_ratio
@@ -448,9 +449,9 @@ func transportGroup() Group {
 				sum by ($by) (` + grown(`$P_messages_dropped_total{reason=~"queue_full|slow_consumer"}`, "5m") + `)
 				> $queue_drop_share * sum by ($by) (increase($P_messages_total{direction="transmit"}[5m]))`}},
 			Summary:     "Send queues of {namespace} overflow",
-			Description: "The fullest send queue of {job}/{namespace} is at {{ $value | humanizePercentage }}, and messages are dropped.",
-			Meaning:     "More is sent to connections than they take, and messages are dropped.",
-			First:       "Look whether traffic has grown or clients have become slow.",
+			Description: "The fullest send queue of {job}/{namespace} is {{ $value | humanizePercentage }} full, and messages are dropped.",
+			Meaning:     "The service sends more than its connections can take, so messages are dropped.",
+			First:       "Check whether traffic has grown or clients have become slow.",
 		}, {
 			Name: "WebSocketSlowConsumers", By: []string{"$by"}, KeepFiringFor: "5m", Panel: "Closes by Reason",
 			Thresholds: []Threshold{
@@ -464,8 +465,8 @@ func transportGroup() Group {
 				> $slow_share * sum by ($by) (max_over_time($P_active_connections[10m]))`}},
 			Summary:     "Clients of {namespace} are too slow",
 			Description: `{{ $value | printf "%.0f" }} connections of {job}/{namespace} were closed within ten minutes because their clients read too slowly.`,
-			Meaning:     "Many clients do not read as fast as they are sent to.",
-			First:       "Look at what has grown, the number or the size of messages, and whether these clients share a network or a version.",
+			Meaning:     "Many clients read more slowly than the service sends.",
+			First:       "Check whether messages have grown in number or size, and whether these clients share a network or a version.",
 		}, {
 			// A finding: whether what waits does so for few connections or for all.
 			Name: "WebSocketFewConnectionsSlow", By: []string{"$by"}, KeepFiringFor: "5m", Panel: "Slow Connections",
@@ -481,9 +482,9 @@ func transportGroup() Group {
 				and
 				sum by ($by) (max_over_time($P_slow_connections[2m])) < $few_share * ` + active}},
 			Summary:     "A few connections to {namespace} are slow",
-			Description: "{{ $value | humanizePercentage }} of the messages of {job}/{namespace} that wait to be sent wait for a few connections, for longer than a second. All others take what they are sent.",
-			Meaning:     "Most of what waits in send queues waits for a few connections. If messages are delivered late, it is these clients, and not the service.",
-			First:       "Look at which these are: the live console sorts by what waits. They read slowly, or their network is slow.",
+			Description: "{{ $value | humanizePercentage }} of the waiting messages of {job}/{namespace} wait for a few connections, for longer than a second. All other connections are quick.",
+			Meaning:     "Most of the messages in send queues wait for a few connections. If messages are late, the cause is these clients, not the service.",
+			First:       "Find these connections in the live console, sorted by waiting messages. Their clients read slowly, or their network is slow.",
 		}, {
 			Name: "WebSocketHeartbeatTimeouts", By: []string{"$by"}, KeepFiringFor: "5m", Panel: "Pings by Result",
 			Thresholds: []Threshold{
@@ -499,8 +500,8 @@ func transportGroup() Group {
 				sum by ($by) (` + timeouts + `) >= $ping_count`}},
 			Summary:     "Clients of {namespace} do not answer pings",
 			Description: "{{ $value | humanizePercentage }} of the pings of {job}/{namespace} get no answer.",
-			Meaning:     "Connections are dead without having been closed.",
-			First:       "Compare the interval of pings with idle timeouts on the way, and look for a network that many of them share.",
+			Meaning:     "Some connections are dead, but nobody closed them.",
+			First:       "Compare the ping interval with the idle timeouts of load balancers and proxies, and look for a network that many of these clients share.",
 		}, {
 			Name: "WebSocketFanoutLagging", By: []string{"$by"}, KeepFiringFor: "5m", Panel: "Fan-out Duration",
 			Thresholds: []Threshold{
@@ -513,23 +514,23 @@ func transportGroup() Group {
 				(` + Observations("$by", "$P_broadcast_duration_seconds", "", "5m") + `) >= $fanout_count`}},
 			Summary:     "Publishing to {namespace} takes long",
 			Description: "One in a hundred messages that are published to {job}/{namespace} takes {{ $value | humanizeDuration }} or longer to reach its last recipient's queue.",
-			Meaning:     "Handing a message to all its recipients takes long.",
-			First:       "Look at the number of recipients, then at a CPU profile.",
+			Meaning:     "It takes too long to put a published message into the queues of all recipients.",
+			First:       "Check the number of recipients, then take a CPU profile.",
 		}, {
-			// A service that let in as many within a day can do so again.
+			// Instances that once accepted as many handshakes can do so again.
 			Name: "WebSocketInstanceTooLargeToLose", By: []string{"$by"}, Panel: "Connection Rate",
 			Thresholds: []Threshold{
-				{"recovery_seconds", 30, "seconds within which the clients of an instance that goes come back"},
-				{"handshake_capacity", 200, "handshakes a second that an instance can take; measure yours"},
+				{"recovery_seconds", 30, "seconds within which the clients of a lost instance reconnect"},
+				{"handshake_capacity", 200, "handshakes a second that an instance can accept; measure yours"},
 			},
 			Levels: []Level{{Severity: Info, For: "15m", Expr: `
 				` + loss + ` > $handshake_capacity * clamp_min(count by ($by) ($P_active_connections) - 1, 1)
 				unless
 				` + loss + ` <= max_over_time(` + opened + `[1d]) / 60`}},
-			Summary:     "The other instances of {namespace} could not take over the largest one",
-			Description: `If the largest instance of {job}/{namespace} goes, {{ $value | printf "%.0f" }} clients a second connect to the others, which is more than they can let in or ever have.`,
-			Meaning:     "An instance has so many connections that the others could not let them in fast enough if it went: the loss of one becomes a reconnect storm for all.",
-			First:       "Add instances, so that each has fewer connections, or have clients come back spread over a longer time.",
+			Summary:     "{namespace} cannot take the loss of its largest instance",
+			Description: `If the largest instance of {job}/{namespace} fails, {{ $value | printf "%.0f" }} clients a second connect to the others. That is more than the others can accept, or have ever accepted.`,
+			Meaning:     "An instance has so many connections that the others cannot accept them fast enough if it fails. Its loss becomes a reconnect storm for all.",
+			First:       "Add instances, so that each has fewer connections, or have clients spread their reconnects over a longer time.",
 		}, {
 			Name: "WebSocketConnectionImbalance", By: []string{"$by"}, Panel: "Active Connections",
 			Thresholds: []Threshold{
@@ -544,8 +545,8 @@ func transportGroup() Group {
 				count by ($by) ($P_active_connections offset 30m) >= count by ($by) ($P_active_connections)`}},
 			Summary:     "Connections to {namespace} are spread unevenly",
 			Description: `The fullest instance of {job}/{namespace} has {{ $value | printf "%.1f" }} times as many connections as the average.`,
-			Meaning:     "Instances have very different numbers of connections, and not because one of them is new.",
-			First:       "Look at how the load balancer chooses. Draining the fullest instance spreads its connections anew.",
+			Meaning:     "The numbers of connections per instance differ widely, and no new instance explains it.",
+			First:       "Check how the load balancer chooses. To spread the connections of the fullest instance, drain it.",
 		}},
 	}
 }
