@@ -47,9 +47,9 @@ func (s *stack) testLogStore(t *testing.T) {
 	t.Run("from trace to log", s.testFromTraceToLog)
 }
 
-// testKilled has the stores away, kills the Collector meanwhile, and at last all of them at once, while a client sends and
-// repeats what is not accepted: what was accepted is stored, once. What a store keeps in memory for a while may be lost with
-// it. The stores are away for OUTAGE, by default 15s.
+// testKilled stops the stores, kills the Collector meanwhile, and at last all of them at once, while a client sends and
+// repeats what is not accepted. Everything that was accepted must be stored once. A store may lose the newest records, which
+// it keeps in memory. The stores are down for OUTAGE, by default 15s.
 func (s *stack) testKilled(t *testing.T) {
 	outage := 15 * time.Second
 	if value := os.Getenv("OUTAGE"); value != "" {

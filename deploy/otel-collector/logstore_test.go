@@ -25,7 +25,7 @@ import (
 	"github.com/sockscope/sockscope/internal/dashboard"
 )
 
-// logStore is a store of log records with the shipped settings. What it has is read as it is, not through package
+// logStore is a store of log records with the shipped settings. Tests read its records from its own API, not through package
 // logstore.
 type logStore struct {
 	*program

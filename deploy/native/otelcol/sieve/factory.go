@@ -122,7 +122,7 @@ func build[T comparable, F ~func(context.Context, T) error, E component.Componen
 		givenUp.Add(context.Background(), int64(items), metric.WithAttributes(exporterName, attribute.String("service", service)))
 	}
 
-	// What is set aside has one consumer, so that it takes little of the store's time, and is not merged again.
+	// The aside queue has one consumer, so that it takes little of the store's time. It does not merge its batches again.
 	asideSet, asideQueue := set, how.queue
 	asideSet.ID = component.NewIDWithName(set.ID.Type(), set.ID.Name()+"_aside")
 	if how.queue.HasValue() {

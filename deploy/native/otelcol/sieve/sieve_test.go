@@ -391,7 +391,7 @@ func TestSenderOverItsLimit(t *testing.T) {
 	}
 }
 
-// What a store answers with 500 to, while it takes others', is halved too.
+// A batch that a store answers with 500, while it takes those of other services, is halved, too.
 func TestFaultOfTheStoreForOneItem(t *testing.T) {
 	s := newFake(having("poison", http.StatusInternalServerError))
 	server := httptest.NewServer(s)
