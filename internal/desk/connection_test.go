@@ -30,7 +30,7 @@ func goldenConnections() connectionsData {
 	}
 }
 
-// goldenStory has an event of each kind. What comes from outside is hostile.
+// goldenStory has an event of each kind. All text from outside is hostile.
 func goldenStory() story.Story {
 	const trace, span = "724e3b184d68acf94e746096135d877c", "b7ad6b7169203331"
 	link := tracing.Link{TraceID: "02620e98b440366a1cf7026b2d76d885", SpanID: "00f067aa0ba902b7"}

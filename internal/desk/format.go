@@ -129,7 +129,7 @@ func source(s inbox.Source) string {
 	return "Webhook"
 }
 
-// severity names the class of a severity's colour; what is not known has none.
+// severity returns the class of a severity's colour. Unknown severities have none.
 func severity(s string) string {
 	switch strings.ToLower(s) {
 	case "critical", "fatal", "page":

@@ -37,8 +37,8 @@ func (o *outages) set(source inbox.Source, status int) {
 	o.status[source] = status
 }
 
-// around lets a receiver answer, or fails in its place. What fails is kept as
-// rejected.
+// around lets a receiver answer, or fails in its place. Notifications that fail
+// are kept as rejected.
 func (o *outages) around(source inbox.Source, in *inbox.Inbox, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status := o.all()[source]

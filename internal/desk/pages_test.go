@@ -28,7 +28,7 @@ var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 func before(d time.Duration) time.Time { return now.Add(-d) }
 
-// goldenPages are the pages with everything that they can show. What comes from
+// goldenPages are the pages with everything that they can show. Text from
 // outside is hostile, so that the golden files show that it is escaped.
 func goldenPages() map[string]struct {
 	template string

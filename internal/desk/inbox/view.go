@@ -202,7 +202,7 @@ func (g *Group) take(n Notification, over bool) {
 	} else if g.Since.IsZero() {
 		g.Since = n.Received
 	}
-	// What is about this alert alone describes it better than what covers more.
+	// A notification about this alert alone describes it better than one about several.
 	if g.Latest.ID == "" || len(n.Firing)+len(n.Resolved) <= 1 || len(g.Latest.Firing)+len(g.Latest.Resolved) > 1 {
 		g.Latest = n
 	}

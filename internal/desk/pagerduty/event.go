@@ -123,8 +123,8 @@ func (f fields) list(name string) []fields {
 	return list
 }
 
-// parse reads an event and returns everything that is wrong with it. The decoded
-// body comes along for whoever wants to look further.
+// parse reads an event and returns everything that is wrong with it, and the
+// decoded body for further checks.
 func parse(body []byte) (event, map[string]any, []string) {
 	object, err := decode(body)
 	if err != nil {

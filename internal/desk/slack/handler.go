@@ -116,10 +116,10 @@ func check(body []byte) (inbox.Notification, error) {
 	return n, err
 }
 
-// describe reads the state of an alert from what a message says. Slack has no
-// notion of it: the title's first word tells it, "[FIRING:2]" or "CRITICAL:" and
-// "[RESOLVED]" or "RESOLVED:". What stays the same between the two is the key,
-// unless the template sets a callback id.
+// describe reads the state of an alert from a message. Slack has no field for it:
+// the title's first word says it, "[FIRING:2]" or "CRITICAL:" and "[RESOLVED]" or
+// "RESOLVED:". The rest of the title, which is the same in both, is the key, unless
+// the template sets a callback id.
 func (a attachment) describe(n *inbox.Notification) {
 	title := firstOf(a.Title, a.Fallback)
 	status, rest := splitStatus(title)

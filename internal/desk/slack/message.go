@@ -86,8 +86,8 @@ type action struct {
 	Style string `json:"style"`
 }
 
-// parse reads and checks a message. The decoded body comes along for whoever
-// wants to look further.
+// parse reads and checks a message. It also returns the decoded body for further
+// checks.
 func parse(body []byte) (message, any, error) {
 	var m message
 	if !utf8.Valid(body) {

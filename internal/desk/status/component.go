@@ -21,7 +21,7 @@ type Component struct {
 	Version  string `json:"version,omitempty"`
 	Address  string `json:"address,omitempty"`  // what a person opens
 	Ready    string `json:"ready"`              // what is polled: 200 is ready
-	See      string `json:"see,omitempty"`      // what one sees at the address
+	See      string `json:"see,omitempty"`      // what the address shows
 	Optional bool   `json:"optional,omitempty"` // may be absent, which is no fault
 }
 

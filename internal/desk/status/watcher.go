@@ -130,8 +130,8 @@ func (w *Watcher) told() map[string]progress.Service {
 	return state.Services
 }
 
-// note records an answer and, if it changed anything, since when. What the
-// stack has told is known, or not.
+// note records an answer and, if it changed anything, since when. Known
+// says whether told came from the stack.
 func (w *Watcher) note(i int, err error, told progress.Service, known bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

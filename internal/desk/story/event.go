@@ -206,8 +206,8 @@ func newSpan(s tracing.Span, in tracing.Trace) Event {
 	return e
 }
 
-// peerEvents makes a list of what the peer knows of its messages. What a peer
-// receives, the service has sent.
+// peerEvents lists the peer's spans of messages. A message that the peer receives
+// is one that the service has sent.
 func peerEvents(traces []tracing.Trace) []Event {
 	var list []Event
 	for _, t := range traces {

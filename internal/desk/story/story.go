@@ -115,15 +115,15 @@ func (s Story) Duration() time.Duration {
 	return s.Closed.Sub(s.Opened)
 }
 
-// Tell tells a part of a connection's story. It always returns what there is; what
-// is missing is said in Problems.
+// Tell tells a part of a connection's story. It always returns what it has found.
+// Problems say what is missing.
 func (t *Teller) Tell(ctx context.Context, id string, part Part) Story {
 	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
 	defer cancel()
 	s := Story{ID: id, Part: part}
 	now := time.Now()
 
-	// What is known of the whole, to ask for no more than there is.
+	// Find the connection's time range first, so that the queries cover no more than that.
 	var ends []logstore.Record
 	var live []console.Story
 	var logsErr, liveErr error

@@ -58,8 +58,8 @@ type View struct {
 	LogsProblem  string            `json:"logsProblem,omitempty"`  // why log records are missing
 }
 
-// Find looks for a trace by its canonical id. It always returns what there is;
-// what is missing is said in the view.
+// Find looks for a trace by its canonical id. It always returns what it has found.
+// The view says what is missing.
 func (f *Finder) Find(ctx context.Context, id string) View {
 	ctx, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()

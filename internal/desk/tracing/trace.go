@@ -18,8 +18,8 @@ const (
 	maxValue      = 4 << 10
 )
 
-// maxRange is how far from the others a span may lie. What lies farther off, such
-// as at the start of 1970, is a mistake of its sender's.
+// maxRange is how far from the others a span may lie. A span farther away, such as
+// one at the start of 1970, is its sender's mistake.
 const maxRange = 24 * time.Hour
 
 // Attribute is a name and a value in words.
