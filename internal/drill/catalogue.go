@@ -330,7 +330,7 @@ func faults() []Drill {
 	}
 }
 
-// What several drills look at.
+// Queries that several drills use.
 const (
 	handling = `websocket_message_duration_seconds{job="sockscope-demo"}`
 	slow     = `histogram_quantile(0.9, sum(rate(` + handling + `[1m]))) > 1`

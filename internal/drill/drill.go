@@ -39,7 +39,7 @@ type Drill struct {
 	// Also are alerts that may fire too, each with the reason why that is right.
 	Also map[string]string
 
-	// What has to lead to the cause. What is empty is not looked for.
+	// These have to lead to the cause. Empty ones are not checked.
 	Panel string // title of a panel, all queries of which have to return data
 	Trace *Trace
 	Log   *Log

@@ -210,7 +210,7 @@ func describe(name string, fields map[string]string) string {
 	return strings.Join(text, " ")
 }
 
-// runbook runs the queries of an alert's runbook, as whoever is called would.
+// runbook runs the queries of an alert's runbook, as the person on call would.
 func (r *Runner) runbook(ctx context.Context, d Drill) (string, error) {
 	content, err := fs.ReadFile(r.Docs, "runbooks/"+d.Alert+".md")
 	if err != nil {

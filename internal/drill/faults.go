@@ -19,7 +19,7 @@ import (
 
 // Fault is something that can be done to a stack and undone.
 type Fault interface {
-	// Inject does it and returns how to undo it. What is done goes on after ctx has ended.
+	// Inject starts the fault and returns how to undo it. The fault goes on after ctx has ended.
 	Inject(ctx context.Context, s *Stack) (heal func(context.Context) error, err error)
 	// String says what is done, for people.
 	String() string

@@ -63,7 +63,7 @@ type Other struct {
 	Before  bool    `json:"before,omitzero"` // it fired before the fault already
 }
 
-// Page is a call of whoever is on call.
+// Page is a call to the person on call.
 type Page struct {
 	Alert   string  `json:"alert"`
 	Seconds float64 `json:"seconds"` // after the fault
@@ -78,7 +78,7 @@ type Result struct {
 	Seconds  map[Link]float64   `json:"seconds"`            // of the links that held
 	Channels map[string]float64 `json:"channels,omitempty"` // seconds from the fault to the notification
 	Page     *Page              `json:"page,omitempty"`     // the first after the fault, of whatever alert
-	Pages    int                `json:"pages"`              // incidents of whoever is on call; one cause is to be one
+	Pages    int                `json:"pages"`              // incidents for the person on call; one cause should be one
 	Muted    []string           `json:"muted,omitempty"`    // alerts that had the notification held back
 	Others   []Other            `json:"others,omitempty"`
 	Evidence []Finding          `json:"evidence,omitempty"`

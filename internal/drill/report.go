@@ -59,7 +59,7 @@ func (r Report) Write(dir string, all []Drill) error {
 	return nil
 }
 
-// over returns this report with what an earlier one says of other drills and speeds.
+// over returns this report with the results of an earlier report for other drills and speeds.
 func (r Report) over(before Report, all []Drill) Report {
 	merged := Report{Note: before.Note, Results: slices.Clone(r.Results)}
 	for _, old := range before.Results {

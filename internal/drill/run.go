@@ -261,7 +261,7 @@ func (w *watch) until(ctx context.Context, limit time.Duration, done func() bool
 	return nil
 }
 
-// look takes down what there is to see. What does not answer may be what is broken, and is asked again.
+// look records what the stack shows. A component that does not answer may be the broken one, so look asks it again later.
 func (w *watch) look(ctx context.Context) {
 	if w.rec.Visible.IsZero() && w.drill.Metric != "" && w.rec.Healed.IsZero() {
 		if list, err := w.Stack.query(ctx, w.Stack.faster(w.drill.Metric)); err == nil && len(list) > 0 {

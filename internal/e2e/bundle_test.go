@@ -31,7 +31,7 @@ func TestBundle(t *testing.T) {
 	start(t, binary, offset, t.TempDir(), "--bundle="+archive).stop(t)
 	t.Logf("proven %.1f s after the start from a bundle of %d MB", time.Since(begin).Seconds(), size(t, archive)>>20)
 
-	// What was unpacked is kept.
+	// The unpacked bundle is kept.
 	if err := os.Remove(archive); err != nil {
 		t.Fatal(err)
 	}

@@ -261,7 +261,7 @@ func (s *stack) testCollectorKilled(t *testing.T) {
 		}
 		return value
 	}
-	// What the probe says must not take the place of what is lost.
+	// The probe's records must not replace the lost ones.
 	s.signal(t, "probe", syscall.SIGSTOP)
 	defer s.signal(t, "probe", syscall.SIGCONT)
 	eventually(t, "log records of before delivered", time.Minute, func() error {

@@ -162,7 +162,7 @@ func TestFirstStart(t *testing.T) {
 		}
 		return err
 	})
-	// What fires late is notified within this.
+	// An alert that fires late is notified by then.
 	until := time.Now().Add(5 * time.Minute / alertSpeed)
 	for time.Now().Before(until) {
 		s.onlyHeartbeats(t)

@@ -17,7 +17,7 @@ import (
 
 var (
 	reference = regexp.MustCompile(`(href|src)="([^"]+)"`)
-	// What Prometheus and Jaeger answer for a page where they have none.
+	// placeholder is in the answer of Prometheus or Jaeger for a page that they don't have.
 	placeholder = regexp.MustCompile(`Error opening|is a placeholder`)
 )
 
