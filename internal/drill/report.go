@@ -101,23 +101,24 @@ func (r Report) speeds() (list []int) {
 
 const introduction = `# Drills
 
-A drill breaks the running stack on purpose and measures the way to the person who is called: when the metric shows the
-fault, when the rule is pending and fires, when whom is notified, and, after the fault is healed, when the alert is
-resolved and they are told. Meanwhile the alert's panel has to show data, the trace and the log records have to name the
-cause, the queries of the runbook have to have answers, and no other alert may fire without a reason. Controls are what
-happens on an ordinary day: nothing may fire.
+For anyone who wants to know how soon a fault reaches the person on call, or wants to measure it. A drill breaks the running
+stack on purpose and takes the times until the metric shows the fault, until the rule is pending, until it fires, and until
+people are notified. After the fault is healed, it takes the times until the alert is resolved and people are told.
+
+A drill passes if the alert's panel shows data, the trace and the log records name the cause, the queries of the runbook have
+results, and no other alert fires without a known reason. Controls are events of an ordinary day: nothing may fire.
 
 ` + "```sh" + `
-sockscope drill --list                     # what there is
-sockscope drill slow_handling              # on the stack that runs
-sockscope drill --start --speed 20 --all   # each on one of its own, whose rules are 20 times as fast
+sockscope drill --list                     # list the drills
+sockscope drill slow_handling              # on the running stack
+sockscope drill --start --speed 20 --all   # each on a stack of its own, with rules that are 20 times as fast
 sockscope drill --start --all --repeat 5 --out docs
 ` + "```" + `
 
-The last one takes a day and writes this page. ` + "`make drill`" + ` runs some of them at high speed. A drill that fails says
-which link of the chain broke, as in "fault injected; metric moved after 3.0 s; rule never pending".
+The last command takes a day and writes this page. ` + "`make drill`" + ` runs some of them at high speed. A failed drill names
+the broken link of the chain, as in "fault injected; metric moved after 3.0 s; rule never pending".
 
-People are always there during a drill: 100 talk in rooms, 40 messages a second in all, and 20 watch the market.
+During a drill, 100 clients talk in rooms, with 40 messages a second in all, and 20 clients watch the market.
 `
 
 // Markdown writes the report as a page. It knows what the drills are about from their list.
@@ -141,9 +142,9 @@ func (r Report) section(out *strings.Builder, speed int, all []Drill) {
 		out.WriteString("\n## At true speed\n")
 	} else {
 		fmt.Fprintf(out, "\n## %d times as fast\n\nRules, routes and their timers are %[1]d times as fast; scrapes are once a second, "+
-			"and the service's own timers stay as they are. Not for comparison with true times.\n", speed)
+			"and the service's own timers stay as they are. Don't compare these times with those at true speed.\n", speed)
 	}
-	out.WriteString("\nTimes are from the fault, and for the last two from healing: the median of the runs, and the worst. The first page is of\nany alert; one cause is to be one page.\n\n" +
+	out.WriteString("\nTimes count from the fault, and for the last two columns from healing: the median of the runs, and the worst. The first page is of\nany alert. One cause should be one page.\n\n" +
 		"| drill | what is done | alert | runs | metric | pending | firing | notified | limit | first page | pages | resolved | told |\n" +
 		"|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	var controls, evidence, failures strings.Builder
@@ -179,7 +180,7 @@ func (r Report) section(out *strings.Builder, speed int, all []Drill) {
 		out.WriteString("\n### What led to the cause\n" + evidence.String())
 	}
 	if failures.Len() > 0 {
-		out.WriteString("\n### What was not as it has to be\n\n" + failures.String())
+		out.WriteString("\n### What failed\n\n" + failures.String())
 	}
 }
 
