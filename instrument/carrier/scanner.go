@@ -15,8 +15,8 @@ type scanner struct {
 	from int    // where the current member begins, right after what separates it from the one before
 	name []byte // of the current member, as it is written
 
-	behind bool // behind a member, so that a comma has to come before the next
-	closed bool // behind the end of the object
+	needComma bool // after a member: the next one begins with a comma
+	closed    bool // after the end of the object
 }
 
 // find moves to the value of the first member that has this name, in the object that begins here.
@@ -32,7 +32,7 @@ func (s *scanner) find(name string) bool {
 // enter moves into the object that begins here.
 func (s *scanner) enter() bool {
 	s.space()
-	s.behind, s.closed = false, false
+	s.needComma, s.closed = false, false
 	return s.take('{')
 }
 
@@ -45,14 +45,14 @@ func (s *scanner) next() bool {
 		s.closed = true
 		return false
 	}
-	if s.behind {
+	if s.needComma {
 		if !s.take(',') {
 			return false
 		}
 		s.from = s.pos
 		s.space()
 	}
-	s.behind = true
+	s.needComma = true
 	start := s.pos
 	if !s.skipString() {
 		return false
@@ -66,7 +66,7 @@ func (s *scanner) next() bool {
 	return true
 }
 
-// skip moves behind the value that begins here and the space after it.
+// skip moves past the value that begins here and the space after it.
 func (s *scanner) skip() bool {
 	start, depth := s.pos, 0
 	for s.pos < len(s.data) {
@@ -95,14 +95,14 @@ func (s *scanner) skip() bool {
 	return found
 }
 
-// skipScalar moves behind a number or literal, to where the next token begins.
+// skipScalar moves past a number or literal, to where the next token begins.
 func (s *scanner) skipScalar() {
 	for s.pos < len(s.data) && strings.IndexByte(" \t\r\n,:\"{}[]", s.data[s.pos]) < 0 {
 		s.pos++
 	}
 }
 
-// skipString moves behind the string that begins here: behind the first quote that no backslash escapes.
+// skipString moves past the string that begins here: past the first quote that no backslash escapes.
 func (s *scanner) skipString() bool {
 	if !s.take('"') {
 		return false
@@ -123,7 +123,7 @@ func (s *scanner) skipString() bool {
 	}
 }
 
-// space moves behind white space.
+// space moves past white space.
 func (s *scanner) space() {
 	for s.pos < len(s.data) {
 		switch s.data[s.pos] {
@@ -135,7 +135,7 @@ func (s *scanner) space() {
 	}
 }
 
-// take moves behind c if c comes next.
+// take moves past c if c comes next.
 func (s *scanner) take(c byte) bool {
 	if s.pos == len(s.data) || s.data[s.pos] != c {
 		return false

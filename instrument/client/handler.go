@@ -25,13 +25,13 @@ type restore struct {
 // handler processes the queue, one item after the other.
 type handler struct {
 	*Client
-	taken  uint64   // items
-	behind []behind // streams that have been restored and are not live yet, by until
+	taken   uint64          // items
+	pending []pendingReport // streams that have been restored and are not live yet, by until
 }
 
-// behind is a report about a restored stream. It is sent when the handler has taken all items that were queued at the
-// restore, because before that the state is not up to date.
-type behind struct {
+// pendingReport is a report about a restored stream. The handler sends it after it has taken all items that were queued at
+// the restore, because before that the state is not up to date.
+type pendingReport struct {
 	stream *stream
 	told   *handled
 	until  uint64
@@ -56,22 +56,22 @@ func (h *handler) run(ctx context.Context) {
 
 // wait delays the report about a stream until all queued items are handled.
 func (h *handler) wait(st *stream, told *handled) {
-	h.behind = append(h.behind, behind{stream: st, told: told, until: h.taken + uint64(len(h.queue)), stalls: h.stalls.Load()})
+	h.pending = append(h.pending, pendingReport{stream: st, told: told, until: h.taken + uint64(len(h.queue)), stalls: h.stalls.Load()})
 }
 
 // catchUp reports the streams for which the handler has caught up.
 func (h *handler) catchUp() {
-	for len(h.behind) > 0 && h.behind[0].until <= h.taken {
-		b := h.behind[0]
-		h.behind = h.behind[1:]
+	for len(h.pending) > 0 && h.pending[0].until <= h.taken {
+		r := h.pending[0]
+		h.pending = h.pending[1:]
 		stalls := h.stalls.Load()
 		switch {
-		case b.told.epoch < b.stream.skip.Load():
+		case r.told.epoch < r.stream.skip.Load():
 			// The events that it waited for have failed, or are thrown away.
-		case len(h.queue) > 0 && (stalls != b.stalls || stalls%2 == 1):
-			h.wait(b.stream, b.told) // for what was received meanwhile and found no room
+		case len(h.queue) > 0 && (stalls != r.stalls || stalls%2 == 1):
+			h.wait(r.stream, r.told) // for what was received meanwhile and found no room
 		default:
-			b.stream.result.Store(b.told)
+			r.stream.result.Store(r.told)
 			h.signal()
 		}
 	}
@@ -88,7 +88,7 @@ func (h *handler) handle(ctx context.Context, it item) {
 	}
 	told := &handled{epoch: it.epoch}
 	if it.restore != nil {
-		h.behind = slices.DeleteFunc(h.behind, func(b behind) bool { return b.stream == st })
+		h.pending = slices.DeleteFunc(h.pending, func(r pendingReport) bool { return r.stream == st })
 		told.drifted, told.err = h.restore(ctx, st, it.restore)
 		told.replayed = len(it.restore.rest)
 	} else {
