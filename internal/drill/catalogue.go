@@ -71,7 +71,7 @@ func faults() []Drill {
 			Log:   &Log{Message: "message slow", Has: map[string]string{"trace_id": ""}},
 		},
 		{
-			Name: "slow_store", About: "The message store takes 1.5 s longer, and with it whoever says something.",
+			Name: "slow_store", About: "The message store takes 1.5 s longer, and so does every message.",
 			Faults: []Fault{demoFault{"slow_store", 1500}},
 			Metric: slow, Alert: "WebSocketLatencyHigh", Within: abrupt,
 			Also:  reasons(probing(), map[string]string{"WebSocketLatencyErrorBudgetBurn": budgetBurns}),
@@ -79,7 +79,7 @@ func faults() []Drill {
 			Trace: &Trace{Exemplars: handling, Span: "store", Longer: time.Second},
 		},
 		{
-			Name: "mass_disconnect", About: "A tenth of the connections breaks without a word, again and again.",
+			Name: "mass_disconnect", About: "A tenth of the connections breaks without a close frame, again and again.",
 			Faults: []Fault{demoFault{"mass_disconnect", 0.1}},
 			Metric: closed("abnormal"), Alert: "HighConnectionDropRate", Within: 2 * time.Minute,
 			Also: breaking(), Panel: "Closes by Reason",
@@ -87,7 +87,7 @@ func faults() []Drill {
 			Trace: &Trace{Span: "websocket.close", Has: map[string]string{"websocket.close.reason": "abnormal"}},
 		},
 		{
-			Name: "collapse", About: "All connections break, and none comes back since handshakes fail.",
+			Name: "collapse", About: "All connections break, and none comes back because handshakes fail.",
 			Faults: []Fault{demoFault{"handshake_errors", 1}, demoFault{"mass_disconnect", 1}},
 			Metric: `sum(websocket_active_connections{job="sockscope-demo"}) < 60`,
 			Alert:  "WebSocketConnectionsCollapsed", Within: abrupt,
@@ -105,7 +105,7 @@ func faults() []Drill {
 			Trace: &Trace{Exemplars: `websocket_handshake_duration_seconds{job="sockscope-demo"}`, Span: "websocket.handshake"},
 		},
 		{
-			Name: "cut_at_one_age", About: "Something on the way cuts each connection after 15 s.",
+			Name: "cut_at_one_age", About: "A proxy cuts each connection after 15 s.",
 			Faults: []Fault{timeout{15 * time.Second, load.Group{Name: "people", Does: load.Idle, Connections: 40, Ramp: 15 * time.Second}}},
 			Metric: closed("abnormal"), Alert: "WebSocketConnectionsCutAtOneAge", Within: 12 * time.Minute, Takes: 45 * time.Second,
 			Also: breaking(), Panel: "Closes by Reason",
@@ -135,7 +135,7 @@ func faults() []Drill {
 			Trace: &Trace{Span: "websocket.handshake", Has: map[string]string{"http.response.status_code": "500"}},
 		},
 		{
-			Name: "tokens_refused", About: "No token holds any more, as after keys were rotated wrongly.",
+			Name: "tokens_refused", About: "No token is valid any more, as after a wrong rotation of keys.",
 			Faults: []Fault{demoFault{"refused_tokens", 1}}, Load: comingAndGoing(), History: 10 * time.Minute,
 			Metric: `sum(rate(websocket_connections_total{job="sockscope-demo", status="unauthorized"}[1m])) > 0`,
 			Alert:  "WebSocketConnectionsRefused", Within: 3 * time.Minute,
@@ -144,18 +144,18 @@ func faults() []Drill {
 			Log:   &Log{Message: "handshake refused"},
 		},
 		{
-			Name: "full", About: "There is no room for further connections, while people come and go.",
+			Name: "full", About: "The service is full, while people come and go.",
 			Faults: []Fault{demoFault{"connection_limit", 30}}, Load: comingAndGoing(),
 			Metric: `sum(rate(websocket_connections_total{job="sockscope-demo", status="over_capacity"}[1m])) > 0`,
 			Alert:  "WebSocketConnectionErrorBudgetBurn", Within: abrupt,
 			Also: reasons(probing(), refusing(), map[string]string{
-				"WebSocketConnectionCapacitySaturated": "it is about room",
+				"WebSocketConnectionCapacitySaturated": "the service is full",
 			}),
 			Panel: "Connection Rate",
 			Log:   &Log{Message: "handshake refused"},
 		},
 		{
-			Name: "half_open", About: "Nothing arrives from the peers any more, not even pongs, though they stay connected.",
+			Name: "half_open", About: "Nothing arrives from the peers any more, not even pongs, but they stay connected.",
 			Faults: []Fault{demoFault{"half_open", 1}},
 			Metric: `sum(rate(websocket_pings_total{job="sockscope-demo", result="timeout"}[1m])) > 0`,
 			Alert:  "WebSocketHeartbeatTimeouts", Within: 5 * time.Minute, Takes: time.Minute,
@@ -169,7 +169,7 @@ func faults() []Drill {
 			Trace: &Trace{Span: "websocket.close", Has: map[string]string{"websocket.close.reason": "ping_timeout"}},
 		},
 		{
-			Name: "slow_consumers", About: "Half of the connections read so slowly that what waits for them is too much.",
+			Name: "slow_consumers", About: "Half of the connections read so slowly that their queues overflow.",
 			Faults: []Fault{demoFault{"slow_consumer", 0.5}},
 			Load:   []load.Group{{Name: "a loud room", Does: load.Chat, Connections: 50, Rooms: 1, Rate: 20}},
 			Metric: closed("slow_consumer"), Alert: "WebSocketSlowConsumers", Within: 6 * time.Minute, Takes: 3 * time.Minute,
@@ -183,7 +183,7 @@ func faults() []Drill {
 			Trace: &Trace{Span: "websocket.close", Has: map[string]string{"websocket.close.reason": "slow_consumer"}},
 		},
 		{
-			Name: "few_slow", About: "One in fifty connections reads slowly, and all are sent a little more than these take.",
+			Name: "few_slow", About: "One in fifty connections reads a little more slowly than the service sends.",
 			Faults: []Fault{demoFault{"slow_consumer", 0.02}},
 			Load:   []load.Group{{Name: "a large room", Does: load.Chat, Connections: 80, Rooms: 1, Rate: 1.5}},
 			Metric: `sum(websocket_slow_connections{job="sockscope-demo"}) > 0`,
@@ -194,15 +194,15 @@ func faults() []Drill {
 			}),
 		},
 		{
-			Name: "deliveries_dropped", About: "What is said is acknowledged and delivered to nobody.",
+			Name: "deliveries_dropped", About: "Messages are acknowledged, but delivered to nobody.",
 			Faults: []Fault{demoFault{"dropped_deliveries", 1}},
 			Metric: `sum(rate(websocket_messages_dropped_total{job="sockscope-demo"}[1m])) > 0`,
 			Alert:  "WebSocketDeliveryErrorBudgetBurn", Within: abrupt,
-			Also:  reasons(probing(), map[string]string{"WebSocketProducerSilent": "nothing of that kind is sent"}),
+			Also:  reasons(probing(), map[string]string{"WebSocketProducerSilent": "messages of that type are not sent"}),
 			Panel: "Dropped Messages",
 		},
 		{
-			Name: "probe_fails", About: "Who connects is let in and never answered.",
+			Name: "probe_fails", About: "The service accepts connections, but never answers.",
 			Faults: []Fault{demoFault{"silence", 1}},
 			Metric: `min(websocket_probe_success{target="demo"}) == 0`,
 			Alert:  "WebSocketProbeFailing", Within: abrupt,
@@ -210,7 +210,7 @@ func faults() []Drill {
 			Panel: "Age of the Newest Message",
 		},
 		{
-			Name: "demo_hangs", About: "The only instance stands still.",
+			Name: "demo_hangs", About: "The only instance hangs.",
 			Faults: []Fault{pause{"demo"}},
 			Metric: `up{job="sockscope-demo"} == 0`,
 			Alert:  "RealtimeTargetMissing", Within: abrupt,
@@ -218,7 +218,7 @@ func faults() []Drill {
 			Panel: "Targets down",
 		},
 		{
-			Name: "demo_crashes", About: "The demo dies whenever it has started.",
+			Name: "demo_crashes", About: "The demo crashes after each start.",
 			Faults: []Fault{crash{"demo"}},
 			Metric: `up{job="sockscope-demo"} == 0`,
 			Alert:  "RealtimeTargetMissing", Within: abrupt,
@@ -230,7 +230,7 @@ func faults() []Drill {
 			Panel: "Targets down",
 		},
 		{
-			Name: "jaeger_hangs", About: "The store of traces takes nothing any more.",
+			Name: "jaeger_hangs", About: "The trace store accepts nothing any more.",
 			Faults: []Fault{pause{"jaeger"}},
 			Metric: `up{job="jaeger"} == 0`,
 			// Parts of the stack are scraped every 15 s, and given 10 s, however fast the rules are.
@@ -239,7 +239,7 @@ func faults() []Drill {
 			Panel: "Targets down",
 		},
 		{
-			Name: "collector_hangs", About: "The Collector takes nothing and sees no service any more.",
+			Name: "collector_hangs", About: "The Collector accepts nothing and scrapes nothing any more.",
 			Faults: []Fault{pause{"otel-collector"}},
 			Metric: `up{job="otel-collector"} == 0`,
 			Alert:  "RealtimeTargetDown", Within: 3 * time.Minute, Takes: 25 * time.Second,
@@ -250,7 +250,7 @@ func faults() []Drill {
 			Panel: "Targets down",
 		},
 		{
-			Name: "bad_telemetry", About: "A service sends data points that no store takes.",
+			Name: "bad_telemetry", About: "A service sends data points that the stores would refuse.",
 			Faults: []Fault{telemetry{"send data points without a time", "/v1/metrics", timeless}},
 			Metric: `sum(rate(sockscope_refused_data_points_total[1m])) > 0`,
 			Alert:  "TelemetryRefused", Within: 7 * time.Minute,
@@ -269,26 +269,26 @@ func faults() []Drill {
 			Alert:  "LogClientReconnecting", Within: 3 * time.Minute, Takes: 30 * time.Second,
 		},
 		{
-			Name: "prometheus_hangs", About: "Prometheus stands still: no rule is evaluated any more.",
+			Name: "prometheus_hangs", About: "Prometheus hangs: it evaluates no rules.",
 			Faults: []Fault{pause{"prometheus"}},
 			Alert:  inbox.SilenceAlert, Within: 4 * time.Minute, Takes: 35 * time.Second, Unruled: true,
 		},
 		{
-			Name: "alertmanager_hangs", About: "Alertmanager stands still: nobody is told of anything any more.",
+			Name: "alertmanager_hangs", About: "Alertmanager hangs: nobody is notified of anything.",
 			Faults: []Fault{pause{"alertmanager"}},
 			Alert:  inbox.SilenceAlert, Within: 4 * time.Minute, Takes: 35 * time.Second, Unruled: true,
-			Also: map[string]string{"PrometheusNotConnected": "Prometheus notices, too, and can tell nobody until it is over"},
+			Also: map[string]string{"PrometheusNotConnected": "Prometheus notices, too, but cannot notify anybody until it is over"},
 		},
 		{
 			Name: "backplane_down", About: "One node of three loses its connection to the others.",
 			Cluster: true, Faults: []Fault{oneNode{demoFault{"backplane_down", 1}}},
 			Metric: `websocket_backplane_up{job="sockscope-cluster"} == 0`,
 			Alert:  "WebSocketBackplaneDown", Within: abrupt,
-			Also: map[string]string{"WebSocketBackplaneLosing": "what it says reaches nobody"},
+			Also: map[string]string{"WebSocketBackplaneLosing": "its messages reach nobody"},
 			Log:  &Log{Message: "backplane error"},
 		},
 		{
-			Name: "backplane_lags", About: "One node of three hears the others two seconds late.",
+			Name: "backplane_lags", About: "One node of three gets the others' messages two seconds late.",
 			Cluster: true, Faults: []Fault{oneNode{demoFault{"backplane_lag", 2000}}},
 			Metric: `histogram_quantile(0.99, sum(rate(websocket_backplane_lag_seconds{job="sockscope-cluster"}[1m]))) > 0.5`,
 			Alert:  "WebSocketBackplaneLagging", Within: 3 * time.Minute,
@@ -298,7 +298,7 @@ func faults() []Drill {
 			Cluster: true, Faults: []Fault{oneNode{demoFault{"silence", 1}}}, History: 20 * time.Minute,
 			Metric: `max(timestamp(websocket_last_message_timestamp_seconds{job="sockscope-cluster", direction="transmit"}) - websocket_last_message_timestamp_seconds{job="sockscope-cluster", direction="transmit"}) > 30`,
 			Alert:  "WebSocketSilentInstance", Within: abrupt,
-			Also:  map[string]string{"WebSocketDeliveryErrorBudgetBurn": "what it withholds counts as dropped"},
+			Also:  map[string]string{"WebSocketDeliveryErrorBudgetBurn": "messages that it holds back count as dropped"},
 			Panel: "Age of the Newest Message",
 		},
 		{
@@ -310,7 +310,7 @@ func faults() []Drill {
 			Panel: "Age of the Newest Message",
 		},
 		{
-			Name: "goroutine_leak", About: "Ten goroutines a second begin and never end.",
+			Name: "goroutine_leak", About: "Ten goroutines a second start and never end.",
 			Faults: []Fault{demoFault{"goroutine_leak", 10}}, History: 20 * time.Minute,
 			Metric: `go_goroutines{job="sockscope-demo"} > 2000`,
 			Alert:  "WebSocketGoroutineLeak", Within: 25 * time.Minute,
@@ -341,7 +341,7 @@ func closed(reason string) string {
 	return `sum(rate(websocket_disconnections_total{job="sockscope-demo", reason="` + reason + `"}[1m])) > 0`
 }
 
-// stalling are the alerts about a service that says nothing.
+// stalling are the alerts about a service that sends nothing.
 func stalling() map[string]string {
 	return map[string]string{
 		"WebSocketSilentStall":             "nothing is sent",
@@ -364,11 +364,11 @@ func controls() []Drill {
 			Faults: []Fault{more{comingAndGoing()}}, Lasts: 15 * time.Minute,
 		},
 		{
-			Name: "growth", About: "The number of connections trebles within twenty minutes.",
+			Name: "growth", About: "The number of connections triples within twenty minutes.",
 			Faults: []Fault{growth{load.Group{Name: "idle", Does: load.Idle, Connections: 240}, 20 * time.Minute}}, Lasts: 25 * time.Minute,
 		},
 		{
-			Name: "one_bad_client", About: "One client sends rubbish, is thrown out and comes back, again and again.",
+			Name: "one_bad_client", About: "One client sends invalid messages, is disconnected and reconnects, again and again.",
 			Faults: []Fault{more{[]load.Group{{Name: "bad client", Does: load.Malformed, Connections: 1, Rate: 0.2}}}}, Lasts: 15 * time.Minute,
 		},
 		{
