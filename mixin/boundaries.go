@@ -108,9 +108,9 @@ func arrivingBounds() []Situation {
 		in("*:0.01", "unauthorized", "15m:0 5m:0.09 *:0").
 			lasting("24 are unauthorized in five minutes", 40*minute, at("20m35s"), at("20m40s", "WebSocketAuthFailuresSpiking/warning"), at("26m10s", "WebSocketAuthFailuresSpiking/warning"), at("26m15s")),
 		in("*:1", "bad_handshake", "15m:0 6m:0.6 *:0").
-			lasting("three of eight requests are no handshakes for six minutes", 40*minute, at("20m25s"), at("20m30s", "WebSocketHandshakesMalformed/warning"), at("27m15s", "WebSocketHandshakesMalformed/warning"), at("27m20s")),
+			lasting("three of eight requests are not valid handshakes for six minutes", 40*minute, at("20m25s"), at("20m30s", "WebSocketHandshakesMalformed/warning"), at("27m15s", "WebSocketHandshakesMalformed/warning"), at("27m20s")),
 		in("*:0.01", "bad_handshake", "15m:0 5m:0.09 *:0").
-			lasting("24 requests are no handshakes in five minutes", 40*minute, at("20m35s"), at("20m40s", "WebSocketHandshakesMalformed/warning"), at("26m10s", "WebSocketHandshakesMalformed/warning"), at("26m15s")),
+			lasting("24 requests are not valid handshakes in five minutes", 40*minute, at("20m35s"), at("20m40s", "WebSocketHandshakesMalformed/warning"), at("26m10s", "WebSocketHandshakesMalformed/warning"), at("26m15s")),
 		in("75m:1 10m:0.4 *:1", "unauthorized", "75m:0 10m:0.6 *:0").
 			lasting("sixty percent are refused for ten minutes", 110*minute, at("75m40s"), at("75m45s", "WebSocketConnectionsRefused/critical"), at("90m", "WebSocketConnectionsRefused/critical"), at("90m5s")),
 		in("75m:0.4 20m:0.1 *:0.4", "unauthorized", "75m:0 10m:0.42 *:0").

@@ -134,7 +134,7 @@ func (b *bench) alertsOf(m mutant) []string {
 	})
 }
 
-// What the command judge reads and writes.
+// The command judge reads and writes these.
 type (
 	change struct {
 		Kind, Text, What string
@@ -414,7 +414,7 @@ func (r ruleText) places(changes []change) []place {
 			}
 			part := fmt.Sprintf("pair %d", len(pairs)-n) // the fast pair is first, and not everywhere
 			add(scope, within(part))
-			// What is an objective's own.
+			// Changes that are specific to an objective.
 			name := sloOf.FindStringSubmatch(r.expr)[1]
 			if c.Kind == "number" {
 				before := strings.TrimSpace(r.expr[:c.From])

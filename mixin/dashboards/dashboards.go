@@ -4,9 +4,9 @@
 // [Files] returns them as Classic JSON, which Grafana 10 to 13 load from files and the desk draws itself. Panels are of the
 // types timeseries, stat, bargauge, heatmap, table and logs, without transformations.
 //
-// The model is that of Grafana's foundation SDK. Of that only the package dashboard is compiled in: those of the single
-// types of panels need both newer models of dashboards, three times as much code as everything else. So what differs
-// between panels is written here by name, and a test has the whole SDK decode it strictly.
+// The model is that of Grafana's foundation SDK. Only its package dashboard is compiled in: the packages for types of panels
+// also need both newer models of dashboards, three times as much code as everything else. So this package writes the options
+// of each type by name, and a test decodes the result strictly with the whole SDK.
 package dashboards
 
 import (
@@ -22,7 +22,7 @@ func Files(c mixin.Config) (map[string]string, error) {
 	return files(c, loki, func(board) bool { return true })
 }
 
-// VictoriaLogs returns those of [Files] that ask for log records, made so that they ask VictoriaLogs.
+// VictoriaLogs returns the dashboards of [Files] that have log records, with queries for VictoriaLogs.
 func VictoriaLogs(c mixin.Config) (map[string]string, error) {
 	return files(c, victoriaLogs, board.asksForLogs)
 }
