@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -189,35 +190,45 @@ func (e *evidence) broken() *Finding {
 	}
 }
 
-// oneAge finds an idle timeout of a proxy in between: connections that nobody meant to close end at the same age.
+// oneAge finds an idle timeout of a proxy in between: connections that nobody meant to close end at the same age. If they
+// also ended at the same time, they only began at the same time, and what ended them all at once is not their age.
 func (e *evidence) oneAge() *Finding {
-	var ages []float64
+	type end struct {
+		age float64
+		at  time.Time
+	}
+	var ends []end
 	for i := range e.closed {
 		reason, _ := e.closed[i].Attributes["reason"].(string)
 		if age, ok := e.closed[i].number("duration_seconds"); ok && age >= 5 && reason != "shutdown" && reason != "restart" && reason != "token_expired" {
-			ages = append(ages, age)
+			ends = append(ends, end{age, e.closed[i].Time})
 		}
 	}
-	if len(ages) < leastClosed {
+	if len(ends) < leastClosed {
 		return nil
 	}
-	slices.Sort(ages)
+	slices.SortFunc(ends, func(a, b end) int { return cmp.Compare(a.age, b.age) })
 	// The narrowest range that contains that share of all ages.
-	n := int(math.Ceil(sameAge * float64(len(ages))))
-	first := 0
-	for i := range len(ages) - n + 1 {
-		if ages[i+n-1]-ages[i] < ages[first+n-1]-ages[first] {
-			first = i
+	n := int(math.Ceil(sameAge * float64(len(ends))))
+	most := ends[:n]
+	for i := range len(ends) - n + 1 {
+		if ends[i+n-1].age-ends[i].age < most[n-1].age-most[0].age {
+			most = ends[i : i+n]
 		}
 	}
-	low, high := ages[first], ages[first+n-1]
-	if high-low > max(0.05*high, 1) {
+	low, high := most[0].age, most[n-1].age
+	same := max(0.05*high, 1)
+	if high-low > same {
+		return nil
+	}
+	byTime := func(a, b end) int { return a.at.Compare(b.at) }
+	if slices.MaxFunc(most, byTime).at.Sub(slices.MinFunc(most, byTime).at).Seconds() <= same {
 		return nil
 	}
 	return &Finding{
 		Name: "closed_at_one_age", Severity: severityWarning,
 		Text: fmt.Sprintf("%s of the last %d connections that closed were %s old: is there an idle timeout in between, such as a load balancer's?",
-			percent(float64(n)/float64(len(ages))), len(ages), seconds((low+high)/2)),
+			percent(float64(n)/float64(len(ends))), len(ends), seconds((low+high)/2)),
 	}
 }
 

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,10 +19,11 @@ func minute(e Endpoint) []Sample {
 	return samples
 }
 
-// closes returns records of connections that closed at these ages.
+// closes returns records of connections that closed at these ages, one per second.
 func closes(n int, reason string, age func(int) float64) []Record {
 	list := make([]Record, n)
 	for i := range list {
+		list[i].Time = time.Unix(int64(i), 0)
 		list[i].Attributes = map[string]any{"reason": reason, "duration_seconds": age(i)}
 	}
 	return list
@@ -56,9 +58,10 @@ func TestFindings(t *testing.T) {
 			[]string{"100 % of the 60 connections that ended in the last minute broke, most often by abnormal."}},
 		"one age": {evidence{closed: append(closes(80, "abnormal", func(i int) float64 { return 60 + float64(i%3)/3 }), closes(20, "normal", spread)...)},
 			[]string{"80 % of the last 100 connections that closed were 60.3 s old: is there an idle timeout in between"}},
-		"ages of all kinds": {evidence{closed: closes(100, "abnormal", spread)}, nil},
-		"a deploy":          {evidence{closed: closes(100, "shutdown", func(int) float64 { return 60 })}, nil},
-		"short requests":    {evidence{closed: closes(100, "normal", func(int) float64 { return 0.1 })}, nil},
+		"all at once, soon after a start": {evidence{closed: slices.Repeat(closes(1, "abnormal", func(int) float64 { return 60 }), 100)}, nil},
+		"ages of all kinds":               {evidence{closed: closes(100, "abnormal", spread)}, nil},
+		"a deploy":                        {evidence{closed: closes(100, "shutdown", func(int) float64 { return 60 })}, nil},
+		"short requests":                  {evidence{closed: closes(100, "normal", func(int) float64 { return 0.1 })}, nil},
 		"silent": {evidence{survey: survey{open: 12, silent: 12}},
 			[]string{"12 connections have been silent for 5 minutes while pings succeed: the producer may have stalled."}},
 		"no pong": {evidence{survey: survey{open: 12, unanswered: 1}},

@@ -145,6 +145,14 @@ function drawNow() {
 
 let findingsText = "";
 
+// parts are where a finding that has no connections to show leads on.
+const parts = {
+  slow_handling: ["messages", "See slow messages"],
+  connections_broken: ["closes", "See how they closed"],
+  closed_at_one_age: ["closes", "See how they closed"],
+  handshakes_refused: ["trouble", "See warnings"],
+};
+
 function drawFindings(findings) {
   const text = JSON.stringify(findings);
   if (text === findingsText) return; // or a screen reader would read them every second
@@ -161,6 +169,11 @@ function drawFindings(findings) {
         $("connections").scrollIntoView();
       });
       item.append(" ", show);
+    } else if (parts[f.name]) {
+      const [part, text] = parts[f.name];
+      const link = element("a", "", text);
+      link.href = `#${part}`;
+      item.append(" ", link);
     }
     return item;
   }));
