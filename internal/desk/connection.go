@@ -42,6 +42,29 @@ func (d *Desk) connectionsPage(w http.ResponseWriter, r *http.Request) {
 	d.show(w, http.StatusOK, "connections", page{Title: "Connections", Section: "connections", Refresh: 3, Data: data})
 }
 
+// lead is a link from a finding to what it is about.
+type lead struct{ Path, Words string }
+
+// leadOf returns where a finding of a live console leads on: to the connections in question, or to log records that lead to
+// traces and connections. It is nil for a finding that says all there is to say.
+func leadOf(f console.Finding) *lead {
+	if f.Sort != "" {
+		return &lead{"/connections?" + url.Values{"sort": {string(f.Sort)}, "q": {f.Search}}.Encode(), "Show them"}
+	}
+	records := func(message, words string) *lead {
+		return &lead{"/logs?" + url.Values{"q": {message}, "range": {"15m"}}.Encode(), words}
+	}
+	switch f.Name {
+	case "slow_handling":
+		return records("message slow", "See slow messages")
+	case "connections_broken", "closed_at_one_age":
+		return records("connection closed", "See how they closed")
+	case "handshakes_refused":
+		return records("handshake refused", "See refused handshakes")
+	}
+	return nil
+}
+
 // connectionData is what the page of one connection's story shows.
 type connectionData struct{ story.Story }
 

@@ -17,7 +17,11 @@ func goldenConnections() connectionsData {
 		View: top.View{
 			Open:      2,
 			Instances: []top.Instance{{Console: "http://127.0.0.1:8080/debug/realtime/", Name: hostile, Open: 2}, {Console: hostile, Error: hostile}},
-			Findings:  []top.FoundAt{{Instance: hostile, Finding: console.Finding{Text: hostile}}},
+			Findings: []top.FoundAt{
+				{Instance: hostile, Finding: console.Finding{Text: hostile}},
+				{Instance: "b", Finding: console.Finding{Text: "2 are behind.", Sort: console.SortBehind, Search: hostile}},
+				{Instance: "b", Finding: console.Finding{Name: "slow_handling", Text: "Handling is slow."}},
+			},
 			Connections: []top.Row{
 				{Instance: hostile, Connection: console.Connection{
 					ID: "a/../b?c#" + hostile, Namespace: hostile, Protocol: "websocket", State: console.StateBehind, Age: 3725, RTT: 0.0123,

@@ -35,6 +35,7 @@ func formats() template.FuncMap {
 		"span":      func(now, t time.Time) string { return coarse(now.Sub(t)) },
 
 		"connection":   connectionPath,
+		"lead":         leadOf,
 		"isConnection": isConnection,
 		"inSeconds":    secondsWords,
 		"inBytes":      bytesWords,
