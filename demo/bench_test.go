@@ -27,8 +27,8 @@ import (
 // crowded is how many members the room of BenchmarkFanOut has.
 const crowded = 10_000
 
-// BenchmarkFanOut delivers a message to a room of 10,000 over loopback and waits until every client has got it: "bare" by
-// a loop that writes the same bytes to each connection, "room" the way that every message takes once it is saved,
+// BenchmarkFanOut delivers a message to a room of 10,000 over loopback and waits until every client has got it: "bare"
+// by a loop that writes the same bytes to each connection, "room" the way that every message takes once it is saved,
 // with everything observed. Both write to the same connections. The clients are another process, as one may not have
 // files enough open for both ends.
 func BenchmarkFanOut(b *testing.B) {

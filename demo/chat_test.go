@@ -252,7 +252,8 @@ func TestOversizeCloses(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{})
 	c := f.dial("Ada")
-	// In two frames, of which the server reads the first: what it has not read would have the system reset the connection.
+	// In two frames, of which the server reads the first: what it has not read would have the system reset the
+	// connection.
 	w, err := c.conn.Writer(t.Context(), websocket.MessageText)
 	if err != nil {
 		t.Fatal(err)
@@ -364,17 +365,16 @@ func TestSlowConsumer(t *testing.T) {
 	if got["disconnections_total local slow_consumer"] != 1 {
 		t.Errorf("disconnections: %v", got)
 	}
-	// Messages that find the queue full are dropped for that. Those that waited are dropped as well, unless the kernel has
-	// taken them all before the peer is given up, as on a busy machine.
+	// Messages that find the queue full are dropped for that. Those that waited are dropped as well, unless the kernel
+	// has taken them all before the peer is given up, as on a busy machine.
 	if got["messages_dropped_total queue_full"] == 0 {
 		t.Errorf("dropped: %v", got)
 	}
 	f.awaitMetrics(map[string]float64{}, "websocket_send_queue_messages")
 }
 
-// TestPeersCloseWhileWrittenTo has peers leave in order while they are written
-// to: a write that fails because of it must not be taken for the reason. There
-// are no pings, because this client breaks off its closing when one comes; and
+// TestPeersCloseWhileWrittenTo has peers leave in order while they are written to: a write that fails because of it
+// must not be taken for the reason. There are no pings, because this client breaks off its closing when one comes; and
 // none by chance either, as the first comes at any time within the heartbeat.
 func TestPeersCloseWhileWrittenTo(t *testing.T) {
 	t.Parallel()
@@ -412,8 +412,8 @@ func TestConfigRefuses(t *testing.T) {
 	}
 }
 
-// TestBusyIsNotGone has messages whose handling takes longer than a pong may: nobody reads pongs meanwhile, and the peer
-// is not to blame.
+// TestBusyIsNotGone has messages whose handling takes longer than a pong may: nobody reads pongs meanwhile, and the
+// peer is not to blame.
 func TestBusyIsNotGone(t *testing.T) {
 	t.Parallel()
 	const messages = 6

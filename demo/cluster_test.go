@@ -275,8 +275,8 @@ func TestNodeDies(t *testing.T) {
 	assertHistory(t, nodes[0].chat.history, "Ben", ben)
 }
 
-// TestNodeDiesBeforeItTells has a node die between saving a message and telling the others, whose members get it once the
-// node is given up.
+// TestNodeDiesBeforeItTells has a node die between saving a message and telling the others, whose members get it once
+// the node is given up.
 func TestNodeDiesBeforeItTells(t *testing.T) {
 	t.Parallel()
 	nodes := startNodes(t, newRedisServer(t), 2, Config{NodeTimeout: 900 * time.Millisecond})
@@ -385,8 +385,8 @@ func (b blocking) Deliver(*wire.Frame, *instrument.Broadcast) {
 	<-b.goOn
 }
 
-// TestRedisRestarts kills Redis while people on three nodes talk, and starts it again: what was acknowledged is there, and
-// everybody gets all of it, once and in order.
+// TestRedisRestarts kills Redis while people on three nodes talk, and starts it again: what was acknowledged is there,
+// and everybody gets all of it, once and in order.
 func TestRedisRestarts(t *testing.T) {
 	t.Parallel()
 	redis := newRedisServer(t)

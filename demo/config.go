@@ -48,7 +48,8 @@ type Config struct {
 	Heartbeat time.Duration // between pings, and what a pong may take
 
 	// CompressAbove is the size from which on frames to clients that can take them are compressed, each once for all of
-	// its recipients. That takes 1.2 MB while it lasts, and reading what a client has compressed 45 KB. Default: none is.
+	// its recipients. That takes 1.2 MB while it lasts, and reading what a client has compressed 45 KB. Default: none
+	// is.
 	CompressAbove int
 	// BatchWindow is how long prices are gathered before they are sent to who has subscribed.
 	BatchWindow time.Duration
@@ -84,8 +85,8 @@ type Limits struct {
 	TrustedProxies []netip.Prefix
 }
 
-// Defaults returns the defaults of a Config, as far as they are numbers. A field that is 0 there means no limit, or that
-// the feature is off. A Config needs its required fields besides.
+// Defaults returns the defaults of a Config, as far as they are numbers. A field that is 0 there means no limit, or
+// that the feature is off. A Config needs its required fields besides.
 func Defaults() Config {
 	return Config{
 		SpanLimit:   50,

@@ -17,8 +17,8 @@ import (
 	"github.com/sockscope/sockscope/demo/wire"
 )
 
-// TestDrain begins the drain while a message is being handled: it has to be
-// finished, answered and delivered before the connection ends.
+// TestDrain begins the drain while a message is being handled: it has to be finished, answered and delivered before the
+// connection ends.
 func TestDrain(t *testing.T) {
 	f := start(t, Config{})
 	c := f.dial("Ada")
@@ -75,8 +75,8 @@ func TestReadyUntilDrain(t *testing.T) {
 	}
 }
 
-// TestDrainDeadline has a client that reads nothing: its queue can't be
-// written, and the drain must not wait for it longer than it may.
+// TestDrainDeadline has a client that reads nothing: its queue can't be written, and the drain must not wait for it
+// longer than it may.
 func TestDrainDeadline(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{Limits: Limits{SendQueue: 10_000, MessagesPerSecond: 1e6, Write: time.Minute}})

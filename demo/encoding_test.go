@@ -154,8 +154,8 @@ func (f *fixture) tapped(mode websocket.CompressionMode) (*client, *tap) {
 	return c, line
 }
 
-// TestCompression looks at what comes over the wire: large frames are compressed for whom it was agreed with, small ones
-// and those of others are not.
+// TestCompression looks at what comes over the wire: large frames are compressed for whom it was agreed with, small
+// ones and those of others are not.
 func TestCompression(t *testing.T) {
 	t.Parallel()
 	large, small := strings.Repeat("all work and no play ", 100), "all work and no play"

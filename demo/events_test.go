@@ -86,8 +86,8 @@ func TestEventsAndSockets(t *testing.T) {
 	}, "sse_connections_total", "sse_active_connections", "sse_disconnections_total", "sse_errors_total", "sse_message_duration_seconds")
 }
 
-// TestEventsResume listens while others talk at full speed, and is cut off again and again: with the id of the last event
-// it gets all, once and in order.
+// TestEventsResume listens while others talk at full speed, and is cut off again and again: with the id of the last
+// event it gets all, once and in order.
 func TestEventsResume(t *testing.T) {
 	t.Parallel()
 	const talkers, each = 3, 60
@@ -154,8 +154,8 @@ func (s *interrupted) Reads(ctx context.Context, room string) (map[string]uint64
 	return s.Store.Reads(ctx, room)
 }
 
-// TestEventsBreakWhileTheyJoin has something be said while a stream joins, which breaks as soon as it has: what it has got
-// it does not get again. The room is joined for the first time, and once more.
+// TestEventsBreakWhileTheyJoin has something be said while a stream joins, which breaks as soon as it has: what it has
+// got it does not get again. The room is joined for the first time, and once more.
 func TestEventsBreakWhileTheyJoin(t *testing.T) {
 	t.Parallel()
 	store := &interrupted{Store: complete(t, Config{}).History, reads: func() {}}
@@ -291,8 +291,8 @@ func TestEventsRefused(t *testing.T) {
 	}, "sse_connections_total", "sse_disconnections_total", "sse_active_connections", "sse_errors_total", "websocket_connections_total")
 }
 
-// TestPostsByFewerRooms posts by a token that opens fewer rooms than the one that the stream was opened with: it is good
-// for those, and for a renewal.
+// TestPostsByFewerRooms posts by a token that opens fewer rooms than the one that the stream was opened with: it is
+// good for those, and for a renewal.
 func TestPostsByFewerRooms(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{})

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// layers are the packages of the demo, from those that know no other to the root, which knows all. A package imports those
-// of lower layers only. A name that ends in a slash stands for all below it that are not named themselves.
+// layers are the packages of the demo, from those that know no other to the root, which knows all. A package imports
+// those of lower layers only. A name that ends in a slash stands for all below it that are not named themselves.
 var layers = [][]string{
 	{"wire", "reply"},
 	{"auth", "fault", "history", "loopback", "observe", "outbox", "page", "presence"},

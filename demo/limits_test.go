@@ -171,8 +171,8 @@ func TestFlood(t *testing.T) {
 		"websocket_disconnections_total", "websocket_active_connections")
 }
 
-// TestHoarder asks for history again and again and reads none of it: it is closed before much of that waits, however few
-// frames it is.
+// TestHoarder asks for history again and again and reads none of it: it is closed before much of that waits, however
+// few frames it is.
 func TestHoarder(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{Limits: Limits{MessagesPerSecond: 1e6}})

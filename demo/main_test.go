@@ -70,8 +70,7 @@ func (l *logs) String() string {
 	return l.buf.String()
 }
 
-// smallBuffers makes connections for which the kernel holds little, so that a
-// peer that does not read is felt soon.
+// smallBuffers makes connections for which the kernel holds little, so that a peer that does not read is felt soon.
 type smallBuffers struct{ net.Listener }
 
 func (l smallBuffers) Accept() (net.Conn, error) {
@@ -180,8 +179,7 @@ func (f *fixture) turnOn(fault string, strength float64, duration string) {
 	}
 }
 
-// metrics returns the values that are not 0 of the named metrics, by name and
-// labels; of a histogram that is its count.
+// metrics returns the values that are not 0 of the named metrics, by name and labels; of a histogram that is its count.
 func (f *fixture) metrics(names ...string) map[string]float64 {
 	f.t.Helper()
 	families, err := f.registry.Gather()

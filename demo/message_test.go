@@ -84,8 +84,8 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// TestAckAfterSaving looks between the moment at which a message is saved and that at which the store says so: neither its
-// sender nor anybody else may know of it.
+// TestAckAfterSaving looks between the moment at which a message is saved and that at which the store says so: neither
+// its sender nor anybody else may know of it.
 func TestAckAfterSaving(t *testing.T) {
 	t.Parallel()
 	store := newFragile(t)
@@ -288,8 +288,8 @@ func TestComingBack(t *testing.T) {
 	expect[wire.RoomUsersPayload](ben, wire.TypeRoomUsers) // and no history before
 }
 
-// TestComingBackTwice joins again with what the client knows, in the room already because it has not got the first answer:
-// it gets the rest all the same.
+// TestComingBackTwice joins again with what the client knows, in the room already because it has not got the first
+// answer: it gets the rest all the same.
 func TestComingBackTwice(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{})
@@ -461,8 +461,8 @@ type silent struct{ _ byte }
 
 func (*silent) Deliver(*wire.Frame, *instrument.Broadcast) {}
 
-// TestCrowdOfConnections fills a room with as many connections as are told what each of them does, and with one more, of few
-// users.
+// TestCrowdOfConnections fills a room with as many connections as are told what each of them does, and with one more,
+// of few users.
 func TestCrowdOfConnections(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{})
@@ -556,8 +556,8 @@ func (h *restless) After(ctx context.Context, room string, after uint64, limit i
 	return messages, err
 }
 
-// TestJoinsWhatNeverRests comes back to a room in which something is said whenever it has got all that it has missed: it
-// gets everything, in order.
+// TestJoinsWhatNeverRests comes back to a room in which something is said whenever it has got all that it has missed:
+// it gets everything, in order.
 func TestJoinsWhatNeverRests(t *testing.T) {
 	t.Parallel()
 	h := &restless{Store: complete(t, Config{}).History}

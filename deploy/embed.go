@@ -1,6 +1,5 @@
-// Package deploy has the settings of the stack's components and the modules
-// that they are built from, so that the program runs the stack without a
-// checkout of the repository.
+// Package deploy has the settings of the stack's components and the modules that they are built from, so that the
+// program runs the stack without a checkout of the repository.
 package deploy
 
 import (

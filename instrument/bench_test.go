@@ -11,8 +11,8 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// The benchmarks are pairs: "bare" calls resolved client_golang instruments of the same kind directly, as somebody would
-// who writes the fastest code that yields the same metrics, "observed" goes through this package.
+// The benchmarks are pairs: "bare" calls resolved client_golang instruments of the same kind directly, as somebody
+// would who writes the fastest code that yields the same metrics, "observed" goes through this package.
 
 // bare is what a message costs without this package.
 type bare struct {

@@ -109,9 +109,8 @@ type Cause struct {
 	Initiator Initiator
 	// Reason says why it ended.
 	Reason CloseReason
-	// Code is the close code that was sent or received. It is 1006 if there was no close frame, and 0 if the
-	// protocol has no close codes. The close span and the log record have it. It is never a label, because peers choose
-	// it.
+	// Code is the close code that was sent or received. It is 1006 if there was no close frame, and 0 if the protocol
+	// has no close codes. The close span and the log record have it. It is never a label, because peers choose it.
 	Code int
 	// Err is the error that ended the connection, if any. The log record has it.
 	Err error

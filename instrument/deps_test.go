@@ -14,9 +14,9 @@ import (
 // maxLinked is how many modules a program gets from this one, itself counted.
 const maxLinked = 20
 
-// TestDependencies makes a program that imports only the core, and one for each part of this module, and wants nothing but
-// client_golang, the OpenTelemetry API and the transport built into them, and no server, SDK of a cloud or client of a
-// backend in their module graphs.
+// TestDependencies makes a program that imports only the core, and one for each part of this module, and wants nothing
+// but client_golang, the OpenTelemetry API and the transport built into them, and no server, SDK of a cloud or client
+// of a backend in their module graphs.
 func TestDependencies(t *testing.T) {
 	const module = "github.com/sockscope/sockscope/instrument"
 	core := []string{

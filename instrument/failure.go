@@ -13,8 +13,8 @@ import (
 // context is the one that was passed to BeginMessage.
 type ErrorClassifier func(ctx context.Context, err error) (kind ErrorKind, failed bool)
 
-// classifyError is the default ErrorClassifier. A handler that gives up because its context was cancelled has not failed:
-// the peer has left, or the server stops.
+// classifyError is the default ErrorClassifier. A handler that gives up because its context was cancelled has not
+// failed: the peer has left, or the server stops.
 func classifyError(ctx context.Context, err error) (ErrorKind, bool) {
 	return ErrorHandler, !errors.Is(err, context.Canceled) || ctx.Err() == nil
 }

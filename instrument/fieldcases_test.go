@@ -71,8 +71,8 @@ func observations(t *testing.T, o *instrument.Observer, name string) (count, tot
 	return count, total
 }
 
-// TestFieldCase02TrustByOrigin has a stranger's trace context come in by the header and by what a middleware has put into
-// the request's context: it is linked, unless the peer is trusted.
+// TestFieldCase02TrustByOrigin has a stranger's trace context come in by the header and by what a middleware has put
+// into the request's context: it is linked, unless the peer is trusted.
 func TestFieldCase02TrustByOrigin(t *testing.T) {
 	header := sender("01")
 	extracted := propagation.TraceContext{}.Extract(context.Background(), header)
@@ -125,8 +125,8 @@ func TestFieldCase02TrustByOrigin(t *testing.T) {
 	}
 }
 
-// TestFieldCase02RequestSpanIsNoParent hands the request's context, with the span of an HTTP middleware, to a message that
-// is not sampled: its children must not become part of the request's trace.
+// TestFieldCase02RequestSpanIsNoParent hands the request's context, with the span of an HTTP middleware, to a message
+// that is not sampled: its children must not become part of the request's trace.
 func TestFieldCase02RequestSpanIsNoParent(t *testing.T) {
 	s := recordSpans()
 	o := newObserver(t, s.option(), instrument.WithSampleRatio(0))

@@ -110,7 +110,8 @@ func FuzzEventOrder(f *testing.F) {
 	})
 }
 
-// FuzzTraceparent gives a message any trace context: it must not break anything, and a stranger's never becomes a parent.
+// FuzzTraceparent gives a message any trace context: it must not break anything, and a stranger's never becomes a
+// parent.
 func FuzzTraceparent(f *testing.F) {
 	f.Add(sender("01")["traceparent"], "vendor=value")
 	f.Add(sender("00")["traceparent"], "")

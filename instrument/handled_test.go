@@ -14,7 +14,8 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// TestHandled notes messages that others have traced: what is counted, which records there are, and that no span is ours.
+// TestHandled notes messages that others have traced: what is counted, which records there are, and that no span is
+// ours.
 func TestHandled(t *testing.T) {
 	s := recordSpans()
 	theirs, span := s.provider.Tracer("theirs").Start(t.Context(), "theirs")

@@ -89,9 +89,9 @@ func (h *Handshake) startSpan(opts ...trace.SpanStartOption) {
 	h.ctx = contextWithConnection(ctx, h.id)
 }
 
-// HandshakeFromContext returns the Handshake of o that ctx carries, or nil if there is none or it has ended. Adapters use
-// it to continue a handshake that the application or a middleware has begun, for example to authenticate the peer within
-// it.
+// HandshakeFromContext returns the Handshake of o that ctx carries, or nil if there is none or it has ended. Adapters
+// use it to continue a handshake that the application or a middleware has begun, for example to authenticate the peer
+// within it.
 func (o *Observer) HandshakeFromContext(ctx context.Context) *Handshake {
 	h, _ := ctx.Value(handshakeKey{}).(*Handshake)
 	if h == nil || h.observer != o || h.ended.Load() {

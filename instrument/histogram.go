@@ -59,8 +59,8 @@ type tally struct{ atomic.Uint64 }
 
 const (
 	countBits = 24
-	// tallyFull are the bits that say that the count or the sum is half full. Until the tally is emptied, it has
-	// room for some hundred more observations at the same moment.
+	// tallyFull are the bits that say that the count or the sum is half full. Until the tally is emptied, it has room
+	// for some hundred more observations at the same moment.
 	tallyFull = 1<<63 | 1<<(countBits-1)
 	maxOffset = 1 << 32
 )

@@ -90,7 +90,8 @@ type liveness struct {
 	unanswered time.Duration // ping
 }
 
-// slowAfter is for how long a message has waited in the send queue of a connection that is slow: longer than a burst takes.
+// slowAfter is for how long a message has waited in the send queue of a connection that is slow: longer than a burst
+// takes.
 const slowAfter = time.Second
 
 // together is the number of connections that liveness looks at in one go.

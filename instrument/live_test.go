@@ -53,7 +53,8 @@ func TestConnsAndStats(t *testing.T) {
 	})
 }
 
-// TestQueueOverflows has more messages handed to a queue than it holds: those that it does not take leave the others in it.
+// TestQueueOverflows has more messages handed to a queue than it holds: those that it does not take leave the others in
+// it.
 func TestQueueOverflows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := open(t, newObserver(t))
@@ -127,7 +128,8 @@ func TestSlow(t *testing.T) {
 	})
 }
 
-// TestComeAndGo opens and closes a million connections from several goroutines while they are listed, and wants nothing left.
+// TestComeAndGo opens and closes a million connections from several goroutines while they are listed, and wants nothing
+// left.
 func TestComeAndGo(t *testing.T) {
 	o := newObserver(t)
 	each := 250_000

@@ -137,7 +137,8 @@ func seriesOf(t testing.TB, o *instrument.Observer) (n int) {
 	return n
 }
 
-// TestFirstBreakIsSeen wants a zero of every way in which a connection can break, or Prometheus would not see the first.
+// TestFirstBreakIsSeen wants a zero of every way in which a connection can break, or Prometheus would not see the
+// first.
 func TestFirstBreakIsSeen(t *testing.T) {
 	fresh := exposition(t, newObserver(t))
 	for i := instrument.InitiatorLocal; i <= instrument.InitiatorNetwork; i++ {

@@ -302,8 +302,8 @@ func WithDurationBuckets(seconds ...float64) Option {
 	}
 }
 
-// WithSizeBuckets sets the upper bounds, in bytes, of the classic buckets of the sizes of messages. Native buckets are not
-// affected. The default is 8 bounds from 64 B to 1 MiB.
+// WithSizeBuckets sets the upper bounds, in bytes, of the classic buckets of the sizes of messages. Native buckets are
+// not affected. The default is 8 bounds from 64 B to 1 MiB.
 func WithSizeBuckets(bytes ...float64) Option {
 	return func(c *config) error {
 		if err := checkBuckets(bytes, 1, math.Ldexp(1, sizeMaxExp)); err != nil {

@@ -23,8 +23,8 @@ func TestNetworkProtocol(t *testing.T) {
 	}
 }
 
-// TestExpectProtocol gives adapters observers of their own protocol, of another adapter's, and of one that the application
-// has invented.
+// TestExpectProtocol gives adapters observers of their own protocol, of another adapter's, and of one that the
+// application has invented.
 func TestExpectProtocol(t *testing.T) {
 	for _, tt := range []struct {
 		observer, adapter string

@@ -318,8 +318,8 @@ func TestSpanLimit(t *testing.T) {
 	})
 }
 
-// TestConnectionSpanLimit has more connections come and go than there may be spans of them: the first have both of theirs,
-// of the others only those for whom something went wrong, within a limit of their own.
+// TestConnectionSpanLimit has more connections come and go than there may be spans of them: the first have both of
+// theirs, of the others only those for whom something went wrong, within a limit of their own.
 func TestConnectionSpanLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := recordSpans()

@@ -28,8 +28,8 @@ import (
 	"github.com/sockscope/sockscope/instrument/realtimetest"
 )
 
-// TestFieldCase06Measured has requests ask for all kinds of things, and wants them to be measured by what became of them:
-// each once, with its status, when its connection is open at the latest.
+// TestFieldCase06Measured has requests ask for all kinds of things, and wants them to be measured by what became of
+// them: each once, with its status, when its connection is open at the latest.
 func TestFieldCase06Measured(t *testing.T) {
 	mux := http.NewServeMux()
 	open, leave := make(chan struct{}, 1), make(chan struct{})

@@ -2,8 +2,8 @@ package mixin
 
 import "strings"
 
-// boundaries has each alert begin and end: the moments are just before and just after its time. The faults are such that a
-// number, a window or a guard that was otherwise would move one of them.
+// boundaries has each alert begin and end: the moments are just before and just after its time. The faults are such
+// that a number, a window or a guard that was otherwise would move one of them.
 func boundaries() []Situation {
 	var all []Situation
 	for _, some := range [][]Situation{breakingBounds(), arrivingBounds(), runningBounds(), sharedBounds(), silentBounds(), budgetBounds()} {
@@ -323,7 +323,8 @@ func sharedBounds() []Situation {
 	}
 }
 
-// silentBounds has services fall silent. The age of the newest message is 0 where it is now, and grows where it is the same.
+// silentBounds has services fall silent. The age of the newest message is 0 where it is now, and grows where it is the
+// same.
 func silentBounds() []Situation {
 	const newest, messages = "websocket_last_message_timestamp_seconds", "websocket_messages_total"
 	const stall, silent, stopped = "WebSocketSilentStall", "WebSocketSilentInstance", "WebSocketProducerSilent"

@@ -21,8 +21,8 @@ type Config struct {
 	Selector string `yaml:"selector"`
 	// RunbookURL is what the link to a runbook begins with. The alert's name and ".md" follow.
 	RunbookURL string `yaml:"runbook_url"`
-	// DashboardURL is what the link to a dashboard begins with. It may be a template of Prometheus. The dashboard's uid, the
-	// panel, and variables for transport, job and endpoint follow.
+	// DashboardURL is what the link to a dashboard begins with. It may be a template of Prometheus. The dashboard's
+	// uid, the panel, and variables for transport, job and endpoint follow.
 	DashboardURL string `yaml:"dashboard_url"`
 	// Speed divides all durations, windows and intervals, for drills. Rules for people have 1.
 	Speed int `yaml:"speed"`
@@ -43,7 +43,8 @@ func Default() Config {
 	}
 }
 
-// ParseConfig reads a configuration in YAML. Fields that it leaves out keep the values of [Default]. An unknown field is an error.
+// ParseConfig reads a configuration in YAML. Fields that it leaves out keep the values of [Default]. An unknown field
+// is an error.
 func ParseConfig(text []byte) (Config, error) {
 	c := Default()
 	decoder := yaml.NewDecoder(bytes.NewReader(text))

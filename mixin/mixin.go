@@ -68,8 +68,8 @@ type Group struct {
 	Alerts    []Alert
 }
 
-// Groups returns everything that is defined, for a configuration: the groups of each transport, then the groups that all
-// transports share. The text of expressions is final.
+// Groups returns everything that is defined, for a configuration: the groups of each transport, then the groups that
+// all transports share. The text of expressions is final.
 func Groups(c Config) ([]Group, error) {
 	if err := c.validate(); err != nil {
 		return nil, err

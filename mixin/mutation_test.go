@@ -18,9 +18,9 @@ import (
 	"github.com/sockscope/sockscope/internal/tool"
 )
 
-// TestMutation changes each number, comparison, matcher, duration and guard of the rules in turn, and has every such mutant
-// meet the situations of the alerts that depend on it. A mutant with which all alerts fire as they are to has survived: no
-// test would have noticed the change.
+// TestMutation changes each number, comparison, matcher, duration and guard of the rules in turn, and has every such
+// mutant meet the situations of the alerts that depend on it. A mutant with which all alerts fire as they are to has
+// survived: no test would have noticed the change.
 func TestMutation(t *testing.T) {
 	b := newBench(t)
 	mutants := b.mutants(t)
@@ -237,9 +237,9 @@ func (b *bench) ask(t *testing.T, what string, in, out any) {
 	}
 }
 
-// mutants returns what the rules can be changed into. A mutant is one change of what is written down in this package: what is
-// written once and stands in several places is changed in all of them. That is what a helper repeats, such as the window of
-// grown, and what all objectives share.
+// mutants returns what the rules can be changed into. A mutant is one change of what is written down in this package:
+// what is written once and stands in several places is changed in all of them. That is what a helper repeats, such as
+// the window of grown, and what all objectives share.
 func (b *bench) mutants(t *testing.T) []mutant {
 	t.Helper()
 	exprs := make([]string, len(b.rules))

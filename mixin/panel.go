@@ -74,8 +74,8 @@ func places() map[string]place {
 	}
 }
 
-// PanelURL is the address of the panel that shows an alert, or of the overview if none does, with what the alert is about
-// filled in. The transport is empty for an alert that all transports share.
+// PanelURL is the address of the panel that shows an alert, or of the overview if none does, with what the alert is
+// about filled in. The transport is empty for an alert that all transports share.
 func (c Config) PanelURL(a Alert, transport string) string {
 	at, known := places()[a.Panel]
 	if !known {

@@ -61,8 +61,8 @@ func keywords() []string {
 
 var word = regexp.MustCompile(`"[^"]*"|\{[^}]*\}|\[[^\]]*\]|[0-9]+[a-z.0-9]*|[a-zA-Z_][a-zA-Z0-9_:]*`)
 
-// withSelector adds matchers to every metric that is not recorded here, for what was recorded has them already, and to no
-// ALERTS.
+// withSelector adds matchers to every metric that is not recorded here, for what was recorded has them already, and to
+// no ALERTS.
 func withSelector(expr, matchers string) string {
 	if matchers == "" {
 		return expr
@@ -83,17 +83,17 @@ func withSelector(expr, matchers string) string {
 	return out.String() + expr[last:]
 }
 
-// grown is by how much each counter has grown within a window. A counter that appears with a value has grown by it, if its
-// process is known to have been without it: it was scraped before, or has started since.
+// grown is by how much each counter has grown within a window. A counter that appears with a value has grown by it, if
+// its process is known to have been without it: it was scraped before, or has started since.
 func grown(selector, window string) string {
 	return "(\n" + selector + " unless " + selector + " offset " + window +
 		"\nand on (job, instance) (up offset " + window + " == 1 or process_start_time_seconds > time() - " + window + ")" +
 		"\nor\nincrease(" + selector + "[" + window + "])\n)"
 }
 
-// Quantile is a quantile of a histogram over a window, from its native form where there is one, else from the classic one.
-// It is one for each combination of the labels in by, or one of everything if that is empty. Matchers are written as in a
-// selector.
+// Quantile is a quantile of a histogram over a window, from its native form where there is one, else from the classic
+// one. It is one for each combination of the labels in by, or one of everything if that is empty. Matchers are written
+// as in a selector.
 func Quantile(q, by, metric, matchers, window string) string {
 	if matchers != "" {
 		matchers = "{" + matchers + "}"
@@ -117,8 +117,8 @@ func Observations(by, metric, matchers, window string) string {
 		"sum by (" + by + ") (increase(" + metric + "_count" + matchers + "[" + window + "]))"
 }
 
-// share is left by right. Where only one of them has the endpoint's label, as with a service that puts it on some metrics
-// only, right is that of the whole job.
+// share is left by right. Where only one of them has the endpoint's label, as with a service that puts it on some
+// metrics only, right is that of the whole job.
 func share(left, right string) string {
 	return left + " / on ($by) " + right +
 		"\nor on ($by)\n" +

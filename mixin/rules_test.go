@@ -206,8 +206,8 @@ type moment struct{ situation, at string }
 
 // run has promtool evaluate the alert, and returns the severities at which it fires by moment.
 //
-// The situations of one step are in one test. They are kept apart by their labels, so that each rule is evaluated once for
-// all of them.
+// The situations of one step are in one test. They are kept apart by their labels, so that each rule is evaluated once
+// for all of them.
 func (tr trial) run(t testing.TB, promtool string, situations []Situation) map[moment]string {
 	t.Helper()
 	dir := t.TempDir()

@@ -7,14 +7,15 @@ import (
 	"strings"
 )
 
-// A runbook has a frame between these marks, which is generated from the alert's definition. The text below the frame is
-// written by people and stays.
+// A runbook has a frame between these marks, which is generated from the alert's definition. The text below the frame
+// is written by people and stays.
 const (
 	frameBegin = "<!-- made by sockscope mixin: begin -->"
 	frameEnd   = "<!-- made by sockscope mixin: end -->"
 )
 
-// Runbooks returns the pages of runbooks by file name, with an index. The pages that exist keep what people have written.
+// Runbooks returns the pages of runbooks by file name, with an index. The pages that exist keep what people have
+// written.
 func Runbooks(c Config, existing map[string]string) (map[string]string, error) {
 	alerts, err := Alerts(c)
 	if err != nil {

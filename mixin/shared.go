@@ -395,8 +395,8 @@ func pipelineGroup() Group {
 			Meaning:     "Jaeger cannot store traces, or cannot read them.",
 			First:       "Read Jaeger's log, and check its disk.",
 		}, {
-			// Loki counts requests by their status. VictoriaLogs counts failed requests to store records, says whether its disk
-			// is full, and ends when it can't write.
+			// Loki counts requests by their status. VictoriaLogs counts failed requests to store records, says whether
+			// its disk is full, and ends when it can't write.
 			Name: "LogStoreErrors", By: []string{"job, instance"}, KeepFiringFor: "5m", Panel: "Telemetry Refused or Lost",
 			Thresholds: []Threshold{
 				{"log_store_share", 0.05, "requests to a log store that fail"},

@@ -33,11 +33,11 @@ type Want struct {
 }
 
 // A series is a metric with its labels and, in short, its values: segments of the form DURATION:WHAT. The duration * is
-// the rest of the time. What a segment says depends on the kind of metric: of a counter how much it grows a second, of a
-// gauge its value, or a way from one value to another as 1..5, or "now" for the time itself, or "same" for what it last
-// was; of a histogram how many observations a second are made of which value, as 90@0.01,10@2. "_" is no sample, and
-// "stale" the mark that a series has ended. A jump of a counter is +60 between two segments, and a counter that begins
-// anew is =0.
+// the rest of the time. What a segment says depends on the kind of metric: of a counter how much it grows a second, of
+// a gauge its value, or a way from one value to another as 1..5, or "now" for the time itself, or "same" for what it
+// last was; of a histogram how many observations a second are made of which value, as 90@0.01,10@2. "_" is no sample,
+// and "stale" the mark that a series has ended. A jump of a counter is +60 between two segments, and a counter that
+// begins anew is =0.
 type series struct {
 	name, labels string
 	kind         kind
@@ -259,8 +259,8 @@ func observed(what string) ([]observation, error) {
 	return all, nil
 }
 
-// histogram returns the values of a native histogram, with 2^schema buckets for each doubling from 2^-9 to 2^5, or from 1
-// to 2^14 where there are several.
+// histogram returns the values of a native histogram, with 2^schema buckets for each doubling from 2^-9 to 2^5, or from
+// 1 to 2^14 where there are several.
 func (s Situation) histogram(segments []segment, schema int) (string, error) {
 	lowest, buckets := -9, 14
 	if schema > 0 {
@@ -313,12 +313,12 @@ func (s Situation) histogram(segments []segment, schema int) (string, error) {
 	return strings.Join(parts, " "), nil
 }
 
-// Tests returns tests for promtool by file name, one file for each step, of all rules together: which alerts fire, and no
-// others. They are of the first transport, and hold for the shipped thresholds and objectives at true speed. Folder is
-// where the rules are, seen from the tests.
+// Tests returns tests for promtool by file name, one file for each step, of all rules together: which alerts fire, and
+// no others. They are of the first transport, and hold for the shipped thresholds and objectives at true speed. Folder
+// is where the rules are, seen from the tests.
 //
-// The situations of a file happen at the same time to services of different names, so each rule is evaluated once for all
-// of them.
+// The situations of a file happen at the same time to services of different names, so each rule is evaluated once for
+// all of them.
 func Tests(c Config, folder string) (map[string]string, error) {
 	rules, err := Files(c)
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// An objective is a share of events that are to be good. The alert on it is about how fast its error budget, which is for
-// 30 days, is used up.
+// An objective is a share of events that are to be good. The alert on it is about how fast its error budget, which is
+// for 30 days, is used up.
 type objective struct {
 	name    string
 	target  float64
@@ -125,7 +125,8 @@ const (
 )
 
 // sloGroups returns the rules of objectives: first those that page, then those that can wait, then what is left of the
-// budgets. Long windows are made of what the first group records, so that days of samples are not read every few seconds.
+// budgets. Long windows are made of what the first group records, so that days of samples are not read every few
+// seconds.
 func (c Config) sloGroups(name string, objectives []objective) []Group {
 	page := Group{Name: name + "-slo", Interval: "5s", About: "How fast error budgets are used up: what somebody is paged for."}
 	ticket := Group{Name: name + "-slo-slow", Interval: "1m", About: "How fast error budgets are used up: what can wait until morning."}

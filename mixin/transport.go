@@ -1,7 +1,7 @@
 package mixin
 
-// unusual says that a series is far above what it was in the day before, if there was such a day: what some services live
-// with all the time wakes nobody up.
+// unusual says that a series is far above what it was in the day before, if there was such a day: what some services
+// live with all the time wakes nobody up.
 func unusual(series, factor string) string {
 	return "unless (" + series + " <= " + factor + " * avg_over_time(" + series + "[1d] offset 15m) and " + series + " offset 1d)"
 }
@@ -59,8 +59,8 @@ func transportGroup() Group {
 		About:    "What users of an endpoint feel, and what endangers it, by job and namespace.",
 		Records: []Record{
 			{Name: active, Expr: "sum by ($by) ($P_active_connections)"},
-			// All closes, the healthy ones too. Only for comparison: "more than 10 of these a second" is the usual alert,
-			// and it never ends on short sessions.
+			// All closes, the healthy ones too. Only for comparison: "more than 10 of these a second" is the usual
+			// alert, and it never ends on short sessions.
 			{Name: "job_namespace:$P_disconnections:rate5m", Expr: "sum by ($by) (rate($P_disconnections_total[5m]))"},
 			{Name: closes, Expr: "sum by ($by) (increase($P_disconnections_total[10m]))"},
 			{Name: instDrops, Expr: "sum by ($by, instance) (\n" + grown(broken()[0], "10m") + "\nor\n" + grown(broken()[1], "10m") + "\n)"},
@@ -77,7 +77,8 @@ func transportGroup() Group {
 			{Name: p90, Expr: Quantile("0.90", "$by", "$P_message_duration_seconds", "", "1m")},
 			{Name: handled5m, Expr: Observations("$by", "$P_message_duration_seconds", "", "5m")},
 			{Name: handled1m, Expr: Observations("$by", "$P_message_duration_seconds", "", "1m")},
-			// Refusals for a client's own fault are left out: one client in a loop can cause as many as all clients together.
+			// Refusals for a client's own fault are left out: one client in a loop can cause as many as all clients
+			// together.
 			{Name: attempts, Expr: "sum by ($by) (" + grown(`$P_connections_total{status!~"unauthorized|forbidden|bad_handshake|draining"}`, "1m") + ")"},
 			{Name: opened, Expr: "sum by ($by) (" + grown(`$P_connections_total{status="connected"}`, "1m") + ")"},
 			{Name: refused, Expr: "sum by ($by) (" + grown(`$P_connections_total{status!~"connected|draining"}`, "1m") + ")"},
@@ -87,8 +88,8 @@ func transportGroup() Group {
 			{Name: instAge, Expr: `min by ($by, instance) (timestamp($P_last_message_timestamp_seconds{direction="transmit"}) - $P_last_message_timestamp_seconds{direction="transmit"})`},
 			{Name: age, Expr: "min by ($by) (" + instAge + ")"},
 			{Name: heard, Expr: `min by ($by) (timestamp($P_last_message_timestamp_seconds{direction="receive"}) - $P_last_message_timestamp_seconds{direction="receive"})`},
-			// The handshakes a second that the other instances have to accept if the largest one fails. Its clients reconnect
-			// over recovery_seconds.
+			// The handshakes a second that the other instances have to accept if the largest one fails. Its clients
+			// reconnect over recovery_seconds.
 			{Name: loss, Expr: "max by ($by) ($P_active_connections) / $recovery_seconds"},
 			{Name: behind, Expr: usual("$P_slow_connection_messages")},
 			{Name: typeSent, Expr: `sum by ($by, type) (increase($P_messages_total{direction="transmit"}[1m]))`},
@@ -126,9 +127,9 @@ func transportGroup() Group {
 			Meaning:     "Of the connections that end, a large share breaks, and a larger one than on the day before.",
 			First:       "Find the reason that has grown. Is there a new version of the client, or of a proxy?",
 		}, {
-			// A finding, whatever the share of all connections: what cuts them can be named. Classic buckets are too wide to
-			// tell. One blow that ends connections of one age leaves one half of the window empty, and reconnecting clients
-			// are cut at too young an age for a timeout.
+			// A finding, whatever the share of all connections: what cuts them can be named. Classic buckets are too
+			// wide to tell. One blow that ends connections of one age leaves one half of the window empty, and
+			// reconnecting clients are cut at too young an age for a timeout.
 			Name: "WebSocketConnectionsCutAtOneAge", By: []string{"$by", "reason"}, KeepFiringFor: "5m", Panel: "Closes by Reason",
 			Thresholds: []Threshold{
 				{"cut_spread", 1.3, "90th percentile of the age of broken connections, divided by the 10th"},
@@ -319,8 +320,8 @@ func transportGroup() Group {
 				{"latency_count", 100, "messages within five minutes below which one in a hundred does not count"},
 				{"latency_count_fast", 20, "messages within a minute below which one in ten does not count"},
 			},
-			// One in ten within a minute is seen at once, and outlives no pause of a few seconds. One in a hundred has to
-			// last.
+			// One in ten within a minute is seen at once, and outlives no pause of a few seconds. One in a hundred has
+			// to last.
 			Levels: []Level{{Severity: Critical, For: "30s", Expr: `
 				` + p90 + ` > $latency_seconds and ` + handled1m + ` >= $latency_count_fast
 				or

@@ -9,8 +9,8 @@ import (
 	"github.com/sockscope/sockscope/internal/tool"
 )
 
-// TestUsualExpressions has the expressions that are usual for three alerts meet what they get wrong, where ours get it right.
-// docs/alerts.md tells of each.
+// TestUsualExpressions has the expressions that are usual for three alerts meet what they get wrong, where ours get it
+// right. docs/alerts.md tells of each.
 func TestUsualExpressions(t *testing.T) {
 	promtool := tool.Path(t, "promtool")
 	doc, err := os.ReadFile("../docs/alerts.md")

@@ -68,8 +68,7 @@ func runBuild(cmd *cobra.Command, f storeFlags, names []string) error {
 	return nil
 }
 
-// buildMissing builds the components, adding to paths where they are, and tells
-// on standard error how it goes.
+// buildMissing builds the components, adding to paths where they are, and tells on standard error how it goes.
 func buildMissing(cmd *cobra.Command, store *component.Store, missing []component.Component, paths map[string]string) error {
 	var mu sync.Mutex
 	stages := make(map[string]component.Stage)

@@ -52,8 +52,7 @@ was visible. The exit code is 0 if all steps succeed, else 1.`,
 	return cmd
 }
 
-// shiftPorts replaces the addresses that no flag names by those of the stack
-// with that offset.
+// shiftPorts replaces the addresses that no flag names by those of the stack with that offset.
 func shiftPorts(cmd *cobra.Command, cfg *check.Config, offset int) {
 	shifted := check.Local(offset)
 	if cmd.Flags().Changed("loki") {
@@ -95,8 +94,7 @@ func checkAsJSON(cmd *cobra.Command, cfg check.Config) error {
 	return err
 }
 
-// wantsColour tells whether w is a terminal whose user did not ask for plain
-// text (see no-color.org).
+// wantsColour tells whether w is a terminal whose user did not ask for plain text (see no-color.org).
 func wantsColour(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(f.Fd()))

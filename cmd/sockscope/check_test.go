@@ -11,8 +11,8 @@ import (
 	"github.com/sockscope/sockscope/internal/check"
 )
 
-// TestCheckAsJSON checks a stack of which nothing runs but whose addresses are
-// partly given: every step is told of, each address is the right one.
+// TestCheckAsJSON checks a stack of which nothing runs but whose addresses are partly given: every step is told of,
+// each address is the right one.
 func TestCheckAsJSON(t *testing.T) {
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

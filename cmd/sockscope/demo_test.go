@@ -23,8 +23,7 @@ func execute(ctx context.Context, out io.Writer, args ...string) error {
 	return root.ExecuteContext(ctx)
 }
 
-// TestDemoReadyLoad runs the demo, asks whether it is ready, drives it, and
-// ends it as a signal would.
+// TestDemoReadyLoad runs the demo, asks whether it is ready, drives it, and ends it as a signal would.
 func TestDemoReadyLoad(t *testing.T) {
 	t.Setenv("OTEL_SDK_DISABLED", "true")
 	ctx, stop := context.WithCancel(t.Context())

@@ -75,8 +75,8 @@ does not arrive, the desk raises an alarm of its own.`,
 	return cmd
 }
 
-// dashboards are the folders of the dashboards that are shipped. Those for
-// VictoriaLogs take the place of those for Loki.
+// dashboards are the folders of the dashboards that are shipped. Those for VictoriaLogs take the place of those for
+// Loki.
 func dashboards(victoriaLogs bool) ([]fs.FS, error) {
 	folders := []string{"grafana/dashboards"}
 	if victoriaLogs {

@@ -22,9 +22,10 @@ var (
 	makeTarget = regexp.MustCompile(`(?m)^([a-z-]+):`)
 )
 
-// TestDocumentedCommands checks the commands in the pages' blocks of shell and in the examples of --help: that sockscope
-// has the command and takes its flags and arguments, that make has the target, and that the go command's package is there.
-// A block with any other command says after "sh" why it is not tested, as in "sh not tested: needs a cluster".
+// TestDocumentedCommands checks the commands in the pages' blocks of shell and in the examples of --help: that
+// sockscope has the command and takes its flags and arguments, that make has the target, and that the go command's
+// package is there. A block with any other command says after "sh" why it is not tested, as in "sh not tested: needs a
+// cluster".
 func TestDocumentedCommands(t *testing.T) {
 	var pages []string
 	for _, pattern := range []string{"*.md", "docs/*.md", "docs/runbooks/*.md"} {

@@ -160,7 +160,8 @@ func (f *drillFlags) runAll(ctx context.Context, o stack.Options, drills []drill
 	return runDrills(ctx, o, drills, f.repeat, out, note)
 }
 
-// runEach runs each drill on a stack of its own, each time, so that none has to wait until another one's alerts are over.
+// runEach runs each drill on a stack of its own, each time, so that none has to wait until another one's alerts are
+// over.
 func (f *drillFlags) runEach(ctx context.Context, o stack.Options, drills []drill.Drill, out io.Writer, note func(drill.Result)) error {
 	for _, d := range drills {
 		for range f.repeat {

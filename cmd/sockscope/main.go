@@ -1,5 +1,4 @@
-// Command sockscope runs, drives and checks an observability stack for realtime
-// services.
+// Command sockscope runs, drives and checks an observability stack for realtime services.
 package main
 
 import (

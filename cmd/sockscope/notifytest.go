@@ -77,8 +77,7 @@ The exit code is 0 if everybody was reached, else 1.`,
 	return cmd
 }
 
-// printNotified returns what prints a line for each result, and more of a
-// failure.
+// printNotified returns what prints a line for each result, and more of a failure.
 func printNotified(w io.Writer, colour bool) func(notifytest.Result) {
 	paint := func(code, text string) string {
 		if !colour {

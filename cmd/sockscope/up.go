@@ -178,8 +178,7 @@ func attached(args []string) []string {
 	return rest
 }
 
-// defaultData is where programs keep a user's data by the XDG base directory
-// specification.
+// defaultData is where programs keep a user's data by the XDG base directory specification.
 func defaultData(portOffset int) (string, error) {
 	base := os.Getenv("XDG_DATA_HOME")
 	if base == "" {

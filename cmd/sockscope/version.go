@@ -13,8 +13,8 @@ func version(info *debug.BuildInfo) string {
 	return info.Main.Version
 }
 
-// builtFrom says which commit this program was built from, as far as the go command
-// knew (it does in a checkout), and with which Go.
+// builtFrom says which commit this program was built from, as far as the go command knew (it does in a checkout), and
+// with which Go.
 func builtFrom(info *debug.BuildInfo) string {
 	settings := make(map[string]string)
 	for _, s := range info.Settings {

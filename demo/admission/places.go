@@ -19,8 +19,8 @@ type places struct {
 	taken  sync.WaitGroup
 }
 
-// network is what counts as one address: an IPv4 address, or the 64 bits of an IPv6 address that are a network, in which
-// everybody has as many addresses as they like.
+// network is what counts as one address: an IPv4 address, or the 64 bits of an IPv6 address that are a network, in
+// which everybody has as many addresses as they like.
 func network(address netip.Addr) netip.Addr {
 	if address.Is6() {
 		address = netip.PrefixFrom(address, 64).Masked().Addr()

@@ -7,7 +7,8 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// RetryAfter is the number of seconds after which a refused client may try again, as HTTP's header of that name says it.
+// RetryAfter is the number of seconds after which a refused client may try again, as HTTP's header of that name says
+// it.
 const RetryAfter = "5"
 
 // A Refusal is why a request is turned away.

@@ -45,8 +45,8 @@ type claims struct {
 }
 
 // New returns an Authority. Tokens are signed with the first key and verified with any. To replace a key, first add the
-// new one as a second to every node, then make it the first, and drop the old one when its last token has expired.
-// A key has at least MinKeyBytes bytes.
+// new one as a second to every node, then make it the first, and drop the old one when its last token has expired. A
+// key has at least MinKeyBytes bytes.
 func New(keys ...[]byte) (*Authority, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("auth: no key for tokens: give one, see LoadKey")

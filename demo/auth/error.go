@@ -20,8 +20,8 @@ const (
 	CodeBadOrigin      Code = "bad_origin" // a page that may not connect
 )
 
-// Error is why somebody was refused: a code for programs and a reason for people. It holds nothing of what was sent,
-// so it can be answered and logged.
+// Error is why somebody was refused: a code for programs and a reason for people. It holds nothing of what was sent, so
+// it can be answered and logged.
 type Error struct {
 	Code   Code
 	Reason string

@@ -20,8 +20,8 @@ type origin struct {
 	below  bool   // of a pattern: host begins with a dot and stands for all names that end so
 }
 
-// ParseOrigins reads a list of origins: "https://app.example.com" is one origin, "app.example.com" is that host with any
-// scheme, and "*.example.com" are all hosts below that one. A port has to be given where it isn't the scheme's own.
+// ParseOrigins reads a list of origins: "https://app.example.com" is one origin, "app.example.com" is that host with
+// any scheme, and "*.example.com" are all hosts below that one. A port has to be given where it isn't the scheme's own.
 func ParseOrigins(list []string) (Origins, error) {
 	var o Origins
 	for _, text := range list {

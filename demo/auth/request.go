@@ -9,10 +9,10 @@ import (
 // it can name subprotocols, and all characters of a token are allowed in one.
 const subprotocolPrefix = "bearer."
 
-// TokenFromRequest returns the token that a request brings along, empty if there is none; it is for Verify to judge
-// it. A token is either in the header "Authorization: Bearer …" or in the WebSocket subprotocol "bearer.…". The server
-// must not select the latter, which would send the token back, but another one that the client offers beside it. A
-// token in the URL, more than one, and an Authorization that is no bearer's are refused with an *Error.
+// TokenFromRequest returns the token that a request brings along, empty if there is none; it is for Verify to judge it.
+// A token is either in the header "Authorization: Bearer …" or in the WebSocket subprotocol "bearer.…". The server must
+// not select the latter, which would send the token back, but another one that the client offers beside it. A token in
+// the URL, more than one, and an Authorization that is no bearer's are refused with an *Error.
 func TokenFromRequest(r *http.Request) (token string, err error) {
 	if inURL(r) {
 		return "", refusal(CodeInURL, "a token in a URL ends up in logs: send the header Authorization: Bearer …, "+

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// RequestToken asks a DevHandler at the address, such as http://127.0.0.1:8080/auth/token, for a token for the user, who
-// may enter every room that is not private.
+// RequestToken asks a DevHandler at the address, such as http://127.0.0.1:8080/auth/token, for a token for the user,
+// who may enter every room that is not private.
 func RequestToken(ctx context.Context, client *http.Client, address, user string) (string, error) {
 	body, err := json.Marshal(map[string]string{"user": user})
 	if err != nil {

@@ -33,7 +33,8 @@ func serveConsole(t *testing.T) (*service, *console.Console, *prometheus.Registr
 	return s, live, registry
 }
 
-// consoleShowsAConnection follows one person's connection in the console: in the table, in its story, and after its end.
+// consoleShowsAConnection follows one person's connection in the console: in the table, in its story, and after its
+// end.
 func consoleShowsAConnection(browser context.Context, t *testing.T) {
 	s, _, registry := serveConsole(t)
 	ada, operator := newTab(browser, t), newTab(browser, t)

@@ -55,8 +55,8 @@ func faultIsSwitched(browser context.Context, t *testing.T) {
 	}
 }
 
-// faultsOfInstances shows the panel the answers of one of two instances, of which the other has a fault: it says so, turns
-// that off everywhere, and reaches all where the box is ticked.
+// faultsOfInstances shows the panel the answers of one of two instances, of which the other has a fault: it says so,
+// turns that off everywhere, and reaches all where the box is ticked.
 func faultsOfInstances(browser context.Context, t *testing.T) {
 	s := serve(t, demo.Config{}, "")
 	ada := newTab(browser, t)

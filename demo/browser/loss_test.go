@@ -58,8 +58,8 @@ func somebodyIsAway(browser context.Context, t *testing.T) {
 	ada.awaitText("#log .own:last-of-type .fate, #log .own .fate", "seen by Ben")
 }
 
-// wireGoesSilent leaves the connection open but lets nothing through: the page finds out by its own ping, and comes back
-// on a connection that is alive. Of the market it has missed something.
+// wireGoesSilent leaves the connection open but lets nothing through: the page finds out by its own ping, and comes
+// back on a connection that is alive. Of the market it has missed something.
 func wireGoesSilent(browser context.Context, t *testing.T) {
 	s := serve(t, demo.Config{}, "")
 	w := newWire(t, s.address)
@@ -79,8 +79,8 @@ func wireGoesSilent(browser context.Context, t *testing.T) {
 	ada.awaitCount("#log .text", 1)
 }
 
-// serverRestarts drains the server under an open page and starts another at the same address, with the same messages and
-// another key: the page is told, asks for a new token and goes on.
+// serverRestarts drains the server under an open page and starts another at the same address, with the same messages
+// and another key: the page is told, asks for a new token and goes on.
 func serverRestarts(browser context.Context, t *testing.T) {
 	store := openHistory(t)
 	before := serve(t, demo.Config{History: store}, "")

@@ -258,8 +258,8 @@ func release(selector string) chromedp.Action {
 	})
 }
 
-// at does something with the mouse in the middle of what the selector finds, as soon as that is there, rests, and nothing
-// covers it.
+// at does something with the mouse in the middle of what the selector finds, as soon as that is there, rests, and
+// nothing covers it.
 func at(selector string, do func(x, y float64, _ ...chromedp.MouseOption) chromedp.MouseAction) chromedp.Action {
 	return chromedp.ActionFunc(func(ctx context.Context) error {
 		script := fmt.Sprintf(`(() => {

@@ -74,8 +74,8 @@ type Cluster struct {
 	newest map[string]uint64 // sequence numbers by room, of which the others are yet to be reminded
 }
 
-// announcement is what nodes tell each other on channelRooms: a message of a room, a frame for a room or a user, or only
-// how far a room is.
+// announcement is what nodes tell each other on channelRooms: a message of a room, a frame for a room or a user, or
+// only how far a room is.
 type announcement struct {
 	Room    string           `json:"room,omitempty"`
 	User    string           `json:"user,omitempty"`

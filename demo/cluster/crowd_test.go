@@ -18,8 +18,8 @@ type counting struct{ frames int }
 
 func (c *counting) Deliver(*wire.Frame, *instrument.Broadcast) { c.frames++ }
 
-// TestCrowdOfConnectionsIsNotToldByOthers has another node tell who types in a room in which few users have more and more
-// connections here.
+// TestCrowdOfConnectionsIsNotToldByOthers has another node tell who types in a room in which few users have more and
+// more connections here.
 func TestCrowdOfConnectionsIsNotToldByOthers(t *testing.T) {
 	t.Parallel()
 	store, err := history.OpenFile(filepath.Join(t.TempDir(), "history.db"), history.Limits{})

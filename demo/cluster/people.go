@@ -26,8 +26,8 @@ func (c *Cluster) crowded(room string) bool {
 	return users > crowd
 }
 
-// tell hands something that is no message to the members of a room on this node, except to one, unless they are too many:
-// a single user may have any number of connections.
+// tell hands something that is no message to the members of a room on this node, except to one, unless they are too
+// many: a single user may have any number of connections.
 func (c *Cluster) tell(name string, f *wire.Frame, b *instrument.Broadcast, except room.Member) {
 	if c.cfg.Rooms.Members(name) <= crowd {
 		c.cfg.Rooms.Publish(name, f, b, except)

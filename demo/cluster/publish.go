@@ -15,8 +15,8 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// Deliver hands a message that was saved to the members of its room, here and on the other nodes. One that was delivered
-// before is delivered where it was not.
+// Deliver hands a message that was saved to the members of its room, here and on the other nodes. One that was
+// delivered before is delivered where it was not.
 func (c *Cluster) Deliver(ctx context.Context, m history.Message) error {
 	ctx, b := c.cfg.Observer.BeginBroadcast(ctx)
 	err := c.cfg.Rooms.Deliver(ctx, m, b)
@@ -69,8 +69,8 @@ func (c *Cluster) remind(room string, seq uint64) {
 	c.newest[room] = max(seq, c.newest[room]) // at most as many as there are rooms in the history
 }
 
-// announce tells the other nodes something, and reports whether that was possible. Failures are counted and logged by the
-// backplane.
+// announce tells the other nodes something, and reports whether that was possible. Failures are counted and logged by
+// the backplane.
 func (c *Cluster) announce(ctx context.Context, a announcement) bool {
 	if c.bus == nil {
 		return true

@@ -103,7 +103,8 @@ func (a *API) turnOff(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answer answers with how a switch is now, after the other instances have got the order too if the request asks for that.
+// answer answers with how a switch is now, after the other instances have got the order too if the request asks for
+// that.
 func (a *API) answer(w http.ResponseWriter, r *http.Request, s *Switch, o order) {
 	all := r.URL.Query().Get("instances") == "all"
 	if !all {

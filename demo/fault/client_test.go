@@ -46,7 +46,8 @@ func TestClient(t *testing.T) {
 	}
 }
 
-// TestClientReachesAllInstances has it ask for that where something is to be turned, and for nothing where it is listed.
+// TestClientReachesAllInstances has it ask for that where something is to be turned, and for nothing where it is
+// listed.
 func TestClientReachesAllInstances(t *testing.T) {
 	var asked []string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1,5 +1,4 @@
-// Package fault makes a service misbehave on request: each fault has a
-// strength and a duration, and heals by itself.
+// Package fault makes a service misbehave on request: each fault has a strength and a duration, and heals by itself.
 //
 // A Switch only says how things are; the service asks it where the fault would strike in earnest, so that what is seen
 // of it is seen through the ordinary code. An API lets people turn switches, and a Client is its other end.
@@ -52,8 +51,8 @@ type State struct {
 	Instances []string `json:"instances,omitempty"`
 }
 
-// TurnOn starts the fault, or replaces it where it is on already. The context
-// that is returned lasts as long as the fault.
+// TurnOn starts the fault, or replaces it where it is on already. The context that is returned lasts as long as the
+// fault.
 func (s *Switch) TurnOn(strength float64, d time.Duration) (context.Context, error) {
 	if s.Unavailable != "" {
 		return nil, fmt.Errorf("%s is not to be had: %s", s.Name, s.Unavailable)
@@ -98,8 +97,8 @@ func (s *Switch) Hits() bool {
 	return e != nil && rand.Float64() < e.strength
 }
 
-// Hold keeps its caller waiting while the fault is on, until ctx ends and no
-// longer than atMost. While the fault is off it returns at once.
+// Hold keeps its caller waiting while the fault is on, until ctx ends and no longer than atMost. While the fault is off
+// it returns at once.
 func (s *Switch) Hold(ctx context.Context, atMost time.Duration) {
 	e := s.on()
 	if e == nil {

@@ -115,7 +115,8 @@ func (a *API) do(o order) error {
 	return err
 }
 
-// ask gives all instances an order and returns their answers, this one's included. With an error some have not answered.
+// ask gives all instances an order and returns their answers, this one's included. With an error some have not
+// answered.
 func (n *instances) ask(ctx context.Context, o order) ([]answer, error) {
 	o.ID, o.From = uuid.NewString(), n.own
 	data, err := json.Marshal(o)

@@ -38,8 +38,8 @@ func openRoom(tx *bbolt.Tx, name string) (r fileRoom, ok bool, err error) {
 	return r, true, nil
 }
 
-// append saves the message unless it is saved already, and returns what is saved. It may have changed something even
-// if it fails with ErrFull.
+// append saves the message unless it is saved already, and returns what is saved. It may have changed something even if
+// it fails with ErrFull.
 func (f *File) append(tx *bbolt.Tx, m Message, record []byte) (saved Message, changed bool, err error) {
 	r, ok, err := openRoom(tx, m.Room)
 	if err == nil && !ok {
@@ -152,8 +152,8 @@ func errRooms(l Limits) error {
 		ErrFull, l.Rooms, l.Retention)
 }
 
-// forgetQuiet deletes the rooms that have been quiet for longest, if it is long enough. As that means to look at all
-// of them, it remembers until when there is none.
+// forgetQuiet deletes the rooms that have been quiet for longest, if it is long enough. As that means to look at all of
+// them, it remembers until when there is none.
 func (f *File) forgetQuiet(rooms *bbolt.Bucket) (changed bool, err error) {
 	now := time.Now()
 	if now.Before(f.full) {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// WithTimeout returns a store that does as s does, and whose calls fail when they take longer than limit, so that nobody
-// waits forever for one that hangs. Ping and Close take as long as they do.
+// WithTimeout returns a store that does as s does, and whose calls fail when they take longer than limit, so that
+// nobody waits forever for one that hangs. Ping and Close take as long as they do.
 func WithTimeout(s Store, limit time.Duration) Store { return timely{s, limit} }
 
 // timely is a store that answers in time or fails.

@@ -1,5 +1,5 @@
-// Package observe is what makes the demo observable: an observer for each transport, which knows the protocol's types of
-// messages; the spans of what a message goes through; and the logger.
+// Package observe is what makes the demo observable: an observer for each transport, which knows the protocol's types
+// of messages; the spans of what a message goes through; and the logger.
 package observe
 
 import (

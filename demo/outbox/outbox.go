@@ -27,17 +27,17 @@ const (
 	// DropOldest makes room by dropping the frame that has waited longest. It suits what is outdated soon, and peers
 	// that can live with gaps.
 	DropOldest
-	// Coalesce keeps only the newest frame of each [wire.Frame.Key]: it takes the place of the one that waits, whether the queue is
-	// full or not, so that no key waits longer because it changes often. Frames of one key stay in order, and so do
-	// frames without a key. When a frame has no key, or none of its key waits, a full queue disconnects.
+	// Coalesce keeps only the newest frame of each [wire.Frame.Key]: it takes the place of the one that waits, whether
+	// the queue is full or not, so that no key waits longer because it changes often. Frames of one key stay in order,
+	// and so do frames without a key. When a frame has no key, or none of its key waits, a full queue disconnects.
 	Coalesce
 )
 
 // Config says how an Outbox behaves.
 type Config struct {
-	// Capacity is how many frames may wait besides the one that is being written; DefaultCapacity by default. They may have as many
-	// bytes as that many messages of [wire.MaxFrameBytes], which only pieces of history exceed; one of any size may wait
-	// alone.
+	// Capacity is how many frames may wait besides the one that is being written; DefaultCapacity by default. They may
+	// have as many bytes as that many messages of [wire.MaxFrameBytes], which only pieces of history exceed; one of any
+	// size may wait alone.
 	Capacity int
 	// Policy is what happens when that much waits.
 	Policy Policy
@@ -47,8 +47,8 @@ type Config struct {
 	// Full is called once, by the Put for which there was no room, when the connection is to be given up. It must not
 	// block. The frames that wait are written meanwhile, until Abort.
 	Full func()
-	// Failed is called once, when Write has failed and all that waited was dropped. It must not call Close, which
-	// would wait for it.
+	// Failed is called once, when Write has failed and all that waited was dropped. It must not call Close, which would
+	// wait for it.
 	Failed func(error)
 	// Conn observes the connection; nil leaves it unobserved.
 	Conn *instrument.Conn
@@ -206,8 +206,8 @@ func (o *Outbox) Close(ctx context.Context) error {
 }
 
 // Abort drops all that waits for the reason given, because the connection is gone or to be given up. The write under
-// way is not waited for; should it fail, its frame is dropped for the same reason. Frames that are put later are dropped
-// because the connection is closed.
+// way is not waited for; should it fail, its frame is dropped for the same reason. Frames that are put later are
+// dropped because the connection is closed.
 func (o *Outbox) Abort(r instrument.DropReason) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

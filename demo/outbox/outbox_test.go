@@ -354,8 +354,8 @@ func TestUnobserved(t *testing.T) {
 	}
 }
 
-// TestOrder puts frames faster than they are read, from several goroutines: of each the frames arrive in order, whatever
-// the policy leaves out, and each frame has one end.
+// TestOrder puts frames faster than they are read, from several goroutines: of each the frames arrive in order,
+// whatever the policy leaves out, and each frame has one end.
 func TestOrder(t *testing.T) {
 	const putters, each = 4, 2000
 	for name, policy := range map[string]Policy{"disconnect": Disconnect, "drop oldest": DropOldest, "coalesce": Coalesce} {

@@ -19,8 +19,8 @@ var files embed.FS
 const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// Handler serves the page at / and the files that belong to it. Files that have not changed are not sent again. A trace id is
-// appended to traceURL for a link; an empty one makes no links.
+// Handler serves the page at / and the files that belong to it. Files that have not changed are not sent again. A trace
+// id is appended to traceURL for a link; an empty one makes no links.
 func Handler(traceURL string) (http.Handler, error) {
 	modules, version, err := inspect()
 	if err != nil {
@@ -53,8 +53,8 @@ func Handler(traceURL string) (http.Handler, error) {
 	}), nil
 }
 
-// inspect returns the names of the page's modules, which it loads at once rather than one because of the other, and
-// a version of all its files together, so that a browser never mixes two.
+// inspect returns the names of the page's modules, which it loads at once rather than one because of the other, and a
+// version of all its files together, so that a browser never mixes two.
 func inspect() (modules []string, version string, err error) {
 	entries, err := files.ReadDir(".")
 	if err != nil {

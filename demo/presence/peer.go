@@ -69,7 +69,8 @@ func (p *Presence) receive(m message, now time.Time) error {
 	return nil
 }
 
-// update applies a message that follows what is known. Any other is old, or comes after a gap that only a snapshot fills.
+// update applies a message that follows what is known. Any other is old, or comes after a gap that only a snapshot
+// fills.
 func (p *Presence) update(q *peer, m message) error {
 	if q.rev+1 != m.Rev {
 		return nil
@@ -168,8 +169,8 @@ func (p *Presence) bury(node string) {
 	p.lost = p.cfg.Lost != nil
 }
 
-// remember notes who said goodbye, since messages from before may still come. There is room for as many as there may
-// be nodes; the oldest goes first.
+// remember notes who said goodbye, since messages from before may still come. There is room for as many as there may be
+// nodes; the oldest goes first.
 func (p *Presence) remember(node string, now time.Time) {
 	if len(p.gone) >= p.cfg.MaxNodes {
 		oldest, at := node, now

@@ -30,12 +30,12 @@ type Config struct {
 	// Publish sends a message to all nodes; this one may get it, too. Only Run calls it, one call at a time. An error
 	// is for Publish itself to report; what wasn't sent is made good later.
 	Publish func(ctx context.Context, data []byte) error
-	// Changed is told when a user enters a room that they were in on no node, and when they have left it on all, as
-	// far as this node knows. Calls come one at a time and in order, from whichever goroutine makes a change or finds
-	// one; it should be quick. It may call the Presence. Nil is allowed.
+	// Changed is told when a user enters a room that they were in on no node, and when they have left it on all, as far
+	// as this node knows. Calls come one at a time and in order, from whichever goroutine makes a change or finds one;
+	// it should be quick. It may call the Presence. Nil is allowed.
 	Changed func(Change)
-	// Lost is told after other nodes are gone, whether they said goodbye or were given up: what they alone knew is to be
-	// looked for elsewhere. It is called like Changed, after what it is told. Nil is allowed.
+	// Lost is told after other nodes are gone, whether they said goodbye or were given up: what they alone knew is to
+	// be looked for elsewhere. It is called like Changed, after what it is told. Nil is allowed.
 	Lost func()
 	// Heartbeat is the time between two signs of life, 5 s by default. Lost messages are noticed as often.
 	Heartbeat time.Duration
@@ -199,8 +199,8 @@ func (p *Presence) note(c Change) {
 	}
 }
 
-// deliver tells Changed and Lost what is to be told. One goroutine does so at a time, for all, since two could swap a user's
-// coming and going; and it holds no lock meanwhile.
+// deliver tells Changed and Lost what is to be told. One goroutine does so at a time, for all, since two could swap a
+// user's coming and going; and it holds no lock meanwhile.
 func (p *Presence) deliver() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// flushEvery is how long changes are gathered for one message. A thousand connections that open at once are told
-	// of together.
+	// flushEvery is how long changes are gathered for one message. A thousand connections that open at once are told of
+	// together.
 	flushEvery = 50 * time.Millisecond
 	// byeTimeout is how long the end may take.
 	byeTimeout = 2 * time.Second

@@ -19,10 +19,10 @@ const mostMissing = 1000
 const mostRetried = 500
 
 // Deliver hands a message that was saved to the room's members on this node, as part of the broadcast b. Messages may
-// come in any order and more than once: each is delivered once, and one before which others are missing waits for
-// these to be read from the history. If that has forgotten the room, or lost a part of it, and gives numbers again, they
-// are delivered again. An error means that the history could not be read, and that nothing was delivered; Retry makes
-// that good.
+// come in any order and more than once: each is delivered once, and one before which others are missing waits for these
+// to be read from the history. If that has forgotten the room, or lost a part of it, and gives numbers again, they are
+// delivered again. An error means that the history could not be read, and that nothing was delivered; Retry makes that
+// good.
 func (r *Rooms) Deliver(ctx context.Context, m history.Message, b *instrument.Broadcast) error {
 	room := r.find(m.Room)
 	if room == nil {
@@ -181,8 +181,8 @@ func (r *Rooms) rewind(ctx context.Context, room *room) error {
 	return nil
 }
 
-// after returns messages of the history after seq. If seq is that of the last message delivered, and the history no longer
-// has this, the room is rewound instead. The room's order is locked.
+// after returns messages of the history after seq. If seq is that of the last message delivered, and the history no
+// longer has this, the room is rewound instead. The room's order is locked.
 func (r *Rooms) after(ctx context.Context, room *room, seq uint64, limit int) (_ []history.Message, rewound bool, err error) {
 	check := seq == room.last && room.savedID != ""
 	if check {

@@ -12,8 +12,8 @@ import (
 	"github.com/sockscope/sockscope/demo/history"
 )
 
-// TestForgottenRoom has the history forget a room while somebody is in it: what is said then counts from 1 again, and is
-// delivered.
+// TestForgottenRoom has the history forget a room while somebody is in it: what is said then counts from 1 again, and
+// is delivered.
 func TestForgottenRoom(t *testing.T) {
 	t.Parallel()
 	for name, tell := range map[string]func(t *testing.T, r *Rooms, said []history.Message){

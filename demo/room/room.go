@@ -1,6 +1,6 @@
-// Package room holds who on this node is to get what: the members of rooms, whose messages are delivered in the order of
-// their sequence numbers, and the subscribers of topics, which have none. It knows neither transports nor other nodes: a
-// member is whatever can be handed a frame.
+// Package room holds who on this node is to get what: the members of rooms, whose messages are delivered in the order
+// of their sequence numbers, and the subscribers of topics, which have none. It knows neither transports nor other
+// nodes: a member is whatever can be handed a frame.
 package room
 
 import (
@@ -139,8 +139,9 @@ func (r *Rooms) Members(name string) int {
 	return room.len()
 }
 
-// Join puts m into the room, from which on it gets what is delivered, and returns the sequence number of the last message
-// before that. Being in the room already is no error. The caller must leave once for each Join without an error.
+// Join puts m into the room, from which on it gets what is delivered, and returns the sequence number of the last
+// message before that. Being in the room already is no error. The caller must leave once for each Join without an
+// error.
 func (r *Rooms) Join(ctx context.Context, name string, m Member) (seq uint64, err error) {
 	seq, _, err = r.join(ctx, name, m, nil, nil)
 	return seq, err
@@ -152,9 +153,9 @@ func (r *Rooms) JoinAfter(ctx context.Context, name string, m Member, after uint
 	return r.join(ctx, name, m, &after, nil)
 }
 
-// JoinHolding is Join for a member that knows the messages up to after and cannot keep up with a room that goes on while it
-// gets the newer ones: nothing is delivered to anybody while missed gives it a last piece of those, and returns how far
-// that goes. If there are still more, it is to ask for them once it is in the room.
+// JoinHolding is Join for a member that knows the messages up to after and cannot keep up with a room that goes on
+// while it gets the newer ones: nothing is delivered to anybody while missed gives it a last piece of those, and
+// returns how far that goes. If there are still more, it is to ask for them once it is in the room.
 func (r *Rooms) JoinHolding(ctx context.Context, name string, m Member, after uint64, missed func(after uint64) (uint64, error)) (seq uint64, err error) {
 	seq, _, err = r.join(ctx, name, m, &after, missed)
 	return seq, err
@@ -193,8 +194,8 @@ func (r *Rooms) Seq(name string) (seq uint64) {
 	return seq
 }
 
-// Mark calls mark with the number that Seq returns, while nothing is delivered: what mark hands to a member comes after the
-// message of that number and before the next. It must not block.
+// Mark calls mark with the number that Seq returns, while nothing is delivered: what mark hands to a member comes after
+// the message of that number and before the next. It must not block.
 func (r *Rooms) Mark(name string, mark func(seq uint64)) {
 	r.mu.Lock()
 	room := r.rooms[name]

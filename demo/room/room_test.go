@@ -192,8 +192,8 @@ func TestOpeningHangs(t *testing.T) {
 	}
 }
 
-// TestOpeningFails has somebody wait for a room that another is about to open, in vain: nobody gets in without knowing where
-// the room is.
+// TestOpeningFails has somebody wait for a room that another is about to open, in vain: nobody gets in without knowing
+// where the room is.
 func TestOpeningFails(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("the disk is gone")

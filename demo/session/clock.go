@@ -9,8 +9,8 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// expiryWarning is how long before its end a client is told to renew its token, if that is not more than half of what is
-// left of it.
+// expiryWarning is how long before its end a client is told to renew its token, if that is not more than half of what
+// is left of it.
 const expiryWarning = time.Minute
 
 // clock says what a session has to do when, with one timer for all of it.

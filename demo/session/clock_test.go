@@ -32,8 +32,8 @@ func (r recorder) Close(reason instrument.CloseReason, _ string) {
 }
 func (r recorder) Cut() {}
 
-// TestClockOfTokens lives through an hour and a half of tokens by a clock that does not wait: a client is warned a minute
-// before its token ends, each time, and of a short one when half of it has passed.
+// TestClockOfTokens lives through an hour and a half of tokens by a clock that does not wait: a client is warned a
+// minute before its token ends, each time, and of a short one when half of it has passed.
 func TestClockOfTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService(t, newLedger(), nil, Config{})
@@ -81,8 +81,8 @@ func TestClockOfTokens(t *testing.T) {
 	})
 }
 
-// TestRenewalTooLate has a token end and a newer one come before the clock has noticed: the connection has ended all the
-// same.
+// TestRenewalTooLate has a token end and a newer one come before the clock has noticed: the connection has ended all
+// the same.
 func TestRenewalTooLate(t *testing.T) {
 	t.Parallel()
 	s := newService(t, newLedger(), nil, Config{})

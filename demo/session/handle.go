@@ -14,9 +14,9 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// Receive takes one message, unless the session is at its end, and reports whether it has: what can't be read is answered
-// by an error, the rest is handled and timed. A panic of what handles it is counted and logged, and goes on: the transport
-// has to end the connection.
+// Receive takes one message, unless the session is at its end, and reports whether it has: what can't be read is
+// answered by an error, the rest is handled and timed. A panic of what handles it is counted and logged, and goes on:
+// the transport has to end the connection.
 func (c *Session) Receive(ctx context.Context, data []byte, decode func([]byte) (wire.Envelope, error)) (taken bool) {
 	c.handling.Lock()
 	defer c.handling.Unlock()
@@ -91,8 +91,8 @@ func (c *Session) refuse(ctx context.Context, id string, err error) {
 	use.Answer(ctx, c, wire.TypeError, id, wire.ErrorPayload{Code: refused.Code, Reason: refused.Reason})
 }
 
-// answer does what a message asks for and answers it. A request that is refused is answered as well and no error of this
-// service.
+// answer does what a message asks for and answers it. A request that is refused is answered as well and no error of
+// this service.
 func (c *Session) answer(ctx context.Context, env *wire.Envelope) error {
 	err := c.sessions.handle(ctx, c, env)
 	var refused *wire.RefusalError

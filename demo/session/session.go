@@ -15,8 +15,8 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// Session is one open connection, whatever its transport. While nothing happens it is a few hundred bytes and a timer. It
-// is a use.Peer.
+// Session is one open connection, whatever its transport. While nothing happens it is a few hundred bytes and a timer.
+// It is a use.Peer.
 type Session struct {
 	sessions *Sessions
 	observer *observe.Observer

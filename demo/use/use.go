@@ -1,5 +1,6 @@
 // Package use says what a use is: something that people do with the service, such as to chat. Each has a package of its
-// own below this one. A use knows rooms, history and who is there, and whoever asks as a Peer: no session, no transport.
+// own below this one. A use knows rooms, history and who is there, and whoever asks as a Peer: no session, no
+// transport.
 package use
 
 import (
@@ -22,8 +23,8 @@ type Use interface {
 
 // Visit is one peer in one use. Its methods are called one at a time.
 type Visit interface {
-	// Handle does what a request asks for, and answers it unless it returns an error. A *wire.RefusalError is answered for
-	// it, and is no error of the service unless it has a Cause.
+	// Handle does what a request asks for, and answers it unless it returns an error. A *wire.RefusalError is answered
+	// for it, and is no error of the service unless it has a Cause.
 	Handle(ctx context.Context, env *wire.Envelope) error
 	// Renewed is called after the peer has brought a newer token, which may open less than the one before.
 	Renewed()

@@ -47,8 +47,8 @@ const (
 	CodeUnavailable    Code = "unavailable" // the store does not answer; send again with the same messageId
 )
 
-// RefusalError is why a message was refused: a code for programs and a reason for
-// people. The reason never repeats what the client sent.
+// RefusalError is why a message was refused: a code for programs and a reason for people. The reason never repeats what
+// the client sent.
 type RefusalError struct {
 	Code   Code
 	Reason string
@@ -66,8 +66,8 @@ func problem(code Code, format string, args ...any) *RefusalError {
 	return &RefusalError{Code: code, Reason: fmt.Sprintf(format, args...)}
 }
 
-// Decode reads a frame from a client. It is strict: unknown fields, anything
-// after the object, and missing or malformed fields are refused with a
+// Decode reads a frame from a client. It is strict: unknown fields, anything after the object, and missing or malformed
+// fields are refused with a
 // *RefusalError. The envelope then holds what could be told of the frame, so that
 // the answer can name its messageId.
 func Decode(frame []byte) (Envelope, error) {
@@ -205,8 +205,8 @@ func (e *Envelope) Notify() (NotifyPayload, error) {
 	return p, err
 }
 
-// Room returns the name of the room that a client's message is about, whether there can be such a room or not. It is empty
-// if the message is about none.
+// Room returns the name of the room that a client's message is about, whether there can be such a room or not. It is
+// empty if the message is about none.
 func (e *Envelope) Room() string {
 	var p RoomPayload
 	_ = json.Unmarshal(e.Payload, &p) // what can't be read is refused by who reads all of it
@@ -239,8 +239,7 @@ func decodeObject(data []byte, into any, code Code, what string) *RefusalError {
 	return nil
 }
 
-// reasonOf tells what is wrong without quoting the client's own words, which
-// would end up in logs.
+// reasonOf tells what is wrong without quoting the client's own words, which would end up in logs.
 func reasonOf(err error) string {
 	var syntax *json.SyntaxError
 	var mismatch *json.UnmarshalTypeError

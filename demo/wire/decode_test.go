@@ -164,8 +164,8 @@ func TestEncodeAndBack(t *testing.T) {
 	}
 }
 
-// FuzzDecode looks for frames that crash the decoder, are refused without a
-// code, or change their meaning when they are written again.
+// FuzzDecode looks for frames that crash the decoder, are refused without a code, or change their meaning when they are
+// written again.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(frame("message", `{"room":"lobby","text":"hi"}`)))
 	f.Add([]byte(frame("join", `{"room":"lobby"}`)))

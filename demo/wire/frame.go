@@ -26,8 +26,8 @@ const (
 type Frame struct {
 	Type Type
 	Seq  uint64 // of a room's message; 0 for all others
-	// Key says what the frame is the newest of: while it waits in a send queue, a newer frame with the same key may take
-	// its place. Frames with an empty key are all of worth.
+	// Key says what the frame is the newest of: while it waits in a send queue, a newer frame with the same key may
+	// take its place. Frames with an empty key are all of worth.
 	Key string
 
 	// Data is the frame as JSON.

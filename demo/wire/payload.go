@@ -115,8 +115,8 @@ type PresencePayload struct {
 }
 
 // RoomUsersPayload tells who joins a room who is in it, on all nodes. Of a large room only some users are listed; Count
-// is always all of them. Seq is of the room's last message before this frame: messages after the frame are after that one.
-// Read is up to where users have read, those who are furthest.
+// is always all of them. Seq is of the room's last message before this frame: messages after the frame are after that
+// one. Read is up to where users have read, those who are furthest.
 type RoomUsersPayload struct {
 	Room  string            `json:"room"`
 	Users []string          `json:"users"`

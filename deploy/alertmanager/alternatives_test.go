@@ -17,8 +17,7 @@ import (
 	"github.com/sockscope/sockscope/internal/tool"
 )
 
-// TestAlternatives checks the settings of the other services and sees what
-// Alertmanager sends with them.
+// TestAlternatives checks the settings of the other services and sees what Alertmanager sends with them.
 func TestAlternatives(t *testing.T) {
 	amtool := tool.Path(t, "amtool")
 	for name, want := range map[string][]string{

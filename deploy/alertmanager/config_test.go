@@ -32,16 +32,14 @@ func TestConfigLoads(t *testing.T) {
 	}
 }
 
-// TestOneLineIsTheDesk makes sure that what starts the stack finds the line that
-// it leaves out.
+// TestOneLineIsTheDesk makes sure that what starts the stack finds the line that it leaves out.
 func TestOneLineIsTheDesk(t *testing.T) {
 	if lines := regexp.MustCompile(`(?m)^.*desk:8090.*$`).FindAllString(read(t, config), -1); len(lines) != 1 || !strings.HasPrefix(lines[0], "  pagerduty_url: ") {
 		t.Errorf("the lines with the desk are %q, want one that is pagerduty_url", lines)
 	}
 }
 
-// Deprecated matchers; and PagerDuty's Events API v1, which ignores
-// pagerduty_url and so could not be tried out.
+// Deprecated matchers; and PagerDuty's Events API v1, which ignores pagerduty_url and so could not be tried out.
 func TestConfigHasNothingDeprecated(t *testing.T) {
 	old := regexp.MustCompile(`(?m)^\s*-?\s*((source_|target_)?match(_re)?|service_key(_file)?):`)
 	for _, path := range append(glob(t, "alternatives/*.yml"), config) {

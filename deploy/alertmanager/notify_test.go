@@ -68,8 +68,7 @@ func slowMessages() alert {
 
 var times = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`)
 
-// TestPageAndMessage looks at every word of a page and its message, while it
-// fires and when it is over.
+// TestPageAndMessage looks at every word of a page and its message, while it fires and when it is over.
 func TestPageAndMessage(t *testing.T) {
 	r := start(t, unchanged)
 	slow := slowMessages()
@@ -156,8 +155,8 @@ func TestPageAndMessage(t *testing.T) {
 	}
 }
 
-// TestWhoIsTold sends an alert of each kind and sees who gets it, and that links
-// of alerts that have none lead somewhere.
+// TestWhoIsTold sends an alert of each kind and sees who gets it, and that links of alerts that have none lead
+// somewhere.
 func TestWhoIsTold(t *testing.T) {
 	r := start(t, unchanged)
 	named := func(name, severity string) alert {
@@ -382,8 +381,8 @@ func TestLargeGroup(t *testing.T) {
 	r.inbox(t)
 }
 
-// TestHostileLabels sends labels that try to ping a channel, to disguise a link,
-// to make a notification too long, and to make it fail.
+// TestHostileLabels sends labels that try to ping a channel, to disguise a link, to make a notification too long, and
+// to make it fail.
 func TestHostileLabels(t *testing.T) {
 	for name, evil := range map[string]string{
 		"mention":     "<!here> <!channel> <@U123> & < >",
@@ -438,8 +437,8 @@ func TestHostileLabels(t *testing.T) {
 	}
 }
 
-// TestVendorsFail lets PagerDuty and Slack refuse for a while. PagerDuty is tried
-// again at once, Slack not before the next group interval if it is asked too much.
+// TestVendorsFail lets PagerDuty and Slack refuse for a while. PagerDuty is tried again at once, Slack not before the
+// next group interval if it is asked too much.
 func TestVendorsFail(t *testing.T) {
 	for _, status := range []int{http.StatusTooManyRequests, http.StatusInternalServerError} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {

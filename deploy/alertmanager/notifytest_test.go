@@ -15,8 +15,7 @@ import (
 	"github.com/sockscope/sockscope/internal/notifytest"
 )
 
-// TestNotifyTest sends a test notification by the shipped routes, also when those
-// who are to be told refuse it.
+// TestNotifyTest sends a test notification by the shipped routes, also when those who are to be told refuse it.
 func TestNotifyTest(t *testing.T) {
 	type outcome struct {
 		Channel, Event string

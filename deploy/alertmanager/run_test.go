@@ -43,8 +43,7 @@ type alert struct {
 	EndsAt       time.Time `json:"endsAt,omitzero"`
 }
 
-// routing is Alertmanager with the shipped settings, its waiting times divided by
-// 60, and the desk that it sends to.
+// routing is Alertmanager with the shipped settings, its waiting times divided by 60, and the desk that it sends to.
 type routing struct {
 	address string // of Alertmanager
 	desk    string // URL
@@ -265,8 +264,7 @@ func get(t *testing.T, url string, into any) {
 	}
 }
 
-// outage makes a receiver of the desk answer everything by a status, or work
-// again by 0.
+// outage makes a receiver of the desk answer everything by a status, or work again by 0.
 func (r *routing) outage(t *testing.T, receiver string, status int) {
 	t.Helper()
 	method := http.MethodPut
@@ -306,8 +304,7 @@ next:
 	return found
 }
 
-// await waits until something holds, and looks again whenever a notification
-// arrives.
+// await waits until something holds, and looks again whenever a notification arrives.
 func (r *routing) await(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.After(timeout)
@@ -328,8 +325,7 @@ func (r *routing) await(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// wait returns the first notification that was sent to a path and has all the
-// parts in it.
+// wait returns the first notification that was sent to a path and has all the parts in it.
 func (r *routing) wait(t *testing.T, path string, parts ...string) request {
 	t.Helper()
 	var found []request
@@ -360,8 +356,8 @@ func (e entry) String() string {
 	return fmt.Sprintf("%s of %s %s %s", e.Alert, e.Of, e.State, strings.Join(channels, " "))
 }
 
-// inbox returns the alerts in the desk's inbox. It fails the test for what the
-// desk has refused or warns of, unless that is expected.
+// inbox returns the alerts in the desk's inbox. It fails the test for what the desk has refused or warns of, unless
+// that is expected.
 func (r *routing) inbox(t *testing.T) []entry {
 	t.Helper()
 	var answer struct {

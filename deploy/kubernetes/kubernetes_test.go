@@ -82,8 +82,8 @@ func TestFieldCase19EndpointsStayApart(t *testing.T) {
 					t.Errorf("%s by namespace (-want +got):\n%s", job, diff)
 				}
 			}
-			// This is the fault. If it is gone, so is the reason for this folder. Without the manifests there are no native
-			// histograms either.
+			// This is the fault. If it is gone, so is the reason for this folder. Without the manifests there are no
+			// native histograms either.
 			want := []string{"prod"}
 			if strings.Contains(rule.Expr, "histogram_") && !classic.MatchString(rule.Expr) {
 				want = nil
@@ -129,8 +129,8 @@ func TestFieldCase19EndpointsStayApart(t *testing.T) {
 	}
 }
 
-// TestFieldCase19Collector has the pod scraped by the stack's own Collector, which pushes what it gets to Prometheus. As
-// the labels are the same as those of the ways above, so is what the rules and the dashboards make of them.
+// TestFieldCase19Collector has the pod scraped by the stack's own Collector, which pushes what it gets to Prometheus.
+// As the labels are the same as those of the ways above, so is what the rules and the dashboards make of them.
 func TestFieldCase19Collector(t *testing.T) {
 	pod := newPod(t, "chat", "feed")
 	prometheus := startPrometheus(t, pod, nil)
@@ -139,8 +139,8 @@ func TestFieldCase19Collector(t *testing.T) {
 	prometheus.checkLabels(t, "collector")
 }
 
-// TestFieldCase19DiscoveryIsValid reads the plain scrape configuration with what finds the pods in it. The Collector can;
-// Prometheus as it is built here knows no Kubernetes.
+// TestFieldCase19DiscoveryIsValid reads the plain scrape configuration with what finds the pods in it. The Collector
+// can; Prometheus as it is built here knows no Kubernetes.
 func TestFieldCase19DiscoveryIsValid(t *testing.T) {
 	var file any
 	decode(t, "scrape.yml", &file)
@@ -424,7 +424,8 @@ func plain(t *testing.T) scrapeConfig {
 	return file.ScrapeConfigs[0]
 }
 
-// scrapes returns the scrape configuration for the pod as a service of that name, without a Kubernetes that tells of it.
+// scrapes returns the scrape configuration for the pod as a service of that name, without a Kubernetes that tells of
+// it.
 func (p *pod) scrapes(job, path string, config scrapeConfig) scrapeConfig {
 	delete(config, "kubernetes_sd_configs")
 	delete(config, "sample_limit") // of one scrape, not of a history
@@ -454,8 +455,8 @@ type rule struct {
 	Labels              map[string]string
 }
 
-// rules returns those of the group by endpoint. Objectives are made of the same labels in the same way, and what is about
-// something else has no endpoint.
+// rules returns those of the group by endpoint. Objectives are made of the same labels in the same way, and what is
+// about something else has no endpoint.
 func rules(t *testing.T) []rule {
 	t.Helper()
 	var file struct {

@@ -48,8 +48,8 @@ func (s *stack) testLogStore(t *testing.T) {
 }
 
 // testKilled stops the stores, kills the Collector meanwhile, and at last all of them at once, while a client sends and
-// repeats what is not accepted. Everything that was accepted must be stored once. A store may lose the newest records, which
-// it keeps in memory. The stores are down for OUTAGE, by default 15s.
+// repeats what is not accepted. Everything that was accepted must be stored once. A store may lose the newest records,
+// which it keeps in memory. The stores are down for OUTAGE, by default 15s.
 func (s *stack) testKilled(t *testing.T) {
 	outage := 15 * time.Second
 	if value := os.Getenv("OUTAGE"); value != "" {
@@ -157,8 +157,8 @@ func (s *stack) testKilled(t *testing.T) {
 	})
 }
 
-// TestFullQueue has a store away for longer than its queue can hold. Senders are refused, so that they keep their data, and
-// that is visible; what was accepted is stored.
+// TestFullQueue has a store away for longer than its queue can hold. Senders are refused, so that they keep their data,
+// and that is visible; what was accepted is stored.
 func TestFullQueue(t *testing.T) {
 	s := newStack(t, "victoria-logs")
 	s.collector.args = append(s.collector.args,

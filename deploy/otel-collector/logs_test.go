@@ -199,8 +199,8 @@ func (s *stack) testBadRecords(t *testing.T) {
 	eventually(t, "nothing waits", s.idle)
 }
 
-// testNotableRecords sends panics, errors that repeat and clients that connect again and again, beside other records. Each
-// is counted without a label but the service's.
+// testNotableRecords sends panics, errors that repeat and clients that connect again and again, beside other records.
+// Each is counted without a label but the service's.
 func (s *stack) testNotableRecords(t *testing.T) {
 	now := time.Now()
 	send := func(severity int, body string, pairs map[string]string) {
@@ -257,8 +257,8 @@ func span(trace string, at time.Time, more object) object {
 	return span
 }
 
-// badSpans are spans without what each has to have, with nearly all that a request may have, or with more than Jaeger can
-// index. Those that can be stored are of the trace.
+// badSpans are spans without what each has to have, with nearly all that a request may have, or with more than Jaeger
+// can index. Those that can be stored are of the trace.
 func badSpans(trace string, now time.Time) []object {
 	span := func(trace string, more object) object { return span(trace, now, more) }
 	event := func(id string, pairs map[string]string) object {

@@ -25,8 +25,8 @@ import (
 	"github.com/sockscope/sockscope/internal/dashboard"
 )
 
-// logStore is a store of log records with the shipped settings. Tests read its records from its own API, not through package
-// logstore.
+// logStore is a store of log records with the shipped settings. Tests read its records from its own API, not through
+// package logstore.
 type logStore struct {
 	*program
 	memory  time.Duration                                    // how long it may have records in memory only
@@ -170,7 +170,8 @@ func underscored(fields map[string]string) map[string]string {
 	return renamed
 }
 
-// testIndexIsBounded has many users, connections and instances say something: what the store indexes stays the same few.
+// testIndexIsBounded has many users, connections and instances say something: what the store indexes stays the same
+// few.
 func (s *stack) testIndexIsBounded(t *testing.T) {
 	say := func(i int) {
 		t.Helper()

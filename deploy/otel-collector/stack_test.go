@@ -144,7 +144,8 @@ func (p *program) end(t testing.TB) {
 	}
 }
 
-// freePorts finds ports below those that the system gives to outgoing connections, and to other tests that ask it for one.
+// freePorts finds ports below those that the system gives to outgoing connections, and to other tests that ask it for
+// one.
 func freePorts(t testing.TB, n int) []string {
 	t.Helper()
 	var ports []string
@@ -292,7 +293,8 @@ func (s *stack) spans(trace string) (int, error) {
 	return len(answer.Data[0].Spans), nil
 }
 
-// own returns the lines of the Collector's own metrics that begin with name and have all of the labels, as label="value".
+// own returns the lines of the Collector's own metrics that begin with name and have all of the labels, as
+// label="value".
 func (s *stack) own(name string, labels ...string) ([]string, error) {
 	response, err := http.Get("http://" + s.metrics + "/metrics")
 	if err != nil {

@@ -19,8 +19,8 @@ import (
 	"github.com/sockscope/sockscope/internal/tool"
 )
 
-// TestAlertsSayWhichServiceTheyAreAbout runs Prometheus with the shipped settings
-// and alerts of its own, and looks at what reaches Alertmanager.
+// TestAlertsSayWhichServiceTheyAreAbout runs Prometheus with the shipped settings and alerts of its own, and looks at
+// what reaches Alertmanager.
 func TestAlertsSayWhichServiceTheyAreAbout(t *testing.T) {
 	want := map[string]string{ // by job and the label that the rule sets itself
 		"sockscope-demo ":  "sockscope-demo",

@@ -7,8 +7,8 @@ import (
 	"github.com/sockscope/sockscope/instrument"
 )
 
-// TestFieldCase05Drops holds the rule that counts broken connections to the library's own notion of a failure, for every
-// initiator and reason that there is.
+// TestFieldCase05Drops holds the rule that counts broken connections to the library's own notion of a failure, for
+// every initiator and reason that there is.
 func TestFieldCase05Drops(t *testing.T) {
 	const record = "instance:websocket_drops:increase10m"
 	var expr string

@@ -16,11 +16,10 @@ import (
 	"github.com/sockscope/sockscope/mixin"
 )
 
-// Rule tests feed the rules with series that have the same spelling mistakes as
-// the rules. This compares what rules, dashboards, data sources and runbooks ask
-// for with what is exported: names, labels, and the values of labels. Our
-// own names come from docs/contract.yaml, which tests hold the code to, and the
-// components' by testdata/components.txt, which was taken from them.
+// Rule tests feed the rules with series that have the same spelling mistakes as the rules. This compares what rules,
+// dashboards, data sources and runbooks ask for with what is exported: names, labels, and the values of labels. Our own
+// names come from docs/contract.yaml, which tests hold the code to, and the components' by testdata/components.txt,
+// which was taken from them.
 func TestQueriesAskForWhatIsExported(t *testing.T) {
 	exported := exportedMetrics(t)
 	recorded := make(map[string]bool)
@@ -88,8 +87,7 @@ func TestQueriesParse(t *testing.T) {
 	}
 }
 
-// allQueries returns everything that is written in PromQL, by where it is
-// written.
+// allQueries returns everything that is written in PromQL, by where it is written.
 func allQueries(t *testing.T) map[string][]string {
 	t.Helper()
 	queries := make(map[string][]string)
@@ -159,10 +157,9 @@ func matchersOf(text string) []matcher {
 	return found
 }
 
-// names returns the metrics that a selector asks for, under the names that
-// docs/contract.yaml has: those of other transports as websocket, and of a
-// histogram without its parts. A metric that some versions call _total counts
-// without it.
+// names returns the metrics that a selector asks for, under the names that docs/contract.yaml has: those of other
+// transports as websocket, and of a histogram without its parts. A metric that some versions call _total counts without
+// it.
 func names(s mixin.Selector) []string {
 	all := []string{s.Metric}
 	if s.Metric == "" {
@@ -229,8 +226,7 @@ func (m metrics) lacks(name string, matchers []matcher) string {
 	return ""
 }
 
-// exportedMetrics reads what is exported by the library, by the Collector's
-// count, and by the components.
+// exportedMetrics reads what is exported by the library, by the Collector's count, and by the components.
 func exportedMetrics(t *testing.T) metrics {
 	t.Helper()
 	all := make(metrics)

@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The exchange lowers its price behind the back of a client whose connection has been cut. The client finds out, and buys
-// only what it is told of while it knows that nothing is missing.
+// The exchange lowers its price behind the back of a client whose connection has been cut. The client finds out, and
+// buys only what it is told of while it knows that nothing is missing.
 func TestFeed(t *testing.T) {
 	t.Parallel()
 	binary := build(t, "feed")

@@ -29,8 +29,8 @@ func repository(t *testing.T) string {
 	return here + "/../.."
 }
 
-// TestGuideShowsTheFiles compares each code block that names a file, or a function of a file as in file.go#room.say, with
-// that file.
+// TestGuideShowsTheFiles compares each code block that names a file, or a function of a file as in file.go#room.say,
+// with that file.
 func TestGuideShowsTheFiles(t *testing.T) {
 	path := repository(t) + "/docs/instrument-your-service.md"
 	guide, err := os.ReadFile(path)

@@ -107,8 +107,8 @@ func TestFieldCase15Swallowed(t *testing.T) {
 	}
 }
 
-// TestFieldCase15OwnMessage has heartbeats come through but not what the service publishes, as where some connections of
-// the client lead to another Redis than the rest.
+// TestFieldCase15OwnMessage has heartbeats come through but not what the service publishes, as where some connections
+// of the client lead to another Redis than the rest.
 func TestFieldCase15OwnMessage(t *testing.T) {
 	p := newProxy(t, shared)
 	n := newNodeWith(t, &redis.Options{Addr: p.addr}, backplane.WithPing(20*time.Millisecond, 500*time.Millisecond))

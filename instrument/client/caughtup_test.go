@@ -78,8 +78,8 @@ func in(state client.State, first, last int) (notes []string) {
 	return notes
 }
 
-// TestLiveWhenCaughtUp sends a lot while a snapshot is being restored. Nobody may act on any of that: the stream is live
-// when it was handled, however much of it the queue has room for.
+// TestLiveWhenCaughtUp sends a lot while a snapshot is being restored. Nobody may act on any of that: the stream is
+// live when it was handled, however much of it the queue has room for.
 func TestLiveWhenCaughtUp(t *testing.T) {
 	for name, opts := range map[string][]client.Option{
 		"in the queue":              nil,
@@ -241,8 +241,8 @@ func TestNotLiveAfterReconnect(t *testing.T) {
 	})
 }
 
-// TestLiveByTheLastRestore has a snapshot restored before the handler has caught up with what came during the restore of
-// another one, which was of no use because of a gap, and with events that find no room meanwhile.
+// TestLiveByTheLastRestore has a snapshot restored before the handler has caught up with what came during the restore
+// of another one, which was of no use because of a gap, and with events that find no room meanwhile.
 func TestLiveByTheLastRestore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, x, from := work(t, "book", client.WithQueue(3, time.Minute))

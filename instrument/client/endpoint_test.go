@@ -23,8 +23,8 @@ import (
 	"github.com/sockscope/sockscope/instrument/client"
 )
 
-// TestFieldCase14Endpoint has a feed that takes each token once, in its URL: the client asks for another one before each
-// attempt, and tells nobody.
+// TestFieldCase14Endpoint has a feed that takes each token once, in its URL: the client asks for another one before
+// each attempt, and tells nobody.
 func TestFieldCase14Endpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, a := newExchange(t), new(consumer)

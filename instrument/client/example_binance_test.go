@@ -11,7 +11,8 @@ import (
 )
 
 // binance consumes the differential depth stream of Binance's spot or futures markets. Connect it to
-// wss://stream.binance.com:9443/ws/bnbbtc@depth or wss://fstream.binance.com/ws/btcusdt@depth, which need no subscribing.
+// wss://stream.binance.com:9443/ws/bnbbtc@depth or wss://fstream.binance.com/ws/btcusdt@depth, which need no
+// subscribing.
 //
 // Sources: https://github.com/binance/binance-spot-api-docs/blob/master/web-socket-streams.md and
 // https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams/How-to-manage-a-local-order-book-correctly

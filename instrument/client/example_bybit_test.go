@@ -13,8 +13,8 @@ import (
 	"github.com/sockscope/sockscope/instrument/client"
 )
 
-// bybit consumes an order book of Bybit, such as orderbook.50.BTCUSDT at wss://stream.bybit.com/v5/public/linear. Not for
-// depth 1, where each message is a snapshot and none is needed before.
+// bybit consumes an order book of Bybit, such as orderbook.50.BTCUSDT at wss://stream.bybit.com/v5/public/linear. Not
+// for depth 1, where each message is a snapshot and none is needed before.
 //
 // Source: https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook
 type bybit struct {
@@ -52,7 +52,8 @@ func (b *bybit) resubscribe(ctx context.Context, _ string, to client.Sender) err
 	return errors.Join(b.send(ctx, to, "unsubscribe"), b.send(ctx, to, "subscribe"))
 }
 
-// decode needs no rule for a restart of the exchange: the snapshot that it sends then, with number 1, is like any other.
+// decode needs no rule for a restart of the exchange: the snapshot that it sends then, with number 1, is like any
+// other.
 func (b *bybit) decode(events []client.Event, _ client.MessageType, payload []byte) ([]client.Event, error) {
 	var m bybitMessage
 	if err := json.Unmarshal(payload, &m); err != nil {

@@ -98,8 +98,8 @@ func (o *okx) handle(_ context.Context, e client.Event) error {
 	return nil
 }
 
-// An order book whose snapshots are among the updates, which tell the number of the update before. Nothing happens for a
-// while, an update is lost, and then the exchange begins to count anew.
+// An order book whose snapshots are among the updates, which tell the number of the update before. Nothing happens for
+// a while, an update is lost, and then the exchange begins to count anew.
 func Example_okx() {
 	push := func(action, bid string, previous, number int) string {
 		return fmt.Sprintf(`{"arg":{"channel":"books","instId":"BTC-USDT"},"action":%q,"data":[{"bids":[%s],"asks":[["8477","7","0","1"]],`+

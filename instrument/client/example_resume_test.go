@@ -14,8 +14,8 @@ import (
 	"github.com/sockscope/sockscope/instrument/client"
 )
 
-// gateway consumes a feed that hands out a token for each connection, and resumes: it tells the next connection where to
-// go, and replays what was missed.
+// gateway consumes a feed that hands out a token for each connection, and resumes: it tells the next connection where
+// to go, and replays what was missed.
 type gateway struct {
 	tokens string // where to ask for one
 	client *client.Client

@@ -29,8 +29,8 @@ type handler struct {
 	pending []pendingReport // streams that have been restored and are not live yet, by until
 }
 
-// pendingReport is a report about a restored stream. The handler sends it after it has taken all items that were queued at
-// the restore, because before that the state is not up to date.
+// pendingReport is a report about a restored stream. The handler sends it after it has taken all items that were queued
+// at the restore, because before that the state is not up to date.
 type pendingReport struct {
 	stream *stream
 	told   *handled

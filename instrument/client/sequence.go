@@ -37,8 +37,8 @@ func (v Verdict) String() string {
 // rememberedGaps is the number of gaps that a Sequence remembers to distinguish late events from repeated ones.
 const rememberedGaps = 16
 
-// maxNumber is the highest valid number. A higher one is a negative number that was converted. It would make every event
-// after it a duplicate.
+// maxNumber is the highest valid number. A higher one is a negative number that was converted. It would make every
+// event after it a duplicate.
 const maxNumber = math.MaxInt64
 
 // A Sequence follows the numbers of one stream and recognizes gaps, duplicates and late events. Events carry one number

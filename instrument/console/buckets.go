@@ -6,8 +6,8 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// buckets are the counts of one or more native histograms: bucket i of schema s holds the values in (b^(i-1), b^i], where
-// b is 2^(2^-s). See https://prometheus.io/docs/specs/native_histograms.
+// buckets are the counts of one or more native histograms: bucket i of schema s holds the values in (b^(i-1), b^i],
+// where b is 2^(2^-s). See https://prometheus.io/docs/specs/native_histograms.
 type buckets struct {
 	schema int32
 	zero   float64 // how many values are in the zero bucket

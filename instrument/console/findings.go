@@ -190,8 +190,8 @@ func (e *evidence) broken() *Finding {
 	}
 }
 
-// oneAge finds an idle timeout of a proxy in between: connections that nobody meant to close end at the same age. If they
-// also ended at the same time, they only began at the same time, and what ended them all at once is not their age.
+// oneAge finds an idle timeout of a proxy in between: connections that nobody meant to close end at the same age. If
+// they also ended at the same time, they only began at the same time, and what ended them all at once is not their age.
 func (e *evidence) oneAge() *Finding {
 	type end struct {
 		age float64

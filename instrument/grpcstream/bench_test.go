@@ -11,8 +11,9 @@ import (
 	"github.com/sockscope/sockscope/instrument/grpcstream"
 )
 
-// BenchmarkEcho streams messages of 128 bytes over loopback and back: "bare" with gRPC alone, "told" with a stats.Handler
-// that does nothing, which gRPC makes its events for, "observed" with everything counted, by stream and by connection.
+// BenchmarkEcho streams messages of 128 bytes over loopback and back: "bare" with gRPC alone, "told" with a
+// stats.Handler that does nothing, which gRPC makes its events for, "observed" with everything counted, by stream and
+// by connection.
 func BenchmarkEcho(b *testing.B) {
 	b.Run("bare", func(b *testing.B) { echo(b, nil) })
 	b.Run("told", func(b *testing.B) { echo(b, told()) })

@@ -257,8 +257,8 @@ func ends() []end {
 	}
 }
 
-// TestFieldCase18Ends has streams and connections end in every way, between real peers, and compares everything that was
-// counted of them, their close spans and their log records. One of the ways is field case 18-grpc-max-age.
+// TestFieldCase18Ends has streams and connections end in every way, between real peers, and compares everything that
+// was counted of them, their close spans and their log records. One of the ways is field case 18-grpc-max-age.
 func TestFieldCase18Ends(t *testing.T) {
 	for _, tt := range ends() {
 		t.Run(tt.event, func(t *testing.T) {

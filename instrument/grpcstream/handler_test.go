@@ -83,8 +83,8 @@ func numbers(t *testing.T, o *instrument.Observer) (open, opened, closed float64
 	return open, opened, closed
 }
 
-// TestUntagged has events come in contexts that the handler has not tagged, as it is below another one that does not pass
-// them on.
+// TestUntagged has events come in contexts that the handler has not tagged, as it is below another one that does not
+// pass them on.
 func TestUntagged(t *testing.T) {
 	streams := observer(t, Protocol)
 	h, ctx := &handler{streams: streams, connections: observer(t, ConnectionProtocol)}, context.Background()

@@ -155,8 +155,8 @@ func TestUnary(t *testing.T) {
 	}
 }
 
-// TestFieldCase18UnarySpans has otelgrpc's place taken by a handler that traces, and unary RPCs that are sampled, slow and
-// failed: there is no other span of them, and the log records point at that one.
+// TestFieldCase18UnarySpans has otelgrpc's place taken by a handler that traces, and unary RPCs that are sampled, slow
+// and failed: there is no other span of them, and the log records point at that one.
 func TestFieldCase18UnarySpans(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))

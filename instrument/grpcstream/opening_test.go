@@ -75,8 +75,8 @@ func TestRefused(t *testing.T) {
 	})
 }
 
-// TestRequestTooBig has the first request of each mode refused by gRPC itself, because it is too big as it is or once it is
-// decompressed.
+// TestRequestTooBig has the first request of each mode refused by gRPC itself, because it is too big as it is or once
+// it is decompressed.
 func TestRequestTooBig(t *testing.T) {
 	for _, compressor := range []string{"", gzip.Name} {
 		for _, method := range []string{clientStreamMethod, serverStreamMethod, bidiMethod} {
@@ -124,8 +124,8 @@ func refused(status, kind string) map[string]float64 {
 	return want
 }
 
-// TestOpens has streams open by each of the ways, looks at them while they are, and has them end with a status that would
-// have refused them before.
+// TestOpens has streams open by each of the ways, looks at them while they are, and has them end with a status that
+// would have refused them before.
 func TestOpens(t *testing.T) {
 	received := func(method string) map[string]float64 {
 		return map[string]float64{
@@ -191,7 +191,8 @@ func TestOpens(t *testing.T) {
 	}
 }
 
-// TestGracefulStop has a handler end its stream because the server wants to stop, and everything counted down in the end.
+// TestGracefulStop has a handler end its stream because the server wants to stop, and everything counted down in the
+// end.
 func TestGracefulStop(t *testing.T) {
 	stop := make(chan struct{})
 	s := serve(t, &service{stream: func(s grpc.ServerStream) error {
@@ -261,8 +262,8 @@ func TestInterruptedUnary(t *testing.T) {
 	}
 }
 
-// TestFieldCase18Undecodable has the first request of each mode be one that can't be decoded, which is no failure of the
-// server's.
+// TestFieldCase18Undecodable has the first request of each mode be one that can't be decoded, which is no failure of
+// the server's.
 func TestFieldCase18Undecodable(t *testing.T) {
 	for _, method := range []string{clientStreamMethod, serverStreamMethod, bidiMethod} {
 		t.Run(method, func(t *testing.T) {

@@ -20,8 +20,8 @@ import (
 // panicking names the method whose handler is to panic, in the process that does not survive it.
 const panicking = "GRPCSTREAM_TEST_PANIC"
 
-// TestPanic has a handler panic in a process of its own, as gRPC does not recover it, and looks at what is left of it: the
-// log records.
+// TestPanic has a handler panic in a process of its own, as gRPC does not recover it, and looks at what is left of it:
+// the log records.
 func TestPanic(t *testing.T) {
 	if method := os.Getenv(panicking); method != "" {
 		panicIn(t, method)

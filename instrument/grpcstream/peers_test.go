@@ -104,7 +104,8 @@ type client struct {
 	silent atomic.Bool
 }
 
-// mutable is the client's TCP connection: once the client is silent, nothing comes or goes, and the connection stays open.
+// mutable is the client's TCP connection: once the client is silent, nothing comes or goes, and the connection stays
+// open.
 type mutable struct {
 	*net.TCPConn
 	silent *atomic.Bool

@@ -11,8 +11,8 @@ import (
 	"github.com/sockscope/sockscope/instrument/grpcstream"
 )
 
-// TestServeHTTP has net/http serve the RPCs: streams are observed there, too, but a client that cancels cannot be told from
-// one whose connection has ended.
+// TestServeHTTP has net/http serve the RPCs: streams are observed there, too, but a client that cancels cannot be told
+// from one whose connection has ended.
 func TestServeHTTP(t *testing.T) {
 	untilDone := func(s grpc.ServerStream) error {
 		<-s.Context().Done()

@@ -26,8 +26,8 @@ const (
 	remoteParent = "b7ad6b7169203331"
 )
 
-// tracing is a stats.Handler that traces RPCs as otelgrpc does: by a span in the context from the tag on. Without a tracer
-// it only puts the client's trace context there.
+// tracing is a stats.Handler that traces RPCs as otelgrpc does: by a span in the context from the tag on. Without a
+// tracer it only puts the client's trace context there.
 type tracing struct{ tracer trace.Tracer }
 
 func (h tracing) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
@@ -54,8 +54,8 @@ func (tracing) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Contex
 
 func (tracing) HandleConn(context.Context, stats.ConnStats) {}
 
-// TestTraces makes a streaming RPC that brings a trace context and looks at the spans, alone, with peers trusted, and with
-// another handler that traces beside this one, in either order.
+// TestTraces makes a streaming RPC that brings a trace context and looks at the spans, alone, with peers trusted, and
+// with another handler that traces beside this one, in either order.
 func TestTraces(t *testing.T) {
 	type span struct{ Name, Trace, Parent, Link string }
 	type options = []grpc.ServerOption

@@ -128,8 +128,8 @@ func TestCause(t *testing.T) {
 	}
 }
 
-// TestWires looks at which connections are known by their remote address, also when they are closed already, and that none
-// stays for long.
+// TestWires looks at which connections are known by their remote address, also when they are closed already, and that
+// none stays for long.
 func TestWires(t *testing.T) {
 	tests := map[string]struct {
 		remote func() net.Addr
@@ -240,8 +240,8 @@ func inMemory(*testing.T) listening {
 	}
 }
 
-// TestListeners has a server end streams for the age of their connections, reached in different ways: the cause is known
-// on each, and what the handler learns of its peer is what it is without us.
+// TestListeners has a server end streams for the age of their connections, reached in different ways: the cause is
+// known on each, and what the handler learns of its peer is what it is without us.
 func TestListeners(t *testing.T) {
 	for name, listen := range map[string]func(*testing.T) listening{
 		"TLS": overTLS, "TCP": overTCP, "Unix": overUnix, "memory": inMemory,

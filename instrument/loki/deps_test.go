@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestBuildsAlone makes a module that imports this package and builds it: loki-client-go's module graph has old versions
-// that newer modules collide with.
+// TestBuildsAlone makes a module that imports this package and builds it: loki-client-go's module graph has old
+// versions that newer modules collide with.
 func TestBuildsAlone(t *testing.T) {
 	const module = "github.com/sockscope/sockscope/instrument"
 	for name, packages := range map[string][]string{

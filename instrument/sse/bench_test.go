@@ -13,8 +13,8 @@ import (
 )
 
 // BenchmarkSend sends events of 128 bytes over loopback, each of which the peer reads before the next, as there is no
-// echo here: "bare" by the ResponseWriter alone, with a deadline for each write, without which a peer that does not read
-// could hold the handler for ever, "unobserved" by a Stream, "observed" with everything counted.
+// echo here: "bare" by the ResponseWriter alone, with a deadline for each write, without which a peer that does not
+// read could hold the handler for ever, "unobserved" by a Stream, "observed" with everything counted.
 func BenchmarkSend(b *testing.B) {
 	b.Run("bare", func(b *testing.B) { send(b, bare(b)) })
 	b.Run("unobserved", func(b *testing.B) { send(b, observed(b, nil)) })

@@ -11,8 +11,8 @@
 //
 // [Accept] answers the request or refuses it, and returns a [Stream] for sending events. The application counts events by
 // [Stream.Observed], because only it knows their types. Or it calls [Stream.CountMessages], and the stream counts them. The
-// handler must defer [Stream.Close], because a stream that has not ended before is counted as closed then. A handler that
-// waits for events must return when [Stream.Context] is done.
+// handler must defer [Stream.Close], because a stream that has not ended before is counted as closed then. A handler
+// that waits for events must return when [Stream.Context] is done.
 //
 // # How a stream ends
 //

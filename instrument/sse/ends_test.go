@@ -17,8 +17,8 @@ import (
 	"github.com/sockscope/sockscope/instrument/sse"
 )
 
-// TestEnds has streams end in every way, between real peers and over both versions of HTTP, and compares everything that
-// was counted.
+// TestEnds has streams end in every way, between real peers and over both versions of HTTP, and compares everything
+// that was counted.
 func TestEnds(t *testing.T) {
 	type end struct {
 		initiator, reason string
@@ -197,7 +197,8 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// lateWriter is a ResponseWriter whose writes succeed, but only when the server has ended the stream for their deadline.
+// lateWriter is a ResponseWriter whose writes succeed, but only when the server has ended the stream for their
+// deadline.
 type lateWriter struct {
 	http.ResponseWriter
 	over <-chan struct{} // nil while writes are in time
@@ -220,8 +221,8 @@ func (w *lateWriter) FlushError() error {
 	return nil
 }
 
-// TestLateWrite has a write succeed after its deadline, which has ended the stream over HTTP/2: the next event, or Close,
-// finds that out, and it was not the peer.
+// TestLateWrite has a write succeed after its deadline, which has ended the stream over HTTP/2: the next event, or
+// Close, finds that out, and it was not the peer.
 func TestLateWrite(t *testing.T) {
 	for name, next := range map[string]func(*sse.Stream) error{
 		"the next event": func(s *sse.Stream) error { return s.Send(sse.Event{Data: []byte("next")}) },

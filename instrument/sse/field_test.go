@@ -22,8 +22,8 @@ import (
 	"github.com/sockscope/sockscope/instrument/sse"
 )
 
-// TestFieldCase04 has peers leave while the handler still decides about them: no failure on our side, over both versions
-// of HTTP.
+// TestFieldCase04 has peers leave while the handler still decides about them: no failure on our side, over both
+// versions of HTTP.
 func TestFieldCase04(t *testing.T) {
 	for version, p := range protocols() {
 		t.Run(version, func(t *testing.T) {
@@ -208,8 +208,8 @@ func TestFieldCase08(t *testing.T) {
 	}
 }
 
-// TestFieldCase09 serves a stream behind a middleware that hides deadlines, on a server with a WriteTimeout: that is said
-// once, and the end is ours.
+// TestFieldCase09 serves a stream behind a middleware that hides deadlines, on a server with a WriteTimeout: that is
+// said once, and the end is ours.
 func TestFieldCase09(t *testing.T) {
 	for version, p := range protocols() {
 		bubble(t, version, func(t *testing.T) {
@@ -354,8 +354,8 @@ func TestDrainWhileWriting(t *testing.T) {
 	}
 }
 
-// TestDrainOfADeafPeer drains a stream without a write timeout, whose peer reads nothing anymore: the retry hint must not
-// hold up the shutdown.
+// TestDrainOfADeafPeer drains a stream without a write timeout, whose peer reads nothing anymore: the retry hint must
+// not hold up the shutdown.
 func TestDrainOfADeafPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o, err := instrument.New(instrument.WithProtocol(sse.Protocol))

@@ -76,7 +76,8 @@ func lineFeeds(s string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
 }
 
-// FuzzLastEventID gives any header, and wants nothing from it that Send could not have sent, and everything that it could.
+// FuzzLastEventID gives any header, and wants nothing from it that Send could not have sent, and everything that it
+// could.
 func FuzzLastEventID(f *testing.F) {
 	for _, seed := range []string{"", "42", "a\nb", "\x00", "\xff", "ä", strings.Repeat("x", 257)} {
 		f.Add(seed)

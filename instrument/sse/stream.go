@@ -21,9 +21,9 @@ const (
 	maxKeptFrame        = 64 << 10    // a larger buffer is not kept for the next event
 )
 
-// A Stream is an open event stream that is observed. Send, Comment, Close and CloseFor may be called concurrently, while
-// the handler has not returned. It starts no goroutine and sends nothing of its own, but for a comment at the beginning
-// and a retry hint when the observer drains.
+// A Stream is an open event stream that is observed. Send, Comment, Close and CloseFor may be called concurrently,
+// while the handler has not returned. It starts no goroutine and sends nothing of its own, but for a comment at the
+// beginning and a retry hint when the observer drains.
 type Stream struct {
 	w           http.ResponseWriter
 	control     *http.ResponseController
@@ -59,8 +59,8 @@ func (s *Stream) Observed() *instrument.Conn { return s.observed }
 func (s *Stream) Context() context.Context { return s.context }
 
 // LastEventID returns the id of the last event that the peer got before it connected again, as it says itself in the
-// header Last-Event-ID, or "" if there is none. The peer can make it up, but it is something that Send could have sent: at
-// most 256 bytes of UTF-8 on one line.
+// header Last-Event-ID, or "" if there is none. The peer can make it up, but it is something that Send could have sent:
+// at most 256 bytes of UTF-8 on one line.
 func (s *Stream) LastEventID() string { return s.lastEventID }
 
 // CountMessages has the stream count each event that it sends, with the length of its data and the type that classify
@@ -71,13 +71,13 @@ func (s *Stream) CountMessages(classify func(Event) instrument.MessageType) {
 }
 
 // SetWriteTimeout sets how long an event or comment may take to be written, before the stream is given up. Call it
-// before the stream is used. 0 means no limit: a peer that does not read then blocks Send until its connection
-// breaks. The default is 10 seconds. It has no effect below a middleware that hides the deadlines of the ResponseWriter.
+// before the stream is used. 0 means no limit: a peer that does not read then blocks Send until its connection breaks.
+// The default is 10 seconds. It has no effect below a middleware that hides the deadlines of the ResponseWriter.
 func (s *Stream) SetWriteTimeout(d time.Duration) { s.timeout = max(d, 0) }
 
 // Send writes an event and flushes it. An event that cannot be written as it is, such as one with a line feed in its ID
-// or Type, is refused with an error and harms nothing. Every other error means that the stream has ended: it is ErrClosed
-// when it had ended before.
+// or Type, is refused with an error and harms nothing. Every other error means that the stream has ended: it is
+// ErrClosed when it had ended before.
 func (s *Stream) Send(e Event) error {
 	if err := e.check(); err != nil {
 		return err
@@ -149,8 +149,8 @@ func (s *Stream) startWrite() (deadline time.Time, err error) {
 	return deadline, s.control.SetWriteDeadline(deadline)
 }
 
-// endWrite lifts the deadline: over HTTP/2 it would end the stream by passing even while nothing is written. It may do so
-// before it is lifted, because another goroutine does that.
+// endWrite lifts the deadline: over HTTP/2 it would end the stream by passing even while nothing is written. It may do
+// so before it is lifted, because another goroutine does that.
 func (s *Stream) endWrite(deadline time.Time) {
 	_ = s.control.SetWriteDeadline(time.Time{})
 	s.late.Store(!deadline.IsZero() && time.Until(deadline) < s.timeout/10)
@@ -165,7 +165,8 @@ func (s *Stream) startEnd() {
 	_ = s.control.SetWriteDeadline(time.Now().Add(cmp.Or(s.timeout, defaultWriteTimeout)))
 }
 
-// writeFailed ends the stream for what a failed write tells. HTTP/2 does not say that it was the deadline; the clock does.
+// writeFailed ends the stream for what a failed write tells. HTTP/2 does not say that it was the deadline; the clock
+// does.
 func (s *Stream) writeFailed(late bool, err error) {
 	if s.cut() || !late && !errors.Is(err, os.ErrDeadlineExceeded) {
 		s.end(s.goneCause(err))
@@ -191,8 +192,8 @@ func (s *Stream) tooSlow(err error) {
 	}
 }
 
-// cut says whether the server's own timeout, which the stream could not lift, has ended it by now. The server has begun to
-// count before the stream was opened, by as long as its handler took to decide.
+// cut says whether the server's own timeout, which the stream could not lift, has ended it by now. The server has begun
+// to count before the stream was opened, by as long as its handler took to decide.
 func (s *Stream) cut() bool {
 	slack := min(max(s.cutAfter/10, time.Second), s.cutAfter/2)
 	return s.cutAfter > 0 && time.Since(s.opened) >= s.cutAfter-slack
@@ -226,10 +227,10 @@ func local(reason instrument.CloseReason) instrument.Cause {
 }
 
 // Close ends the stream and is meant to be deferred by the handler, whose return is what ends the answer. On a stream
-// that has ended already it changes nothing. A panic of the handler is counted and goes on, if Close itself is deferred:
-// within a deferred function literal it cannot see the panic, because recover works only in the deferred function
-// itself, so write defer s.Close() by itself, after the defer of the literal. Browsers take the end of an answer for a
-// broken connection and connect again, until a request is answered 204.
+// that has ended already it changes nothing. A panic of the handler is counted and goes on, if Close itself is
+// deferred: within a deferred function literal it cannot see the panic, because recover works only in the deferred
+// function itself, so write defer s.Close() by itself, after the defer of the literal. Browsers take the end of an
+// answer for a broken connection and connect again, until a request is answered 204.
 func (s *Stream) Close() {
 	v := recover()
 	s.closing.Lock() // when the handler returns, nobody may be at the ResponseWriter any more

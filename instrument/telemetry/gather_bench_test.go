@@ -22,9 +22,9 @@ func (discarding) ExportSpans(context.Context, []sdktrace.ReadOnlySpan) error { 
 
 func (discarding) Shutdown(context.Context) error { return nil }
 
-// BenchmarkEchoP99 is how long an echo of 128 bytes over loopback takes in one of a hundred cases, where a connection sends
-// as fast as it can and one message in a hundred has a span. The first has no span, the second spans that nobody gets;
-// then come the SDK's batch processor, and the same behind a gatherer as Start has it.
+// BenchmarkEchoP99 is how long an echo of 128 bytes over loopback takes in one of a hundred cases, where a connection
+// sends as fast as it can and one message in a hundred has a span. The first has no span, the second spans that nobody
+// gets; then come the SDK's batch processor, and the same behind a gatherer as Start has it.
 func BenchmarkEchoP99(b *testing.B) {
 	for _, bm := range []struct {
 		name      string

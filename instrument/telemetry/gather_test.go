@@ -98,8 +98,8 @@ func TestGathererExportsBatches(t *testing.T) {
 	})
 }
 
-// TestGathererIsBounded has an exporter that hangs: the spans that a queue holds are exported once it goes on, the others
-// are lost, and there is room again.
+// TestGathererIsBounded has an exporter that hangs: the spans that a queue holds are exported once it goes on, the
+// others are lost, and there is room again.
 func TestGathererIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &collecting{release: make(chan struct{})}

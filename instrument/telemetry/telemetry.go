@@ -166,8 +166,8 @@ func (t *Telemetry) Logger() *slog.Logger { return t.logger }
 // export.
 func (t *Telemetry) Registry() *prometheus.Registry { return t.registry }
 
-// MetricsHandler returns the handler for /metrics. It serves OpenMetrics with exemplars, protobuf with native histograms,
-// or plain text, as the scraper asks.
+// MetricsHandler returns the handler for /metrics. It serves OpenMetrics with exemplars, protobuf with native
+// histograms, or plain text, as the scraper asks.
 func (t *Telemetry) MetricsHandler() http.Handler { return t.metrics }
 
 // Shutdown delivers queued spans and then queued log records, so a record about the spans is still delivered. It

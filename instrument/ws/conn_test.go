@@ -31,8 +31,8 @@ func (m *memory) Read(p []byte) (int, error)  { return m.in.Read(p) }
 func (m *memory) Write(p []byte) (int, error) { return m.out.Write(p) }
 func (m *memory) Close() error                { return nil }
 
-// FuzzUnchanged sends an answer and whatever follows through a connection in pieces, and reads whatever comes, some of it
-// before the answer: the same arrives at the other end.
+// FuzzUnchanged sends an answer and whatever follows through a connection in pieces, and reads whatever comes, some of
+// it before the answer: the same arrives at the other end.
 func FuzzUnchanged(f *testing.F) {
 	f.Add([]byte("\x81\x05hello\x88\x02\x03\xe8"), []byte("\x81\x85abcd12345\x88\x80abcd"), []byte{10, 200, 3}, 4)
 	f.Add([]byte("\x81\x05hello"), []byte("\x81\x85abcd12345"), []byte{}, 0)

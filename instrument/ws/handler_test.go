@@ -429,7 +429,8 @@ func TestOutlivesHandler(t *testing.T) {
 	r.ExpectOnly(lived("local", "normal", 0, 0))
 }
 
-// TestDrainWithinFrame drains a connection in the middle of a frame: the close frame comes behind it, and nothing after.
+// TestDrainWithinFrame drains a connection in the middle of a frame: the close frame comes behind it, and nothing
+// after.
 func TestDrainWithinFrame(t *testing.T) {
 	begun, resume, done := make(chan struct{}), make(chan struct{}), make(chan error, 2)
 	r, url := serve(t, func(*instrument.Observer) http.Handler {

@@ -135,8 +135,8 @@ func TestActsOnlyOnTruth(t *testing.T) {
 	}
 }
 
-// TestReplay gives the bot ticks while the market is not live, as those are that come after a snapshot: it takes note of
-// them and does nothing, whatever the rule says.
+// TestReplay gives the bot ticks while the market is not live, as those are that come after a snapshot: it takes note
+// of them and does nothing, whatever the rule says.
 func TestReplay(t *testing.T) {
 	server, err := upstream.Parse("ws://127.0.0.1:1/ws")
 	if err != nil {

@@ -1,6 +1,5 @@
-// Package bundle reads and writes archives that have this program and all
-// components of the stack for one platform. The stack starts from one without a
-// compiler and without a network.
+// Package bundle reads and writes archives that have this program and all components of the stack for one platform. The
+// stack starts from one without a compiler and without a network.
 package bundle
 
 import (
@@ -61,11 +60,10 @@ const (
 	maxBinary   = 1 << 30
 )
 
-// Unpack puts the components of the archive into the store, unless they are
-// there already. It takes all of them or none: each must be what this program
-// would build, for this platform, and as long as and with the checksum that the
-// manifest says. The checksums find a broken archive; whether it is the one that
-// was released, only the release's own checksums tell.
+// Unpack puts the components of the archive into the store, unless they are there already. It takes all of them or
+// none: each must be what this program would build, for this platform, and as long as and with the checksum that the
+// manifest says. The checksums find a broken archive; whether it is the one that was released, only the release's own
+// checksums tell.
 func Unpack(ctx context.Context, archive string, store *component.Store, components []component.Component) error {
 	missing, err := missing(store, components)
 	if err != nil || len(missing) == 0 {
@@ -163,9 +161,8 @@ func extract(ctx context.Context, archive io.Reader, dir string, components []co
 	}
 }
 
-// inBundle returns the name of an entry below the archive's one folder, or "" if
-// it is no file. Nothing is written under names of the archive's choice, but one
-// that leads elsewhere was made by somebody who means harm.
+// inBundle returns the name of an entry below the archive's one folder, or "" if it is no file. Nothing is written
+// under names of the archive's choice, but one that leads elsewhere was made by somebody who means harm.
 func inBundle(header *tar.Header) (string, error) {
 	if !filepath.IsLocal(header.Name) || strings.Contains(header.Name, `\`) {
 		return "", fmt.Errorf("the entry %q leads out of the bundle: do not use it", header.Name)
@@ -199,8 +196,7 @@ func write(from io.Reader, path string) (Component, error) {
 
 func digits(sum hash.Hash) string { return hex.EncodeToString(sum.Sum(nil)) }
 
-// check makes sure that the binaries are those of the manifest, and those that
-// are wanted here.
+// check makes sure that the binaries are those of the manifest, and those that are wanted here.
 func (found contents) check(store *component.Store, wanted []component.Component) error {
 	m := found.manifest
 	if m == nil {

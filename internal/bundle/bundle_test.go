@@ -202,7 +202,8 @@ func TestArchive(t *testing.T) {
 	}
 }
 
-// FuzzExtract checks that extract writes only wanted binaries, and only below the given folder, whatever the archive has.
+// FuzzExtract checks that extract writes only wanted binaries, and only below the given folder, whatever the archive
+// has.
 func FuzzExtract(f *testing.F) {
 	for _, name := range []string{"a/bin/first", "a/../bin/first", "/bin/first", "a/bin/../../first", `a\..\bin/first`} {
 		f.Add(name, []byte("content"), byte(tar.TypeReg))

@@ -17,8 +17,8 @@ import (
 	"github.com/sockscope/sockscope/internal/component"
 )
 
-// Stage fills dir with the components' binaries, which are where binaries says,
-// and with the manifest. This program and the notices have to be added.
+// Stage fills dir with the components' binaries, which are where binaries says, and with the manifest. This program and
+// the notices have to be added.
 func Stage(ctx context.Context, dir string, store *component.Store, components []component.Component, binaries map[string]string) error {
 	var manifest Manifest
 	manifest.OS, manifest.Arch = store.Platform()
@@ -51,8 +51,8 @@ func Stage(ctx context.Context, dir string, store *component.Store, components [
 	return os.WriteFile(filepath.Join(dir, ManifestFile), append(content, '\n'), 0o644)
 }
 
-// Archive writes the folder as a bundle whose one folder is named name, and
-// returns its SHA-256 in hexadecimal digits. The same folder always gives the same bytes.
+// Archive writes the folder as a bundle whose one folder is named name, and returns its SHA-256 in hexadecimal digits.
+// The same folder always gives the same bytes.
 func Archive(to io.Writer, folder fs.FS, name string) (checksum string, err error) {
 	sum := sha256.New()
 	zipped, err := gzip.NewWriterLevel(io.MultiWriter(to, sum), gzip.DefaultCompression)

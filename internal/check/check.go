@@ -15,8 +15,7 @@ import (
 	"github.com/sockscope/sockscope/internal/endpoint"
 )
 
-// Config says where the parts of the stack are, as URLs, and how long the whole
-// check may take.
+// Config says where the parts of the stack are, as URLs, and how long the whole check may take.
 type Config struct {
 	Demo       string
 	Prometheus string
@@ -31,8 +30,8 @@ type Config struct {
 	Timeout time.Duration
 }
 
-// Local returns the configuration for the stack on this machine whose ports are
-// shifted by offset, with a timeout of one minute.
+// Local returns the configuration for the stack on this machine whose ports are shifted by offset, with a timeout of
+// one minute.
 func Local(offset int) Config {
 	at := endpoint.Local(offset)
 	return Config{

@@ -46,8 +46,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestRunFails shows that a stack with one part missing is told apart: its step
-// fails, what depends on it is not tried, the rest holds.
+// TestRunFails shows that a stack with one part missing is told apart: its step fails, what depends on it is not tried,
+// the rest holds.
 func TestRunFails(t *testing.T) {
 	for _, c := range []struct {
 		name    string

@@ -27,9 +27,8 @@ type exchanged struct {
 	trace trace.SpanContext // the demo's span for it; not valid if it was not sampled
 }
 
-// A conversation sends messages into a room of its own and waits for their
-// acknowledgement. It connects when needed, and again after a failure. It is
-// for one goroutine at a time.
+// A conversation sends messages into a room of its own and waits for their acknowledgement. It connects when needed,
+// and again after a failure. It is for one goroutine at a time.
 type conversation struct {
 	demo string
 	room string
@@ -86,8 +85,7 @@ func (c *conversation) attempt(ctx context.Context) (exchanged, error) {
 	return x, nil
 }
 
-// write sends one message that carries the span context, if it is valid, and
-// returns the message's id.
+// write sends one message that carries the span context, if it is valid, and returns the message's id.
 func (c *conversation) write(ctx context.Context, typ wire.Type, payload any, carried trace.SpanContext) (string, error) {
 	env, err := wire.New(typ, "", payload)
 	if err != nil {
@@ -122,8 +120,7 @@ func (c *conversation) address() string {
 	return strings.TrimSuffix(c.demo, "/") + "/ws"
 }
 
-// end closes the connection in the regular way, so that the check is not
-// counted as a dropped connection.
+// end closes the connection in the regular way, so that the check is not counted as a dropped connection.
 func (c *conversation) end() {
 	if c.conn != nil {
 		_ = c.conn.Close(websocket.StatusNormalClosure, "")

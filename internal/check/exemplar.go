@@ -19,8 +19,7 @@ type exemplar struct {
 	Timestamp float64 `json:"timestamp"`
 }
 
-// maxLookups bounds how many exemplars are looked up in Jaeger at once: a busy
-// service has hundreds.
+// maxLookups bounds how many exemplars are looked up in Jaeger at once: a busy service has hundreds.
 const maxLookups = 3
 
 // tryExemplar succeeds if an exemplar of the latency histogram leads to its trace in Jaeger. Exemplars are throttled,

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// FuzzAnswers gives every step any answer at all: it may fail, but neither
-// panic nor hang.
+// FuzzAnswers gives every step any answer at all: it may fail, but neither panic nor hang.
 func FuzzAnswers(f *testing.F) {
 	names, err := filepath.Glob(filepath.Join("testdata", "*.json"))
 	if err != nil || len(names) == 0 {

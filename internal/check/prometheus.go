@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// series is one element of Prometheus' answer to a query: a vector's has one
-// sample, a matrix's several.
+// series is one element of Prometheus' answer to a query: a vector's has one sample, a matrix's several.
 type series struct {
 	Metric map[string]string `json:"metric"`
 	Value  sample            `json:"value"`

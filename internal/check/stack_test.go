@@ -21,8 +21,8 @@ import (
 	"github.com/sockscope/sockscope/demo/wire"
 )
 
-// Ids in the answers that were recorded from the real components. A stack
-// replaces them by those of the conversation that it really had.
+// Ids in the answers that were recorded from the real components. A stack replaces them by those of the conversation
+// that it really had.
 const (
 	recordedTrace         = "4bf92f3577b34da6a3ce929d0e0e4736"
 	recordedSpan          = "00f067aa0ba902b7"
@@ -32,8 +32,8 @@ const (
 	recordedSenderSpan    = "4444444444444444"
 )
 
-// A stack stands in for the components: real servers on loopback that give the
-// recorded answers, filled with what the demo of the stack was told.
+// A stack stands in for the components: real servers on loopback that give the recorded answers, filled with what the
+// demo of the stack was told.
 type stack struct {
 	t      *testing.T
 	config Config
@@ -241,8 +241,7 @@ func (s *stack) desk(w http.ResponseWriter, _ *http.Request) {
 	s.answer(w, "desk-inbox.json", "2026-11-22T02:40:00Z", time.Now().Format(time.RFC3339Nano))
 }
 
-// answer writes a recorded answer, with what a test replaces in it replaced
-// first and the actual values after that.
+// answer writes a recorded answer, with what a test replaces in it replaced first and the actual values after that.
 func (s *stack) answer(w http.ResponseWriter, name string, replaced ...string) {
 	if other := s.instead[name]; other != "" {
 		name = other

@@ -134,8 +134,7 @@ func attempt(t *testing.T, r *run, name string) (string, error) {
 	return "", fmt.Errorf("no step is called %s", name)
 }
 
-// TestExemplarOfAnother has a service so busy that only other messages got an
-// exemplar.
+// TestExemplarOfAnother has a service so busy that only other messages got an exemplar.
 func TestExemplarOfAnother(t *testing.T) {
 	r := begin(t, newStack(t))
 	clear(r.ours)

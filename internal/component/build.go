@@ -70,12 +70,10 @@ func buildArgs(c Component, out string) []string {
 	return append(args, "-o", out, c.Package)
 }
 
-// Build builds the components into the store, in their order, and calls built
-// for each as soon as it is there; report tells of the progress. Both are called
-// from several goroutines. Modules are downloaded ahead of the compiler, and a
-// build begins when the one before it has come to linking, which leaves most
-// processors idle. If two programs build the same component at once, one waits
-// for the other.
+// Build builds the components into the store, in their order, and calls built for each as soon as it is there; report
+// tells of the progress. Both are called from several goroutines. Modules are downloaded ahead of the compiler, and a
+// build begins when the one before it has come to linking, which leaves most processors idle. If two programs build the
+// same component at once, one waits for the other.
 func (s *Store) Build(ctx context.Context, list []Component, report func(Component, Progress), built func(c Component, path string)) error {
 	for _, dir := range []string{filepath.Join(s.Dir, "bin"), s.locks()} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -238,8 +236,8 @@ func (s *Store) compile(ctx context.Context, c Component, dir, out string, total
 	return nil
 }
 
-// watch turns the names of packages that the go command prints as it compiles
-// them into progress, and returns the last lines for an error.
+// watch turns the names of packages that the go command prints as it compiles them into progress, and returns the last
+// lines for an error.
 func watch(r io.Reader, c Component, total int, report func(Progress)) (tail string) {
 	const keep = 20
 	var last []string
@@ -263,9 +261,8 @@ func watch(r io.Reader, c Component, total int, report func(Progress)) (tail str
 	return strings.Join(last, "\n")
 }
 
-// goCommand runs the go command in the folder of a module, with settings of its
-// own, so that the user's flags and workspaces don't reach into the build. It
-// has a build cache apart, which DropBuildCache removes.
+// goCommand runs the go command in the folder of a module, with settings of its own, so that the user's flags and
+// workspaces don't reach into the build. It has a build cache apart, which DropBuildCache removes.
 func (s *Store) goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir

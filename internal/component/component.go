@@ -1,16 +1,14 @@
-// Package component finds the programs of the stack, or builds them from Go
-// modules with pinned versions, and keeps the binaries for the next start.
+// Package component finds the programs of the stack, or builds them from Go modules with pinned versions, and keeps the
+// binaries for the next start.
 package component
 
-// Component is a program that is built from one of the modules in
-// deploy/native.
+// Component is a program that is built from one of the modules in deploy/native.
 type Component struct {
 	// Name is the program's name and that of its binary.
 	Name string
 	// Version of the program, without a leading v.
 	Version string
-	// Requires is the Go module that has the program, and ModuleVersion the
-	// version of it that is the program's.
+	// Requires is the Go module that has the program, and ModuleVersion the version of it that is the program's.
 	Requires, ModuleVersion string
 	// Module is the name of the module in deploy/native that pins it.
 	Module string
@@ -26,14 +24,14 @@ type Component struct {
 	AlsoNamed []string
 }
 
-// prometheusVersion sets the version that programs of the Prometheus family
-// report about themselves: a build from a module has none.
+// prometheusVersion sets the version that programs of the Prometheus family report about themselves: a build from a
+// module has none.
 func prometheusVersion(version string) string {
 	return "-X github.com/prometheus/common/version.Version=" + version
 }
 
-// Services are the programs that the stack runs, most useful first: logs build
-// fastest, then come metrics and alerts, the way in, and traces.
+// Services are the programs that the stack runs, most useful first: logs build fastest, then come metrics and alerts,
+// the way in, and traces.
 func Services() []Component {
 	return []Component{
 		{
@@ -69,8 +67,7 @@ func Services() []Component {
 		{
 			Name: "jaeger", Version: jaeger, Module: "jaeger",
 			Requires: "github.com/jaegertracing/jaeger", ModuleVersion: jaegerModule(jaeger),
-			// Jaeger's packages are internal to its program: the module is named as a
-			// part of that.
+			// Jaeger's packages are internal to its program: the module is named as a part of that.
 			Package:     "github.com/jaegertracing/jaeger/cmd/jaeger/sockscope/deploy/native/jaeger",
 			LinkFlags:   "-X github.com/jaegertracing/jaeger/internal/version.latestVersion=v" + jaeger,
 			VersionArgs: []string{"--version"},
@@ -78,8 +75,7 @@ func Services() []Component {
 	}
 }
 
-// Tools are the programs that check the stack's settings and run its compose
-// file.
+// Tools are the programs that check the stack's settings and run its compose file.
 func Tools() []Component {
 	return []Component{
 		{

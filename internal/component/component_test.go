@@ -16,8 +16,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// newStore returns a store whose modules are small programs without
-// dependencies, each printing its name and version.
+// newStore returns a store whose modules are small programs without dependencies, each printing its name and version.
 func newStore(t *testing.T, names ...string) (*Store, []Component) {
 	t.Helper()
 	store := &Store{Deploy: fstest.MapFS{}, Dir: filepath.Join(t.TempDir(), "cache")}
@@ -182,8 +181,8 @@ func TestBuildStopsWithItsContext(t *testing.T) {
 	}
 }
 
-// A module among the sources, which takes the place of one that is required,
-// gets a go.mod where the go command looks for it.
+// A module among the sources, which takes the place of one that is required, gets a go.mod where the go command looks
+// for it.
 func TestModuleAmongTheSources(t *testing.T) {
 	store, list := newStore(t, "program")
 	writeFile(store, "program/light.mod", "module example.org/heavy\n\ngo 1.26\n")

@@ -9,9 +9,8 @@ import (
 	"testing"
 )
 
-// TestNoModuleOfGrafanas makes sure that no module of the repository needs Loki,
-// Grafana or k6, whose licence (AGPL-3.0) is not ours. Of what Grafana Labs have
-// written, these few are under licences that fit.
+// TestNoModuleOfGrafanas makes sure that no module of the repository needs Loki, Grafana or k6, whose licence
+// (AGPL-3.0) is not ours. Of what Grafana Labs have written, these few are under licences that fit.
 func TestNoModuleOfGrafanas(t *testing.T) {
 	fits := map[string]bool{
 		"github.com/grafana/loki-client-go": true, // Apache-2.0

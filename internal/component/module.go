@@ -16,11 +16,9 @@ type file struct {
 	content []byte
 }
 
-// module returns the files that the component is built from, always in the same order.
-// The sources, if there are any, are where the repository has them: that makes
-// deploy/native/NAME.mod the go.mod of both (see the go command's -modfile). A
-// module among them, which takes the place of another, has its go.mod beside
-// its folder too.
+// module returns the files that the component is built from, always in the same order. The sources, if there are any,
+// are where the repository has them: that makes deploy/native/NAME.mod the go.mod of both (see the go command's
+// -modfile). A module among them, which takes the place of another, has its go.mod beside its folder too.
 func (s *Store) module(c Component) ([]file, error) {
 	const native = "native"
 	var files []file

@@ -17,19 +17,16 @@ import (
 
 // Store keeps built components in a directory of the user's.
 type Store struct {
-	// Deploy is the deploy folder. In native/ it has the Go module of each
-	// component: NAME.mod and NAME.sum are its go.mod and go.sum, and NAME/ has
-	// its sources, if it has any. The names differ from the go command's because
-	// a folder with a go.mod of its own could be neither embedded nor part of
-	// the repository's module.
+	// Deploy is the deploy folder. In native/ it has the Go module of each component: NAME.mod and NAME.sum are its
+	// go.mod and go.sum, and NAME/ has its sources, if it has any. The names differ from the go command's because a
+	// folder with a go.mod of its own could be neither embedded nor part of the repository's module.
 	Deploy fs.FS
 	// Dir is where binaries are kept. Its parent must be writable.
 	Dir string
-	// Search are directories looked through, before the store and PATH, for a
-	// binary of the right version.
+	// Search are directories looked through, before the store and PATH, for a binary of the right version.
 	Search []string
-	// OS and Arch are the platform of the binaries, as Go names it. They are
-	// empty for this machine's. Each platform needs a Dir of its own.
+	// OS and Arch are the platform of the binaries, as Go names it. They are empty for this machine's. Each platform
+	// needs a Dir of its own.
 	OS, Arch string
 }
 
@@ -47,8 +44,8 @@ func DefaultDir() (string, error) {
 	return filepath.Join(dir, "sockscope"), nil
 }
 
-// Find returns a binary of exactly the component's version: from a Search
-// directory, from the store, or from PATH. It reports false if there is none.
+// Find returns a binary of exactly the component's version: from a Search directory, from the store, or from PATH. It
+// reports false if there is none.
 func (s *Store) Find(ctx context.Context, c Component) (path string, ok bool, err error) {
 	for _, dir := range s.Search {
 		if path, ok := findVersion(ctx, c, dir); ok {
@@ -148,9 +145,8 @@ func (s *Store) Has(c Component) (bool, error) {
 	return err == nil && executable(path), err
 }
 
-// Keep moves a binary of the component that was built elsewhere into the store.
-// It must be in the store's directory, since files can be renamed only within
-// one file system.
+// Keep moves a binary of the component that was built elsewhere into the store. It must be in the store's directory,
+// since files can be renamed only within one file system.
 func (s *Store) Keep(c Component, binary string) error {
 	path, err := s.path(c)
 	if err == nil {
@@ -166,8 +162,7 @@ func (s *Store) Keep(c Component, binary string) error {
 	return nil
 }
 
-// removeOlder deletes binaries of the same component that a later build has
-// replaced: each is up to 150 MB.
+// removeOlder deletes binaries of the same component that a later build has replaced: each is up to 150 MB.
 func (s *Store) removeOlder(c Component, keep string) {
 	old, err := filepath.Glob(filepath.Join(s.Dir, "bin", c.Name+"-*"))
 	if err != nil {

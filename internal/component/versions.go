@@ -13,16 +13,15 @@ const (
 	dockerCompose = "2.40.3"
 )
 
-// prometheusModule is the version of Prometheus' module in which it was
-// released: 3.13.5 is v0.313.5.
+// prometheusModule is the version of Prometheus' module in which it was released: 3.13.5 is v0.313.5.
 func prometheusModule(version string) string {
 	var major, minor, patch int
 	_, _ = fmt.Sscanf(version, "%d.%d.%d", &major, &minor, &patch)
 	return fmt.Sprintf("v0.%d%02d.%d", major, minor, patch)
 }
 
-// jaegerModule is the version of Jaeger's module in which it was released, which
-// is that of the last release of its first major version: 2.13.0 is v1.76.0.
+// jaegerModule is the version of Jaeger's module in which it was released, which is that of the last release of its
+// first major version: 2.13.0 is v1.76.0.
 func jaegerModule(version string) string {
 	var major, minor, patch int
 	_, _ = fmt.Sscanf(version, "%d.%d.%d", &major, &minor, &patch)

@@ -12,12 +12,10 @@ import (
 	"github.com/sockscope/sockscope/internal/component"
 )
 
-// binaries are paths on this machine, by the name of the program; "go" is the
-// directory of the Go installation.
+// binaries are paths on this machine, by the name of the program; "go" is the directory of the Go installation.
 type binaries map[string]string
 
-// findBinaries finds what the images consist of, and Docker Compose, and builds
-// what is missing.
+// findBinaries finds what the images consist of, and Docker Compose, and builds what is missing.
 func findBinaries(ctx context.Context, store *component.Store) (binaries, error) {
 	found := make(binaries)
 	var missing []component.Component
@@ -81,8 +79,8 @@ func build(ctx context.Context, store *component.Store, missing []component.Comp
 	return store.DropBuildCache()
 }
 
-// installed are the programs that Debian has: a busybox that runs without
-// libraries, for the images that have a shell, and what isn't written in Go.
+// installed are the programs that Debian has: a busybox that runs without libraries, for the images that have a shell,
+// and what isn't written in Go.
 func installed() []string { return []string{"busybox", "nginx", "redis-server", "redis-cli"} }
 
 func find(program string) (string, error) {

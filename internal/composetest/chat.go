@@ -18,8 +18,7 @@ import (
 	"github.com/sockscope/sockscope/demo/wire"
 )
 
-// answerTimeout is how long a client waits for an answer before it connects
-// again.
+// answerTimeout is how long a client waits for an answer before it connects again.
 const answerTimeout = 8 * time.Second
 
 // chat is one room, as its clients see it through the load balancer.
@@ -37,8 +36,8 @@ func newChat(address string) *chat {
 	return &chat{address: address, room: "scale-" + uuid.NewString(), nodes: make(map[string]bool)}
 }
 
-// connect connects a client and notes how that went. With after it has got the
-// room's messages up to that one, and gets what it has missed.
+// connect connects a client and notes how that went. With after it has got the room's messages up to that one, and gets
+// what it has missed.
 func (c *chat) connect(ctx context.Context, user string, after *uint64) (*websocket.Conn, error) {
 	conn, node, err := c.dial(ctx, user, after)
 	c.mu.Lock()
@@ -158,9 +157,8 @@ func (c *chat) say(ctx context.Context, conn *websocket.Conn, id, text string) e
 	}
 }
 
-// listen follows the room until it has got as many messages as last holds, from
-// where it was whenever it had to connect again. It returns the ids of what was
-// said, in order.
+// listen follows the room until it has got as many messages as last holds, from where it was whenever it had to connect
+// again. It returns the ids of what was said, in order.
 func (c *chat) listen(ctx context.Context, user string, last *atomic.Int64) (ids []string, err error) {
 	var conn *websocket.Conn
 	defer func() { hangUp(conn) }()
@@ -227,8 +225,7 @@ func receive(ctx context.Context, conn *websocket.Conn, ids []string) ([]string,
 	return appendMessages(ids, &env)
 }
 
-// appendMessages appends the ids of the messages that a frame brings, each of
-// which has to be the one after the last.
+// appendMessages appends the ids of the messages that a frame brings, each of which has to be the one after the last.
 func appendMessages(ids []string, env *wire.Envelope) ([]string, error) {
 	var brought []wire.HistoryMessage
 	switch env.Type {

@@ -17,8 +17,7 @@ import (
 	"github.com/sockscope/sockscope/internal/endpoint"
 )
 
-// compose runs Docker Compose on the files of the repository, as a project of
-// its own.
+// compose runs Docker Compose on the files of the repository, as a project of its own.
 type compose struct {
 	engine   *engine
 	program  string
@@ -130,8 +129,7 @@ func (c *compose) up(ctx context.Context) error {
 	return c.run(ctx, append(args, c.services...)...)
 }
 
-// images reads which services there are, and returns those of each image that
-// is not built from here.
+// images reads which services there are, and returns those of each image that is not built from here.
 func (c *compose) images(ctx context.Context) (map[string][]string, error) {
 	out, err := c.output(ctx, "config", "--format=json")
 	if err != nil {

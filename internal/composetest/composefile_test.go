@@ -34,8 +34,7 @@ type service struct {
 	Healthcheck map[string]any `yaml:"healthcheck"`
 }
 
-// composeFile reads docker-compose.yml, and the service that the overlay for
-// VictoriaLogs adds.
+// composeFile reads docker-compose.yml, and the service that the overlay for VictoriaLogs adds.
 func composeFile(t *testing.T) (services map[string]service, text string) {
 	t.Helper()
 	services, text = readCompose(t, "docker-compose.yml")
@@ -44,8 +43,8 @@ func composeFile(t *testing.T) (services map[string]service, text string) {
 	return services, text + more
 }
 
-// TestGrafanaHasTheFilesForVictoriaLogs makes sure that each of them is mounted,
-// over the one that it takes the place of.
+// TestGrafanaHasTheFilesForVictoriaLogs makes sure that each of them is mounted, over the one that it takes the place
+// of.
 func TestGrafanaHasTheFilesForVictoriaLogs(t *testing.T) {
 	overlaid, _ := readCompose(t, "deploy", "compose", "victorialogs.yml")
 	folder := filepath.Join("..", "..", "deploy", "victorialogs", "grafana")
@@ -155,8 +154,7 @@ func mebibytes(t *testing.T, size string) (n int) {
 	return n
 }
 
-// Every published port is one that package endpoint knows, with the same
-// default, and can be moved.
+// Every published port is one that package endpoint knows, with the same default, and can be moved.
 func TestPublishedPorts(t *testing.T) {
 	services, text := composeFile(t)
 	published := publishedPorts(endpoint.Local(0))

@@ -24,8 +24,7 @@ type engine struct {
 	exited chan struct{}
 }
 
-// openEngine returns the engine that the docker command reaches, or starts one
-// with a data directory of its own.
+// openEngine returns the engine that the docker command reaches, or starts one with a data directory of its own.
 func openEngine(ctx context.Context) (*engine, error) {
 	if _, err := exec.LookPath("docker"); err != nil {
 		return nil, fmt.Errorf("%w (make test-compose installs it on Debian)", err)
@@ -113,8 +112,7 @@ func (e *engine) close() error {
 	return nil
 }
 
-// command prepares a command that talks to this engine. When ctx ends it is
-// asked to stop, and made to after a while.
+// command prepares a command that talks to this engine. When ctx ends it is asked to stop, and made to after a while.
 func (e *engine) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = os.Environ()

@@ -19,9 +19,8 @@ import (
 	"github.com/sockscope/sockscope/demo/wire"
 )
 
-// checkEvents follows the room by server-sent events through the load balancer
-// and says something in it: what is posted has to reach the instance that has
-// the stream, also while the client's address stands for another one.
+// checkEvents follows the room by server-sent events through the load balancer and says something in it: what is posted
+// has to reach the instance that has the stream, also while the client's address stands for another one.
 func (c *chat) checkEvents(ctx context.Context, stop, start func(instance string) error) error {
 	first, err := c.openEvents(ctx)
 	if err != nil {

@@ -11,9 +11,8 @@ import (
 	"strings"
 )
 
-// An image stands in for one that can't be pulled: the same program in the same
-// place, run by the same user, with the same directories and with a shell only
-// where the original has one. That is what the compose file relies on.
+// An image stands in for one that can't be pulled: the same program in the same place, run by the same user, with the
+// same directories and with a shell only where the original has one. That is what the compose file relies on.
 type image struct {
 	repository string
 	config     []string // Dockerfile instructions beside the content
@@ -21,17 +20,14 @@ type image struct {
 }
 
 const (
-	// standIn marks images made here: the next run replaces them, and they are
-	// never taken for the real ones.
+	// standIn marks images made here: the next run replaces them, and they are never taken for the real ones.
 	standIn      = "org.sockscope.stand-in"
 	certificates = "/etc/ssl/certs/ca-certificates.crt"
 	nobody       = 65534
 )
 
-// images follow the Dockerfiles of Prometheus, Alertmanager,
-// opentelemetry-collector-releases, Jaeger and VictoriaLogs, of the versions in
-// package component, and, with Debian's programs in them, nginx v1.30 and redis
-// v8.10.
+// images follow the Dockerfiles of Prometheus, Alertmanager, opentelemetry-collector-releases, Jaeger and VictoriaLogs,
+// of the versions in package component, and, with Debian's programs in them, nginx v1.30 and redis v8.10.
 func images() []image {
 	return []image{
 		{
@@ -126,8 +122,8 @@ func images() []image {
 	}
 }
 
-// busybox adds a shell and its usual commands, as the busybox and the Alpine
-// image have them, and who there is beside root and nobody.
+// busybox adds a shell and its usual commands, as the busybox and the Alpine image have them, and who there is beside
+// root and nobody.
 func busybox(l *layer, b binaries, users ...string) {
 	l.file("/bin/busybox", b["busybox"])
 	for _, command := range []string{"base64", "cat", "chmod", "chown", "cp", "head", "ls", "mkdir", "mv", "rm", "sh", "tr", "wget"} {

@@ -55,8 +55,7 @@ func (l *layer) file(path, from string) {
 	l.write(source)
 }
 
-// programs copies programs of this machine, and the libraries that they are
-// linked with to where they are here.
+// programs copies programs of this machine, and the libraries that they are linked with to where they are here.
 func (l *layer) programs(into string, programs ...string) {
 	copied := make(map[string]bool)
 	for _, program := range programs {
@@ -108,8 +107,7 @@ func (l *layer) tree(path, from string, skip func(rel string) bool) {
 	})
 }
 
-// linkedWith returns the libraries that a program or library names, the loader
-// among them.
+// linkedWith returns the libraries that a program or library names, the loader among them.
 func linkedWith(program string) ([]string, error) {
 	file, err := elf.Open(program)
 	if err != nil {

@@ -1,14 +1,12 @@
-// Command composetest runs the repository's compose file for real: every service
-// of it but those whose image can neither be found nor made, then the check of
-// the whole path, then the profile with three instances, then a stop and a start
-// after which the data must still be there, then the overlay for paging.
+// Command composetest runs the repository's compose file for real: every service of it but those whose image can
+// neither be found nor made, then the check of the whole path, then the profile with three instances, then a stop and a
+// start after which the data must still be there, then the overlay for paging.
 //
-// Log records are kept by VictoriaLogs, with the overlay for that: Loki's image is
-// not made here, since its licence keeps it out of our modules.
+// Log records are kept by VictoriaLogs, with the overlay for that: Loki's image is not made here, since its licence
+// keeps it out of our modules.
 //
-// Images that the Docker engine has are used. In place of missing ones it makes
-// images around the natively built programs, and removes them at the end. If no
-// engine runs, it starts one for the time of the test.
+// Images that the Docker engine has are used. In place of missing ones it makes images around the natively built
+// programs, and removes them at the end. If no engine runs, it starts one for the time of the test.
 package main
 
 import (

@@ -9,9 +9,8 @@ import (
 	"strings"
 )
 
-// provideImages makes the images that the engine doesn't have, and takes out the
-// services whose images can't be made. It returns what it made, also with an
-// error.
+// provideImages makes the images that the engine doesn't have, and takes out the services whose images can't be made.
+// It returns what it made, also with an error.
 func provideImages(ctx context.Context, c *compose, programs binaries) (made []string, err error) {
 	needed, err := c.images(ctx)
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/sockscope/sockscope/internal/endpoint"
 )
 
-// checkScale starts the profile with three instances and has people chat across
-// them while an instance is stopped, another one killed and Redis restarted.
+// checkScale starts the profile with three instances and has people chat across them while an instance is stopped,
+// another one killed and Redis restarted.
 func checkScale(ctx context.Context, c *compose) error {
 	scaled := *c
 	scaled.services = slices.Concat(c.services, c.scale)
@@ -60,8 +60,8 @@ func upAgain(service string) []string {
 	return []string{"up", "--detach", "--wait", "--no-build", "--no-deps", service}
 }
 
-// throughTrouble has people talk and listen while trouble is made, and compares
-// what they were told with what the history has.
+// throughTrouble has people talk and listen while trouble is made, and compares what they were told with what the
+// history has.
 func (c *chat) throughTrouble(ctx context.Context, trouble func() error) error {
 	const people = 3
 	ctx, cancel := context.WithCancel(ctx)
@@ -188,8 +188,7 @@ func (c *chat) await(ctx context.Context, holds func() error) error {
 	}
 }
 
-// checkScaleForgotten makes sure that instances which aren't meant to run are not
-// looked for.
+// checkScaleForgotten makes sure that instances which aren't meant to run are not looked for.
 func checkScaleForgotten(ctx context.Context, c *compose) error {
 	at := endpoint.Local(c.offset)
 	if err := waitFor(ctx, countOf(at, `count_over_time(up{instance=~"demo-[123]:8080"}[30s])`), `"result":[]`); err != nil {

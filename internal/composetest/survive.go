@@ -18,8 +18,8 @@ import (
 	"github.com/sockscope/sockscope/internal/logstore"
 )
 
-// checkDataSurvives stops everything, starts it again, and looks for what was
-// there before: each store must have its volume, and be able to write to it.
+// checkDataSurvives stops everything, starts it again, and looks for what was there before: each store must have its
+// volume, and be able to write to it.
 func checkDataSurvives(ctx context.Context, c *compose) error {
 	at := endpoint.Local(c.offset)
 	room := newChat(at.Demo)
@@ -90,8 +90,8 @@ func checkLogsSurvive(ctx context.Context, at endpoint.Set, before time.Time) er
 	return nil
 }
 
-// checkPaging starts the overlay for paging with a key of its own and waits for
-// the heartbeat alert, which is sent by a secret that only its owner could read.
+// checkPaging starts the overlay for paging with a key of its own and waits for the heartbeat alert, which is sent by a
+// secret that only its owner could read.
 func checkPaging(ctx context.Context, c *compose) error {
 	secrets, err := os.MkdirTemp("", "sockscope-secrets-")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package dashboard reads Grafana dashboards as far as it takes to check them, to
-// run their queries, and to draw them, without a Grafana.
+// Package dashboard reads Grafana dashboards as far as it takes to check them, to run their queries, and to draw them,
+// without a Grafana.
 package dashboard
 
 import (
@@ -90,8 +90,8 @@ type Templating struct {
 	List []Variable `json:"list"`
 }
 
-// Variable is one of them. Query says where its values come from: for the type
-// "datasource" it is the type of data source, otherwise a query.
+// Variable is one of them. Query says where its values come from: for the type "datasource" it is the type of data
+// source, otherwise a query.
 type Variable struct {
 	Name       string          `json:"name"`
 	Label      string          `json:"label"`
@@ -109,8 +109,7 @@ type Variable struct {
 	} `json:"current"`
 }
 
-// initial is the variable's value until somebody chooses another. Several are
-// as a regular expression has them.
+// initial is the variable's value until somebody chooses another. Several are as a regular expression has them.
 func (v Variable) initial() string {
 	var all []string
 	switch value := v.Current.Value.(type) {

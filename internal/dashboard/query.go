@@ -19,11 +19,10 @@ type Query struct {
 // String names the query for people.
 func (q Query) String() string { return fmt.Sprintf("%s (%s): %s", q.Panel, q.Ref, q.Expr) }
 
-// Queries returns the queries of all panels, in the dashboard's order. The
-// values replace the variables in them: those of the dashboard, and those that
-// Grafana sets itself, such as __rate_interval. A variable of the dashboard that
-// has no value here has its initial one. It is an error when a query needs one
-// that is not there, or when a panel has no query.
+// Queries returns the queries of all panels, in the dashboard's order. The values replace the variables in them: those
+// of the dashboard, and those that Grafana sets itself, such as __rate_interval. A variable of the dashboard that has
+// no value here has its initial one. It is an error when a query needs one that is not there, or when a panel has no
+// query.
 func (d *Dashboard) Queries(values map[string]string) ([]Query, error) {
 	all := make(map[string]string)
 	for _, v := range d.Templating.List {

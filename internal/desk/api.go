@@ -78,8 +78,8 @@ func (d *Desk) traceJSON(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, traceStatus(view), view)
 }
 
-// traceStatus is the response's status: whatever was found is worth a 200, and
-// not being able to look is not the same as not finding.
+// traceStatus is the response's status: whatever was found is worth a 200, and not being able to look is not the same
+// as not finding.
 func traceStatus(v tracing.View) int {
 	switch {
 	case len(v.Spans) > 0 || len(v.Records) > 0:

@@ -22,8 +22,7 @@ import (
 	"github.com/sockscope/sockscope/instrument/console"
 )
 
-// browser starts a headless Chromium, and fails the test for everything that the
-// pages complain about in it.
+// browser starts a headless Chromium, and fails the test for everything that the pages complain about in it.
 func browser(t *testing.T) context.Context {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
@@ -65,8 +64,8 @@ func browser(t *testing.T) context.Context {
 	return ctx
 }
 
-// TestStory follows a scripted connection from the table of live ones through its
-// story, which has every event in order while they happen and after its end.
+// TestStory follows a scripted connection from the table of live ones through its story, which has every event in order
+// while they happen and after its end.
 func TestStory(t *testing.T) {
 	ctx := browser(t)
 	live := console.New(console.Config{Service: "demo"})
@@ -122,8 +121,8 @@ func TestStory(t *testing.T) {
 	expect(all...)
 }
 
-// TestRefresh reads the inbox while something new arrives: what is open stays
-// open, focused and in its place, and a desk that has gone is noticed.
+// TestRefresh reads the inbox while something new arrives: what is open stays open, focused and in its place, and a
+// desk that has gone is noticed.
 func TestRefresh(t *testing.T) {
 	ctx := browser(t)
 	address, stop := serve(t, Config{})

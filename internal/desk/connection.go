@@ -45,8 +45,8 @@ func (d *Desk) connectionsPage(w http.ResponseWriter, r *http.Request) {
 // lead is a link from a finding to what it is about.
 type lead struct{ Path, Words string }
 
-// leadOf returns where a finding of a live console leads on: to the connections in question, or to log records that lead to
-// traces and connections. It is nil for a finding that says all there is to say.
+// leadOf returns where a finding of a live console leads on: to the connections in question, or to log records that
+// lead to traces and connections. It is nil for a finding that says all there is to say.
 func leadOf(f console.Finding) *lead {
 	if f.Sort != "" {
 		return &lead{"/connections?" + url.Values{"sort": {string(f.Sort)}, "q": {f.Search}}.Encode(), "Show them"}
@@ -122,8 +122,7 @@ func (d *Desk) connectionPage(w http.ResponseWriter, r *http.Request) {
 // connectionPath is the address of a connection's story.
 func connectionPath(id string) string { return "/connection/" + url.PathEscape(id) }
 
-// isConnection tells whether a span's attribute or a record's field has the id of a
-// connection.
+// isConnection tells whether a span's attribute or a record's field has the id of a connection.
 func isConnection(key string) bool { return key == "connection.id" || key == "connection_id" }
 
 // secondsWords says a number of seconds in words, and a dash for none.

@@ -1,10 +1,8 @@
-// Package desk is the stack's own start page: whether users are fine and its
-// components are ready, dashboards, which alerts reached a person, and what
-// metrics, traces, log records and connections tell.
+// Package desk is the stack's own start page: whether users are fine and its components are ready, dashboards, which
+// alerts reached a person, and what metrics, traces, log records and connections tell.
 //
-// It stands in for PagerDuty, Slack and a webhook, so that a first start needs no
-// account, for Grafana, and for the user interfaces of Prometheus and Jaeger, which
-// a native build does not have.
+// It stands in for PagerDuty, Slack and a webhook, so that a first start needs no account, for Grafana, and for the
+// user interfaces of Prometheus and Jaeger, which a native build does not have.
 package desk
 
 import (
@@ -33,15 +31,14 @@ import (
 	"github.com/sockscope/sockscope/internal/logstore"
 )
 
-// shutdownTimeout is how long requests under way may still take. A page waits for
-// Jaeger and the log store no longer than that.
+// shutdownTimeout is how long requests under way may still take. A page waits for Jaeger and the log store no longer
+// than that.
 const shutdownTimeout = 5 * time.Second
 
 // heartbeatCheck is how often the desk looks whether a heartbeat is late.
 const heartbeatCheck = 2 * time.Second
 
-// consoleTimeout is how long a live console may take for an answer. It has all of
-// it in memory.
+// consoleTimeout is how long a live console may take for an answer. It has all of it in memory.
 const consoleTimeout = 3 * time.Second
 
 // Config is what a desk needs to know.
@@ -82,8 +79,8 @@ type Desk struct {
 	pages     *pages
 }
 
-// New returns a desk with the inbox that an earlier one left in the data
-// directory. Close it when it is no longer needed.
+// New returns a desk with the inbox that an earlier one left in the data directory. Close it when it is no longer
+// needed.
 func New(c Config) (*Desk, error) {
 	addresses := []struct{ what, url string }{
 		{"Prometheus", c.PrometheusURL}, {"Jaeger", c.JaegerURL}, {"Loki", c.LokiURL}, {"VictoriaLogs", c.VictoriaLogsURL}, {"Jaeger's user interface", c.JaegerUI},
@@ -204,8 +201,7 @@ func (d *Desk) watchHeartbeats(ctx context.Context) {
 	}
 }
 
-// Serve polls the components and answers requests until the context ends, then
-// lets requests under way finish.
+// Serve polls the components and answers requests until the context ends, then lets requests under way finish.
 func (d *Desk) Serve(ctx context.Context, l net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var polling sync.WaitGroup

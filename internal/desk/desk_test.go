@@ -262,8 +262,7 @@ func TestStatusFollowsComponents(t *testing.T) {
 	expect(false, "not_ready", "absent")
 }
 
-// TestForeignPages makes the requests that a web page elsewhere could make a
-// browser send.
+// TestForeignPages makes the requests that a web page elsewhere could make a browser send.
 func TestForeignPages(t *testing.T) {
 	address, _ := serve(t, Config{})
 	host := strings.TrimPrefix(address, "http://")

@@ -145,9 +145,8 @@ func severity(s string) string {
 	return "plain"
 }
 
-// during are links of which those to dashboards show the time that they are about:
-// from half an hour before it began until half an hour after its end, or until now
-// if it has none.
+// during are links of which those to dashboards show the time that they are about: from half an hour before it began
+// until half an hour after its end, or until now if it has none.
 func during(links []inbox.Link, began, ended time.Time) []inbox.Link {
 	const around = 30 * time.Minute
 	var list []inbox.Link

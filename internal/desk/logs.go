@@ -15,8 +15,8 @@ const (
 	maxLogRecords = 200
 	maxBars       = 60
 	maxLogText    = 500 // bytes of one field of the form
-	// aroundRecord and aroundRange are how many records are shown before and after
-	// one, and how far from it they may be.
+	// aroundRecord and aroundRange are how many records are shown before and after one, and how far from it they may
+	// be.
 	aroundRecord = 20
 	aroundRange  = time.Hour
 )
@@ -172,8 +172,7 @@ func (d *Desk) logsPage(w http.ResponseWriter, r *http.Request) {
 	d.show(w, code, "logs", p)
 }
 
-// findLogs asks the log store for records and for how many there are in each step
-// of time.
+// findLogs asks the log store for records and for how many there are in each step of time.
 func (d *Desk) findLogs(r *http.Request, q logstore.Query, data *logsData) {
 	data.Store, data.Native = d.logs.Name(), d.logs.Native(q)
 	records, err := d.logs.Records(r.Context(), q)

@@ -10,8 +10,8 @@ import (
 	"github.com/sockscope/sockscope/internal/desk/inbox"
 )
 
-// outages are the receivers that were told to fail as their vendors do, to see
-// what becomes of alerts then. They end with the desk.
+// outages are the receivers that were told to fail as their vendors do, to see what becomes of alerts then. They end
+// with the desk.
 type outages struct {
 	mu     sync.Mutex
 	status map[inbox.Source]int
@@ -37,8 +37,7 @@ func (o *outages) set(source inbox.Source, status int) {
 	o.status[source] = status
 }
 
-// around lets a receiver answer, or fails in its place. Notifications that fail
-// are kept as rejected.
+// around lets a receiver answer, or fails in its place. Notifications that fail are kept as rejected.
 func (o *outages) around(source inbox.Source, in *inbox.Inbox, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status := o.all()[source]

@@ -88,8 +88,8 @@ func worst(s console.Sample, of func(console.Quantiles) map[string]float64) map[
 	return all
 }
 
-// lastsFor is how many seconds a sample of an instance counts where it has no newer one: samples of several instances are
-// not taken at the same moment, and a busy instance takes fewer.
+// lastsFor is how many seconds a sample of an instance counts where it has no newer one: samples of several instances
+// are not taken at the same moment, and a busy instance takes fewer.
 const lastsFor = 5
 
 // given turns the samples of consoles into series for a panel. Those of several instances are added up second by

@@ -195,8 +195,8 @@ func (d *Desk) queryPage(w http.ResponseWriter, r *http.Request) {
 	d.show(w, http.StatusOK, "query", p)
 }
 
-// awaited says what is being done about a component that has never been ready,
-// and is empty if it has. A component has one of the names.
+// awaited says what is being done about a component that has never been ready, and is empty if it has. A component has
+// one of the names.
 func (d *Desk) awaited(names ...string) string {
 	for _, r := range d.watcher.Reports() {
 		if slices.Contains(names, r.Name) && r.Pending() {
@@ -210,8 +210,8 @@ func (d *Desk) awaited(names ...string) string {
 	return ""
 }
 
-// graphPage answers where an alert's link to the graph of its expression leads
-// when Prometheus has no pages: with what the expression gives now.
+// graphPage answers where an alert's link to the graph of its expression leads when Prometheus has no pages: with what
+// the expression gives now.
 func (d *Desk) graphPage(w http.ResponseWriter, r *http.Request) {
 	target := url.URL{Path: "/query"}
 	if query := r.FormValue("g0.expr"); query != "" {

@@ -28,8 +28,8 @@ var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 func before(d time.Duration) time.Time { return now.Add(-d) }
 
-// goldenPages are the pages with everything that they can show. Text from
-// outside is hostile, so that the golden files show that it is escaped.
+// goldenPages are the pages with everything that they can show. Text from outside is hostile, so that the golden files
+// show that it is escaped.
 func goldenPages() map[string]struct {
 	template string
 	page     page
@@ -182,8 +182,7 @@ func TestGoldenPages(t *testing.T) {
 	}
 }
 
-// TestPagesAreSafe looks at every page for what its policy forbids and for text
-// from outside that became markup.
+// TestPagesAreSafe looks at every page for what its policy forbids and for text from outside that became markup.
 func TestPagesAreSafe(t *testing.T) {
 	pages, err := newPages()
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
-// protect keeps other web pages in the same browser from reading the desk or
-// writing to its inbox: the desk has no password, only the loopback interface.
+// protect keeps other web pages in the same browser from reading the desk or writing to its inbox: the desk has no
+// password, only the loopback interface.
 func protect(next http.Handler) http.Handler {
 	sameOrigin := http.NewCrossOriginProtection().Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -29,8 +29,8 @@ func protect(next http.Handler) http.Handler {
 	})
 }
 
-// localName refuses the names that a page elsewhere could have made to point
-// here (DNS rebinding): every public name has a dot.
+// localName refuses the names that a page elsewhere could have made to point here (DNS rebinding): every public name
+// has a dot.
 func localName(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

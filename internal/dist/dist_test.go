@@ -94,9 +94,8 @@ text of one
 	}
 }
 
-// TestReleaseSettings makes sure that a release's archives are bundles: what
-// GoReleaser makes and what this program makes must be the same to
-// `sockscope up --bundle`.
+// TestReleaseSettings makes sure that a release's archives are bundles: what GoReleaser makes and what this program
+// makes must be the same to `sockscope up --bundle`.
 func TestReleaseSettings(t *testing.T) {
 	content, err := os.ReadFile("../../.goreleaser.yaml")
 	if err != nil {

@@ -1,6 +1,5 @@
-// Command dist makes a bundle: an archive of this program and of all components
-// of the stack for one platform, with the licences of everything in them. See
-// package bundle for what is in it, and `sockscope up --bundle` for its use.
+// Command dist makes a bundle: an archive of this program and of all components of the stack for one platform, with the
+// licences of everything in them. See package bundle for what is in it, and `sockscope up --bundle` for its use.
 package main
 
 import (

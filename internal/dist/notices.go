@@ -33,12 +33,10 @@ func newNotices() *notices {
 // licenceFile matches the names of files that a licence may want to be passed on.
 var licenceFile = regexp.MustCompile(`(?i)^(un)?(licen[cs]e|copying|copyright|notice|patents)([-_.].*)?$`)
 
-// copyleft matches licences whose terms a release under this project's own
-// licence can't meet.
+// copyleft matches licences whose terms a release under this project's own licence can't meet.
 var copyleft = regexp.MustCompile(`(?i)GNU\s+(AFFERO\s+)?GENERAL\s+PUBLIC\s+LICENSE\s+Version|Server\s+Side\s+Public\s+License\s+VERSION|Business\s+Source\s+License\s+1`)
 
-// add looks for licences in the folder of each package and those above it, up to
-// that of its module.
+// add looks for licences in the folder of each package and those above it, up to that of its module.
 func (n *notices) add(packages []component.Package) error {
 	var faults []error
 	for _, p := range packages {

@@ -28,8 +28,8 @@ const (
 	stopTimeout  = 30 * time.Second
 )
 
-// cluster is a service of several nodes with a Redis between them, beside the demo of the stack, for drills of what only
-// such a service has.
+// cluster is a service of several nodes with a Redis between them, beside the demo of the stack, for drills of what
+// only such a service has.
 type cluster struct {
 	dir     string // gone in the end
 	targets string // the file that has its metrics scraped

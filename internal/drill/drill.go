@@ -56,8 +56,8 @@ func (d Drill) Control() bool { return d.Alert == "" }
 
 // Trace says what a trace has to show that is found by what was stored during the fault.
 type Trace struct {
-	// Exemplars is the histogram whose exemplars name traces; those of the highest values are looked at. If it is empty,
-	// the trace is that of a log record that the drill's Log finds.
+	// Exemplars is the histogram whose exemplars name traces; those of the highest values are looked at. If it is
+	// empty, the trace is that of a log record that the drill's Log finds.
 	Exemplars string
 	Span      string            // how the span's name begins
 	Has       map[string]string // attributes with their values; an empty value stands for any
@@ -101,7 +101,8 @@ func (d Drill) limit(speed int) time.Duration {
 	return d.Takes + atSpeed(d.Within-d.Takes, speed) + slack
 }
 
-// aboutMachine are alerts that are about the machine that all of it runs on, with the reason why they say nothing of a drill.
+// aboutMachine are alerts that are about the machine that all of it runs on, with the reason why they say nothing of a
+// drill.
 func aboutMachine() map[string]string {
 	const busy = "the machine that all of it runs on is busy"
 	return map[string]string{"HostCPUSaturated": busy, "HostMemoryLow": busy, "PrometheusRulesFailing": busy}

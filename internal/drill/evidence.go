@@ -251,8 +251,9 @@ type runbookQuery struct{ language, expr string }
 // generated ends what sockscope mixin writes into a runbook: the alert's own expression among other things.
 const generated = "<!-- made by sockscope mixin: end -->"
 
-// runbookQueries returns the queries of a runbook that people have written, in PromQL and the language of the log store:
-// what stands between fences, also inside of lists. Those that ask for a trace whose id has to be filled in are left out.
+// runbookQueries returns the queries of a runbook that people have written, in PromQL and the language of the log
+// store: what stands between fences, also inside of lists. Those that ask for a trace whose id has to be filled in are
+// left out.
 func runbookQueries(markdown, logLanguage string) (queries []runbookQuery) {
 	if _, after, ok := strings.Cut(markdown, generated); ok {
 		markdown = after

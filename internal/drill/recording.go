@@ -285,8 +285,8 @@ func falseAlarms(list []Other) (failures []string) {
 	return failures
 }
 
-// broken returns the chain up to the first link that did not hold, empty if all did. Of an alert that only dashboards show
-// nobody is to be notified.
+// broken returns the chain up to the first link that did not hold, empty if all did. Of an alert that only dashboards
+// show nobody is to be notified.
 func (r Result) broken(d Drill, severity string) string {
 	shown, last := severity == "info", Notified
 	if shown {

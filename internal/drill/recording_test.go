@@ -21,7 +21,8 @@ func after(seconds float64) time.Time {
 	return noon.Add(time.Duration(seconds * float64(time.Second)))
 }
 
-// tape writes down what was seen. The metric shows the fault after three seconds. Rules are evaluated every second from a minute before the fault, which is at noon.
+// tape writes down what was seen. The metric shows the fault after three seconds. Rules are evaluated every second from
+// a minute before the fault, which is at noon.
 type tape struct{ rec Recording }
 
 func recorded(until float64) *tape {

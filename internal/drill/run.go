@@ -30,8 +30,8 @@ func people() []load.Group {
 	}
 }
 
-// Run runs each of the drills so many times, and calls report with each result. The error is about drills that could not
-// be run; what went wrong in those that could is in the results.
+// Run runs each of the drills so many times, and calls report with each result. The error is about drills that could
+// not be run; what went wrong in those that could is in the results.
 func (r *Runner) Run(ctx context.Context, drills []Drill, times int, report func(Result)) (err error) {
 	crowd := invite(ctx, []string{r.Stack.demoURL()}, people())
 	defer func() { err = errors.Join(err, crowd.leave()) }()
@@ -67,7 +67,8 @@ const (
 	// recovery is how long alerts may go on after a fault: windows, of which those of error budgets are half an hour,
 	// keep_firing_for and the groups of Alertmanager.
 	recovery = 45 * time.Minute
-	// overtime is how many times its limit a notification may take until it is given up, so that late ones are measured.
+	// overtime is how many times its limit a notification may take until it is given up, so that late ones are
+	// measured.
 	overtime = 1.5
 )
 
@@ -176,8 +177,8 @@ func (r *Runner) duration(d time.Duration) time.Duration {
 	return atSpeed(d, r.Stack.Speed) + r.Stack.slack
 }
 
-// calm waits until nothing fires, the metric shows nothing and there is as much of a past as the drill needs. People have been
-// there since began.
+// calm waits until nothing fires, the metric shows nothing and there is as much of a past as the drill needs. People
+// have been there since began.
 func (w *watch) calm(ctx context.Context, began time.Time) error {
 	speed := w.Stack.Speed
 	limit := time.Now().Add(w.duration(recovery) + 2*w.Stack.slack)
@@ -261,7 +262,8 @@ func (w *watch) until(ctx context.Context, limit time.Duration, done func() bool
 	return nil
 }
 
-// look records what the stack shows. A component that does not answer may be the broken one, so look asks it again later.
+// look records what the stack shows. A component that does not answer may be the broken one, so look asks it again
+// later.
 func (w *watch) look(ctx context.Context) {
 	if w.rec.Visible.IsZero() && w.drill.Metric != "" && w.rec.Healed.IsZero() {
 		if list, err := w.Stack.query(ctx, w.Stack.faster(w.drill.Metric)); err == nil && len(list) > 0 {
@@ -349,9 +351,9 @@ func (w *watch) notified() bool {
 	return true
 }
 
-// over reports whether the drill's alert fires no more and somebody was told so. If another run is to come, nothing else may
-// fire either, and every channel has to know; Alertmanager gets as long for that as its groups take, since it need not tell
-// of the end of what is held back meanwhile.
+// over reports whether the drill's alert fires no more and somebody was told so. If another run is to come, nothing
+// else may fire either, and every channel has to know; Alertmanager gets as long for that as its groups take, since it
+// need not tell of the end of what is held back meanwhile.
 func (w *watch) over() bool {
 	last := map[string]time.Time{}
 	for _, s := range w.rec.Samples {

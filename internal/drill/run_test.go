@@ -21,8 +21,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fakeStack answers as the parts of a stack do. Its only rule is pending as soon as it is broken, fires after a while, and
-// fires no more once it is whole. It is evaluated whenever somebody asks.
+// fakeStack answers as the parts of a stack do. Its only rule is pending as soon as it is broken, fires after a while,
+// and fires no more once it is whole. It is evaluated whenever somebody asks.
 type fakeStack struct {
 	mu       sync.Mutex
 	broken   bool
@@ -108,7 +108,8 @@ func (f *fakeStack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(answer)
 }
 
-// query answers what the runner asks, and takes every other expression as one that has a result while the stack is broken.
+// query answers what the runner asks, and takes every other expression as one that has a result while the stack is
+// broken.
 func (f *fakeStack) query(expr string) map[string]any {
 	result := []any{}
 	if strings.HasPrefix(expr, "ALERTS[") {

@@ -179,8 +179,8 @@ func (s *Stack) query(ctx context.Context, expr string) ([]series, error) {
 	}), nil
 }
 
-// burnsForDays is what alerts are like that a person looks at in the morning: they are about the error budget of days, and
-// burn long after what drills have done. Drills leave them out of account.
+// burnsForDays is what alerts are like that a person looks at in the morning: they are about the error budget of days,
+// and burn long after what drills have done. Drills leave them out of account.
 const burnsForDays = `slo!="", severity="warning"`
 
 // firing returns which alerts fire now.

@@ -15,8 +15,7 @@ import (
 	"github.com/sockscope/sockscope/internal/component"
 )
 
-// TestBundle starts the stack where there is no Go, no network to get modules
-// from, and nothing in the home directory.
+// TestBundle starts the stack where there is no Go, no network to get modules from, and nothing in the home directory.
 func TestBundle(t *testing.T) {
 	binary := program(t)
 	archive := makeBundle(t, binary)

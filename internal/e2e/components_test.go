@@ -35,8 +35,8 @@ func notSeen(metric string) string {
 	return ""
 }
 
-// testComponents compares the list with the series of the running stack: labels have to be the same, and values have to be
-// among those of a closed set.
+// testComponents compares the list with the series of the running stack: labels have to be the same, and values have to
+// be among those of a closed set.
 func (s *stack) testComponents(t *testing.T) {
 	content, err := os.ReadFile(componentsFile)
 	if err != nil {

@@ -23,8 +23,8 @@ import (
 // alertSpeed divides the durations of rules and routing for the drill.
 const alertSpeed = 20
 
-// TestStack brings the stack up as a user does and puts it through its paces.
-// The parts share one stack, since each start takes a while.
+// TestStack brings the stack up as a user does and puts it through its paces. The parts share one stack, since each
+// start takes a while.
 func TestStack(t *testing.T) {
 	binary := program(t)
 	data := t.TempDir()
@@ -111,8 +111,7 @@ func (s *stack) testTargets(t *testing.T) {
 	}
 }
 
-// testProbe has messages delivered to nobody: when no user is there either, that is
-// still paged.
+// testProbe has messages delivered to nobody: when no user is there either, that is still paged.
 func (s *stack) testProbe(t *testing.T) {
 	const alert = "WebSocketProbeFailing"
 	eventually(t, "the probe succeeds", time.Minute, func() error {
@@ -157,7 +156,8 @@ func (s *stack) underLoad(t *testing.T, connections, rate int, duration time.Dur
 	return summary
 }
 
-// quiet are panels that are empty under load while nothing is wrong, by why. Their queries have to be valid all the same.
+// quiet are panels that are empty under load while nothing is wrong, by why. Their queries have to be valid all the
+// same.
 var quiet = map[string]string{
 	"Alerts That Fire":                    "no alert fires",
 	"Alerts and How Long They Fire":       "no alert fires",
@@ -178,8 +178,8 @@ var quiet = map[string]string{
 	"Lost Between Instances":              "one instance needs no backplane",
 }
 
-// testDashboard runs every query of the dashboards, under some load. A heatmap has its data by one of its queries. Nobody
-// consumes a feed here.
+// testDashboard runs every query of the dashboards, under some load. A heatmap has its data by one of its queries.
+// Nobody consumes a feed here.
 func (s *stack) testDashboard(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(root(t), "deploy", "grafana", "dashboards", "*.json"))
 	if err != nil || len(files) == 0 {
@@ -249,9 +249,8 @@ func (s *stack) testDrill(t *testing.T) {
 	}
 }
 
-// testCollectorKilled kills the Collector in the middle of a load and counts, in
-// each backend, what arrived in the end: no user notices, and nothing that was
-// handed over is lost.
+// testCollectorKilled kills the Collector in the middle of a load and counts, in each backend, what arrived in the end:
+// no user notices, and nothing that was handed over is lost.
 func (s *stack) testCollectorKilled(t *testing.T) {
 	count := func(name, label string) float64 {
 		t.Helper()
@@ -307,8 +306,8 @@ func (s *stack) testCollectorKilled(t *testing.T) {
 	}
 }
 
-// testEachKilled kills one component after the other: each is reported with the
-// cause, comes back, and the path is whole again.
+// testEachKilled kills one component after the other: each is reported with the cause, comes back, and the path is
+// whole again.
 func (s *stack) testEachKilled(t *testing.T) {
 	for component, name := range map[string]string{
 		"prometheus": "prometheus", "alertmanager": "alertmanager", "otelcol": "otel-collector",

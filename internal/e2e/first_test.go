@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// The test binary stands in for the go command under this name: it takes its
-// time, as a compiler does, and then gives what was built before.
+// The test binary stands in for the go command under this name: it takes its time, as a compiler does, and then gives
+// what was built before.
 const (
 	slowGo         = "go"
 	slowGoTakes    = "E2E_SLOW_GO_TAKES"    // for each component
@@ -59,8 +59,7 @@ func runSlowGo(args []string) error {
 	return os.WriteFile(out, content, 0o700)
 }
 
-// slowBuilds returns the environment in which each component takes so long to
-// build, and the components' names.
+// slowBuilds returns the environment in which each component takes so long to build, and the components' names.
 func slowBuilds(t *testing.T, binary string, takes time.Duration) (env, names []string) {
 	t.Helper()
 	build := exec.Command(binary, "build")
@@ -108,9 +107,8 @@ func (s *stack) status() (components []report, ready bool, err error) {
 	return answer.Components, answer.Ready, err
 }
 
-// TestFirstStart has the components come one by one, as they do when they have to
-// be built, and looks at the desk all the while: nothing is called down, and in
-// the end nobody was told of anything.
+// TestFirstStart has the components come one by one, as they do when they have to be built, and looks at the desk all
+// the while: nothing is called down, and in the end nobody was told of anything.
 func TestFirstStart(t *testing.T) {
 	binary := program(t)
 	// As long as four minutes at true speed.

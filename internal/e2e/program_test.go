@@ -162,8 +162,8 @@ func (s *stack) isGone(t *testing.T, children map[string]int) {
 	}
 }
 
-// children are the process ids of the components, by the names of their
-// binaries; for the demo, the probe and the desk, of their commands.
+// children are the process ids of the components, by the names of their binaries; for the demo, the probe and the desk,
+// of their commands.
 func (s *stack) children(t *testing.T) map[string]int {
 	t.Helper()
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
@@ -214,8 +214,7 @@ func (s *stack) signal(t *testing.T, name string, signal syscall.Signal) {
 	}
 }
 
-// run runs a command of the program against this stack and returns its
-// standard output.
+// run runs a command of the program against this stack and returns its standard output.
 func (s *stack) run(t *testing.T, args ...string) ([]byte, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)

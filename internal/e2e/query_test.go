@@ -145,8 +145,7 @@ func (s *stack) logs() logstore.Store {
 	return logstore.VictoriaLogs("http://"+s.at.VictoriaLogs, http.DefaultTransport)
 }
 
-// records returns how many different log records of the demo there are since
-// then: delivery is at least once.
+// records returns how many different log records of the demo there are since then: delivery is at least once.
 func (s *stack) records(ctx context.Context, since time.Time) (float64, error) {
 	q := logstore.Query{Service: "sockscope-demo", Start: since, End: time.Now().Add(time.Minute), Limit: 5000}
 	records, err := s.logs().Records(ctx, q)
@@ -190,8 +189,7 @@ func (s *stack) inbox() ([]notification, error) {
 	return box.Notifications, err
 }
 
-// paged returns an error unless a pager was told of an alert, that it is there or
-// that it is not any more, since then.
+// paged returns an error unless a pager was told of an alert, that it is there or that it is not any more, since then.
 func (s *stack) paged(event, alert string, since time.Time) error {
 	list, err := s.inbox()
 	if err != nil {

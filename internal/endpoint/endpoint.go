@@ -7,8 +7,7 @@ import (
 	"strconv"
 )
 
-// Set holds the address, as host:port, of everything in a stack that can be
-// reached from outside its process.
+// Set holds the address, as host:port, of everything in a stack that can be reached from outside its process.
 type Set struct {
 	Demo  string // page, /ws, /metrics, health and faults
 	Scale string // the load balancer in front of several demos, in compose only
@@ -39,9 +38,8 @@ type Set struct {
 	Grafana string
 }
 
-// Local returns the addresses of a stack on the loopback interface. The offset
-// is added to every port, so that stacks with different offsets run side by
-// side.
+// Local returns the addresses of a stack on the loopback interface. The offset is added to every port, so that stacks
+// with different offsets run side by side.
 func Local(offset int) Set {
 	at := func(port int) string {
 		return net.JoinHostPort("127.0.0.1", strconv.Itoa(port+offset))

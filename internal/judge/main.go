@@ -1,11 +1,12 @@
-// Command judge says which alerts fire in a situation, with the rules as they are and with changed ones. Package mixin checks by
-// it whether its tests are strict enough: they have to notice each change.
+// Command judge says which alerts fire in a situation, with the rules as they are and with changed ones. Package mixin
+// checks by it whether its tests are strict enough: they have to notice each change.
 //
 //	judge changes   reads expressions, and writes what each can be changed into
 //	judge mutants   reads rules, situations and mutants, and writes which mutants are noticed
 //
 // It reads and writes JSON. It uses promtool's packages and gives the same results in a fraction of the time: it
-// evaluates an expression once for a whole situation, not once for each step, and unchanged expressions once for all mutants.
+// evaluates an expression once for a whole situation, not once for each step, and unchanged expressions once for all
+// mutants.
 //
 // It is built with the go.mod of the stack's Prometheus, so that there is one version to keep:
 //

@@ -187,8 +187,9 @@ func withEnds(samples []chunks.Sample, step, end int64) []chunks.Sample {
 
 // alert evaluates an alerting rule.
 //
-// One that reads its own ALERTS sees at each step what came of the step before. It is evaluated on a guess of these, and
-// again from the first step that came out otherwise, until there is none. The guess is that nothing changes any more.
+// One that reads its own ALERTS sees at each step what came of the step before. It is evaluated on a guess of these,
+// and again from the first step that came out otherwise, until there is none. The guess is that nothing changes any
+// more.
 func (v *view) alert(ctx context.Context, r *parsedRule, i int) *outcome {
 	steps := int(v.end/v.step) + 1
 	points := make([]promql.Vector, steps)
@@ -225,8 +226,8 @@ func (v *view) alert(ctx context.Context, r *parsedRule, i int) *outcome {
 }
 
 // raise has Prometheus make alerts of what an expression was at each step. The series of ALERTS are those that the next
-// step reads, so they are a millisecond late. The labels of the rule have no templates in them: they are set afterwards, and
-// the expression is not evaluated here, so that both cost nothing.
+// step reads, so they are a millisecond late. The labels of the rule have no templates in them: they are set
+// afterwards, and the expression is not evaluated here, so that both cost nothing.
 func (v *view) raise(ctx context.Context, r *parsedRule, points []promql.Vector) (*outcome, []*series) {
 	nothing := labels.EmptyLabels()
 	rule := rules.NewAlertingRule(r.Alert, &parser.NumberLiteral{}, r.wait, r.keep, nothing, nothing, nothing, "", true, promslog.NewNopLogger())

@@ -115,8 +115,8 @@ func TestFarBehind(t *testing.T) {
 	}
 }
 
-// TestRefusalsHideNoLostAcks has three messages unanswered, three other requests refused, and a message acknowledged that
-// is still to be sent.
+// TestRefusalsHideNoLostAcks has three messages unanswered, three other requests refused, and a message acknowledged
+// that is still to be sent.
 func TestRefusalsHideNoLostAcks(t *testing.T) {
 	p := lonely(t, chat(1, 1, 10, time.Second))
 	r := p.group.run
@@ -138,8 +138,8 @@ func TestRefusalsHideNoLostAcks(t *testing.T) {
 	}
 }
 
-// TestWhyWritingFails has the server close a connection and reset it, which the peer notices when it writes: the reason is
-// still to be read.
+// TestWhyWritingFails has the server close a connection and reset it, which the peer notices when it writes: the reason
+// is still to be read.
 func TestWhyWritingFails(t *testing.T) {
 	connected, reset := make(chan struct{}), make(chan error, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

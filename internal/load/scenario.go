@@ -83,8 +83,8 @@ func Scenarios() ([]Scenario, error) {
 	return all, nil
 }
 
-// FindScenario returns the scenario that comes along under a name or, if there is a dot or a slash in it, is in the file
-// of that name.
+// FindScenario returns the scenario that comes along under a name or, if there is a dot or a slash in it, is in the
+// file of that name.
 func FindScenario(name string) (Scenario, error) {
 	var data []byte
 	var err error

@@ -95,7 +95,8 @@ func TestSequenceIsBounded(t *testing.T) {
 	}
 }
 
-// TestSequenceBoundedInTheMiddle has gaps filled in their middle, which makes two of one, where there is place for no more.
+// TestSequenceBoundedInTheMiddle has gaps filled in their middle, which makes two of one, where there is place for no
+// more.
 func TestSequenceBoundedInTheMiddle(t *testing.T) {
 	var s sequence
 	s.begin(0)

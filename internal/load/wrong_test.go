@@ -277,8 +277,8 @@ func TestSentAgain(t *testing.T) {
 	}
 }
 
-// TestJoinsAgain has peers that are cut off, and refused what they ask for when they come back: each has to go on asking,
-// and then sends what it could not meanwhile.
+// TestJoinsAgain has peers that are cut off, and refused what they ask for when they come back: each has to go on
+// asking, and then sends what it could not meanwhile.
 func TestJoinsAgain(t *testing.T) {
 	for name, refuse := range map[string]func(c *conversation, id string){
 		"by an ack": func(c *conversation, id string) {
@@ -317,7 +317,8 @@ func TestJoinsAgain(t *testing.T) {
 	}
 }
 
-// TestGivesUpSilence has a peer that is cut off and gets no answer when it joins again: it has to try another connection.
+// TestGivesUpSilence has a peer that is cut off and gets no answer when it joins again: it has to try another
+// connection.
 func TestGivesUpSilence(t *testing.T) {
 	var joins, seq atomic.Int64
 	url := refusingServer(t, func(*conversation, string) bool { return joins.Add(1) == 2 }, func(c *conversation, id string) {
@@ -338,8 +339,8 @@ func TestGivesUpSilence(t *testing.T) {
 	}
 }
 
-// TestEndsBesideTheMarket has a server that acknowledges nothing and goes on with its ticks for ever: the load has to give
-// up what does not come.
+// TestEndsBesideTheMarket has a server that acknowledges nothing and goes on with its ticks for ever: the load has to
+// give up what does not come.
 func TestEndsBesideTheMarket(t *testing.T) {
 	url := wrongServer(t, func(c *conversation, _ string) {
 		for seq := uint64(1); c.write(wire.TypeTicks, "", 0, batch(seq)) == nil; seq++ {

@@ -29,8 +29,8 @@ func (s says) stores() []Store {
 
 var all = Query{Start: time.Unix(0, 0), End: time.Unix(1<<32, 0), Limit: 5000}
 
-// TestHostileAnswers has stores that answer with little what would take much
-// memory, or with something else than records.
+// TestHostileAnswers has stores that answer with little what would take much memory, or with something else than
+// records.
 func TestHostileAnswers(t *testing.T) {
 	var labels, values, numbers strings.Builder
 	for i := range 200 {
@@ -87,8 +87,8 @@ func TestHostileAnswers(t *testing.T) {
 	}
 }
 
-// FuzzAnswers gives both stores any answer at all: they may refuse it, but neither
-// panic nor return more than was asked for, or something that nobody could show.
+// FuzzAnswers gives both stores any answer at all: they may refuse it, but neither panic nor return more than was asked
+// for, or something that nobody could show.
 func FuzzAnswers(f *testing.F) {
 	content, err := os.ReadFile(recordings)
 	if err != nil {
@@ -141,8 +141,8 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// bounded returns an error if there is more in the records than they may have, or
-// much more than in the answer, or anything but text.
+// bounded returns an error if there is more in the records than they may have, or much more than in the answer, or
+// anything but text.
 func bounded(records []Record, answer int) error {
 	const (
 		cut     = len("…")

@@ -32,11 +32,10 @@ type Store interface {
 	// Histogram counts the records of the query, ignoring its Limit, in steps of whole seconds. Start and End are
 	// multiples of the step since 1970. A step without records is left out.
 	Histogram(ctx context.Context, q Query, step time.Duration) ([]Bucket, error)
-	// Ask returns what a query in the store's own language finds from one time to
-	// another: the newest records, at most so many, oldest first.
+	// Ask returns what a query in the store's own language finds from one time to another: the newest records, at most
+	// so many, oldest first.
 	Ask(ctx context.Context, native string, from, to time.Time, limit int) ([]Record, error)
-	// Count returns the series of a query in the store's own language that counts
-	// records, one point for each step.
+	// Count returns the series of a query in the store's own language that counts records, one point for each step.
 	Count(ctx context.Context, native string, from, to time.Time, step time.Duration) ([]Series, error)
 }
 
@@ -186,8 +185,8 @@ func levels() []string { return []string{"trace", "debug", "info", "warn", "erro
 // room is the amount of text that records may still have.
 type room int
 
-// newRoom is for all records of an answer. The answer itself may be much shorter:
-// Loki gives the labels of a stream once, and each of its records has them.
+// newRoom is for all records of an answer. The answer itself may be much shorter: Loki gives the labels of a stream
+// once, and each of its records has them.
 func newRoom() room { return maxText }
 
 // take takes the room of a record, or says that there is not enough.

@@ -33,8 +33,8 @@ type Consumer struct {
 }
 
 // Consumers returns the alerts of a transport and those that all transports share. The desk is made for the transport
-// websocket, with which the dashboards begin, too: both are returned with its alerts only. Those that ask for nothing of
-// a service are left out.
+// websocket, with which the dashboards begin, too: both are returned with its alerts only. Those that ask for nothing
+// of a service are left out.
 func Consumers(transport string) ([]Consumer, error) {
 	c := mixin.Default()
 	c.Transports = []string{transport}

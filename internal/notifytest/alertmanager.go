@@ -18,8 +18,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// maxAnswer bounds what is read of an answer. Alertmanager's metrics are the
-// longest, at some hundred kilobytes.
+// maxAnswer bounds what is read of an answer. Alertmanager's metrics are the longest, at some hundred kilobytes.
 const maxAnswer = 16 << 20
 
 // ErrAway is what errors wrap when Alertmanager could not be asked.
@@ -165,8 +164,8 @@ func (r *run) find(ctx context.Context) (*found, error) {
 	return &list[0], nil
 }
 
-// count is how many requests Alertmanager has made on one way, how many of them
-// failed, and the reasons of the notifications that it gave up.
+// count is how many requests Alertmanager has made on one way, how many of them failed, and the reasons of the
+// notifications that it gave up.
 type count struct {
 	requests, refused int
 	failures          map[string]int
@@ -184,8 +183,7 @@ func (c count) minus(before count) count {
 	return delta
 }
 
-// counts are by receiver and channel. An Alertmanager that does not tell
-// receivers apart has them under no receiver.
+// counts are by receiver and channel. An Alertmanager that does not tell receivers apart has them under no receiver.
 type counts map[[2]string]count
 
 func (c counts) of(w way) count {

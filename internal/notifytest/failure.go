@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// failure is why a notification did not arrive: the reason in Alertmanager's
-// metrics, and the words of its log if they are known.
+// failure is why a notification did not arrive: the reason in Alertmanager's metrics, and the words of its log if they
+// are known.
 type failure struct {
 	reason string
 	words  string
@@ -92,8 +92,7 @@ func openLog(path, id string) *logReader {
 // problem finds the error in a line of the log.
 var problem = regexp.MustCompile(` err="((?:[^"\\]|\\.)*)"`)
 
-// words returns the newest error in the log about a receiver and channel. It is
-// empty if there is none, or no log.
+// words returns the newest error in the log about a receiver and channel. It is empty if there is none, or no log.
 func (l *logReader) words(w way) string {
 	if l.path == "" {
 		return ""

@@ -18,8 +18,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// AlertName is the name of the test alert. Routes may treat it in their own way,
-// so that a test takes seconds.
+// AlertName is the name of the test alert. Routes may treat it in their own way, so that a test takes seconds.
 const AlertName = "NotifyTest"
 
 // poll is how often Alertmanager is asked for changes.
@@ -189,8 +188,7 @@ func (r *run) ways(ctx context.Context, known map[string][]way) ([]way, error) {
 	}
 }
 
-// follow waits until each way has ended well or badly, and returns those that
-// ended well.
+// follow waits until each way has ended well or badly, and returns those that ended well.
 func (r *run) follow(ctx context.Context, ways []way, before counts, began time.Time, event string, log *logReader) ([]way, error) {
 	limited, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
 	defer cancel()

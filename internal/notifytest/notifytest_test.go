@@ -20,8 +20,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// alertmanager answers as one does that has the receivers "ops", with two Slack
-// channels, and does not tell receivers apart in its metrics.
+// alertmanager answers as one does that has the receivers "ops", with two Slack channels, and does not tell receivers
+// apart in its metrics.
 type alertmanager struct {
 	sends bool // whether notifications are sent
 

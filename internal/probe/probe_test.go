@@ -25,8 +25,8 @@ import (
 	"github.com/sockscope/sockscope/internal/upstream"
 )
 
-// TestGoodServer probes a demo: all phases succeed, with exemplars that lead to the demo's traces, and for the demo these
-// are connections like others that end in order.
+// TestGoodServer probes a demo: all phases succeed, with exemplars that lead to the demo's traces, and for the demo
+// these are connections like others that end in order.
 func TestGoodServer(t *testing.T) {
 	server, counted := startDemo(t, nil)
 	r := run(t, nil, 2*time.Second, 2*time.Second, "demo="+socket(server))
@@ -92,8 +92,8 @@ func (r *running) hasTrace(p phase) bool {
 	return false
 }
 
-// TestFailures probes what does not work, beside what does: each is told apart by phase and cause, and none is in the way
-// of another.
+// TestFailures probes what does not work, beside what does: each is told apart by phase and cause, and none is in the
+// way of another.
 func TestFailures(t *testing.T) {
 	good, _ := startDemo(t, nil)
 	full, counted := startDemo(t, func(c *demo.Config) { c.Limits.Rooms = 1 })

@@ -14,8 +14,8 @@ import (
 // Stage is what the stack is doing about a service.
 type Stage string
 
-// The stages of a service, in the order in which they come. Restarting is the
-// stage of a service that has died, until it is Ready again.
+// The stages of a service, in the order in which they come. Restarting is the stage of a service that has died, until
+// it is Ready again.
 const (
 	Waiting    Stage = "waiting"
 	Building   Stage = "building"

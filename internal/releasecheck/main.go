@@ -1,12 +1,10 @@
-// Command releasecheck releases the working tree to a stranger. It makes module
-// zips of the modules of go.work, as one version, and serves them from a folder
-// in front of the usual module proxy. Then, in empty folders that know nothing
-// of the repository, it gets and builds each library module and each of the
-// guide's programs, and installs and runs the program.
+// Command releasecheck releases the working tree to a stranger. It makes module zips of the modules of go.work, as one
+// version, and serves them from a folder in front of the usual module proxy. Then, in empty folders that know nothing
+// of the repository, it gets and builds each library module and each of the guide's programs, and installs and runs the
+// program.
 //
-// It also makes sure that each go.mod and go.sum is tidy, which `go mod tidy`
-// can't tell in the repository: its modules require each other in versions that
-// don't exist before their release. With -tidy it tidies them instead, and with
+// It also makes sure that each go.mod and go.sum is tidy, which `go mod tidy` can't tell in the repository: its modules
+// require each other in versions that don't exist before their release. With -tidy it tidies them instead, and with
 // -api it lists what has changed in the API of the library modules since their
 // last releases.
 package main

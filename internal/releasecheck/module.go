@@ -18,8 +18,7 @@ type localModule struct {
 	sum  []byte
 }
 
-// readModules reads the modules that go.work has, each after those that it
-// requires.
+// readModules reads the modules that go.work has, each after those that it requires.
 func readModules(root string) ([]localModule, error) {
 	content, err := os.ReadFile(filepath.Join(root, "go.work"))
 	if err != nil {
@@ -73,8 +72,7 @@ func (m localModule) requires(path string) bool {
 	return slices.ContainsFunc(m.mod.Require, func(r *modfile.Require) bool { return r.Mod.Path == path })
 }
 
-// published tells whether the module is released: the others are there to
-// compare, and to be read.
+// published tells whether the module is released: the others are there to compare, and to be read.
 func (m localModule) published() bool {
 	elements := strings.Split(m.path, "/")
 	return !slices.Contains(elements, "internal") && !slices.Contains(elements, "docs")

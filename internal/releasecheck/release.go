@@ -90,8 +90,8 @@ func writeFile(path string, content []byte) error {
 	return os.WriteFile(path, content, 0o644)
 }
 
-// stage makes the copy of the module require the others in the version of the
-// release, tidies it and, if it is published, makes that version of it.
+// stage makes the copy of the module require the others in the version of the release, tidies it and, if it is
+// published, makes that version of it.
 func (r *release) stage(ctx context.Context, m localModule) (tidied, error) {
 	dir := filepath.Join(r.staging, m.dir)
 	staged, err := readMod(dir)
@@ -126,8 +126,8 @@ func (r *release) stage(ctx context.Context, m localModule) (tidied, error) {
 // tidied are a module's files as they should be.
 type tidied struct{ mod, sum []byte }
 
-// readTidied reads what the go command has made of the files, with the versions
-// that the repository has in place of that of the release.
+// readTidied reads what the go command has made of the files, with the versions that the repository has in place of
+// that of the release.
 func (r *release) readTidied(m localModule, dir string) (tidied, error) {
 	mod, err := readMod(dir)
 	if err != nil {
@@ -158,8 +158,7 @@ func (r *release) readTidied(m localModule, dir string) (tidied, error) {
 	return tidied{content, append(others, own...)}, nil
 }
 
-// required returns the version in which the repository requires a module of its
-// own.
+// required returns the version in which the repository requires a module of its own.
 func (r *release) required(path string) (string, error) {
 	for _, m := range r.modules {
 		for _, required := range m.mod.Require {

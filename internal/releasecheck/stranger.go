@@ -56,8 +56,7 @@ func (r *release) tryLibrary(ctx context.Context, m localModule) error {
 	return r.run(ctx, dir, "go", "build", m.path+"/...")
 }
 
-// tryExamples builds each program of the guide in a module of its own, which
-// gets only what that program imports.
+// tryExamples builds each program of the guide in a module of its own, which gets only what that program imports.
 func (r *release) tryExamples(ctx context.Context, m localModule) error {
 	programs, err := filepath.Glob(filepath.Join(r.staging, m.dir, "*", "main.go"))
 	if err != nil || len(programs) == 0 {
@@ -125,8 +124,8 @@ func importsOf(dir string) ([]string, error) {
 	return imports, nil
 }
 
-// tryProgram installs the program and makes sure that it knows its version and
-// has the settings of the working tree in itself.
+// tryProgram installs the program and makes sure that it knows its version and has the settings of the working tree in
+// itself.
 func (r *release) tryProgram(ctx context.Context, m localModule) error {
 	program := m.path + "/cmd/sockscope@" + r.version
 	step("go install %s", program)
@@ -154,8 +153,8 @@ func (r *release) tryProgram(ctx context.Context, m localModule) error {
 	return sameFiles(deploy.Files(), os.DirFS(filepath.Join(dir, "settings")))
 }
 
-// sameFiles compares the settings that the installed program has with those of
-// the working tree, which this program was compiled with.
+// sameFiles compares the settings that the installed program has with those of the working tree, which this program was
+// compiled with.
 func sameFiles(want, got fs.FS) error {
 	compared := 0
 	err := fs.WalkDir(want, ".", func(path string, d fs.DirEntry, err error) error {

@@ -108,8 +108,7 @@ func compilesC(ctx context.Context) bool {
 	return cmd.Run() == nil
 }
 
-// runsContainers tells whether there is a Docker engine, or what the test needs
-// to start one.
+// runsContainers tells whether there is a Docker engine, or what the test needs to start one.
 func runsContainers(ctx context.Context) bool {
 	return exec.CommandContext(ctx, "docker", "version").Run() == nil || has("dockerd") && has("iptables")
 }
@@ -159,8 +158,7 @@ func provide(ctx context.Context, suites []string) []need {
 	return missing
 }
 
-// advice says how to get what is missing with a package manager, which is empty
-// where there is none that we know.
+// advice says how to get what is missing with a package manager, which is empty where there is none that we know.
 func advice(missing []need, manager string) string {
 	var b strings.Builder
 	if packages := packagesOf(missing, manager); len(packages) > 0 {
@@ -211,8 +209,7 @@ func has(program string) bool {
 	return err == nil
 }
 
-// asRoot returns what a command needs in front of it to be run as root, and
-// whether there is a way.
+// asRoot returns what a command needs in front of it to be run as root, and whether there is a way.
 func asRoot() (prefix []string, ok bool) {
 	switch {
 	case os.Geteuid() == 0:

@@ -59,8 +59,8 @@ func TestLackingByProgram(t *testing.T) {
 	}
 }
 
-// TestNeedsAreWhole holds the list to the tests: every program that a test looks
-// for is of a need, which leaves that test out where the program is missing.
+// TestNeedsAreWhole holds the list to the tests: every program that a test looks for is of a need, which leaves that
+// test out where the program is missing.
 func TestNeedsAreWhole(t *testing.T) {
 	byProgram := make(map[string]need)
 	for _, n := range needs() {
@@ -86,8 +86,7 @@ func TestNeedsAreWhole(t *testing.T) {
 	}
 }
 
-// TestNeedsNameWhatIsThere makes sure that the folders and tests of the list
-// exist.
+// TestNeedsNameWhatIsThere makes sure that the folders and tests of the list exist.
 func TestNeedsNameWhatIsThere(t *testing.T) {
 	var all strings.Builder
 	eachTest(t, func(_, content string) { all.WriteString(content) })

@@ -62,8 +62,8 @@ func (r *runner) leaveOut(what, without string) {
 	r.notRun = append(r.notRun, what+": needs "+without)
 }
 
-// unit runs the unit tests of every module, and those of the Collector's
-// packages, which are of the root module but have requirements of their own.
+// unit runs the unit tests of every module, and those of the Collector's packages, which are of the root module but
+// have requirements of their own.
 func (r *runner) unit(ctx context.Context) error {
 	tools, err := buildTools(ctx)
 	if err != nil {
@@ -179,8 +179,7 @@ func buildTools(ctx context.Context) ([]string, error) {
 	return env, nil
 }
 
-// collectorPackages are the folders with sources of the Collector, which the go
-// command leaves out of ./...
+// collectorPackages are the folders with sources of the Collector, which the go command leaves out of ./...
 func collectorPackages(root string) ([]string, error) {
 	var packages []string
 	err := filepath.WalkDir(filepath.Join(root, "deploy", "native", "otelcol"), func(path string, _ fs.DirEntry, err error) error {

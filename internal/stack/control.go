@@ -21,16 +21,14 @@ import (
 	"github.com/sockscope/sockscope/internal/supervise"
 )
 
-// lookEvery is how often the commands about a running stack look whether what
-// they wait for has happened.
+// lookEvery is how often the commands about a running stack look whether what they wait for has happened.
 const lookEvery = 100 * time.Millisecond
 
-// downTimeout bounds how long a stack may take to stop: the services stop one
-// after the other, most of them at once.
+// downTimeout bounds how long a stack may take to stop: the services stop one after the other, most of them at once.
 const downTimeout = 3 * time.Minute
 
-// dataLock is held by the stack that uses a data directory. The system releases
-// it when the stack's process ends, however that happens.
+// dataLock is held by the stack that uses a data directory. The system releases it when the stack's process ends,
+// however that happens.
 func dataLock(data string) *flock.Flock { return flock.New(filepath.Join(data, "lock")) }
 
 func errInUse(data string) error {
@@ -77,8 +75,7 @@ func Status(ctx context.Context, data string) ([]status.Report, error) {
 	return watcher.Reports(), ctx.Err()
 }
 
-// Down asks the stack that uses the data directory to stop and returns when it
-// has. It returns false if there is none.
+// Down asks the stack that uses the data directory to stop and returns when it has. It returns false if there is none.
 func Down(ctx context.Context, data string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, downTimeout)
 	defer cancel()
@@ -111,10 +108,9 @@ func Down(ctx context.Context, data string) (bool, error) {
 	}
 }
 
-// Detach starts a stack as a process of its own, which outlives this one, by
-// running this program with args, and shows how it goes. It returns when every
-// service is ready, or with the error that ended the start. If ctx ends before,
-// it stops the stack.
+// Detach starts a stack as a process of its own, which outlives this one, by running this program with args, and shows
+// how it goes. It returns when every service is ready, or with the error that ended the start. If ctx ends before, it
+// stops the stack.
 func Detach(ctx context.Context, o Options, args []string) error {
 	if running, err := Running(o.Data); err != nil || running {
 		return errors.Join(err, errInUse(o.Data))

@@ -15,8 +15,8 @@ import (
 	"github.com/sockscope/sockscope/internal/progress"
 )
 
-// With this variable set the test binary holds the data directory that the
-// variable names, as a stack does, until it is asked to stop.
+// With this variable set the test binary holds the data directory that the variable names, as a stack does, until it is
+// asked to stop.
 const holdVariable = "STACK_TEST_HOLD"
 
 func hold(data string) int {
@@ -85,8 +85,8 @@ func TestDown(t *testing.T) {
 	}
 }
 
-// TestDownOfWhatWasKilled leaves behind a state with the id of a process that
-// may be somebody else's by now: this test's own.
+// TestDownOfWhatWasKilled leaves behind a state with the id of a process that may be somebody else's by now: this
+// test's own.
 func TestDownOfWhatWasKilled(t *testing.T) {
 	data := t.TempDir()
 	cmd := holder(t, data)

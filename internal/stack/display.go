@@ -15,8 +15,8 @@ import (
 	"github.com/sockscope/sockscope/internal/progress"
 )
 
-// Display shows how the start goes: on a terminal as a table that is kept up to
-// date, elsewhere as a line for each change.
+// Display shows how the start goes: on a terminal as a table that is kept up to date, elsewhere as a line for each
+// change.
 type Display struct {
 	w     io.Writer
 	table bool
@@ -115,8 +115,7 @@ func (d *Display) set(name string, stage progress.Stage, detail string) {
 	}
 }
 
-// building says that a first start takes longer, what comes when, and what
-// there is at once.
+// building says that a first start takes longer, what comes when, and what there is at once.
 func (d *Display) building(list []service, missing []component.Component, cache string) {
 	var names []string
 	for _, c := range missing {

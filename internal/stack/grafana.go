@@ -8,8 +8,7 @@ import (
 	"github.com/sockscope/sockscope/internal/endpoint"
 )
 
-// grafana runs a Grafana that the user has installed: it can't be built as a Go
-// module, since its pages aren't in it.
+// grafana runs a Grafana that the user has installed: it can't be built as a Go module, since its pages aren't in it.
 func grafana(at endpoint.Set, in places, binary string) service {
 	store := in.grafana()
 	return service{
@@ -43,8 +42,8 @@ func grafana(at endpoint.Set, in places, binary string) service {
 func (p places) grafana() string        { return filepath.Join(p.data, "grafana") }
 func (p places) grafanaPlugins() string { return filepath.Join(p.grafana(), "plugins") }
 
-// noDashboards says why there are none, or what they can't show, and how to get
-// it. It is empty if there is nothing to say.
+// noDashboards says why there are none, or what they can't show, and how to get it. It is empty if there is nothing to
+// say.
 func noDashboards(o Options, in places) string {
 	const plugin = "victoriametrics-logs-datasource"
 	if o.Grafana == "" {
@@ -60,8 +59,8 @@ func noDashboards(o Options, in places) string {
 		"    %s cli --homepath=%s --pluginsDir=%s plugins install %s", o.Grafana, grafanaHome(o.Grafana), in.grafanaPlugins(), plugin)
 }
 
-// grafanaHome is where a Grafana keeps its own files: beside bin in an unpacked
-// archive, in a fixed place where a package has put it.
+// grafanaHome is where a Grafana keeps its own files: beside bin in an unpacked archive, in a fixed place where a
+// package has put it.
 func grafanaHome(binary string) string {
 	if path, err := filepath.EvalSymlinks(binary); err == nil {
 		binary = path

@@ -38,8 +38,7 @@ func victoriaLogs(at endpoint.Set, in places) logStore {
 	}
 }
 
-// lokiOf runs a Loki that the user has installed: by its licence it is not among
-// the components that are built.
+// lokiOf runs a Loki that the user has installed: by its licence it is not among the components that are built.
 func lokiOf(at endpoint.Set, in places, binary string) logStore {
 	return logStore{
 		service: service{

@@ -17,8 +17,8 @@ import (
 // upLog is the name of the log of the stack itself, which a detached one has.
 const upLog = "up"
 
-// Logs writes what a service of the stack has printed, since its log was last
-// begun anew, which happens every 10 MB. With follow it goes on until ctx ends.
+// Logs writes what a service of the stack has printed, since its log was last begun anew, which happens every 10 MB.
+// With follow it goes on until ctx ends.
 func Logs(ctx context.Context, w io.Writer, data, service string, follow bool) error {
 	in := placesIn(data)
 	list, err := status.Load(in.components())
@@ -62,8 +62,7 @@ func Logs(ctx context.Context, w io.Writer, data, service string, follow bool) e
 	}
 }
 
-// newer opens the file at path unless there is none or it is the one that is
-// open already.
+// newer opens the file at path unless there is none or it is the one that is open already.
 func newer(opened *os.File, path string) (*os.File, error) {
 	is, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {

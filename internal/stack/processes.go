@@ -12,8 +12,7 @@ import (
 	"github.com/sockscope/sockscope/internal/progress"
 )
 
-// Find returns what the stack that uses the data directory says of itself. The
-// error says so if none does.
+// Find returns what the stack that uses the data directory says of itself. The error says so if none does.
 func Find(data string) (progress.State, error) {
 	running, err := Running(data)
 	if err != nil {
@@ -25,8 +24,8 @@ func Find(data string) (progress.State, error) {
 	return progress.Read(placesIn(data).progress())
 }
 
-// Signal sends a signal to a service of the stack that uses the data directory,
-// once it is certain that the process is a child of that stack.
+// Signal sends a signal to a service of the stack that uses the data directory, once it is certain that the process is
+// a child of that stack.
 func Signal(data, service string, signal syscall.Signal) error {
 	state, err := Find(data)
 	if err == nil {

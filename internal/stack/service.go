@@ -15,8 +15,7 @@ type service struct {
 	title string
 	see   string // what a person finds at its address
 
-	// component is the name of the program in package component, or empty for
-	// this program itself.
+	// component is the name of the program in package component, or empty for this program itself.
 	component string
 
 	address string   // a page for people to open, the desk's if it has none

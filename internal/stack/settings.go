@@ -16,8 +16,8 @@ import (
 	"github.com/sockscope/sockscope/mixin"
 )
 
-// The files in deploy have the addresses of the compose file. Where a component
-// can't take them from the environment, exactly these are replaced.
+// The files in deploy have the addresses of the compose file. Where a component can't take them from the environment,
+// exactly these are replaced.
 //
 // Without a Grafana the links to its dashboards lead to the desk, which draws them.
 func addressReplacer(at endpoint.Set, alertmanagerDir string, hasGrafana bool) *strings.Replacer {
@@ -40,8 +40,8 @@ func addressReplacer(at endpoint.Set, alertmanagerDir string, hasGrafana bool) *
 	)
 }
 
-// renderSettings writes the settings into in.settings, which it empties first,
-// and the targets beside those that the user has put there.
+// renderSettings writes the settings into in.settings, which it empties first, and the targets beside those that the
+// user has put there.
 func renderSettings(o Options, in places) error {
 	if err := os.RemoveAll(in.settings); err != nil {
 		return fmt.Errorf("remove the settings of the last start: %w", err)
@@ -107,8 +107,8 @@ func renderSettings(o Options, in places) error {
 	return nil
 }
 
-// renderFasterRules writes the shipped rules as the mixin makes them for that speed. Only it knows which of the text are
-// durations, and which is for people.
+// renderFasterRules writes the shipped rules as the mixin makes them for that speed. Only it knows which of the text
+// are durations, and which is for people.
 func renderFasterRules(o Options, to string, addresses func(string) string) error {
 	c := mixin.Default()
 	shipped, err := mixin.Files(c)
@@ -140,12 +140,11 @@ func renderFasterRules(o Options, to string, addresses func(string) string) erro
 	return nil
 }
 
-// deskForPagerDuty is the one line of alertmanager.yml that must not be there
-// for events to go to PagerDuty itself.
+// deskForPagerDuty is the one line of alertmanager.yml that must not be there for events to go to PagerDuty itself.
 var deskForPagerDuty = regexp.MustCompile(`(?m)^  pagerduty_url: .*\n`)
 
-// ownSecrets returns the secrets of the user's that take the place of the
-// desk's, by the names of their files. The environment comes before the folder.
+// ownSecrets returns the secrets of the user's that take the place of the desk's, by the names of their files. The
+// environment comes before the folder.
 func ownSecrets(o Options) (map[string]string, error) {
 	own := make(map[string]string)
 	for _, secret := range Secrets() {
@@ -203,8 +202,8 @@ func secretNames() string {
 	return strings.Join(names, ", ")
 }
 
-// render copies a file, or the files of a folder, changing their content. Only
-// the user can read the copies: there are secrets among them.
+// render copies a file, or the files of a folder, changing their content. Only the user can read the copies: there are
+// secrets among them.
 func render(files fs.FS, from, to string, change func(string) string) error {
 	return fs.WalkDir(files, from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -234,9 +233,8 @@ var (
 	evaluation = regexp.MustCompile(`(?m)^\s*evaluation_interval:.*$`)
 )
 
-// ShortenDurations divides every duration in the text, such as the routes, by the
-// factor. Comments and annotations are for people and may say something else
-// afterwards.
+// ShortenDurations divides every duration in the text, such as the routes, by the factor. Comments and annotations are
+// for people and may say something else afterwards.
 func ShortenDurations(text string, factor int) string {
 	if factor <= 1 {
 		return text

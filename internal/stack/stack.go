@@ -1,5 +1,5 @@
-// Package stack runs the whole observability stack on this machine: the
-// components as processes of their own, with the settings of package deploy.
+// Package stack runs the whole observability stack on this machine: the components as processes of their own, with the
+// settings of package deploy.
 package stack
 
 import (
@@ -22,15 +22,12 @@ import (
 
 // Options say what to run and where.
 type Options struct {
-	// Deploy is the folder with the components' settings, as package deploy has
-	// it.
+	// Deploy is the folder with the components' settings, as package deploy has it.
 	Deploy fs.FS
-	// Data is where the components keep what they store, from one start to the
-	// next. Two stacks can't share it.
+	// Data is where the components keep what they store, from one start to the next. Two stacks can't share it.
 	Data string
-	// Secrets is a folder with files that take the place of those in
-	// deploy/alertmanager/secrets/desk, or empty. A file that isn't there stays
-	// the desk's.
+	// Secrets is a folder with files that take the place of those in deploy/alertmanager/secrets/desk, or empty. A file
+	// that isn't there stays the desk's.
 	Secrets string
 	// SecretValues come before the files in Secrets, by the names of the files.
 	SecretValues map[string]string
@@ -40,32 +37,30 @@ type Options struct {
 	Version string
 	// Grafana is the path of a grafana binary, or empty for none.
 	Grafana string
-	// Loki is the path of a loki binary that keeps log records, or empty for
-	// VictoriaLogs, which is built.
+	// Loki is the path of a loki binary that keeps log records, or empty for VictoriaLogs, which is built.
 	Loki string
 	// At are the addresses of the services.
 	At endpoint.Set
-	// AlertSpeed divides the durations of alert rules and routing, to see
-	// alerts sooner than anybody would want in earnest. 1 leaves them.
+	// AlertSpeed divides the durations of alert rules and routing, to see alerts sooner than anybody would want in
+	// earnest. 1 leaves them.
 	AlertSpeed int
 	// Store has the components' binaries.
 	Store *component.Store
-	// Prove is called once everything is ready, to show that it works. Its
-	// error doesn't end the stack.
+	// Prove is called once everything is ready, to show that it works. Its error doesn't end the stack.
 	Prove func(context.Context) error
 	// Display shows how it goes.
 	Display *Display
 }
 
-// How long the services may take. A first start on a slow disk is the longest;
-// the Collector takes up to 30 s to stop when a backend is away.
+// How long the services may take. A first start on a slow disk is the longest; the Collector takes up to 30 s to stop
+// when a backend is away.
 const (
 	readyTimeout = 2 * time.Minute
 	stopTimeout  = 40 * time.Second
 )
 
-// Up starts the stack and keeps it running until ctx ends, then stops it. It
-// returns an error if the stack can't be brought up.
+// Up starts the stack and keeps it running until ctx ends, then stops it. It returns an error if the stack can't be
+// brought up.
 func Up(ctx context.Context, o Options) error {
 	in := placesIn(o.Data)
 	list := o.services(in)
@@ -114,8 +109,7 @@ func (o Options) services(in places) []service {
 	return list
 }
 
-// prepare takes the data directory, writes the settings and makes sure that
-// every port is free.
+// prepare takes the data directory, writes the settings and makes sure that every port is free.
 func prepare(o Options, in places, list []service) (unlock func(), err error) {
 	if err := os.MkdirAll(o.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w (name another by --data)", err)
@@ -180,8 +174,8 @@ type runner struct {
 	processes map[string]*supervise.Process
 }
 
-// start starts each service as soon as its program and the service that it is
-// to come after are there, and returns when all of them are ready.
+// start starts each service as soon as its program and the service that it is to come after are there, and returns when
+// all of them are ready.
 func (r *runner) start(ctx context.Context, list []service) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -221,8 +215,8 @@ func (r *runner) start(ctx context.Context, list []service) error {
 	return nil
 }
 
-// launchPresent starts the services whose program is there, and returns the
-// components that have to be built for the others.
+// launchPresent starts the services whose program is there, and returns the components that have to be built for the
+// others.
 func (r *runner) launchPresent(ctx context.Context, list []service, launch func(service, string)) ([]component.Component, error) {
 	components := make(map[string]component.Component)
 	for _, c := range component.Services() {
@@ -334,8 +328,7 @@ func (r *runner) stop(list []service) {
 	}
 }
 
-// stopOrder puts every service before those that it sends to, and otherwise
-// reverses the order of starting.
+// stopOrder puts every service before those that it sends to, and otherwise reverses the order of starting.
 func stopOrder(list []service) []service {
 	byName := make(map[string]service)
 	for _, s := range list {

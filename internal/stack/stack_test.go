@@ -176,8 +176,8 @@ func TestDurationsOfFlagsHaveNoFractions(t *testing.T) {
 
 var fraction = regexp.MustCompile(`=[0-9]*\.[0-9]+m?s$`)
 
-// TestRenderedSettings makes sure that no address of the compose file is left in
-// what runs on loopback, but as a default of what the environment says.
+// TestRenderedSettings makes sure that no address of the compose file is left in what runs on loopback, but as a
+// default of what the environment says.
 func TestRenderedSettings(t *testing.T) {
 	at := endpoint.Local(20000)
 	dir := t.TempDir()
@@ -205,8 +205,7 @@ func TestRenderedSettings(t *testing.T) {
 
 var environmentDefault = regexp.MustCompile(`:-[^}]*`)
 
-// TestArgumentsNameRenderedFiles makes sure that what the services are told to
-// read is there.
+// TestArgumentsNameRenderedFiles makes sure that what the services are told to read is there.
 func TestArgumentsNameRenderedFiles(t *testing.T) {
 	at := endpoint.Local(0)
 	dir := t.TempDir()
@@ -261,8 +260,7 @@ func TestTargetsOfTheUserStay(t *testing.T) {
 	}
 }
 
-// TestLogStoreIsScraped has either store told to Prometheus, and nothing of the
-// other.
+// TestLogStoreIsScraped has either store told to Prometheus, and nothing of the other.
 func TestLogStoreIsScraped(t *testing.T) {
 	at := endpoint.Local(100)
 	for loki, want := range map[string]string{"": at.VictoriaLogs, "/opt/loki": at.Loki} {
@@ -277,8 +275,7 @@ func TestLogStoreIsScraped(t *testing.T) {
 	}
 }
 
-// TestGrafanaAsksTheLogStore has Grafana's settings for either store, and nothing
-// of the other.
+// TestGrafanaAsksTheLogStore has Grafana's settings for either store, and nothing of the other.
 func TestGrafanaAsksTheLogStore(t *testing.T) {
 	for loki, want := range map[string]struct{ kind, other string }{
 		"":          {"victoriametrics-logs-datasource", "loki"},
@@ -305,8 +302,7 @@ func TestGrafanaAsksTheLogStore(t *testing.T) {
 	}
 }
 
-// TestMissingPlugin has a Grafana that can't ask VictoriaLogs: the user is told
-// how it can.
+// TestMissingPlugin has a Grafana that can't ask VictoriaLogs: the user is told how it can.
 func TestMissingPlugin(t *testing.T) {
 	in := places{data: t.TempDir()}
 	o := Options{Grafana: "/opt/grafana/bin/grafana"}

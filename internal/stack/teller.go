@@ -10,12 +10,11 @@ import (
 	"github.com/sockscope/sockscope/internal/progress"
 )
 
-// tellEvery is how often the teller writes what has changed, and looks whether
-// somebody wants the stack to stop.
+// tellEvery is how often the teller writes what has changed, and looks whether somebody wants the stack to stop.
 const tellEvery = 200 * time.Millisecond
 
-// teller keeps the file that tells what the stack is doing, and stops the stack
-// when asked to. Only who holds the lock of the data directory may have one.
+// teller keeps the file that tells what the stack is doing, and stops the stack when asked to. Only who holds the lock
+// of the data directory may have one.
 type teller struct {
 	in    places
 	run   string // names this run
@@ -28,8 +27,7 @@ type teller struct {
 	changed bool
 }
 
-// tell writes the first state and keeps the file up to date until end. It calls
-// stop when "sockscope down" asks for it.
+// tell writes the first state and keeps the file up to date until end. It calls stop when "sockscope down" asks for it.
 func tell(in places, list []service, stop func()) (*teller, error) {
 	now := time.Now()
 	t := &teller{in: in, stop: stop, quit: make(chan struct{}), state: progress.State{
@@ -62,8 +60,8 @@ func (t *teller) keepWriting() {
 	}
 }
 
-// write writes the state if it has changed. An error is tried again with the
-// next change: the stack itself does not need the file.
+// write writes the state if it has changed. An error is tried again with the next change: the stack itself does not
+// need the file.
 func (t *teller) write() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -108,8 +106,8 @@ func (t *teller) end() {
 	_ = os.Remove(t.in.stopRequest())
 }
 
-// stopRequest is the file by which a running stack is asked to stop. A signal
-// would need a process id, which may meanwhile be somebody else's.
+// stopRequest is the file by which a running stack is asked to stop. A signal would need a process id, which may
+// meanwhile be somebody else's.
 func (p places) stopRequest() string { return filepath.Join(p.data, "stop") }
 
 // nameOf names one run of a stack.

@@ -27,8 +27,7 @@ type Program struct {
 	Log string
 	// Ready is a URL that answers 200 once the program is ready.
 	Ready string
-	// StopTimeout is how long the program may take to stop when asked to,
-	// before it is killed.
+	// StopTimeout is how long the program may take to stop when asked to, before it is killed.
 	StopTimeout time.Duration
 }
 
@@ -41,8 +40,8 @@ const (
 	Started Kind = iota
 	// Ready: the readiness URL answers; Event.Took says how long it took.
 	Ready
-	// Exited: the process has ended without being asked to; Event.Err says
-	// how, Event.Tail has its last lines, and it runs again after Event.Wait.
+	// Exited: the process has ended without being asked to; Event.Err says how, Event.Tail has its last lines, and it
+	// runs again after Event.Wait.
 	Exited
 )
 
@@ -117,8 +116,7 @@ func (p *Process) WaitReady(ctx context.Context) error {
 	}
 }
 
-// Stop asks the program to stop and returns when it has, killing it if it takes
-// longer than its StopTimeout.
+// Stop asks the program to stop and returns when it has, killing it if it takes longer than its StopTimeout.
 func (p *Process) Stop() {
 	p.stopOnce.Do(func() { close(p.stop) })
 	<-p.done

@@ -18,8 +18,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// The test binary is its own program to supervise: with this variable set it
-// serves its process id on the address that the variable names.
+// The test binary is its own program to supervise: with this variable set it serves its process id on the address that
+// the variable names.
 const serveVariable = "SUPERVISE_TEST_SERVE"
 
 func TestMain(m *testing.M) {

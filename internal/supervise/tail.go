@@ -12,8 +12,7 @@ const (
 	tailLineSize = 400
 )
 
-// tail is a writer that keeps the last lines written to it, each cut to a
-// length that a terminal bears.
+// tail is a writer that keeps the last lines written to it, each cut to a length that a terminal bears.
 type tail struct {
 	mu   sync.Mutex
 	last []string

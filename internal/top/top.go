@@ -112,8 +112,7 @@ func Look(ctx context.Context, o Options) (View, error) {
 	return view, nil
 }
 
-// Series asks all instances for their samples since a time. The error says which
-// did not answer.
+// Series asks all instances for their samples since a time. The error says which did not answer.
 func Series(ctx context.Context, o Options, since time.Time) ([]console.Series, error) {
 	all := make([]console.Series, len(o.Consoles))
 	errs := make([]error, len(o.Consoles))

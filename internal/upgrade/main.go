@@ -50,8 +50,7 @@ func run(ctx context.Context, args []string) error {
 	return nil
 }
 
-// components are those with a version of their own: not the tools that come from
-// a service's module.
+// components are those with a version of their own: not the tools that come from a service's module.
 func components() []component.Component {
 	var list []component.Component
 	for _, c := range slices.Concat(component.Services(), component.Tools()) {

@@ -52,9 +52,8 @@ func places(name string) []place {
 // version matches the versions that components have.
 var version = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+$`)
 
-// visit calls do with the content of each file that has the component's version,
-// where each version in it begins and ends. It returns an error if a place has
-// none in any of its files.
+// visit calls do with the content of each file that has the component's version, where each version in it begins and
+// ends. It returns an error if a place has none in any of its files.
 func visit(root string, c component.Component, do func(path, content string, versions [][]int) error) error {
 	for _, p := range places(c.Name) {
 		paths, err := filepath.Glob(filepath.Join(root, p.files))

@@ -14,8 +14,7 @@ import (
 	"github.com/sockscope/sockscope/internal/component"
 )
 
-// TestVersions makes sure that images, settings and modules have the versions of
-// the list.
+// TestVersions makes sure that images, settings and modules have the versions of the list.
 func TestVersions(t *testing.T) {
 	for _, c := range components() {
 		images := 0
@@ -52,8 +51,8 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-// TestPinsAreShared makes sure that the services pin the same versions of what
-// they share, so that the compiler's cache has each package once for all.
+// TestPinsAreShared makes sure that the services pin the same versions of what they share, so that the compiler's cache
+// has each package once for all.
 func TestPinsAreShared(t *testing.T) {
 	pins := make(map[string]map[string]string) // module, version, components
 	for _, c := range component.Services() {

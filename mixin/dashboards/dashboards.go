@@ -4,9 +4,9 @@
 // [Files] returns them as Classic JSON, which Grafana 10 to 13 load from files and the desk draws itself. Panels are of the
 // types timeseries, stat, bargauge, heatmap, table and logs, without transformations.
 //
-// The model is that of Grafana's foundation SDK. Only its package dashboard is compiled in: the packages for types of panels
-// also need both newer models of dashboards, three times as much code as everything else. So this package writes the options
-// of each type by name, and a test decodes the result strictly with the whole SDK.
+// The model is that of Grafana's foundation SDK. Only its package dashboard is compiled in: the packages for types of
+// panels also need both newer models of dashboards, three times as much code as everything else. So this package writes
+// the options of each type by name, and a test decodes the result strictly with the whole SDK.
 package dashboards
 
 import (

@@ -78,8 +78,8 @@ func noBackplane(c redis.UniversalClient) string {
 }
 
 // BusClient decorates the connections to the other nodes: backplane_down, backplane_partition. It returns a client that
-// does as c does, with connections of its own that faults can get at, and what closes them. Where that is not possible it
-// returns c.
+// does as c does, with connections of its own that faults can get at, and what closes them. Where that is not possible
+// it returns c.
 func (f *Faults) BusClient(c redis.UniversalClient) (_ redis.UniversalClient, end func() error) {
 	client, ok := c.(*redis.Client)
 	if !ok {

@@ -154,7 +154,8 @@ func (h *hold) change(what func()) {
 	}
 }
 
-// Upgrades decorates a handler that takes its connections over from net/http: half_open, slow_consumer, mass_disconnect.
+// Upgrades decorates a handler that takes its connections over from net/http: half_open, slow_consumer,
+// mass_disconnect.
 func (f *Faults) Upgrades(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(holding{w, f}, r) })
 }

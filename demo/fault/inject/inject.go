@@ -1,7 +1,7 @@
-// Package inject breaks the demo on request. Each fault is a decorator of an interface that the service has anyway, which
-// asks its switch where the fault would strike in earnest: the gate, a handler, a link, the order of deliveries, the store,
-// a connection, the bus. A few act by themselves on a Target. The root of the demo puts the decorators where they belong;
-// nothing else knows of faults.
+// Package inject breaks the demo on request. Each fault is a decorator of an interface that the service has anyway,
+// which asks its switch where the fault would strike in earnest: the gate, a handler, a link, the order of deliveries,
+// the store, a connection, the bus. A few act by themselves on a Target. The root of the demo puts the decorators where
+// they belong; nothing else knows of faults.
 package inject
 
 import (
@@ -66,8 +66,8 @@ type Target struct {
 	Logger *slog.Logger
 }
 
-// New returns the faults of a node, all of them off. By the client c, which may be nil, the nodes are told of each other's
-// faults. Those of the backplane can't be turned on where c is no client whose connections can be got at.
+// New returns the faults of a node, all of them off. By the client c, which may be nil, the nodes are told of each
+// other's faults. Those of the backplane can't be turned on where c is no client whose connections can be got at.
 func New(node string, c redis.UniversalClient) (*Faults, error) {
 	key, err := auth.LoadKey("") // a random one
 	if err != nil {

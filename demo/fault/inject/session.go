@@ -102,8 +102,8 @@ func (f *Faults) moveExpiry(ctx context.Context, seconds float64) {
 	}
 }
 
-// burden is connection_memory: it gives every session memory to hold, while there is some left. One episode waits for the
-// one before to give its memory back.
+// burden is connection_memory: it gives every session memory to hold, while there is some left. One episode waits for
+// the one before to give its memory back.
 func (f *Faults) burden(ctx context.Context, kibibytes float64) {
 	f.burdened.Lock()
 	defer f.burdened.Unlock()

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// cutEvery is how often mass_disconnect strikes while it is on: clients come back, and a drop rate has to last to be one.
+// cutEvery is how often mass_disconnect strikes while it is on: clients come back, and a drop rate has to last to be
+// one.
 const cutEvery = 5 * time.Second
 
 // Streams decorates a handler that answers for as long as the connection lasts: mass_disconnect.

@@ -53,8 +53,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.serveStream(w, r)
 }
 
-// events is a stream of server-sent events, the link of its session: what the client sends comes by POST, and every answer as an
-// event.
+// events is a stream of server-sent events, the link of its session: what the client sends comes by POST, and every
+// answer as an event.
 type events struct {
 	handler *Handler
 	session *session.Session
@@ -173,8 +173,8 @@ func (h *Handler) sender(r *http.Request, e *events) (auth.Identity, *admission.
 	return who, refused
 }
 
-// recovered ends the stream of whose message the handler has panicked, as a WebSocket ends then. The session has counted
-// and logged the panic.
+// recovered ends the stream of whose message the handler has panicked, as a WebSocket ends then. The session has
+// counted and logged the panic.
 func (e *events) recovered(w http.ResponseWriter) {
 	if recover() == nil {
 		return
@@ -191,7 +191,8 @@ func (e *events) Write(f *wire.Frame) (instrument.MessageType, int, error) {
 	return e.handler.cfg.Observer.TypeOf(f.Type), len(f.Data), e.stream.Send(sse.Event{ID: id, Type: string(f.Type), Data: f.Data})
 }
 
-// Ping implements session.Link: it finds out a peer that has silently vanished, if it doesn't take a comment for too long.
+// Ping implements session.Link: it finds out a peer that has silently vanished, if it doesn't take a comment for too
+// long.
 func (e *events) Ping() { _ = e.stream.Comment("") } // an error has ended the stream
 
 // Close implements session.Link.
@@ -200,7 +201,8 @@ func (e *events) Close(reason instrument.CloseReason, _ string) {
 	e.Cut()
 }
 
-// Cut implements session.Link: it ends the stream before the handler does, because a write under way would hold that up.
+// Cut implements session.Link: it ends the stream before the handler does, because a write under way would hold that
+// up.
 func (e *events) Cut() {
 	e.stream.Close()
 	e.once.Do(func() { close(e.closed) })

@@ -84,8 +84,8 @@ func (k *socket) refuseText(ctx context.Context, size int) {
 	k.close(instrument.ReasonProtocolError, websocket.CloseInvalidFramePayloadData, "a text frame has to be UTF-8")
 }
 
-// linger lets the peer read the close frame that it was just sent. To close a connection with something unread resets it,
-// which takes back what the peer has not read either.
+// linger lets the peer read the close frame that it was just sent. To close a connection with something unread resets
+// it, which takes back what the peer has not read either.
 func (k *socket) linger() {
 	half, ok := k.conn.NetConn().(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
@@ -127,7 +127,8 @@ func (k *socket) Write(f *wire.Frame) (instrument.MessageType, int, error) {
 	return typ, len(data), k.conn.WritePreparedMessage(prepared.(*websocket.PreparedMessage))
 }
 
-// Ping implements session.Link: it sends a ping, and ends the connection if the pong has not come by the time of the next one.
+// Ping implements session.Link: it sends a ping, and ends the connection if the pong has not come by the time of the
+// next one.
 func (k *socket) Ping() {
 	deadline := time.Now().Add(k.handler.cfg.PongTimeout)
 	if !k.awaitPong(deadline) {

@@ -15,8 +15,8 @@ import (
 const (
 	// listed is how many users are named to who joins, and how many who have read.
 	listed = 100
-	// mostRounds bounds how often a client that comes back is given what was said while it got what it had missed, before
-	// the room waits for it.
+	// mostRounds bounds how often a client that comes back is given what was said while it got what it had missed,
+	// before the room waits for it.
 	mostRounds = 10
 )
 
@@ -62,8 +62,8 @@ func (v *visit) enterRoom(ctx context.Context, p wire.JoinPayload) (seq uint64, 
 	return seq, nil
 }
 
-// enterAgain gives a client that is in the room already the messages that it has missed until now. It gets messages that
-// come in between twice.
+// enterAgain gives a client that is in the room already the messages that it has missed until now. It gets messages
+// that come in between twice.
 func (v *visit) enterAgain(ctx context.Context, p wire.JoinPayload) (seq uint64, err error) {
 	seq = v.cfg.Rooms.Seq(p.Room)
 	if p.After == nil {

@@ -3,10 +3,8 @@ package market
 import "hash/fnv"
 
 const (
-	// octaves is how many waves make up a price. Each is twice as high and
-	// four times as long as the one before, which looks like a random walk,
-	// yet stays within bounds. With ten ticks a second the longest takes
-	// seven hours.
+	// octaves is how many waves make up a price. Each is twice as high and four times as long as the one before, which
+	// looks like a random walk, yet stays within bounds. With ten ticks a second the longest takes seven hours.
 	octaves = 10
 	// swing is the part of its base price that a price moves at most: 1/swing.
 	swing = 4
@@ -48,8 +46,8 @@ func (i instrument) price(n uint64) int64 {
 	return i.base + i.base*sum/(heights*unit*swing)
 }
 
-// wave returns the value of one wave, between -unit and unit: random ones,
-// 4^octave ticks apart, with straight lines between them.
+// wave returns the value of one wave, between -unit and unit: random ones, 4^octave ticks apart, with straight lines
+// between them.
 func (i instrument) wave(octave int, n uint64) int64 {
 	shift := 2 * octave
 	before, length := n>>shift, int64(1)<<shift
@@ -61,8 +59,8 @@ func (i instrument) noise(octave int, n uint64) int64 {
 	return int64(mix(mix(i.seed+uint64(octave))+n)%(2*unit)) - unit
 }
 
-// volume returns the sum of all sizes up to tick n. The sizes are made from it,
-// not it from them, so that it takes no adding up.
+// volume returns the sum of all sizes up to tick n. The sizes are made from it, not it from them, so that it takes no
+// adding up.
 func (i instrument) volume(n uint64) int64 {
 	return int64(n)*i.trade + int64(mix(i.seed^mix(n))%uint64(i.trade))
 }

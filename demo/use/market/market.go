@@ -9,8 +9,8 @@ import (
 
 const (
 	defaultInterval = 100 * time.Millisecond
-	// minInterval keeps volumes, which grow with the tick number, below 2^53,
-	// up to where JavaScript's numbers are exact.
+	// minInterval keeps volumes, which grow with the tick number, below 2^53, up to where JavaScript's numbers are
+	// exact.
 	minInterval = time.Millisecond
 )
 
@@ -18,8 +18,8 @@ const (
 type Config struct {
 	// Symbols are the names of the instruments, eight invented ones by default.
 	Symbols []string
-	// Interval is the time between two ticks of a symbol, 100 ms by default and
-	// at least 1 ms. All nodes have to have the same.
+	// Interval is the time between two ticks of a symbol, 100 ms by default and at least 1 ms. All nodes have to have
+	// the same.
 	Interval time.Duration
 }
 
@@ -57,8 +57,8 @@ type Quote struct {
 	Volume int64 `json:"volume"`
 }
 
-// New returns the market that cfg describes. It fails on a symbol that is empty
-// or there twice, and on an interval below 1 ms.
+// New returns the market that cfg describes. It fails on a symbol that is empty or there twice, and on an interval
+// below 1 ms.
 func New(cfg Config) (*Market, error) {
 	if cfg.Interval == 0 {
 		cfg.Interval = defaultInterval
@@ -88,8 +88,8 @@ func (m *Market) At(t time.Time) uint64 {
 	return uint64(max(0, t.UnixNano()) / int64(m.interval))
 }
 
-// Tick returns tick n of a symbol. It knows no symbol from another: whether the
-// market has it is for the caller to check.
+// Tick returns tick n of a symbol. It knows no symbol from another: whether the market has it is for the caller to
+// check.
 func (m *Market) Tick(symbol string, n uint64) Tick {
 	return m.tick(instrumentNamed(symbol), n)
 }

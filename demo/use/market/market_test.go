@@ -27,8 +27,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// TestValuesStay holds the market to values that were once published: two
-// versions in one fleet have to agree.
+// TestValuesStay holds the market to values that were once published: two versions in one fleet have to agree.
 func TestValuesStay(t *testing.T) {
 	m := newMarket(t, Config{Symbols: []string{"ACME", "STARK"}})
 	at := time.Date(2026, 1, 2, 15, 4, 5, 250e6, time.UTC)
@@ -75,8 +74,8 @@ func TestAt(t *testing.T) {
 	}
 }
 
-// TestPricesAreRealistic looks at many ticks of all symbols: every price is
-// positive, within the bounds and near the one before, and still moves.
+// TestPricesAreRealistic looks at many ticks of all symbols: every price is positive, within the bounds and near the
+// one before, and still moves.
 func TestPricesAreRealistic(t *testing.T) {
 	m := newMarket(t, Config{})
 	start := m.At(time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC))

@@ -12,15 +12,13 @@ const (
 	maxWindows = 5
 )
 
-// Batch is what happened in one window of time, or in several when the windows
-// before were missed.
+// Batch is what happened in one window of time, or in several when the windows before were missed.
 type Batch struct {
-	// FirstSeq and LastSeq are the range of the ticks, of which every symbol
-	// has each.
+	// FirstSeq and LastSeq are the range of the ticks, of which every symbol has each.
 	FirstSeq uint64 `json:"firstSeq"`
 	LastSeq  uint64 `json:"lastSeq"`
-	// Skipped is how many numbers right before FirstSeq are left out, because
-	// the process slept or its clock was put forward.
+	// Skipped is how many numbers right before FirstSeq are left out, because the process slept or its clock was put
+	// forward.
 	Skipped uint64 `json:"skipped,omitempty"`
 	// Ticks are in order of their numbers.
 	Ticks []Tick `json:"ticks"`

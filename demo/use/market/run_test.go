@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// record runs the market for some time and returns its batches and when they
-// were published. It is to be called in a bubble.
+// record runs the market for some time and returns its batches and when they were published. It is to be called in a
+// bubble.
 func record(t *testing.T, m *Market, every, lasting time.Duration, published func(i int)) (batches []Batch, at []time.Time) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), lasting)
@@ -50,8 +50,7 @@ func TestRunPublishesAtTheEndOfEachWindow(t *testing.T) {
 	})
 }
 
-// TestRunDoesNotDrift lets every batch take time to publish: the windows stay
-// where they are.
+// TestRunDoesNotDrift lets every batch take time to publish: the windows stay where they are.
 func TestRunDoesNotDrift(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMarket(t, Config{})
@@ -67,8 +66,8 @@ func TestRunDoesNotDrift(t *testing.T) {
 	})
 }
 
-// TestBatchesAreContiguousAndComeToTheSnapshot runs markets of many kinds with
-// consumers that dawdle, and adds up what they publish.
+// TestBatchesAreContiguousAndComeToTheSnapshot runs markets of many kinds with consumers that dawdle, and adds up what
+// they publish.
 func TestBatchesAreContiguousAndComeToTheSnapshot(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for range 50 {

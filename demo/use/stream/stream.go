@@ -38,8 +38,8 @@ func (s *Streams) Publish(ctx context.Context, typ wire.Type, stream string, pay
 	}
 }
 
-// PublishNewest hands something to who has subscribed to a stream, of which only the newest is of worth: it may take the
-// place of one that still waits.
+// PublishNewest hands something to who has subscribed to a stream, of which only the newest is of worth: it may take
+// the place of one that still waits.
 func (s *Streams) PublishNewest(ctx context.Context, typ wire.Type, stream string, payload any) {
 	if f := s.frame(typ, stream, payload); f != nil {
 		f.Key = stream

@@ -11,8 +11,9 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// deployment returns where the files of the deployment are, as an absolute path that begins in this module. The go command believes a
-// kept result until a file changes that the test has opened, and of those it only looks at files whose path does so.
+// deployment returns where the files of the deployment are, as an absolute path that begins in this module. The go
+// command believes a kept result until a file changes that the test has opened, and of those it only looks at files
+// whose path does so.
 func deployment(t *testing.T) string {
 	t.Helper()
 	here, err := os.Getwd()

@@ -1,5 +1,5 @@
-// Program otelcol is Sockscope's build of the OpenTelemetry Collector: the components that config.yaml and cardinality.yaml
-// in deploy/otel-collector name and no others, so that it builds in minutes.
+// Program otelcol is Sockscope's build of the OpenTelemetry Collector: the components that config.yaml and
+// cardinality.yaml in deploy/otel-collector name and no others, so that it builds in minutes.
 package main
 
 import (

@@ -9,8 +9,8 @@ import (
 
 // A Witness is told how a request is answered. Its methods are called by the handler's own calls, before these return.
 type Witness interface {
-	// Answering is called once, before the final status is sent. It returns true if the witness has dealt with the header,
-	// which is then not handed on.
+	// Answering is called once, before the final status is sent. It returns true if the witness has dealt with the
+	// header, which is then not handed on.
 	Answering(status int) bool
 	// Hijacked is called with a connection that was hijacked. It returns the one to hand out in its place.
 	Hijacked(conn net.Conn, rw *bufio.ReadWriter) (net.Conn, *bufio.ReadWriter)
@@ -66,8 +66,8 @@ func find[T any](w http.ResponseWriter) (T, bool) {
 // Status returns the status that the handler has answered with, 0 before that.
 func (w *Writer) Status() int { return w.status }
 
-// Gone returns the error of a peer that was gone before it could be told by the header that it is to be hijacked, nil if
-// there is none. Nothing more is written then.
+// Gone returns the error of a peer that was gone before it could be told by the header that it is to be hijacked, nil
+// if there is none. Nothing more is written then.
 func (w *Writer) Gone() error { return w.gone }
 
 // Unwrap returns the ResponseWriter underneath, in which http.ResponseController finds the methods that Writer has not.
@@ -134,7 +134,8 @@ func (w *Writer) flush() error {
 }
 
 func (w *Writer) hijack() (net.Conn, *bufio.ReadWriter, error) {
-	// Gin's writer sends no header before this method is called, which coder/websocket looks for on the writer it is given.
+	// Gin's writer sends no header before this method is called, which coder/websocket looks for on the writer it is
+	// given.
 	if late, ok := w.ResponseWriter.(interface{ WriteHeaderNow() }); ok && w.status != 0 {
 		late.WriteHeaderNow()
 	}

@@ -23,10 +23,10 @@ import (
 
 // BenchmarkMessage is one received message, on one processor. What each does: "resolved" increments a counter and
 // observes a size in histograms that were looked up before, the least that yields such metrics with client_golang;
-// "sockscope" does that, and keeps the totals and the liveness of the connection; "labels" looks the same instruments up
-// for each message; "otel-metrics" does with OpenTelemetry's metrics SDK what "resolved" does, with a set of attributes
-// that was made before; "go-grpc-middleware" counts only; "otelconnect" wraps the stream and, since v0.12, records nothing
-// per message. Centrifuge's metrics can't be called from outside of it.
+// "sockscope" does that, and keeps the totals and the liveness of the connection; "labels" looks the same instruments
+// up for each message; "otel-metrics" does with OpenTelemetry's metrics SDK what "resolved" does, with a set of
+// attributes that was made before; "go-grpc-middleware" counts only; "otelconnect" wraps the stream and, since v0.12,
+// records nothing per message. Centrifuge's metrics can't be called from outside of it.
 func BenchmarkMessage(b *testing.B) {
 	b.Run("resolved", func(b *testing.B) {
 		messages, size := instruments()

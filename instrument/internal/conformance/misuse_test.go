@@ -58,7 +58,8 @@ func TestFieldCase17Counted(t *testing.T) {
 	}
 }
 
-// TestFieldCase17EndedHandshake has the request carry a handshake that has ended: the connection is observed all the same.
+// TestFieldCase17EndedHandshake has the request carry a handshake that has ended: the connection is observed all the
+// same.
 func TestFieldCase17EndedHandshake(t *testing.T) {
 	for name, serveBy := range aware() {
 		t.Run(name, func(t *testing.T) {

@@ -87,7 +87,8 @@ func Bounded(s string) string {
 	return s[:cut] + "…"
 }
 
-// Text returns the text of an error for spans and log records, "" for nil. It is cut, because a peer may have chosen it.
+// Text returns the text of an error for spans and log records, "" for nil. It is cut, because a peer may have chosen
+// it.
 func Text(err error) string {
 	if err == nil {
 		return ""

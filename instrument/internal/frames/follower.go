@@ -290,8 +290,8 @@ func (f *Follower) Begins(p []byte) bool {
 	return len(p) >= size && int64(len(p)-size) < payloadLength(p[:size])
 }
 
-// Violation returns the first violation of the protocol since Forgive, nil if there is none. The code and reason of close
-// frames are left to CloseCode.
+// Violation returns the first violation of the protocol since Forgive, nil if there is none. The code and reason of
+// close frames are left to CloseCode.
 func (f *Follower) Violation() error { return f.violation }
 
 // Forgive forgets the violations if the stream has left their frames, and says whether it has.

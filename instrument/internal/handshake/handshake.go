@@ -23,8 +23,8 @@ func Begin(o *instrument.Observer, r *http.Request, protocol string) (context.Co
 	return o.BeginHandshake(ctx, instrument.HTTPRequest(r))
 }
 
-// Panicked ends the handshake of a function that has recovered v from a panic, and panics again. Without a panic it does
-// nothing.
+// Panicked ends the handshake of a function that has recovered v from a panic, and panics again. Without a panic it
+// does nothing.
 func Panicked(h *instrument.Handshake, v any) {
 	if v == nil {
 		return

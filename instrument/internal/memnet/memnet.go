@@ -1,5 +1,5 @@
-// Package memnet is a network in memory, for tests in bubbles of testing/synctest: time passes there only while everybody
-// waits, however busy the machine is.
+// Package memnet is a network in memory, for tests in bubbles of testing/synctest: time passes there only while
+// everybody waits, however busy the machine is.
 package memnet
 
 import (
@@ -20,7 +20,8 @@ func Listen() *Listener {
 	return &Listener{conns: make(chan net.Conn), closed: make(chan struct{})}
 }
 
-// DialContext makes a connection to the Listener, whatever the address is. It has the form of a dialer for http.Transport.
+// DialContext makes a connection to the Listener, whatever the address is. It has the form of a dialer for
+// http.Transport.
 func (l *Listener) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
 	ours, theirs := net.Pipe()
 	select {

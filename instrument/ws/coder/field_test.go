@@ -84,8 +84,8 @@ func leaveAfterTicks(t *testing.T, url string) {
 	}
 }
 
-// TestFieldCase04Vanishing has peers vanish while the handler decides about them, which cancels the request's context. A
-// peer that got its answer has gone away; one that could not be answered was never connected. Neither is ours.
+// TestFieldCase04Vanishing has peers vanish while the handler decides about them, which cancels the request's context.
+// A peer that got its answer has gone away; one that could not be answered was never connected. Neither is ours.
 func TestFieldCase04Vanishing(t *testing.T) {
 	for name, tt := range map[string]struct {
 		vanish func(*net.TCPConn) error

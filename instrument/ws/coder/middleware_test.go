@@ -118,7 +118,8 @@ func TestUnobserved(t *testing.T) {
 	}
 }
 
-// acceptAfter serves connections that are read until they end, after a middleware that may refuse them by returning nil.
+// acceptAfter serves connections that are read until they end, after a middleware that may refuse them by returning
+// nil.
 func acceptAfter(t *testing.T, middleware func(http.ResponseWriter, *http.Request) (http.ResponseWriter, *http.Request)) *server {
 	t.Helper()
 	s := &server{Recorder: realtimetest.New(t)}

@@ -28,7 +28,8 @@ func TestCloseForWithoutCode(t *testing.T) {
 	s.ended(t, end{initiator: "local", reason: "normal", code: 1005})
 }
 
-// TestCloseFrameDoesNoHarm closes where a close frame would be taken for something else, and compares what the peer gets.
+// TestCloseFrameDoesNoHarm closes where a close frame would be taken for something else, and compares what the peer
+// gets.
 func TestCloseFrameDoesNoHarm(t *testing.T) {
 	header := []byte{0x81, 10}
 	tests := map[string]struct {

@@ -11,8 +11,8 @@ import (
 	"github.com/sockscope/sockscope/instrument/ws/gorilla"
 )
 
-// BenchmarkEcho sends 128 bytes over loopback and back: "bare" through the transport alone, "observed" with every message
-// counted by the adapter, "timed" with everything counted and timed by the application.
+// BenchmarkEcho sends 128 bytes over loopback and back: "bare" through the transport alone, "observed" with every
+// message counted by the adapter, "timed" with everything counted and timed by the application.
 func BenchmarkEcho(b *testing.B) {
 	b.Run("bare", func(b *testing.B) { benchmark(b, nil, nil) })
 	b.Run("observed", func(b *testing.B) { benchmark(b, observer(b), echoesCounted) })

@@ -9,15 +9,13 @@ import (
 	"strings"
 )
 
-// noValue is what Go templates write for a label or annotation that the alert
-// does not have.
+// noValue is what Go templates write for a label or annotation that the alert does not have.
 const noValue = "<no value>"
 
 // secret matches the members of a body whose values must not be kept.
 var secret = regexp.MustCompile(`("(?:routing_key|service_key|token)"\s*:\s*")[^"]*`)
 
-// MissingValues returns a warning for each place in decoded JSON at which a
-// template had nothing to fill in.
+// MissingValues returns a warning for each place in decoded JSON at which a template had nothing to fill in.
 func MissingValues(v any) []string {
 	var found []string
 	var walk func(path string, v any)
@@ -53,9 +51,8 @@ func sortedKeys(m map[string]any) []string {
 	return keys
 }
 
-// Readable returns a request body as a person wants to read it: JSON indented,
-// anything else as it is, with the routing key masked and the rest cut at
-// MaxBody.
+// Readable returns a request body as a person wants to read it: JSON indented, anything else as it is, with the routing
+// key masked and the rest cut at MaxBody.
 func Readable(body []byte) string {
 	body = body[:min(len(body), 4*MaxBody)]
 	var indented bytes.Buffer
@@ -65,8 +62,8 @@ func Readable(body []byte) string {
 	return cut(secret.ReplaceAllString(string(body), "${1}…"), MaxBody)
 }
 
-// AlertInTitle returns the alert's name from a title as Alertmanager's default
-// templates write it, "[FIRING:2] Name (labels)", and "" from any other.
+// AlertInTitle returns the alert's name from a title as Alertmanager's default templates write it, "[FIRING:2] Name
+// (labels)", and "" from any other.
 func AlertInTitle(title string) string {
 	_, after, ok := strings.Cut(title, "] ")
 	if !ok || !strings.HasPrefix(title, "[") {

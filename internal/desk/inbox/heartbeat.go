@@ -6,19 +6,16 @@ import (
 	"time"
 )
 
-// HeartbeatAlert is the alert that always fires, so that its silence tells that
-// alerting is broken.
+// HeartbeatAlert is the alert that always fires, so that its silence tells that alerting is broken.
 const HeartbeatAlert = "Watchdog"
 
 // SilenceAlert is what the inbox raises itself when a heartbeat stays away.
 const SilenceAlert = "WatchdogSilent"
 
-// firstInterval is how long a heartbeat may stay away before its own rhythm is
-// known.
+// firstInterval is how long a heartbeat may stay away before its own rhythm is known.
 const firstInterval = 5 * time.Minute
 
-// Heartbeat is the one line that stands for all notifications of an alert that
-// always fires.
+// Heartbeat is the one line that stands for all notifications of an alert that always fires.
 type Heartbeat struct {
 	Group
 	Seen     int           // how many of them are kept
@@ -28,8 +25,8 @@ type Heartbeat struct {
 	Awaited  bool          // none yet since the inbox was started, and none overdue
 }
 
-// newHeartbeat judges a heartbeat's group. The inbox could hear nothing before
-// it was started, so that lateness counts from then.
+// newHeartbeat judges a heartbeat's group. The inbox could hear nothing before it was started, so that lateness counts
+// from then.
 func newHeartbeat(g Group, started, now time.Time) Heartbeat {
 	h := Heartbeat{Group: g, Seen: len(g.Events), Silence: now.Sub(g.Latest.Received), Interval: interval(g.Events)}
 	expected := h.Interval
@@ -42,9 +39,8 @@ func newHeartbeat(g Group, started, now time.Time) Heartbeat {
 	return h
 }
 
-// CheckHeartbeats is the dead man's switch: it raises an alarm for each heartbeat
-// that is late, and ends it when the heartbeat is back. A heartbeat that has never
-// come can't be late. Call it every few seconds.
+// CheckHeartbeats is the dead man's switch: it raises an alarm for each heartbeat that is late, and ends it when the
+// heartbeat is back. A heartbeat that has never come can't be late. Call it every few seconds.
 func (in *Inbox) CheckHeartbeats() {
 	for _, h := range in.View().Heartbeats {
 		alarm := Notification{
@@ -68,14 +64,13 @@ func (in *Inbox) CheckHeartbeats() {
 	}
 }
 
-// overdue is the silence after which a heartbeat of that interval is late: one
-// may be lost, and Alertmanager's own timers add some seconds.
+// overdue is the silence after which a heartbeat of that interval is late: one may be lost, and Alertmanager's own
+// timers add some seconds.
 func overdue(interval time.Duration) time.Duration {
 	return max(2*interval, interval+30*time.Second)
 }
 
-// interval is the median distance of the events, given newest first, so that an
-// outage among them does not count.
+// interval is the median distance of the events, given newest first, so that an outage among them does not count.
 func interval(events []Notification) time.Duration {
 	var gaps []time.Duration
 	for i := 1; i < len(events); i++ {

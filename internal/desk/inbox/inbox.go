@@ -19,8 +19,7 @@ const (
 	maxRejected = 100 // neither must a flood of rubbish
 )
 
-// Inbox takes notifications and keeps the newest of them. It is safe for
-// concurrent use.
+// Inbox takes notifications and keeps the newest of them. It is safe for concurrent use.
 type Inbox struct {
 	log     *slog.Logger
 	started time.Time
@@ -38,8 +37,8 @@ type entry struct {
 	size  int
 }
 
-// Open returns an inbox with what an earlier one left in the directory. An empty
-// directory name means to keep nothing on disk.
+// Open returns an inbox with what an earlier one left in the directory. An empty directory name means to keep nothing
+// on disk.
 func Open(dir string, log *slog.Logger) (*Inbox, error) {
 	in := &Inbox{log: log, started: time.Now()}
 	if dir == "" {
@@ -74,9 +73,8 @@ func (in *Inbox) Close() error {
 	return in.journal.close()
 }
 
-// Add takes a notification that a receiver accepted or rejected, works out what
-// it does to its alert, and returns it as it was kept. It always succeeds: a disk
-// that can't be written costs the copy on disk only.
+// Add takes a notification that a receiver accepted or rejected, works out what it does to its alert, and returns it as
+// it was kept. It always succeeds: a disk that can't be written costs the copy on disk only.
 func (in *Inbox) Add(n Notification) Notification {
 	n.ID = uuid.NewString()
 	n.Received = time.Now()
@@ -160,8 +158,8 @@ func (in *Inbox) keep(n Notification) {
 	}
 }
 
-// leastWanted returns the index of the oldest notification that is not the last
-// word on an open alert, so that what is over goes before what is not.
+// leastWanted returns the index of the oldest notification that is not the last word on an open alert, so that what is
+// over goes before what is not.
 func (in *Inbox) leastWanted() int {
 	last := map[string]int{}
 	states := map[string]State{}
@@ -196,8 +194,8 @@ func (in *Inbox) Notifications() []Notification {
 	return list
 }
 
-// Notification returns one notification with its body. The error is
-// fs.ErrNotExist when it is unknown or was displaced by newer ones.
+// Notification returns one notification with its body. The error is fs.ErrNotExist when it is unknown or was displaced
+// by newer ones.
 func (in *Inbox) Notification(id string) (Notification, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()

@@ -27,8 +27,7 @@ func accepted(event Event, key string) Notification {
 	return Notification{Source: PagerDuty, Receiver: "key 1", Accepted: true, Event: event, Key: key, Alert: "A", Summary: "s"}
 }
 
-// TestLifecycle walks one alert through what PagerDuty documents of triggers,
-// acknowledgements and resolves.
+// TestLifecycle walks one alert through what PagerDuty documents of triggers, acknowledgements and resolves.
 func TestLifecycle(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -96,8 +95,7 @@ func TestCountAndSince(t *testing.T) {
 	})
 }
 
-// TestBounds floods the inbox in every way a sender can and looks whether an
-// open alert survives it.
+// TestBounds floods the inbox in every way a sender can and looks whether an open alert survives it.
 func TestBounds(t *testing.T) {
 	in := memory(t)
 	in.Add(accepted(Trigger, "important"))
@@ -226,8 +224,7 @@ func TestDeadMansSwitch(t *testing.T) {
 	})
 }
 
-// TestOneEntryPerAlert tells an alert by three channels, of which one covers
-// another alert as well.
+// TestOneEntryPerAlert tells an alert by three channels, of which one covers another alert as well.
 func TestOneEntryPerAlert(t *testing.T) {
 	slow, stall := Subject{"WebSocketLatencyHigh", "demo/chat"}, Subject{"WebSocketSilentStall", "demo/chat"}
 	page := func(event Event, firing, resolved []Subject) Notification {

@@ -15,19 +15,16 @@ import (
 
 const (
 	journalName = "inbox.jsonl"
-	// maxJournal is when the file is rewritten with what is still kept, which is
-	// at most about half of it.
+	// maxJournal is when the file is rewritten with what is still kept, which is at most about half of it.
 	maxJournal = 2 * maxBytes
-	// maxLine bounds a line on reading. Escaping makes a line at most six times
-	// as long as what is in it.
+	// maxLine bounds a line on reading. Escaping makes a line at most six times as long as what is in it.
 	maxLine = 1 << 20
 	// retryDisk is how long a disk that refused a write is left alone.
 	retryDisk = 10 * time.Second
 )
 
-// journal is the copy of the inbox on disk: one notification per line, appended
-// as they come. Lines are not synced: what a crash of the machine may cost is
-// the last seconds of a convenience.
+// journal is the copy of the inbox on disk: one notification per line, appended as they come. Lines are not synced:
+// what a crash of the machine may cost is the last seconds of a convenience.
 type journal struct {
 	path   string
 	file   *os.File
@@ -59,9 +56,8 @@ func (j *journal) reopen() error {
 	return nil
 }
 
-// load hands out every line that can be read and counts the others. A last line
-// without its end is what a crash leaves behind; the file is then rewritten
-// before anything is appended to it.
+// load hands out every line that can be read and counts the others. A last line without its end is what a crash leaves
+// behind; the file is then rewritten before anything is appended to it.
 func (j *journal) load(each func(Notification)) (unreadable int, err error) {
 	r := bufio.NewReaderSize(j.file, 64<<10)
 	for {
@@ -84,8 +80,8 @@ func (j *journal) load(each func(Notification)) (unreadable int, err error) {
 	}
 }
 
-// readLine returns the next line without its end, or as much of it as maxLine
-// allows. The error is io.EOF for what stands after the last line end.
+// readLine returns the next line without its end, or as much of it as maxLine allows. The error is io.EOF for what
+// stands after the last line end.
 func readLine(r *bufio.Reader) (line []byte, tooLong bool, err error) {
 	for {
 		part, err := r.ReadSlice('\n')
@@ -103,9 +99,8 @@ func readLine(r *bufio.Reader) (line []byte, tooLong bool, err error) {
 	}
 }
 
-// append writes one more notification; kept is the whole inbox with it, for when
-// the file has to be written anew. It keeps the error instead of returning it,
-// because the inbox goes on without its copy.
+// append writes one more notification; kept is the whole inbox with it, for when the file has to be written anew. It
+// keeps the error instead of returning it, because the inbox goes on without its copy.
 func (j *journal) append(n Notification, kept iter.Seq[Notification], log *slog.Logger) {
 	if j.closed || j.err != nil && time.Since(j.tried) < retryDisk {
 		return
@@ -135,8 +130,7 @@ func (j *journal) write(n Notification) error {
 	return err
 }
 
-// rewrite replaces the file by one that holds exactly what is kept. The old file
-// stays until the new one is complete.
+// rewrite replaces the file by one that holds exactly what is kept. The old file stays until the new one is complete.
 func (j *journal) rewrite(kept iter.Seq[Notification]) error {
 	next, err := os.OpenFile(j.path+".next", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

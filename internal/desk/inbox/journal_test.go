@@ -56,8 +56,7 @@ func TestRestartKeepsTheInbox(t *testing.T) {
 	}
 }
 
-// TestHeartbeatAfterRestart is in doubt until the first beat, and not late for
-// what came while nobody was listening.
+// TestHeartbeatAfterRestart is in doubt until the first beat, and not late for what came while nobody was listening.
 func TestHeartbeatAfterRestart(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -146,8 +145,7 @@ func TestJournalIsBounded(t *testing.T) {
 	}
 }
 
-// TestFullDisk writes to a device that is always full, and finds everything on
-// disk once there is room again.
+// TestFullDisk writes to a device that is always full, and finds everything on disk once there is room again.
 func TestFullDisk(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {

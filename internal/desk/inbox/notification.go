@@ -1,9 +1,7 @@
-// Package inbox keeps what alert receivers were sent and tells which alerts are
-// open.
+// Package inbox keeps what alert receivers were sent and tells which alerts are open.
 //
-// It keeps one list of notifications, oldest first, bounded in number and
-// bytes. Everything else (groups, heartbeats, what is open) is derived from that
-// list, so that a restart needs nothing but the list.
+// It keeps one list of notifications, oldest first, bounded in number and bytes. Everything else (groups, heartbeats,
+// what is open) is derived from that list, so that a restart needs nothing but the list.
 package inbox
 
 import (
@@ -28,8 +26,8 @@ const (
 // Event is what a notification says about its alert.
 type Event string
 
-// The events of PagerDuty's vocabulary, used for every source, and Message for
-// a text that says nothing about the state of an alert.
+// The events of PagerDuty's vocabulary, used for every source, and Message for a text that says nothing about the state
+// of an alert.
 const (
 	Trigger     Event = "trigger"
 	Acknowledge Event = "acknowledge"
@@ -40,8 +38,8 @@ const (
 // Outcome is what a notification did to the alert that it names.
 type Outcome string
 
-// Dropped is the outcome of a resolve or acknowledge for which no open alert is
-// known under the same key and receiver: PagerDuty accepts and then ignores it.
+// Dropped is the outcome of a resolve or acknowledge for which no open alert is known under the same key and receiver:
+// PagerDuty accepts and then ignores it.
 const (
 	Opened       Outcome = "opened"
 	Repeated     Outcome = "repeated"
@@ -63,12 +61,10 @@ type Subject struct {
 	Of    string `json:"of"` // the service, and its endpoint if the alert names one
 }
 
-// subject matches the words in which the templates of deploy/alertmanager name
-// an alert.
+// subject matches the words in which the templates of deploy/alertmanager name an alert.
 var subject = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*) of (\S.*)$`)
 
-// ParseSubject reads a subject from "Alert of service/endpoint". It returns false
-// for any other text.
+// ParseSubject reads a subject from "Alert of service/endpoint". It returns false for any other text.
 func ParseSubject(text string) (Subject, bool) {
 	found := subject.FindStringSubmatch(text)
 	if found == nil {
@@ -109,8 +105,7 @@ type Notification struct {
 	Body     string    `json:"body,omitempty"`     // what came, secrets masked, cut to MaxBody
 }
 
-// Limits on what one notification may hold. Senders are bounded by their
-// protocol; these bound what is kept of it.
+// Limits on what one notification may hold. Senders are bounded by their protocol; these bound what is kept of it.
 const (
 	MaxBody  = 16 << 10
 	maxText  = 2 << 10
@@ -119,8 +114,8 @@ const (
 	MaxNamed = 20 // alerts that fire, and as many that are over
 )
 
-// groupID names the alert that a notification is about. Two receivers never
-// share an alert, since PagerDuty correlates within one routing key only.
+// groupID names the alert that a notification is about. Two receivers never share an alert, since PagerDuty correlates
+// within one routing key only.
 func (n *Notification) groupID() string {
 	return string(n.Source) + "\x00" + n.Receiver + "\x00" + n.Key
 }

@@ -52,8 +52,7 @@ type Channel struct {
 	Received time.Time `json:"received"` // the last notification about the alert
 }
 
-// Group is an alert and the notifications about it, newest first, by whichever
-// channels they came.
+// Group is an alert and the notifications about it, newest first, by whichever channels they came.
 type Group struct {
 	ID       string // stays the same while the alert is kept
 	Subject  Subject
@@ -130,9 +129,8 @@ type builder struct {
 	known  map[string][]string // the alerts that a receiver was told of under one key
 }
 
-// add takes the next notification, the oldest one first. One that covers several
-// alerts belongs to each of them. One that names none, as an acknowledgement, is
-// about those that were named before it under its key.
+// add takes the next notification, the oldest one first. One that covers several alerts belongs to each of them. One
+// that names none, as an acknowledgement, is about those that were named before it under its key.
 func (b *builder) add(n Notification) {
 	key := n.groupID()
 	over := map[string]bool{}
@@ -179,8 +177,8 @@ func (b *builder) add(n Notification) {
 	}
 }
 
-// take adds a notification to its alert. Over is whether it says that this alert
-// has ended, while others that it covers have not.
+// take adds a notification to its alert. Over is whether it says that this alert has ended, while others that it covers
+// have not.
 func (g *Group) take(n Notification, over bool) {
 	wasOpen := g.Open()
 	i := slices.IndexFunc(g.Channels, func(c Channel) bool { return c.Source == n.Source && c.Receiver == n.Receiver })
@@ -209,8 +207,8 @@ func (g *Group) take(n Notification, over bool) {
 	g.Events = append(g.Events, n)
 }
 
-// together is the state of an alert whose channels have these. Somebody has to
-// act as long as any of them is open, unless it was acknowledged by one.
+// together is the state of an alert whose channels have these. Somebody has to act as long as any of them is open,
+// unless it was acknowledged by one.
 func together(channels []Channel) State {
 	for _, state := range []State{StateAcknowledged, StateOpen, StateResolved, StateMessage} {
 		if slices.ContainsFunc(channels, func(c Channel) bool { return c.State == state }) {

@@ -33,8 +33,7 @@ type Question struct {
 	Query string
 }
 
-// Overview are the questions with which to begin, about one job and namespace,
-// or about all where they are empty.
+// Overview are the questions with which to begin, about one job and namespace, or about all where they are empty.
 func Overview(job, namespace string) []Question {
 	var matchers []string
 	if job != "" {
@@ -82,8 +81,7 @@ type Asker struct {
 	asking chan struct{}
 }
 
-// NewAsker returns an asker of the Prometheus at an address, which is empty if
-// there is none.
+// NewAsker returns an asker of the Prometheus at an address, which is empty if there is none.
 func NewAsker(address string, transport http.RoundTripper) *Asker {
 	return &Asker{
 		url:    strings.TrimRight(address, "/"),

@@ -1,9 +1,7 @@
-// Package pagerduty takes alert events as PagerDuty's Events API v2 does, and
-// refuses what it would refuse, so that a configuration that works with the desk
-// works with PagerDuty.
+// Package pagerduty takes alert events as PagerDuty's Events API v2 does, and refuses what it would refuse, so that a
+// configuration that works with the desk works with PagerDuty.
 //
-// The rules are those of PagerDuty's public documentation, "Send an Alert Event"
-// and "Events API v2 Overview".
+// The rules are those of PagerDuty's public documentation, "Send an Alert Event" and "Events API v2 Overview".
 package pagerduty
 
 import (
@@ -41,8 +39,8 @@ type event struct {
 
 type link struct{ Href, Text string }
 
-// fields collects what is wrong with an event while its members are read. Every
-// method returns the zero value for a member that is missing or wrong.
+// fields collects what is wrong with an event while its members are read. Every method returns the zero value for a
+// member that is missing or wrong.
 type fields struct {
 	prefix string
 	object map[string]any
@@ -99,8 +97,7 @@ func (f fields) member(name string) map[string]any {
 	return object
 }
 
-// list returns the objects of a member that must be an array of them if it is
-// there.
+// list returns the objects of a member that must be an array of them if it is there.
 func (f fields) list(name string) []fields {
 	v, ok := f.object[name]
 	if !ok || v == nil {
@@ -123,8 +120,7 @@ func (f fields) list(name string) []fields {
 	return list
 }
 
-// parse reads an event and returns everything that is wrong with it, and the
-// decoded body for further checks.
+// parse reads an event and returns everything that is wrong with it, and the decoded body for further checks.
 func parse(body []byte) (event, map[string]any, []string) {
 	object, err := decode(body)
 	if err != nil {
@@ -154,8 +150,8 @@ func parse(body []byte) (event, map[string]any, []string) {
 	return e, object, errs
 }
 
-// payload reads what describes the problem. PagerDuty needs it for a trigger
-// only; elsewhere no more than its types matter.
+// payload reads what describes the problem. PagerDuty needs it for a trigger only; elsewhere no more than its types
+// matter.
 func (e *event) payload(f fields, trigger bool) {
 	if trigger {
 		e.Summary = f.required("summary", maxSummary)
@@ -222,8 +218,7 @@ func isKey(s string) bool {
 	return len(s) == keyLength
 }
 
-// isTimestamp knows RFC 3339 and the form of PagerDuty's own examples, which
-// has no colon in the offset.
+// isTimestamp knows RFC 3339 and the form of PagerDuty's own examples, which has no colon in the offset.
 func isTimestamp(s string) bool {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05-0700", "2006-01-02T15:04:05"} {
 		if _, err := time.Parse(layout, s); err == nil {

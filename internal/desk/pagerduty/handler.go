@@ -58,8 +58,7 @@ func respond(w http.ResponseWriter, status int, a answer) {
 	_ = json.NewEncoder(w).Encode(a)
 }
 
-// check turns a body into a notification, as far as it can be understood, and
-// says what is wrong with it.
+// check turns a body into a notification, as far as it can be understood, and says what is wrong with it.
 func check(body []byte) (inbox.Notification, []string) {
 	e, object, errs := parse(body)
 	n := inbox.Notification{
@@ -85,8 +84,8 @@ func check(body []byte) (inbox.Notification, []string) {
 	return n, errs
 }
 
-// subjects reads the alerts in a detail that has one on each line, as the
-// templates of deploy/alertmanager write it: "* Alert of service/endpoint: text".
+// subjects reads the alerts in a detail that has one on each line, as the templates of deploy/alertmanager write it: "*
+// Alert of service/endpoint: text".
 func subjects(e event, detail string) []inbox.Subject {
 	text, _ := e.Details[detail].(string)
 	var list []inbox.Subject
@@ -112,9 +111,8 @@ func digest(routingKey string) string {
 	return "key " + hex.EncodeToString(sum[:4])
 }
 
-// alertName finds the alert's name where an Alertmanager puts it: a custom
-// detail, or the list of labels or the summary that its default templates write;
-// else the event's class is the best there is.
+// alertName finds the alert's name where an Alertmanager puts it: a custom detail, or the list of labels or the summary
+// that its default templates write; else the event's class is the best there is.
 func alertName(e event) string {
 	if name, ok := e.Details["alertname"].(string); ok && name != "" {
 		return name

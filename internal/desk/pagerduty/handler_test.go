@@ -274,8 +274,8 @@ func TestSecretsAreNotKept(t *testing.T) {
 	}
 }
 
-// FuzzHandler looks whether any body can be accepted that breaks a rule, or be
-// answered by something else than the two documented answers.
+// FuzzHandler looks whether any body can be accepted that breaks a rule, or be answered by something else than the two
+// documented answers.
 func FuzzHandler(f *testing.F) {
 	f.Add(edited(f, nil, nil))
 	f.Add(edited(f, object{"links": []object{{"href": "h"}}, "images": []object{{"src": "https://x/y"}}}, object{"custom_details": object{"a": []int{1}}}))

@@ -23,8 +23,7 @@ const (
 	maxButtonValue = 2000
 )
 
-// block has what the blocks of a message have in common with one another, as far
-// as there is a rule for it.
+// block has what the blocks of a message have in common with one another, as far as there is a rule for it.
 type block struct {
 	Type     string            `json:"type"`
 	BlockID  string            `json:"block_id"`

@@ -14,8 +14,8 @@ import (
 	"github.com/sockscope/sockscope/internal/desk/inbox"
 )
 
-// maxBody is what the desk reads of a message. Slack names no limit; its limits
-// on parts keep every real message far below.
+// maxBody is what the desk reads of a message. Slack names no limit; its limits on parts keep every real message far
+// below.
 const maxBody = 512_000
 
 // The three parts of an incoming webhook's path.
@@ -25,8 +25,8 @@ var (
 	token = regexp.MustCompile(`^[A-Za-z0-9]{1,64}$`)
 )
 
-// Handler takes messages for the inbox, as POST /services/T…/B…/… does at
-// hooks.slack.com. The path's parts are the wildcards team, hook and token.
+// Handler takes messages for the inbox, as POST /services/T…/B…/… does at hooks.slack.com. The path's parts are the
+// wildcards team, hook and token.
 func Handler(in *inbox.Inbox) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n, status, word := receive(w, r)
@@ -116,10 +116,9 @@ func check(body []byte) (inbox.Notification, error) {
 	return n, err
 }
 
-// describe reads the state of an alert from a message. Slack has no field for it:
-// the title's first word says it, "[FIRING:2]" or "CRITICAL:" and "[RESOLVED]" or
-// "RESOLVED:". The rest of the title, which is the same in both, is the key, unless
-// the template sets a callback id.
+// describe reads the state of an alert from a message. Slack has no field for it: the title's first word says it,
+// "[FIRING:2]" or "CRITICAL:" and "[RESOLVED]" or "RESOLVED:". The rest of the title, which is the same in both, is the
+// key, unless the template sets a callback id.
 func (a attachment) describe(n *inbox.Notification) {
 	title := firstOf(a.Title, a.Fallback)
 	status, rest := splitStatus(title)

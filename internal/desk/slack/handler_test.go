@@ -239,8 +239,7 @@ func TestAlertmanager(t *testing.T) {
 	}
 }
 
-// TestTitles finds the state of an alert in the titles that are in use, and the
-// same key before and after.
+// TestTitles finds the state of an alert in the titles that are in use, and the same key before and after.
 func TestTitles(t *testing.T) {
 	tests := []struct {
 		title, callback string
@@ -277,8 +276,8 @@ func TestFields(t *testing.T) {
 	}
 }
 
-// FuzzHandler looks whether any body can be answered by a word that Slack does
-// not know, or be accepted without a word in it.
+// FuzzHandler looks whether any body can be answered by a word that Slack does not know, or be accepted without a word
+// in it.
 func FuzzHandler(f *testing.F) {
 	f.Add(`{"text":"t"}`)
 	f.Add(`{"attachments":[{"title":"[FIRING:1] A (b)","text":"t","actions":[{"type":"button","text":"t","url":"https://x/runbooks/A.md"}],"fields":[{"title":"severity","value":"v"}]}]}`)

@@ -1,10 +1,9 @@
-// Package slack takes messages as Slack's incoming webhooks do, and refuses what
-// they would refuse with the same plain words, so that a configuration that works
-// with the desk works with Slack.
+// Package slack takes messages as Slack's incoming webhooks do, and refuses what they would refuse with the same plain
+// words, so that a configuration that works with the desk works with Slack.
 //
-// The rules are those of Slack's public documentation of incoming webhooks, of
-// message attachments, of interactive messages and of blocks. Which error answers
-// an action that is wrong is not written there; invalid_payload is what is known.
+// The rules are those of Slack's public documentation of incoming webhooks, of message attachments, of interactive
+// messages and of blocks. Which error answers an action that is wrong is not written there; invalid_payload is what is
+// known.
 package slack
 
 import (
@@ -31,8 +30,7 @@ const (
 	longAttachment  = 8000
 )
 
-// fault is why a message is refused: the word that Slack answers, and for the
-// inbox what exactly is wrong.
+// fault is why a message is refused: the word that Slack answers, and for the inbox what exactly is wrong.
 type fault struct {
 	word   string
 	detail string
@@ -44,8 +42,8 @@ func invalid(format string, args ...any) error {
 	return &fault{"invalid_payload", fmt.Sprintf(format, args...)}
 }
 
-// message is what Alertmanager and most other senders use of Slack's message.
-// Members that are left out here are neither checked nor shown.
+// message is what Alertmanager and most other senders use of Slack's message. Members that are left out here are
+// neither checked nor shown.
 type message struct {
 	Channel     string            `json:"channel"`
 	Username    string            `json:"username"`
@@ -86,8 +84,7 @@ type action struct {
 	Style string `json:"style"`
 }
 
-// parse reads and checks a message. It also returns the decoded body for further
-// checks.
+// parse reads and checks a message. It also returns the decoded body for further checks.
 func parse(body []byte) (message, any, error) {
 	var m message
 	if !utf8.Valid(body) {

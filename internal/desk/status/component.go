@@ -25,8 +25,7 @@ type Component struct {
 	Optional bool   `json:"optional,omitempty"` // may be absent, which is no fault
 }
 
-// Load reads files with a JSON array of components each, and checks that they go
-// together.
+// Load reads files with a JSON array of components each, and checks that they go together.
 func Load(files ...string) ([]Component, error) {
 	var all []Component
 	for _, file := range files {

@@ -217,8 +217,7 @@ func TestRun(t *testing.T) {
 	})
 }
 
-// TestPollAsTheStackTells holds what a person is told against what the stack
-// says it is doing about the component.
+// TestPollAsTheStackTells holds what a person is told against what the stack says it is doing about the component.
 func TestPollAsTheStackTells(t *testing.T) {
 	ready, refuses := serve(t, func(http.ResponseWriter, *http.Request) {}), refusing(t)
 	began := time.Now().Add(-time.Minute).Round(0).UTC()

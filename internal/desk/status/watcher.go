@@ -20,17 +20,15 @@ const (
 	pollTimeout  = 2 * time.Second
 	maxDetail    = 200
 
-	// patience is how long a component that has not answered yet may be
-	// starting, where no stack says what it is doing.
+	// patience is how long a component that has not answered yet may be starting, where no stack says what it is doing.
 	patience = 2 * time.Minute
 )
 
 // State is whether a component is ready.
 type State string
 
-// Unknown is the state before the first answer, Absent that of an optional
-// component that is not there. A component that was never ready is not down:
-// its state is what the stack is doing about it, or Starting.
+// Unknown is the state before the first answer, Absent that of an optional component that is not there. A component
+// that was never ready is not down: its state is what the stack is doing about it, or Starting.
 const (
 	Unknown  State = "unknown"
 	Ready    State = "ready"
@@ -71,9 +69,8 @@ type Watcher struct {
 	wasReady []bool // since the watcher began
 }
 
-// NewWatcher returns a watcher that has not yet asked anybody. In the file
-// progressFile a stack tells what it is doing; it may be empty, for a stack that
-// does not.
+// NewWatcher returns a watcher that has not yet asked anybody. In the file progressFile a stack tells what it is doing;
+// it may be empty, for a stack that does not.
 func NewWatcher(components []Component, progressFile string, transport http.RoundTripper) *Watcher {
 	w := &Watcher{progress: progressFile, began: time.Now(), wasReady: make([]bool, len(components)), client: &http.Client{
 		Transport: transport,
@@ -117,8 +114,7 @@ func (w *Watcher) Poll(ctx context.Context) {
 	wg.Wait()
 }
 
-// told returns what the stack says of its services: nothing if there is no
-// stack that says anything.
+// told returns what the stack says of its services: nothing if there is no stack that says anything.
 func (w *Watcher) told() map[string]progress.Service {
 	if w.progress == "" {
 		return nil
@@ -130,8 +126,7 @@ func (w *Watcher) told() map[string]progress.Service {
 	return state.Services
 }
 
-// note records an answer and, if it changed anything, since when. Known
-// says whether told came from the stack.
+// note records an answer and, if it changed anything, since when. Known says whether told came from the stack.
 func (w *Watcher) note(i int, err error, told progress.Service, known bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

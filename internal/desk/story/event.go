@@ -29,8 +29,8 @@ const (
 // maxCaused is how many of the spans below a message's are told.
 const maxCaused = 20
 
-// connectionAttribute is the attribute by which a span belongs to a connection,
-// connectionField that of a log record, and peerAttribute that of the peer's spans.
+// connectionAttribute is the attribute by which a span belongs to a connection, connectionField that of a log record,
+// and peerAttribute that of the peer's spans.
 const (
 	connectionAttribute = "connection.id"
 	connectionField     = "connection_id"
@@ -89,8 +89,8 @@ func (e Event) Received() bool {
 	return e.Kind == KindMessage && e.Direction == "received" && !e.Peer
 }
 
-// field returns a field by the name that it has in log records. In spans it has the
-// protocol in front, as in websocket.received.messages.
+// field returns a field by the name that it has in log records. In spans it has the protocol in front, as in
+// websocket.received.messages.
 func (e Event) field(name string) string {
 	dotted := "." + strings.ReplaceAll(name, "_", ".")
 	for _, f := range e.Fields {
@@ -109,8 +109,7 @@ func (e Event) number(name string) int64 {
 	return int64(n)
 }
 
-// lasted is how long the connection that the event closes was open, 0 if it does
-// not say so.
+// lasted is how long the connection that the event closes was open, 0 if it does not say so.
 func (e Event) lasted() time.Duration {
 	d, err := strconv.ParseFloat(cmp.Or(e.field("duration_seconds"), e.field("duration")), 64)
 	if err != nil || !(d > 0 && d < 1e9) {
@@ -206,8 +205,7 @@ func newSpan(s tracing.Span, in tracing.Trace) Event {
 	return e
 }
 
-// peerEvents lists the peer's spans of messages. A message that the peer receives
-// is one that the service has sent.
+// peerEvents lists the peer's spans of messages. A message that the peer receives is one that the service has sent.
 func peerEvents(traces []tracing.Trace) []Event {
 	var list []Event
 	for _, t := range traces {
@@ -227,8 +225,7 @@ func peerEvents(traces []tracing.Trace) []Event {
 	return list
 }
 
-// join puts the peer's events among the service's: to the service's event of the
-// same message, if there is one.
+// join puts the peer's events among the service's: to the service's event of the same message, if there is one.
 func join(events, peer []Event) []Event {
 	type key struct {
 		received bool // by the service
@@ -257,8 +254,8 @@ func (e *Event) addCaused(in tracing.Trace) {
 	below := map[string]bool{e.SpanID: true}
 	spans := slices.Clone(in.Spans)
 	slices.SortStableFunc(spans, func(a, b tracing.Span) int { return a.Start.Compare(b.Start) })
-	// A child's clock may be ahead of its parent's, so a pass over all of them may
-	// find more below than the one before. Deeper than that is left out.
+	// A child's clock may be ahead of its parent's, so a pass over all of them may find more below than the one before.
+	// Deeper than that is left out.
 	for range 4 {
 		for _, s := range spans {
 			if s.Parent != "" && below[s.Parent] {

@@ -1,5 +1,5 @@
-// Package story tells what happened to one connection, from the spans and log
-// records that carry its id, and from the live consoles of the services.
+// Package story tells what happened to one connection, from the spans and log records that carry its id, and from the
+// live consoles of the services.
 package story
 
 import (
@@ -23,24 +23,23 @@ const (
 	tellTimeout = 12 * time.Second
 	// kept is for how long the log store keeps records.
 	kept = 7 * 24 * time.Hour
-	// aroundRecords is how far from the records spans may lie: clocks of several
-	// machines, and a handshake, which begins before its record.
+	// aroundRecords is how far from the records spans may lie: clocks of several machines, and a handshake, which
+	// begins before its record.
 	aroundRecords = time.Minute
 	maxRecords    = 200 // that are asked for at once
 	maxEvents     = 400 // in one part
 	maxID         = 256 // bytes
 )
 
-// Teller asks Jaeger, the log store and the live consoles. It is safe for
-// concurrent use.
+// Teller asks Jaeger, the log store and the live consoles. It is safe for concurrent use.
 type Teller struct {
 	finder   *tracing.Finder
 	logs     logstore.Store
 	consoles top.Options
 }
 
-// NewTeller returns a teller. The log store is nil if there is none. The consoles
-// are addresses as in http://127.0.0.1:8080/debug/realtime/.
+// NewTeller returns a teller. The log store is nil if there is none. The consoles are addresses as in
+// http://127.0.0.1:8080/debug/realtime/.
 func NewTeller(finder *tracing.Finder, logs logstore.Store, consoles []string, client *http.Client) *Teller {
 	return &Teller{finder, logs, top.Options{Consoles: consoles, Client: client}}
 }
@@ -57,16 +56,14 @@ func CheckID(id string) error {
 type Part struct {
 	// Newest has the newest events come first. The default are the oldest.
 	Newest bool
-	// From is where the part begins: with the events from then on, or for Newest,
-	// with those before. The zero value is the beginning, or for Newest the end.
+	// From is where the part begins: with the events from then on, or for Newest, with those before. The zero value is
+	// the beginning, or for Newest the end.
 	From time.Time
-	// Beside is the number of the received message that was told last before this
-	// part; 0 if that is not known.
+	// Beside is the number of the received message that was told last before this part; 0 if that is not known.
 	Beside int64
 }
 
-// Story is a part of what happened to a connection, and what is known of the
-// whole.
+// Story is a part of what happened to a connection, and what is known of the whole.
 type Story struct {
 	ID     string
 	Part   Part
@@ -84,8 +81,7 @@ type Story struct {
 	Close          tracing.Link        // its span; empty if not known
 	Ending         Ending
 	Totals         *Totals // nil if not known
-	// Sampled is the number of received messages in this part that have a span, and
-	// Unsampled of those that have none.
+	// Sampled is the number of received messages in this part that have a span, and Unsampled of those that have none.
 	Sampled, Unsampled int64
 
 	Problems []string // what did not answer, or not with everything
@@ -115,8 +111,7 @@ func (s Story) Duration() time.Duration {
 	return s.Closed.Sub(s.Opened)
 }
 
-// Tell tells a part of a connection's story. It always returns what it has found.
-// Problems say what is missing.
+// Tell tells a part of a connection's story. It always returns what it has found. Problems say what is missing.
 func (t *Teller) Tell(ctx context.Context, id string, part Part) Story {
 	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
 	defer cancel()
@@ -282,8 +277,7 @@ func (s *Story) learn(e Event) {
 	}
 }
 
-// cut leaves the events up to where the first of the sources had no more to give,
-// and sets where the next part begins.
+// cut leaves the events up to where the first of the sources had no more to give, and sets where the next part begins.
 func (s *Story) cut(from, to time.Time, records []logstore.Record, window tracing.Window) {
 	// In both orders, the events of the part are those from `from` on and before `to`.
 	outside := func(e Event) bool { return e.Time.Before(from) || !e.Time.Before(to) }
@@ -335,8 +329,8 @@ func earliest(a, b time.Time) time.Time {
 	return b
 }
 
-// count puts an event in place of received messages that have no span: between
-// those that have one, and where the life begins and ends or another part is next.
+// count puts an event in place of received messages that have no span: between those that have one, and where the life
+// begins and ends or another part is next.
 func (s *Story) count() {
 	before, after := int64(-1), int64(-1) // numbers of the messages beside this part
 	if s.Part.Newest {

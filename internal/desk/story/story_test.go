@@ -291,8 +291,8 @@ func TestTell(t *testing.T) {
 	}
 }
 
-// TestOtherEnd joins what the client knows of its messages with what the service does. The service's handshake is in the
-// client's trace, because it trusts its peers, or links to that.
+// TestOtherEnd joins what the client knows of its messages with what the service does. The service's handshake is in
+// the client's trace, because it trusts its peers, or links to that.
 func TestOtherEnd(t *testing.T) {
 	opened := time.Now().Add(-time.Hour).Truncate(time.Microsecond).UTC()
 	at := func(seconds int) time.Time { return opened.Add(time.Duration(seconds) * time.Second) }

@@ -23,37 +23,34 @@ const (
 	maxSearches           = 40  // for the newest traces; the oldest are found with fewer
 	// In a millisecond nobody is interested in more than that.
 	shortestWindow = time.Millisecond
-	// Windows that begin at the oldest trace are tried from firstWindow on, each so
-	// many times longer than the one before.
+	// Windows that begin at the oldest trace are tried from firstWindow on, each so many times longer than the one
+	// before.
 	firstWindow, growth = time.Second, 4
 )
 
 // Window is the traces of a connection in a range of time.
 type Window struct {
-	// Start and End are the part of the wanted range that was searched to the end:
-	// its beginning, or its end if the newest were wanted.
+	// Start and End are the part of the wanted range that was searched to the end: its beginning, or its end if the
+	// newest were wanted.
 	Start, End time.Time
 	Traces     []Trace
-	// Incomplete tells that there are more in the range than a search returns,
-	// however short it is.
+	// Incomplete tells that there are more in the range than a search returns, however short it is.
 	Incomplete bool
 	// Problem says which services were not asked, and why.
 	Problem string
 }
 
-// OfConnection searches all services for the traces with a span whose attribute
-// connection.id is the id. A long life has more of them than one answer can have:
-// the window that it returns begins where the range does, or for newest ends
+// OfConnection searches all services for the traces with a span whose attribute connection.id is the id. A long life
+// has more of them than one answer can have: the window that it returns begins where the range does, or for newest ends
 // there, and is as short as it has to be.
 func (f *Finder) OfConnection(ctx context.Context, id string, start, end time.Time, newest bool) (Window, error) {
 	return f.with(ctx, Attribute{session, id}, start, end, newest)
 }
 
-// OfPeer searches, as OfConnection does, for the traces that the other end of a
-// connection has made of its messages, given the service's span of the handshake.
-// The peer does not know the id that the service gave to the connection, so its
-// spans name the trace of the peer's own handshake. The service's span is in that
-// trace too if it trusts its peers, and links to it if not.
+// OfPeer searches, as OfConnection does, for the traces that the other end of a connection has made of its messages,
+// given the service's span of the handshake. The peer does not know the id that the service gave to the connection, so
+// its spans name the trace of the peer's own handshake. The service's span is in that trace too if it trusts its peers,
+// and links to it if not.
 func (f *Finder) OfPeer(ctx context.Context, handshake Link, start, end time.Time, newest bool) (Window, error) {
 	trace, err := f.trace(ctx, handshake.TraceID)
 	if err != nil {
@@ -115,8 +112,7 @@ type connectionSearch struct {
 	services  []string
 }
 
-// newest returns the longest window at the end of the range that one search can
-// fill.
+// newest returns the longest window at the end of the range that one search can fill.
 func (s connectionSearch) newest(ctx context.Context, start, end time.Time) (Window, error) {
 	from, to := start, end // there is nothing from to on
 	jumped := false
@@ -144,8 +140,8 @@ func (s connectionSearch) newest(ctx context.Context, start, end time.Time) (Win
 	return Window{Start: from, End: end, Incomplete: true}, nil
 }
 
-// oldest returns a window at the beginning of the range. Jaeger can't be asked for
-// the oldest traces, so it looks how long the window can be.
+// oldest returns a window at the beginning of the range. Jaeger can't be asked for the oldest traces, so it looks how
+// long the window can be.
 func (s connectionSearch) oldest(ctx context.Context, start, end time.Time) (Window, error) {
 	found, err := s.in(ctx, start, end)
 	if err != nil || !found.full {

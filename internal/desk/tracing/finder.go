@@ -17,8 +17,8 @@ const (
 	maxLinked   = 8  // linked traces that are fetched
 	maxInline   = 40 // spans that a linked trace may have to be shown in full
 	maxRecords  = 200
-	// aroundSpans is how far from the spans their records may lie: clocks of
-	// several machines, and what is logged after the last span has ended.
+	// aroundSpans is how far from the spans their records may lie: clocks of several machines, and what is logged after
+	// the last span has ended.
 	aroundSpans = time.Minute
 	// recently is where records are looked for when there are no spans.
 	recently = 6 * time.Hour
@@ -33,8 +33,8 @@ type Finder struct {
 	logs   logstore.Store
 }
 
-// NewFinder returns a finder for the Jaeger at an address, which is empty if there
-// is none, and a log store, which is nil if there is none.
+// NewFinder returns a finder for the Jaeger at an address, which is empty if there is none, and a log store, which is
+// nil if there is none.
 func NewFinder(jaegerURL string, logs logstore.Store, transport http.RoundTripper) *Finder {
 	return &Finder{backend.New("Jaeger", jaegerURL, transport), logs}
 }
@@ -58,8 +58,7 @@ type View struct {
 	LogsProblem  string            `json:"logsProblem,omitempty"`  // why log records are missing
 }
 
-// Find looks for a trace by its canonical id. It always returns what it has found.
-// The view says what is missing.
+// Find looks for a trace by its canonical id. It always returns what it has found. The view says what is missing.
 func (f *Finder) Find(ctx context.Context, id string) View {
 	ctx, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
@@ -86,8 +85,8 @@ func (f *Finder) Find(ctx context.Context, id string) View {
 	return view
 }
 
-// markMissing marks the links that lead to no trace, or to one that was not
-// looked for because only a linked trace links to it.
+// markMissing marks the links that lead to no trace, or to one that was not looked for because only a linked trace
+// links to it.
 func (v *View) markMissing() {
 	found := map[string]bool{v.ID: true} // or not
 	for _, l := range v.Linked {
@@ -173,9 +172,8 @@ func (l Linked) Inline() bool {
 	return len(l.Spans) > 0 && len(l.Spans) <= maxInline && l.More == 0
 }
 
-// sameSession finds the other traces of the connection that a trace belongs to:
-// those that link to it, and the rest. Nothing is lost when this search fails but
-// these lists, so that its error is not shown.
+// sameSession finds the other traces of the connection that a trace belongs to: those that link to it, and the rest.
+// Nothing is lost when this search fails but these lists, so that its error is not shown.
 func (f *Finder) sameSession(ctx context.Context, trace Trace) (linking, rest []Found) {
 	linking, rest = []Found{}, []Found{}
 	for _, span := range trace.Spans {

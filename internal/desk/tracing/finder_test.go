@@ -149,8 +149,7 @@ func TestUnknownTrace(t *testing.T) {
 	}
 }
 
-// TestDeadBackends looks what is left when one of the backends, or both, are
-// away, answer rubbish, or hang.
+// TestDeadBackends looks what is left when one of the backends, or both, are away, answer rubbish, or hang.
 func TestDeadBackends(t *testing.T) {
 	b := start(t)
 	away := httptest.NewServer(nil)

@@ -40,8 +40,7 @@ type Found struct {
 	LinksTo  []Link        `json:"-"`
 }
 
-// The part of Jaeger's own JSON that is read. Only this API searches by
-// attribute; version 3 over HTTP does not.
+// The part of Jaeger's own JSON that is read. Only this API searches by attribute; version 3 over HTTP does not.
 type (
 	jaegerAnswer struct {
 		Data []jaegerTrace `json:"data"`
@@ -72,8 +71,7 @@ type (
 	}
 )
 
-// search returns the newest traces of a service, with the given attribute if its
-// name is not empty, in a range of time.
+// search returns the newest traces of a service, with the given attribute if its name is not empty, in a range of time.
 func (f *Finder) search(ctx context.Context, service string, attribute Attribute, start, end time.Time) ([]Found, error) {
 	query := url.Values{
 		"service": {service},

@@ -15,9 +15,8 @@ import (
 	"github.com/sockscope/sockscope/internal/backend"
 )
 
-// The part of OTLP's JSON that is read. Numbers of 64 bits come as strings, ids
-// in hexadecimal or base64, and enumerations by number or name, depending on who
-// wrote it.
+// The part of OTLP's JSON that is read. Numbers of 64 bits come as strings, ids in hexadecimal or base64, and
+// enumerations by number or name, depending on who wrote it.
 type (
 	otlpAnswer struct {
 		Result        *otlpData      `json:"result"` // how the gRPC gateway wraps a stream's messages
@@ -241,8 +240,8 @@ func (n nanos) time() time.Time {
 	return time.Unix(0, v).UTC()
 }
 
-// hexID returns an id of so many bytes in hexadecimal, or "" if it is not one or
-// all zero. The two spellings never have the same length.
+// hexID returns an id of so many bytes in hexadecimal, or "" if it is not one or all zero. The two spellings never have
+// the same length.
 func hexID(s string, bytes int) string {
 	id, err := hex.DecodeString(s)
 	if err != nil || len(id) != bytes {

@@ -171,8 +171,7 @@ func TestSpansAreBounded(t *testing.T) {
 	}
 }
 
-// FuzzDecodeTrace looks whether any answer of Jaeger can make a waterfall that
-// loses spans or leaves the page.
+// FuzzDecodeTrace looks whether any answer of Jaeger can make a waterfall that loses spans or leaves the page.
 func FuzzDecodeTrace(f *testing.F) {
 	f.Add(fixture(f, "jaeger-trace.json"))
 	f.Add(fixture(f, "jaeger-handshake.json"))

@@ -1,5 +1,5 @@
-// Package tracing finds one trace in Jaeger, the traces that belong to it, and
-// its log records in the log store, and lays them out to be read.
+// Package tracing finds one trace in Jaeger, the traces that belong to it, and its log records in the log store, and
+// lays them out to be read.
 package tracing
 
 import (
@@ -18,8 +18,8 @@ const (
 	maxValue      = 4 << 10
 )
 
-// maxRange is how far from the others a span may lie. A span farther away, such as
-// one at the start of 1970, is its sender's mistake.
+// maxRange is how far from the others a span may lie. A span farther away, such as one at the start of 1970, is its
+// sender's mistake.
 const maxRange = 24 * time.Hour
 
 // Attribute is a name and a value in words.
@@ -88,8 +88,7 @@ type Trace struct {
 // Count is the number of spans, with those that are not shown.
 func (t Trace) Count() int { return len(t.Spans) + t.More }
 
-// Range returns the first start and the last end of the spans whose times are
-// plausible.
+// Range returns the first start and the last end of the spans whose times are plausible.
 func (t Trace) Range() (start, end time.Time) {
 	middle := t.middle()
 	for _, s := range t.Spans {
@@ -136,8 +135,7 @@ func (t Trace) middle() time.Time {
 
 func far(at, middle time.Time) bool { return at.Sub(middle).Abs() > maxRange }
 
-// ParseID returns a trace id in its canonical form, or an error that says what a
-// trace id looks like.
+// ParseID returns a trace id in its canonical form, or an error that says what a trace id looks like.
 func ParseID(s string) (string, error) {
 	id, err := hex.DecodeString(s)
 	if err != nil || len(id) != 16 || strings.Trim(s, "0") == "" {

@@ -6,16 +6,14 @@ import (
 	"time"
 )
 
-// Row is a span at its place in a waterfall. Offset and Width are per cent of the
-// whole.
+// Row is a span at its place in a waterfall. Offset and Width are per cent of the whole.
 type Row struct {
 	Span
 	Depth  int
 	Offset float64
 	Width  float64
 	Orphan bool // its parent is not in the trace
-	// Missing tells that the span is not in the trace, but several of its children
-	// are: it has not ended, or was lost.
+	// Missing tells that the span is not in the trace, but several of its children are: it has not ended, or was lost.
 	Missing bool
 }
 
@@ -25,8 +23,8 @@ const minWidth = 0.4
 // maxDepth bounds how far rows are moved in; deeper ones stay there.
 const maxDepth = 24
 
-// Waterfall orders spans so that each stands below its parent, siblings by start,
-// and every span appears exactly once, whatever their parents say.
+// Waterfall orders spans so that each stands below its parent, siblings by start, and every span appears exactly once,
+// whatever their parents say.
 func Waterfall(t Trace) []Row {
 	present := len(t.Spans)
 	t.Spans = append(slices.Clone(t.Spans), missing(t)...)
@@ -90,8 +88,8 @@ func Waterfall(t Trace) []Row {
 	return rows
 }
 
-// missing returns a span in place of each that is not in the trace and has several
-// children there, as long as they are. Otherwise each of them would be a root.
+// missing returns a span in place of each that is not in the trace and has several children there, as long as they are.
+// Otherwise each of them would be a root.
 func missing(t Trace) []Span {
 	present := map[string]bool{}
 	for _, s := range t.Spans {

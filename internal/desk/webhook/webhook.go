@@ -1,5 +1,5 @@
-// Package webhook takes Alertmanager's generic webhook, version 4, and checks
-// that it says what its documentation promises.
+// Package webhook takes Alertmanager's generic webhook, version 4, and checks that it says what its documentation
+// promises.
 package webhook
 
 import (
@@ -18,8 +18,7 @@ import (
 	"github.com/sockscope/sockscope/internal/desk/inbox"
 )
 
-// maxBody leaves room for groups of thousands of alerts: nothing cuts a webhook
-// unless max_alerts is set.
+// maxBody leaves room for groups of thousands of alerts: nothing cuts a webhook unless max_alerts is set.
 const maxBody = 4 << 20
 
 // name is what a webhook may be called.
@@ -122,8 +121,8 @@ func (m message) annotation(name string) string {
 	return m.Alerts[0].Annotations[name]
 }
 
-// parse reads and checks a body. Names that are not known are let through:
-// Alertmanager adds members without a new version.
+// parse reads and checks a body. Names that are not known are let through: Alertmanager adds members without a new
+// version.
 func parse(body []byte) (message, any, error) {
 	var m message
 	var object any

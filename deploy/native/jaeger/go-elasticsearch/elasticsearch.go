@@ -1,6 +1,5 @@
-// Package elasticsearch takes the place of the client of Elasticsearch 8 and
-// later in Sockscope's build of Jaeger. The client is of more packages than the
-// rest of Jaeger, and spans are stored on disk.
+// Package elasticsearch takes the place of the client of Elasticsearch 8 and later in Sockscope's build of Jaeger. The
+// client is of more packages than the rest of Jaeger, and spans are stored on disk.
 package elasticsearch
 
 import (

@@ -1,10 +1,10 @@
 // Package lokireceiver receives log entries by Loki's push API, so that a Loki client can send to a Collector.
 //
 // It stands in for the component of the same name in OpenTelemetry Collector contrib, which can't be had as a Go module
-// at the version we pin, so that one configuration file serves both: type, settings and translation are the
-// same, and labels and structured metadata of an entry become attributes of its log record. It differs where contrib's
-// is lenient or wider: there is no gRPC, what a push can grow to is bounded (413), entries are kept valid UTF-8, and
-// connections are kept alive by default.
+// at the version we pin, so that one configuration file serves both: type, settings and translation are the same, and
+// labels and structured metadata of an entry become attributes of its log record. It differs where contrib's is lenient
+// or wider: there is no gRPC, what a push can grow to is bounded (413), entries are kept valid UTF-8, and connections
+// are kept alive by default.
 package lokireceiver
 
 import (

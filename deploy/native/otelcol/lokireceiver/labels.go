@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// parseLabels reads a stream's labels in the notation of Prometheus, {name="value", …}. Labels whose names begin with __
-// are internal to the client and left out.
+// parseLabels reads a stream's labels in the notation of Prometheus, {name="value", …}. Labels whose names begin with
+// __ are internal to the client and left out.
 func parseLabels(s string) ([]pair, error) {
 	rest, ok := strings.CutPrefix(trim(s), "{")
 	if !ok {

@@ -7,8 +7,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Numbers of the fields in Loki's push.proto. The messages are read from the wire directly, so that
-// translation's bound is in force before memory is spent on what a client claims to send.
+// Numbers of the fields in Loki's push.proto. The messages are read from the wire directly, so that translation's bound
+// is in force before memory is spent on what a client claims to send.
 const (
 	pushStreams    = 1
 	streamLabels   = 1

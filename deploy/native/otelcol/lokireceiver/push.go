@@ -18,8 +18,8 @@ const (
 	mediaTypeProtobuf = "application/x-protobuf"
 )
 
-// push answers one request: 204 when the records were taken over by the pipeline, 400, 413, 415 or 422 when sending the same
-// again can't help, 503 when it can.
+// push answers one request: 204 when the records were taken over by the pipeline, 400, 413, 415 or 422 when sending the
+// same again can't help, 503 when it can.
 func (r *lokiReceiver) push(w http.ResponseWriter, req *http.Request) {
 	format, logs, err := r.read(req)
 	if err != nil {

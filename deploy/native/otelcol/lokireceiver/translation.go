@@ -10,12 +10,12 @@ import (
 )
 
 const (
-	// maxAttributes bounds the attributes of a record: setting one costs a walk over those before it. Loki itself
-	// takes 15 labels and 128 pieces of structured metadata by default.
+	// maxAttributes bounds the attributes of a record: setting one costs a walk over those before it. Loki itself takes
+	// 15 labels and 128 pieces of structured metadata by default.
 	maxAttributes = 256
 
-	// maxTranslated bounds what one push grows to. Every entry repeats the labels of its stream, so that a body of
-	// a few megabytes could otherwise become terabytes.
+	// maxTranslated bounds what one push grows to. Every entry repeats the labels of its stream, so that a body of a
+	// few megabytes could otherwise become terabytes.
 	maxTranslated = 64 << 20
 
 	// recordCost and attributeCost are about what an empty record and an empty attribute take in memory.

@@ -122,7 +122,8 @@ func build[T comparable, F ~func(context.Context, T) error, E component.Componen
 		givenUp.Add(context.Background(), int64(items), metric.WithAttributes(exporterName, attribute.String("service", service)))
 	}
 
-	// The aside queue has one consumer, so that it takes little of the store's time. It does not merge its batches again.
+	// The aside queue has one consumer, so that it takes little of the store's time. It does not merge its batches
+	// again.
 	asideSet, asideQueue := set, how.queue
 	asideSet.ID = component.NewIDWithName(set.ID.Type(), set.ID.Name()+"_aside")
 	if how.queue.HasValue() {
@@ -157,7 +158,8 @@ func build[T comparable, F ~func(context.Context, T) error, E component.Componen
 	)...)
 }
 
-// quiet returns settings for an exporter whose every attempt would otherwise be counted and logged as a delivery of its own.
+// quiet returns settings for an exporter whose every attempt would otherwise be counted and logged as a delivery of its
+// own.
 func quiet(set exporter.Settings) exporter.Settings {
 	set.MeterProvider, set.TracerProvider = noopmetric.NewMeterProvider(), nooptrace.NewTracerProvider()
 	set.Logger = set.Logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core { return withoutErrors{core} }))

@@ -3,13 +3,13 @@
 // It stands in for the Collector's otlp_http and otlp_grpc exporters: type and settings are the same, so that one
 // configuration file serves our build of the Collector and contrib's. Those exporters drop a whole batch if the store
 // refuses something in it. If the store asks to be sent a batch again, they repeat it for ever, and a few such batches
-// block everybody. This package sends a batch that the store refuses again, sender by sender. If the store still refuses
-// a sender's data, the package sets it aside, in a queue of its own that blocks nobody else.
+// block everybody. This package sends a batch that the store refuses again, sender by sender. If the store still
+// refuses a sender's data, the package sets it aside, in a queue of its own that blocks nobody else.
 //
-// One request at a time is sent from that queue. Invalid data is halved until only the refused items are left, and these
-// are given up. Data that the store asks to be sent again is repeated, and given up if the store takes other data for
-// half a minute meanwhile. Other data that is set aside waits for that long, once per sender and window. If the store
-// takes nothing at all, the package waits for the store.
+// One request at a time is sent from that queue. Invalid data is halved until only the refused items are left, and
+// these are given up. Data that the store asks to be sent again is repeated, and given up if the store takes other data
+// for half a minute meanwhile. Other data that is set aside waits for that long, once per sender and window. If the
+// store takes nothing at all, the package waits for the store.
 //
 // Items that are given up are counted in sockscope_store_refused_items_total, by exporter and service.
 package sieve
@@ -30,9 +30,11 @@ import (
 )
 
 const (
-	// patience is for how long a store asks to be sent something again, while it takes other data, until that is given up.
+	// patience is for how long a store asks to be sent something again, while it takes other data, until that is given
+	// up.
 	patience = 30 * time.Second
-	// tries is how many requests a sender's invalid data may cost per window. After that it is not halved but given up whole.
+	// tries is how many requests a sender's invalid data may cost per window. After that it is not halved but given up
+	// whole.
 	tries = 10_000
 	// window is after which time senders get new tries and patience.
 	window = 10 * time.Minute
@@ -198,7 +200,8 @@ func (s *sieve[T]) setAside(ctx context.Context, data T, cause error) error {
 	return nil
 }
 
-// pushAside sends data that was set aside. All of it is one sender's. Items that the store refuses for good are given up.
+// pushAside sends data that was set aside. All of it is one sender's. Items that the store refuses for good are given
+// up.
 func (s *sieve[T]) pushAside(ctx context.Context, data T) error {
 	all := s.bySender(data)
 	if len(all) == 0 {
@@ -291,9 +294,10 @@ func (s *sieve[T]) try(from string) bool {
 	return true
 }
 
-// hadTime reports whether data that was refused has had its time: the store took other data between an earlier refusal and
-// this attempt, and if the store is busy with it that went on for long enough. A sender has that time once per window.
-// before is the store's taken as the attempt began: what is taken later says nothing of a store that came back in between.
+// hadTime reports whether data that was refused has had its time: the store took other data between an earlier refusal
+// and this attempt, and if the store is busy with it that went on for long enough. A sender has that time once per
+// window. before is the store's taken as the attempt began: what is taken later says nothing of a store that came back
+// in between.
 func (s *sieve[T]) hadTime(from string, data T, v verdict, before uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

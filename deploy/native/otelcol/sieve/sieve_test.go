@@ -363,7 +363,8 @@ func TestInvalidSpanAndPointAreGivenUpAlone(t *testing.T) {
 	eventually(t, func() error { return r.givenUp("points", 1) })
 }
 
-// Many batches of a sender that has used up a limit delay nobody, and are given up. Their sender is not waited for again.
+// Many batches of a sender that has used up a limit delay nobody, and are given up. Their sender is not waited for
+// again.
 func TestSenderOverItsLimit(t *testing.T) {
 	for _, status := range []int{http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusInternalServerError} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
