@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// A place is where a panel is: the uid of its dashboard, and its id there.
-type place struct {
+// A panelAt is where a panel is: the uid of its dashboard, and its id there.
+type panelAt struct {
 	dashboard string
 	id        int
 }
@@ -15,9 +15,9 @@ type place struct {
 // overview is the dashboard of an alert without a panel.
 const overview = "sockscope-websockets"
 
-// places are those of the panels that alerts name, by their titles. Package dashboards has the panels, and a test there
-// compares the two.
-func places() map[string]place {
+// panels are those that alerts name, by their titles. Package dashboards has the panels, and a test there compares the
+// two.
+func panels() map[string]panelAt {
 	const (
 		connections = "sockscope-connections"
 		messages    = "sockscope-messages"
@@ -28,7 +28,7 @@ func places() map[string]place {
 		telemetry   = "sockscope-telemetry"
 		onCall      = "sockscope-oncall"
 	)
-	return map[string]place{
+	return map[string]panelAt{
 		"Active Connections":                {overview, 10},
 		"Age of Processes":                  {overview, 27},
 		"Age of the Newest Message":         {messages, 14},
@@ -77,7 +77,7 @@ func places() map[string]place {
 // PanelURL is the address of the panel that shows an alert, or of the overview if none does, with what the alert is
 // about filled in. The transport is empty for an alert that all transports share.
 func (c Config) PanelURL(a Alert, transport string) string {
-	at, known := places()[a.Panel]
+	at, known := panels()[a.Panel]
 	if !known {
 		at.dashboard = overview
 	}
