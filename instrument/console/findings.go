@@ -101,7 +101,7 @@ func (e *evidence) refused() *Finding {
 	most := sorted(refused)[0]
 	return &Finding{
 		Name: "handshakes_refused", Severity: severityWarning,
-		Text: fmt.Sprintf("%s of %.0f handshakes in the last minute were refused, most of them as %s: %s.",
+		Text: fmt.Sprintf("%s of %.0f handshakes in the last minute were refused, most of them as %s: %s",
 			percent(share), total+opened, most, refusal(most)),
 	}
 }
@@ -113,15 +113,15 @@ func refusal(status string) string {
 	case "forbidden":
 		return "is an origin missing from the list?"
 	case "over_capacity":
-		return "the connection limit is reached"
+		return "the connection limit is reached."
 	case "rate_limited":
-		return "clients reconnect too often"
+		return "clients reconnect too often."
 	case "draining":
-		return "a load balancer still sends clients here while this instance shuts down"
+		return "a load balancer still sends clients here while this instance shuts down."
 	case "bad_handshake":
 		return "does a proxy drop the Upgrade header?"
 	default:
-		return "the failure is on this side"
+		return "the failure is on this side."
 	}
 }
 
@@ -180,7 +180,13 @@ func (e *evidence) broken() *Finding {
 	for _, n := range closed {
 		total += n
 	}
-	if total < leastClosed || broken/total < 0.2 {
+	for _, r := range []instrument.CloseReason{
+		instrument.ReasonOther, instrument.ReasonNormal, instrument.ReasonGoingAway, instrument.ReasonRestart,
+		instrument.ReasonIdleTimeout, instrument.ReasonTokenExpired, instrument.ReasonShutdown,
+	} { // none of them is a failure
+		delete(closed, r.String())
+	}
+	if total < leastClosed || broken/total < 0.2 || len(closed) == 0 {
 		return nil
 	}
 	return &Finding{

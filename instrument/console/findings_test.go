@@ -44,7 +44,7 @@ func TestFindings(t *testing.T) {
 		}, nil},
 
 		"keys rotated": {evidence{samples: minute(Endpoint{Opened: 1, Refused: by("unauthorized", 3)})},
-			[]string{"75 % of 240 handshakes in the last minute were refused, most of them as unauthorized: were keys rotated"}},
+			[]string{"75 % of 240 handshakes in the last minute were refused, most of them as unauthorized: were keys rotated, or is the identity provider down?"}},
 		"one bot": {evidence{samples: minute(Endpoint{Opened: 10, Refused: by("unauthorized", 0.2)})}, nil},
 		"drops": {evidence{samples: minute(Endpoint{Dropped: by("queue_full", 2)})},
 			[]string{"120 messages were dropped in the last minute instead of being sent, most of them as queue_full."}},
@@ -56,6 +56,8 @@ func TestFindings(t *testing.T) {
 		"all hold the queue": {evidence{survey: survey{open: 5000, queued: 100_000, longest: []int{30, 30, 30}}}, nil},
 		"broken": {evidence{samples: minute(Endpoint{Closed: by("abnormal", 1), Broken: 1})},
 			[]string{"100 % of the 60 connections that ended in the last minute broke, most often by abnormal."}},
+		"a third broken": {evidence{samples: minute(Endpoint{Closed: map[string]float64{"normal": 2, "write_error": 1}, Broken: 1})},
+			[]string{"33 % of the 180 connections that ended in the last minute broke, most often by write_error."}},
 		"one age": {evidence{closed: append(closes(80, "abnormal", func(i int) float64 { return 60 + float64(i%3)/3 }), closes(20, "normal", spread)...)},
 			[]string{"80 % of the last 100 connections that closed were 60.3 s old: is there an idle timeout in between"}},
 		"all at once, soon after a start": {evidence{closed: slices.Repeat(closes(1, "abnormal", func(int) float64 { return 60 }), 100)}, nil},
