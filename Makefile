@@ -95,6 +95,10 @@ mixin-folders := --rules deploy/prometheus/rules --tests deploy/prometheus/tests
 mixin: $(SOCKSCOPE) ## make the alert rules, their tests, the frames of the runbooks and the dashboards
 	@$(SOCKSCOPE) mixin $(mixin-folders)
 
+.PHONY: screenshots
+screenshots: $(SOCKSCOPE) ## make docs/pictures: each page in both themes, and the walks of docs/walks.md, by Chromium
+	go run ./internal/pictures -sockscope $(SOCKSCOPE)
+
 .PHONY: telemetrydoc
 telemetrydoc: ## make docs/telemetry.md of docs/contract.yaml
 	@go run ./internal/telemetrydoc
