@@ -103,6 +103,21 @@ func TestTokenExpiry(t *testing.T) {
 		"websocket_active_connections", "websocket_disconnections_total", "websocket_errors_total")
 }
 
+// TestTokenExpiryOfRenewed has a client renew its token just before the end.
+func TestTokenExpiryOfRenewed(t *testing.T) {
+	t.Parallel()
+	f := start(t, Config{})
+	renews := f.dial("Ada")
+	f.turnOn("token_expiry", 1, "1m")
+	wall := f.fault("token_expiry").Began.Add(time.Second)
+	token := f.token("Ada")
+	<-time.After(time.Until(wall.Add(-50 * time.Millisecond)))
+	renews.send(wire.TypeAuth, wire.AuthPayload{Token: token})
+	if err := renews.ended(); websocket.CloseStatus(err) != ws.CodeTokenExpired {
+		t.Errorf("ended by %v, want %d", err, ws.CodeTokenExpired)
+	}
+}
+
 func TestTokenExpiryHeals(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/sockscope/sockscope/demo/admission"
 	"github.com/sockscope/sockscope/demo/auth"
@@ -48,7 +49,8 @@ func (g *faultyGate) Enter(ctx context.Context, r *http.Request) (func(), auth.I
 	return nil, auth.Identity{}, fails
 }
 
-// Verifier decorates what tells whose a token is: refused_tokens.
+// Verifier decorates what tells whose a token is: refused_tokens, and token_expiry for tokens that are presented while
+// it is on, or else a client that renews its token as soon as it is warned would never see the end.
 func (f *Faults) Verifier(v admission.Verifier) admission.Verifier { return faultyVerifier{v, f} }
 
 type faultyVerifier struct {
@@ -61,5 +63,9 @@ func (v faultyVerifier) Verify(token string) (auth.Identity, error) {
 	if v.faults.refusedTokens.Hits() {
 		return v.faults.stranger.Verify(token)
 	}
-	return v.Verifier.Verify(token)
+	who, err := v.Verifier.Verify(token)
+	if wall := v.faults.expiryWall(); err == nil && wall.After(time.Now()) && who.Expires.After(wall) {
+		who.Expires = wall
+	}
+	return who, err
 }

@@ -81,10 +81,19 @@ func (f *Faults) watch(ctx context.Context, each func([]*session.Session)) {
 	}
 }
 
+// expiryWall is when token_expiry has all tokens expire, the zero time while it is off.
+func (f *Faults) expiryWall() time.Time {
+	state := f.tokenExpiry.State()
+	if !state.On {
+		return time.Time{}
+	}
+	return state.Began.Add(time.Duration(state.Strength * float64(time.Second)))
+}
+
 // moveExpiry is token_expiry: it has the tokens of all sessions expire when the fault says so and, when it is healed
 // before, when they themselves say so.
-func (f *Faults) moveExpiry(ctx context.Context, seconds float64) {
-	wall := f.tokenExpiry.State().Began.Add(time.Duration(seconds * float64(time.Second)))
+func (f *Faults) moveExpiry(ctx context.Context, _ float64) {
+	wall := f.expiryWall()
 	f.watch(ctx, func(all []*session.Session) {
 		if !wall.After(time.Now()) {
 			return
