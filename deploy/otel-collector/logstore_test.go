@@ -308,6 +308,14 @@ func (s *stack) testDashboards(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	now, records := time.Now(), list{}
+	for _, body := range []string{"connection closed", "message failed"} { // which panels ask for
+		records = append(records, object{"timeUnixNano": nanos(now), "severityNumber": 13, "body": object{"stringValue": body}})
+	}
+	request := object{"resourceLogs": list{object{"resource": resource("many", nil), "scopeLogs": list{object{"logRecords": records}}}}}
+	if status := post(t, s.otlp, "/v1/logs", request); status != http.StatusOK {
+		t.Fatalf("status %d", status)
+	}
 	asked := 0
 	for _, file := range files {
 		board, err := dashboard.Load(file)
@@ -325,9 +333,13 @@ func (s *stack) testDashboards(t *testing.T) {
 				continue
 			}
 			asked++
-			if results, err := s.logs.panel(q); err != nil || results == 0 {
-				t.Errorf("%s: %d results, %v", q, results, err)
-			}
+			eventually(t, q.String(), func() error {
+				results, err := s.logs.panel(q)
+				if err == nil && results == 0 {
+					err = errors.New("no results")
+				}
+				return err
+			})
 		}
 	}
 	if asked == 0 {

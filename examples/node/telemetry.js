@@ -55,6 +55,7 @@ const withTrace = winston.format((info) => {
 });
 const loki = new LokiTransport({
   host: process.env.LOKI_URL ?? 'http://127.0.0.1:3500', json: true, interval: 1, labels: { service_name: service },
+  gracefulShutdown: false, // it would end the process with 143 before shutdown has delivered the spans
   format: winston.format.json(), onConnectionError: (error) => console.error('push to Loki:', error),
 });
 const logger = winston.createLogger({
