@@ -13,9 +13,10 @@ import (
 // (AGPL-3.0) is not ours. Of what Grafana Labs have written, these few are under licences that fit.
 func TestNoModuleOfGrafanas(t *testing.T) {
 	fits := map[string]bool{
-		"github.com/grafana/loki-client-go": true, // Apache-2.0
-		"github.com/grafana/loki/pkg/push":  true, // Apache-2.0
-		"github.com/grafana/regexp":         true, // BSD-3-Clause
+		"github.com/grafana/grafana-foundation-sdk/go": true, // Apache-2.0
+		"github.com/grafana/loki-client-go":            true, // Apache-2.0
+		"github.com/grafana/loki/pkg/push":             true, // Apache-2.0
+		"github.com/grafana/regexp":                    true, // BSD-3-Clause
 	}
 	theirs := regexp.MustCompile(`(?:github\.com/grafana|go\.k6\.io)/[^\s"]+`)
 	files := 0
