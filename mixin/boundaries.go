@@ -144,6 +144,8 @@ func runningBounds() []Situation {
 	return []Situation{
 		ended("*:0.04@9.4,0.06@10.8").
 			lasting("of the connections that break, 60% have lasted eleven seconds", 14*minute, at("7m10s"), at("7m15s", "WebSocketConnectionsCutAtOneAge/warning")),
+		ended("20m:0.24@5,0.06@300 *:0.1@60").
+			lasting("connections break at many ages, and then at one", 40*minute, at("29m"), at("33m", "WebSocketConnectionsCutAtOneAge/warning")),
 		ended("*:0.06@9.4,0.04@10.8").
 			lasting("of the connections that break, 40% have lasted eleven seconds", 14*minute, at("13m")).near("WebSocketConnectionsCutAtOneAge"),
 		service("a").set("websocket_send_queue_messages", "", strings.Repeat("25s:100 15s:45 ", 17)).set("websocket_slow_connections", "", "*:3").set("websocket_slow_connection_messages", "", "*:40").
