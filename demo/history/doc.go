@@ -24,6 +24,6 @@
 //
 // [Limits] bound everything. A room keeps its newest messages, and with each that goes also what made it known by its
 // ID. Rooms are limited as well; one in which nothing was said for long makes place for others, and should it come back
-// it begins with 1. Whoever follows a room tells that by the SavedID: the number of a message is given again, to
+// it begins with 1. A client that follows a room tells that by the SavedID: the number of a message is given again, to
 // another one.
 package history

@@ -1,5 +1,5 @@
 // Package use says what a use is: something that people do with the service, such as to chat. Each has a package of its
-// own below this one. A use knows rooms, history and who is there, and whoever asks as a Peer: no session, no
+// own below this one. A use knows rooms, history and who is there, and the user who asks as a Peer: no session, no
 // transport.
 package use
 

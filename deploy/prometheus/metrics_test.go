@@ -60,7 +60,7 @@ func TestQueriesAskForWhatIsExported(t *testing.T) {
 
 // unused is why metrics are exported that no rule, dashboard or runbook asks for.
 var unused = map[string]string{
-	"promhttp_metric_handler_errors_total": "client_golang's own, for whoever finds a page of metrics incomplete",
+	"promhttp_metric_handler_errors_total": "client_golang's own, for people who find a page of metrics incomplete",
 }
 
 // promtool parses what is no rule as if it were one.

@@ -1,5 +1,5 @@
-// Package chat is talking in rooms: who joins one gets what was said since they were last there and from then on all
-// that is said, sees who else is there, who types, and how far they have read.
+// Package chat is talking in rooms. A user who joins a room gets the messages since their last visit and all that
+// follow, and sees who else is there, who types, and how far the others have read.
 package chat
 
 import (
