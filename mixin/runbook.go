@@ -50,8 +50,11 @@ func framed(page, title, frame string) string {
 func frame(a Alert, thresholds map[string]float64) string {
 	var b strings.Builder
 	kind := "A cause: it may hurt users soon, or explains what does."
-	if a.Symptom {
+	switch {
+	case a.Symptom:
 		kind = "A symptom: users feel it."
+	case a.Levels[0].Severity == None:
+		kind = "The heartbeat: it tells that alerts can reach you."
 	}
 	var severities []string
 	for _, l := range a.Levels {
