@@ -215,6 +215,15 @@ func (s jaegerSpan) duration() time.Duration {
 	return time.Duration(max(s.DurationMicros, 0)) * time.Microsecond
 }
 
+func (s jaegerSpan) isChildOf(parent jaegerSpan) bool {
+	for _, ref := range s.References {
+		if ref.Type == "CHILD_OF" && ref.SpanID == parent.SpanID && s.SpanID != parent.SpanID {
+			return true
+		}
+	}
+	return false
+}
+
 func (s jaegerSpan) failed() bool {
 	return slices.ContainsFunc(s.Tags, func(t jaegerTag) bool { return t.Key == "error" && string(t.Value) == "true" })
 }

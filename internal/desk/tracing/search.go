@@ -116,10 +116,7 @@ func (r *Result) add(s Search, t jaegerTrace) {
 	}
 	r.Returned++
 	first := t.first()
-	i := first
-	if !s.wants(t, t.Spans[first]) {
-		i = slices.IndexFunc(t.Spans, func(span jaegerSpan) bool { return s.wants(t, span) })
-	}
+	i := s.match(t, first)
 	switch {
 	case i < 0:
 		return
@@ -131,6 +128,31 @@ func (r *Result) add(s Search, t jaegerTrace) {
 		}
 	}
 	r.Found = append(r.Found, found)
+}
+
+// match returns the index of the span that the search is for, or -1: the first one if it is wanted. If the search is for
+// a slow or failed span, it goes on to the innermost one below, where the cause is.
+func (s Search) match(t jaegerTrace, first int) int {
+	i := first
+	if !s.wants(t, t.Spans[first]) {
+		i = slices.IndexFunc(t.Spans, func(span jaegerSpan) bool { return s.wants(t, span) })
+	}
+	if i < 0 || s.Shortest == 0 && !s.Failed {
+		return i
+	}
+	for range t.Spans { // their parents may go round in circles
+		inner := -1
+		for child, span := range t.Spans {
+			if span.isChildOf(t.Spans[i]) && s.wants(t, span) && (inner < 0 || span.duration() > t.Spans[inner].duration()) {
+				inner = child
+			}
+		}
+		if inner < 0 {
+			break
+		}
+		i = inner
+	}
+	return i
 }
 
 // wants tells whether a span has all that is wanted.

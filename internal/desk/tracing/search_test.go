@@ -152,6 +152,10 @@ func TestSearch(t *testing.T) {
 	if m := r.Found[0].Match; m == nil || m.Name != "store" || m.Service != "store" || m.Duration != 1900*time.Millisecond || !m.Failed || m.SpanID != spanID(1) {
 		t.Errorf("the span that matches is %+v", m)
 	}
+	r, _ = look(Search{Shortest: 1500 * time.Millisecond})
+	if tick, slow := r.Found[0].Match, r.Found[2].Match; tick != nil || slow == nil || slow.Name != "store" {
+		t.Errorf("the innermost spans that are slow are %+v and %+v, want none but the first, and the store's", tick, slow)
+	}
 	older, _ := look(Search{Operation: "websocket.broadcast"})
 	rest, err := f.Search(t.Context(), Search{Operation: "websocket.broadcast", Start: moment.Add(-time.Minute), End: older.Cut[0].Oldest})
 	if err != nil || len(rest.Found) != 10+1+4 || len(rest.Cut) != 0 { // the last one again, the other ticks, and those with another span
