@@ -49,8 +49,8 @@ func (d *Desk) connectionsPage(w http.ResponseWriter, r *http.Request) {
 // lead is a link from a finding to what it is about.
 type lead struct{ Path, Words string }
 
-// leadOf returns where a finding of a live console leads on: to the connections in question, to traces, or to log records
-// that lead to traces and connections. It is nil for a finding that says all there is to say.
+// leadOf returns where a finding of a live console leads on: to the connections in question, to traces, or to log
+// records that lead to traces and connections. It is nil for a finding that says all there is to say.
 func leadOf(f console.Finding) *lead {
 	if f.Sort != "" {
 		return &lead{"/connections?" + url.Values{"sort": {string(f.Sort)}, "q": {f.Search}}.Encode(), "Show them"}

@@ -130,8 +130,8 @@ func (r *Result) add(s Search, t jaegerTrace) {
 	r.Found = append(r.Found, found)
 }
 
-// match returns the index of the span that the search is for, or -1: the first one if it is wanted. If the search is for
-// a slow or failed span, it goes on to the innermost one below, where the cause is.
+// match returns the index of the span that the search is for, or -1: the first one if it is wanted. If the search is
+// for a slow or failed span, it goes on to the innermost one below, where the cause is.
 func (s Search) match(t jaegerTrace, first int) int {
 	i := first
 	if !s.wants(t, t.Spans[first]) {
