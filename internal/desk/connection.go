@@ -13,8 +13,12 @@ import (
 	"github.com/sockscope/sockscope/internal/top"
 )
 
-// maxConnections is how many rows the table of connections has.
-const maxConnections = 100
+const (
+	// maxConnections is how many rows the table of connections has.
+	maxConnections = 100
+	// jumps is how many links lead into a long story.
+	jumps = 10
+)
 
 // connectionsData is what the page of all live connections shows.
 type connectionsData struct {
@@ -45,18 +49,18 @@ func (d *Desk) connectionsPage(w http.ResponseWriter, r *http.Request) {
 // lead is a link from a finding to what it is about.
 type lead struct{ Path, Words string }
 
-// leadOf returns where a finding of a live console leads on: to the connections in question, or to log records that
-// lead to traces and connections. It is nil for a finding that says all there is to say.
+// leadOf returns where a finding of a live console leads on: to the connections in question, to traces, or to log
+// records that lead to traces and connections. It is nil for a finding that says all there is to say.
 func leadOf(f console.Finding) *lead {
 	if f.Sort != "" {
 		return &lead{"/connections?" + url.Values{"sort": {string(f.Sort)}, "q": {f.Search}}.Encode(), "Show them"}
 	}
 	records := func(message, words string) *lead {
-		return &lead{"/logs?" + url.Values{"q": {message}, "range": {"15m"}}.Encode(), words}
+		return &lead{logsForm{Words: message, period: period{Range: "15m"}, Follow: true}.path(), words}
 	}
 	switch f.Name {
 	case "slow_handling":
-		return records("message slow", "See slow messages")
+		return &lead{tracesForm{Shortest: "1s", period: period{Range: "15m"}}.path(), "See slow messages"}
 	case "connections_broken", "closed_at_one_age":
 		return records("connection closed", "See how they closed")
 	case "handshakes_refused":
@@ -74,16 +78,62 @@ func (d connectionData) Beginning() string { return connectionPath(d.ID) }
 // End is the address of the newest part.
 func (d connectionData) End() string { return connectionPath(d.ID) + "?order=newest" }
 
+// Logs is the address of its log records, which the page follows while the connection is open.
+func (d connectionData) Logs() string {
+	return logsForm{Connection: d.ID, period: period{Range: "168h"}, Follow: d.Live != nil}.path()
+}
+
 // NextPart is the address of the next part, empty if this is the last.
 func (d connectionData) NextPart() string {
 	if d.Last() {
 		return ""
 	}
-	query := url.Values{"from": {strconv.FormatInt(d.Next.From.UnixNano(), 10)}, "beside": {strconv.FormatInt(d.Next.Beside, 10)}}
-	if d.Next.Newest {
+	return d.part(d.Next)
+}
+
+// BackPart is the address of what this part left behind, in the other order. It is empty for the first part.
+func (d connectionData) BackPart() string {
+	if d.Part.From.IsZero() {
+		return ""
+	}
+	return d.part(d.Back())
+}
+
+// part is the address of a part.
+func (d connectionData) part(p story.Part) string {
+	query := url.Values{"from": {strconv.FormatInt(p.From.UnixNano(), 10)}, "beside": {strconv.FormatInt(p.Beside, 10)}}
+	if p.Newest {
 		query.Set("order", "newest")
 	}
 	return connectionPath(d.ID) + "?" + query.Encode()
+}
+
+// jump is a link to a time in the life of a connection.
+type jump struct {
+	Time time.Time
+	Path string
+	Here bool // the part that is shown begins there, or later but before the next jump
+}
+
+// Jumps are links into all of a long story, in equal steps of time. A story that is there as a whole has none.
+func (d connectionData) Jumps(now time.Time) []jump {
+	end := now
+	if !d.Closed.IsZero() {
+		end = d.Closed
+	}
+	step := end.Sub(d.Opened) / jumps
+	if d.Whole || d.Opened.IsZero() || step <= 0 {
+		return nil
+	}
+	var list []jump
+	for i := range jumps {
+		at := d.Opened.Add(time.Duration(i) * step)
+		list = append(list, jump{
+			Time: at, Path: d.part(story.Part{From: at}),
+			Here: !d.Part.Newest && !d.Part.From.Before(at) && d.Part.From.Before(at.Add(step)),
+		})
+	}
+	return list
 }
 
 func (d *Desk) connectionPage(w http.ResponseWriter, r *http.Request) {

@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"testing"
 	"time"
 
 	"github.com/sockscope/sockscope/instrument/console"
@@ -64,5 +65,30 @@ func goldenLiveStory() story.Story {
 		ID: "5f0c2d1e", Whole: true, Instance: hostile, Service: "demo", Opened: before(time.Hour),
 		Live:   &console.Connection{State: console.StateBehind, Queued: 3, QueueCapacity: 8, QueueOldest: 1.5, RTT: 0.02, SinceReceived: &since},
 		Totals: &story.Totals{}, Handshake: tracing.Link{TraceID: "02620e98b440366a1cf7026b2d76d885"},
+	}
+}
+
+func TestJumps(t *testing.T) {
+	long := connectionData{story.Story{ID: "a/b", Opened: before(100 * time.Minute)}}
+	long.Part.From = before(75 * time.Minute)
+	list := long.Jumps(now)
+	if len(list) != jumps || !list[0].Time.Equal(long.Opened) || !list[9].Time.Equal(before(10*time.Minute)) || list[2].Path != "/connection/a%2Fb?beside=0&from=1795344000000000000" {
+		t.Errorf("jumps %+v", list)
+	}
+	for i, j := range list {
+		if j.Here != (i == 2) {
+			t.Errorf("jump %d is here: %v", i, j.Here)
+		}
+	}
+	long.Closed = before(90 * time.Minute)
+	if at := long.Jumps(now)[1].Time; !at.Equal(before(99 * time.Minute)) {
+		t.Errorf("the second jump of a connection that has closed leads to %v", at)
+	}
+	long.Whole = true
+	if list := long.Jumps(now); list != nil {
+		t.Errorf("a short story has the jumps %+v", list)
+	}
+	if list := (connectionData{}).Jumps(now); list != nil {
+		t.Errorf("a life of no known length has the jumps %+v", list)
 	}
 }

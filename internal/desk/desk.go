@@ -76,6 +76,7 @@ type Desk struct {
 	consoles  []string
 	client    *http.Client // asks the consoles
 	teller    *story.Teller
+	known     known
 	pages     *pages
 }
 
@@ -97,6 +98,10 @@ func New(c Config) (*Desk, error) {
 		return nil, errors.New("there are addresses of Loki and of VictoriaLogs: log records are in one of them")
 	}
 	pages, err := newPages()
+	if err != nil {
+		return nil, err
+	}
+	known, err := loadKnown()
 	if err != nil {
 		return nil, err
 	}
@@ -140,6 +145,7 @@ func New(c Config) (*Desk, error) {
 		consoles:  c.Consoles,
 		client:    client,
 		teller:    story.NewTeller(finder, logs, c.Consoles, client),
+		known:     known,
 		pages:     pages,
 	}, nil
 }

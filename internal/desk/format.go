@@ -15,13 +15,17 @@ import (
 // formats are the functions that templates put values into words with.
 func formats() template.FuncMap {
 	return template.FuncMap{
-		"ago":       ago,
-		"duration":  duration,
-		"coarse":    coarse,
+		"ago":      ago,
+		"duration": duration,
+		"coarse":   coarse,
+		"step": func(d time.Duration) string {
+			return strings.TrimSuffix(strings.TrimSuffix(coarse(d), " 0 s"), " 0 min")
+		},
 		"source":    source,
 		"clock":     func(t time.Time) string { return t.UTC().Format("15:04:05.000") },
+		"second":    func(t time.Time) string { return t.UTC().Format(time.TimeOnly) },
 		"stamp":     func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") + " UTC" },
-		"machine":   func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
+		"machine":   machine,
 		"fraction":  fraction,
 		"severity":  severity,
 		"web":       web,
@@ -41,7 +45,10 @@ func formats() template.FuncMap {
 		"inBytes":      bytesWords,
 		"perSecond":    perSecond,
 		"around":       logAroundPath,
-		"logsOf":       func(id string) string { return logsForm{Connection: id, Range: "168h"}.path() },
+		"attributes":   attributeRows,
+		"fields":       fieldRows,
+		"telling":      telling,
+		"eventRows":    eventRows,
 		"markdown":     markdown,
 		"during":       during,
 		"minus":        func(a, b float64) float64 { return a - b },

@@ -1,7 +1,6 @@
 package desk
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,11 +13,12 @@ import (
 const (
 	maxLogRecords = 200
 	maxBars       = 60
-	maxLogText    = 500 // bytes of one field of the form
 	// aroundRecord and aroundRange are how many records are shown before and after one, and how far from it they may
 	// be.
 	aroundRecord = 20
 	aroundRange  = time.Hour
+	// followEvery is after how many seconds the page asks for new records.
+	followEvery = 3
 )
 
 // logSteps are the widths that a bar of the histogram may have.
@@ -29,24 +29,12 @@ func logSteps() []time.Duration {
 	}
 }
 
-// logRanges are the ranges of time to choose from, with what they are called.
-func logRanges() []logRange {
-	return []logRange{
-		{"15m", "15 minutes", 15 * time.Minute}, {"1h", "hour", time.Hour}, {"6h", "6 hours", 6 * time.Hour},
-		{"24h", "day", 24 * time.Hour}, {"168h", "week", 168 * time.Hour},
-	}
-}
-
-type logRange struct {
-	Value, Words string
-	length       time.Duration
-}
-
 // logsData is what the page of log records shows.
 type logsData struct {
 	Form    logsForm
-	Ranges  []logRange
+	Ranges  []timeRange
 	Levels  []string
+	Known   []string // fields of the contract, with their values where these are known
 	Store   string
 	Native  string
 	Records []logstore.Record // newest first
@@ -69,87 +57,65 @@ type bar struct {
 // logsForm is what the reader asks for.
 type logsForm struct {
 	Words, Level, Service, Trace, Connection string
-	Range                                    string // one of logRanges
-	From, To                                 string // texts of times, instead of the range
-	Follow                                   bool
+	Fields                                   pairs
+	period
+	Follow bool
 }
 
 func newLogsForm(query url.Values) logsForm {
-	text := func(name string) string {
-		s := strings.TrimSpace(query.Get(name))
-		return strings.ToValidUTF8(s[:min(len(s), maxLogText)], "\uFFFD")
-	}
-	f := logsForm{
+	text := func(name string) string { return formText(query.Get(name)) }
+	return logsForm{
 		Words: text("q"), Level: text("level"), Service: text("service"), Trace: strings.ToLower(text("trace")), Connection: text("connection"),
-		Range: text("range"), From: text("from"), To: text("to"), Follow: text("follow") != "",
+		Fields: newPairs(query["field"]), period: newPeriod(query), Follow: query.Get("follow") != "",
 	}
-	if !slices.ContainsFunc(logRanges(), func(r logRange) bool { return r.Value == f.Range }) {
-		f.Range = "1h"
-	}
-	return f
 }
 
 // path is the address that asks for the form's records.
 func (f logsForm) path() string {
 	query := url.Values{}
-	for name, value := range map[string]string{
-		"q": f.Words, "level": f.Level, "service": f.Service, "trace": f.Trace, "connection": f.Connection,
-		"range": f.Range, "from": f.From, "to": f.To,
-	} {
-		if value != "" {
-			query.Set(name, value)
-		}
+	set(query, map[string]string{"q": f.Words, "level": f.Level, "service": f.Service, "trace": f.Trace, "connection": f.Connection})
+	f.period.set(query)
+	if len(f.Fields) > 0 {
+		query["field"] = f.Fields
+	}
+	if f.Follow {
+		query.Set("follow", "on")
 	}
 	return "/logs?" + query.Encode()
 }
 
 // between is the form for the records of a range of time.
 func (f logsForm) between(from, to time.Time) logsForm {
-	f.From, f.To, f.Follow = from.UTC().Format(time.RFC3339Nano), to.UTC().Format(time.RFC3339Nano), false
+	f.From, f.To, f.Follow = machine(from), machine(to), false
 	return f
+}
+
+// Unfollowed is the address of the same records, which then stay as they are.
+func (f logsForm) Unfollowed() string {
+	f.Follow = false
+	return f.path()
 }
 
 // query is what the log store is asked.
 func (f logsForm) query(now time.Time) (logstore.Query, error) {
 	q := logstore.Query{
-		End: now, Limit: maxLogRecords, Newest: true,
+		Limit: maxLogRecords, Newest: true,
 		Words: f.Words, Level: f.Level, Service: f.Service, TraceID: f.Trace, ConnectionID: f.Connection,
 	}
-	var err error
-	if f.To != "" {
-		if q.End, err = parseTime(f.To); err != nil {
-			return q, err
-		}
+	fields, err := f.Fields.parse()
+	if err != nil {
+		return q, err
 	}
-	for _, r := range logRanges() {
-		if r.Value == f.Range {
-			q.Start = q.End.Add(-r.length)
-		}
+	for _, p := range fields {
+		q.Fields = append(q.Fields, logstore.Field(p))
 	}
-	if f.From != "" {
-		if q.Start, err = parseTime(f.From); err != nil {
-			return q, err
-		}
-	}
-	if !q.Start.Before(q.End) {
-		return q, fmt.Errorf("the range begins at %s and ends at %s, which is no later", q.Start.Format(time.RFC3339), q.End.Format(time.RFC3339))
-	}
-	return q, nil
-}
-
-// parseTime reads a time that a person or this page wrote, in UTC.
-func parseTime(text string) (time.Time, error) {
-	for _, layout := range []string{time.RFC3339Nano, time.DateTime, "2006-01-02 15:04", "2006-01-02T15:04:05", time.DateOnly} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t.UTC(), nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("%q is not a time: write it as in 2026-01-02 15:04:05, in UTC", text)
+	q.Start, q.End, err = f.bounds(now)
+	return q, err
 }
 
 func (d *Desk) logsPage(w http.ResponseWriter, r *http.Request) {
 	data := logsData{
-		Form: newLogsForm(r.URL.Query()), Ranges: logRanges(),
+		Form: newLogsForm(r.URL.Query()), Ranges: timeRanges(), Known: d.known.fields,
 		Levels: []string{"trace", "debug", "info", "warn", "error", "fatal"},
 	}
 	p := page{Title: "Logs", Section: "logs"}
@@ -165,7 +131,7 @@ func (d *Desk) logsPage(w http.ResponseWriter, r *http.Request) {
 			d.findLogs(r, q, &data)
 		}
 		if data.Awaited != "" || data.Form.Follow && data.Form.To == "" {
-			p.Refresh = 3
+			p.Refresh = followEvery
 		}
 	}
 	p.Data = data
@@ -239,9 +205,14 @@ type aroundData struct {
 	Problem string
 }
 
-// logAroundPath is the address of the records around one.
+// Everywhere is the address of the records of all services at that time.
+func (d aroundData) Everywhere() string { return logAroundPath(logstore.Record{Time: d.At}) }
+
+// logAroundPath is the address of the records around one, of its service.
 func logAroundPath(r logstore.Record) string {
-	return "/logs/around?" + url.Values{"time": {r.Time.UTC().Format(time.RFC3339Nano)}, "service": {r.Service}}.Encode()
+	query := url.Values{"time": {machine(r.Time)}}
+	set(query, map[string]string{"service": r.Service})
+	return "/logs/around?" + query.Encode()
 }
 
 func (d *Desk) aroundPage(w http.ResponseWriter, r *http.Request) {

@@ -44,7 +44,7 @@ func newPages() (*pages, error) {
 	p := &pages{map[string]*template.Template{}}
 	for _, name := range []string{"overview", "inbox", "notification", "query", "traces", "trace", "logs", "around", "connections", "connection", "dashboards", "dashboard", "problem"} {
 		t, err := template.New("layout.html").Funcs(formats()).
-			ParseFS(templateFiles, "templates/layout.html", "templates/waterfall.html", "templates/record.html", "templates/panel.html", "templates/"+name+".html")
+			ParseFS(templateFiles, "templates/layout.html", "templates/waterfall.html", "templates/record.html", "templates/panel.html", "templates/form.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse the page %s: %w", name, err)
 		}
@@ -114,35 +114,6 @@ type problemData struct{ Heading, Text string }
 
 func (d *Desk) problem(w http.ResponseWriter, code int, section, heading, text string) {
 	d.show(w, code, "problem", page{Title: heading, Section: section, Data: problemData{heading, text}})
-}
-
-// tracesData is what the page shows from which one opens a trace.
-type tracesData struct {
-	Recent  []tracing.Found
-	Awaited string // why there is no answer yet
-	Problem string
-}
-
-func (d *Desk) tracesPage(w http.ResponseWriter, r *http.Request) {
-	if wanted := r.URL.Query().Get("id"); wanted != "" {
-		id, err := tracing.ParseID(wanted)
-		if err != nil {
-			d.malformed(w, err)
-			return
-		}
-		http.Redirect(w, r, "/trace/"+id, http.StatusSeeOther)
-		return
-	}
-	var data tracesData
-	var err error
-	p := page{Title: "Traces", Section: "trace"}
-	if data.Awaited = d.awaited("jaeger"); data.Awaited != "" {
-		p.Refresh = 3
-	} else if data.Recent, err = d.finder.Recent(r.Context()); err != nil {
-		data.Problem = err.Error()
-	}
-	p.Data = data
-	d.show(w, http.StatusOK, "traces", p)
 }
 
 func (d *Desk) malformed(w http.ResponseWriter, err error) {

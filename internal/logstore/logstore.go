@@ -90,6 +90,8 @@ type Query struct {
 	Level        string // in lower case, as the Collector writes it: trace, debug, info, warn, error or fatal
 	TraceID      string
 	ConnectionID string
+	// Fields must all have these values. A name may be that of the service or that which the store shows.
+	Fields []Field
 	// Words has texts that must all be in the message or its error, in upper or lower case.
 	Words string
 }

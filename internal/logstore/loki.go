@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sockscope/sockscope/internal/backend"
@@ -56,6 +57,9 @@ func logQL(q Query) string {
 	if q.ConnectionID != "" {
 		query += " | connection_id=" + strconv.Quote(q.ConnectionID)
 	}
+	for _, f := range q.Fields {
+		query += " | " + lokiName(f.Key) + "=" + strconv.Quote(f.Value)
+	}
 	if patterns := q.patterns(); len(patterns) > 0 {
 		// A filter for the line can't be joined by "or" with one for a label.
 		query += ` | label_format line_and_error="{{__line__}}\n{{.error}}"`
@@ -65,6 +69,23 @@ func logQL(q Query) string {
 		query += " | drop line_and_error"
 	}
 	return query
+}
+
+// lokiName is the name that Loki gives to a field: that of a Prometheus label, which no text can break out of.
+func lokiName(name string) string {
+	var label strings.Builder
+	for _, r := range name {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r == '_', r >= '0' && r <= '9':
+			label.WriteRune(r)
+		default:
+			label.WriteByte('_')
+		}
+	}
+	if name = label.String(); name == "" || name[0] >= '0' && name[0] <= '9' {
+		return "key_" + name
+	}
+	return name
 }
 
 func nanoseconds(t time.Time) string { return strconv.FormatInt(t.UnixNano(), 10) }

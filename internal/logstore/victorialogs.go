@@ -69,10 +69,23 @@ func logsQL(q Query) string {
 	if q.ConnectionID != "" {
 		query += " connection_id:=" + strconv.Quote(q.ConnectionID)
 	}
+	for _, f := range q.Fields {
+		query += " " + logsQLField(f)
+	}
 	for _, p := range q.patterns() {
 		query += " (_msg:~" + strconv.Quote(p) + " or error:~" + strconv.Quote(p) + ")"
 	}
 	return query
+}
+
+// logsQLField wants a field to have a value. VictoriaLogs keeps a name as the Collector got it: with dots by OTLP, and
+// with underscores in their place by Loki's protocol.
+func logsQLField(f Field) string {
+	filter := strconv.Quote(f.Key) + ":=" + strconv.Quote(f.Value)
+	if underscored := strings.ReplaceAll(f.Key, ".", "_"); underscored != f.Key {
+		return "(" + filter + " or " + strconv.Quote(underscored) + ":=" + strconv.Quote(f.Value) + ")"
+	}
+	return filter
 }
 
 func (v victoriaLogs) Records(ctx context.Context, q Query) ([]Record, error) {

@@ -146,7 +146,8 @@ func pages(ctx context.Context, s *stack, v *viewer, chosen func(string) bool) (
 		{"connections", []step{open(desk + "/connections"), see("behind")}},
 		{"story", []step{open(desk + "/connections?sort=busy"), clickFirst("table.live a"), see("websocket.message")}},
 		{"logs", []step{open(desk + "/logs"), see("a bar for each")}},
-		{"trace", []step{open(desk + "/trace"), click("websocket.message"), see("Log records"), pause(time.Second)}},
+		{"traces", []step{open(desk + "/trace"), see("newest first")}},
+		{"trace", []step{open(desk + "/trace?min=1s"), clickFirst(".found a"), see("Log records"), pause(time.Second)}},
 		{"dashboard", []step{open(desk + "/dashboards"), click("Realtime overview"), pause(6 * time.Second)}},
 		{"inbox", []step{open(desk + "/inbox"), see("open alert")}},
 	}

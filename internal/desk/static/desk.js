@@ -1,6 +1,7 @@
 // Renews the page's content every few seconds without moving what the reader is
 // at: open folds stay open, the focus stays where it is, and nothing changes
-// while text is selected or typed, or the tab is hidden.
+// while text is selected or typed, the tab is hidden, or a fold is open in a
+// list that new entries would push away.
 "use strict";
 
 const seconds = Number(document.body.dataset.refresh);
@@ -8,7 +9,8 @@ const lost = document.getElementById("lost");
 let last = "";
 
 async function renew() {
-  if (document.hidden || String(getSelection()) || ["INPUT", "SELECT"].includes(document.activeElement.tagName)) return;
+  if (document.hidden || String(getSelection()) || ["INPUT", "SELECT"].includes(document.activeElement.tagName) ||
+    document.querySelector("[data-held] details[open]")) return;
   let text;
   try {
     const answer = await fetch(location.href, { signal: AbortSignal.timeout(10000) });

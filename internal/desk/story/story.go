@@ -100,6 +100,19 @@ type Totals struct {
 // Last tells whether no part comes after this one.
 func (s Story) Last() bool { return s.Next.From.IsZero() }
 
+// Back is the part with what this one left behind, in the other order. The first part has left nothing.
+func (s Story) Back() Part {
+	back := Part{Newest: !s.Part.Newest, From: s.Part.From}
+	switch {
+	case s.Part.Beside == 0:
+	case back.Newest:
+		back.Beside = s.Part.Beside + 1 // what is missing up to the first message of this part is told here
+	default:
+		back.Beside = s.Part.Beside - 1
+	}
+	return back
+}
+
 // Found tells whether anything is known of the connection.
 func (s Story) Found() bool { return s.Live != nil || len(s.Events) > 0 || !s.Opened.IsZero() }
 

@@ -408,6 +408,43 @@ func TestLongStory(t *testing.T) {
 	}
 }
 
+// TestBack goes some parts into a long story, turns round, and meets every message again until it is back.
+func TestBack(t *testing.T) {
+	const messages = 3000
+	opened := time.Now().Add(-time.Hour).Truncate(time.Second).UTC()
+	var spans []span
+	for n := 1; n <= messages; n++ {
+		if n%3 != 0 { // is sampled
+			spans = append(spans, message(opened.Add(time.Duration(n)*100*time.Millisecond), n)...)
+		}
+	}
+	end := opened.Add(messages * 100 * time.Millisecond).Add(time.Second)
+	tell := teller(t, newJaeger(t, spans...).URL, records{record(opened, "connection opened"), record(end, "connection closed", "received_messages", strconv.Itoa(messages))})
+	for _, newest := range []bool{false, true} {
+		s := tell.Tell(t.Context(), id, Part{Newest: newest})
+		passed := s.Sampled + s.Unsampled
+		for range 4 {
+			s = tell.Tell(t.Context(), id, s.Next)
+			passed += s.Sampled + s.Unsampled
+		}
+		passed -= s.Sampled + s.Unsampled
+		met := int64(0)
+		for part := s.Back(); ; part = s.Next {
+			s = tell.Tell(t.Context(), id, part)
+			met += s.Sampled + s.Unsampled
+			if s.Part.Newest == newest || len(s.Problems) > 0 {
+				t.Fatalf("back in the order newest=%v, problems %v", s.Part.Newest, s.Problems)
+			}
+			if s.Last() {
+				break
+			}
+		}
+		if met != passed || passed == 0 {
+			t.Errorf("newest first %v: %d messages passed, and %d met on the way back", newest, passed, met)
+		}
+	}
+}
+
 // TestLive tells of a live connection, with records that only its console has yet.
 func TestLive(t *testing.T) {
 	live := console.New(console.Config{Service: "demo"})

@@ -5,10 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -18,9 +15,9 @@ import (
 
 // Limits on the search for a connection's traces.
 const (
-	maxConnectionServices = 32
-	maxPerWindow          = 100 // traces that one search returns
-	maxSearches           = 40  // for the newest traces; the oldest are found with fewer
+	maxServices  = 32
+	maxPerWindow = 200 // traces that one search returns
+	maxSearches  = 40  // for the newest traces; the oldest are found with fewer
 	// In a millisecond nobody is interested in more than that.
 	shortestWindow = time.Millisecond
 	// Windows that begin at the oldest trace are tried from firstWindow on, each so many times longer than the one
@@ -86,14 +83,9 @@ func peerHandshakes(trace Trace) []string {
 
 // with searches all services for the traces with a span that has the attribute.
 func (f *Finder) with(ctx context.Context, attribute Attribute, start, end time.Time, newest bool) (Window, error) {
-	services, err := f.services(ctx)
+	services, problem, err := f.services(ctx)
 	if err != nil {
 		return Window{}, err
-	}
-	var problem string
-	if n := len(services) - maxConnectionServices; n > 0 {
-		services = services[:maxConnectionServices]
-		problem = fmt.Sprintf("Jaeger knows %d more services, which were not asked", n)
 	}
 	s := connectionSearch{f, attribute, services}
 	find := s.oldest
@@ -161,6 +153,13 @@ func (s connectionSearch) oldest(ctx context.Context, start, end time.Time) (Win
 		known.End, known.Traces = try, found.traces
 	}
 	if len(known.Traces) > 0 {
+		try := known.End.Add(to.Sub(known.End) / growth) // there is often room for about as much again
+		if found, err = s.in(ctx, start, try); err != nil {
+			return Window{}, err
+		}
+		if !found.full {
+			known.End, known.Traces = try, found.traces
+		}
 		return known, nil
 	}
 	for to.Sub(known.End) > shortestWindow {
@@ -196,22 +195,14 @@ type foundTraces struct {
 
 // in searches all services at once.
 func (s connectionSearch) in(ctx context.Context, start, end time.Time) (found foundTraces, err error) {
-	tags, err := json.Marshal(map[string]string{s.attribute.Key: s.attribute.Value})
-	if err != nil {
-		return found, err
-	}
-	answers := make([]jaegerAnswer, len(s.services))
+	answers := make([][]jaegerTrace, len(s.services))
 	errs := make([]error, len(s.services))
 	var wg sync.WaitGroup
 	for i, service := range s.services {
 		wg.Go(func() {
-			errs[i] = s.jaeger.Get(ctx, "/api/traces", url.Values{
-				"service": {service},
-				"limit":   {strconv.Itoa(maxPerWindow)},
-				"start":   {strconv.FormatInt(start.UnixMicro(), 10)},
-				"end":     {strconv.FormatInt(end.UnixMicro(), 10)},
-				"tags":    {string(tags)},
-			}, backend.Into(&answers[i]))
+			answers[i], errs[i] = s.ask(ctx, question{
+				service: service, tags: map[string]string{s.attribute.Key: s.attribute.Value}, start: start, end: end, limit: maxPerWindow,
+			})
 		})
 	}
 	wg.Wait()
@@ -221,7 +212,7 @@ func (s connectionSearch) in(ctx context.Context, start, end time.Time) (found f
 	known := map[string]bool{}
 	for _, answer := range answers {
 		var first time.Time
-		for _, t := range answer.Data {
+		for _, t := range answer {
 			trace, ok := t.trace()
 			if !ok {
 				continue
@@ -236,23 +227,11 @@ func (s connectionSearch) in(ctx context.Context, start, end time.Time) (found f
 				found.traces = append(found.traces, trace)
 			}
 		}
-		if len(answer.Data) >= maxPerWindow {
+		if len(answer) >= maxPerWindow {
 			found.full, found.since = true, later(found.since, first)
 		}
 	}
 	return found, nil
-}
-
-// services lists all services that Jaeger knows.
-func (f *Finder) services(ctx context.Context) ([]string, error) {
-	var services struct {
-		Data []string `json:"data"`
-	}
-	if err := f.jaeger.Get(ctx, "/api/services", nil, backend.Into(&services)); err != nil {
-		return nil, err
-	}
-	slices.Sort(services.Data)
-	return services.Data, nil
 }
 
 // trace reads the spans of a trace that was found.
@@ -269,10 +248,10 @@ func (t jaegerTrace) trace() (Trace, bool) {
 }
 
 func (s jaegerSpan) span(traceID, service string) Span {
-	start := time.UnixMicro(s.StartMicros).UTC()
+	start := s.start()
 	span := Span{
 		TraceID: traceID, ID: hexID(s.SpanID, 8), Name: backend.Cut(s.Name, 256), Service: backend.Cut(service, 256),
-		Start: start, End: start.Add(time.Duration(max(s.DurationMicros, 0)) * time.Microsecond),
+		Start: start, End: start.Add(s.duration()),
 	}
 	for _, ref := range s.References[:min(len(s.References), maxLinks)] {
 		id := hexID(leadingZeros(ref.TraceID), 16)

@@ -182,7 +182,7 @@ func (f *Finder) sameSession(ctx context.Context, trace Trace) (linking, rest []
 			continue
 		}
 		start, end := trace.Range()
-		found, err := f.search(ctx, span.Service, Attribute{session, id}, start.Add(-time.Hour), end.Add(time.Hour))
+		found, err := f.near(ctx, span.Service, Attribute{session, id}, start.Add(-time.Hour), end.Add(time.Hour))
 		if err != nil {
 			return linking, rest
 		}

@@ -13,11 +13,8 @@ import (
 	"github.com/sockscope/sockscope/internal/backend"
 )
 
-// Limits on searches.
-const (
-	maxServices = 5
-	maxFound    = 20
-)
+// maxFound is how many traces of the same connection are listed.
+const maxFound = 20
 
 // trace returns one trace.
 func (f *Finder) trace(ctx context.Context, id string) (trace Trace, err error) {
@@ -38,6 +35,17 @@ type Found struct {
 	Spans    int           `json:"spans"`
 	Failed   bool          `json:"failed,omitempty"`
 	LinksTo  []Link        `json:"-"`
+	// Match is the span that a search was for, if that is not the first one; nil otherwise.
+	Match *Match `json:"match,omitempty"`
+}
+
+// Match is the span of a trace that a search was for.
+type Match struct {
+	SpanID   string        `json:"spanId"`
+	Name     string        `json:"name"`
+	Service  string        `json:"service"`
+	Duration time.Duration `json:"durationNanos"`
+	Failed   bool          `json:"failed,omitempty"`
 }
 
 // The part of Jaeger's own JSON that is read. Only this API searches by attribute; version 3 over HTTP does not.
@@ -49,7 +57,8 @@ type (
 		TraceID   string       `json:"traceID"`
 		Spans     []jaegerSpan `json:"spans"`
 		Processes map[string]struct {
-			ServiceName string `json:"serviceName"`
+			ServiceName string      `json:"serviceName"`
+			Tags        []jaegerTag `json:"tags"`
 		} `json:"processes"`
 	}
 	jaegerSpan struct {
@@ -64,6 +73,9 @@ type (
 		DurationMicros int64       `json:"duration"`
 		ProcessID      string      `json:"processID"`
 		Tags           []jaegerTag `json:"tags"`
+		Logs           []struct {
+			Fields []jaegerTag `json:"fields"`
+		} `json:"logs"`
 	}
 	jaegerTag struct {
 		Key   string          `json:"key"`
@@ -71,27 +83,63 @@ type (
 	}
 )
 
-// search returns the newest traces of a service, with the given attribute if its name is not empty, in a range of time.
-func (f *Finder) search(ctx context.Context, service string, attribute Attribute, start, end time.Time) ([]Found, error) {
-	query := url.Values{
-		"service": {service},
-		"limit":   {strconv.Itoa(maxFound)},
-		"start":   {strconv.FormatInt(start.UnixMicro(), 10)},
-		"end":     {strconv.FormatInt(end.UnixMicro(), 10)},
+// question is what Jaeger's search can be asked: for the newest traces of a service that have each of the rest in one
+// of their spans, not all of it in the same.
+type question struct {
+	service, operation string            // no operation is any
+	tags               map[string]string // of spans or their resource
+	shortest, longest  time.Duration     // 0 is any
+	start, end         time.Time
+	limit              int
+}
+
+func (q question) form() (url.Values, error) {
+	form := url.Values{
+		"service": {q.service},
+		"limit":   {strconv.Itoa(q.limit)},
+		"start":   {strconv.FormatInt(q.start.UnixMicro(), 10)},
+		"end":     {strconv.FormatInt(q.end.UnixMicro(), 10)},
 	}
-	if attribute.Key != "" {
-		tags, err := json.Marshal(map[string]string{attribute.Key: attribute.Value})
+	if q.operation != "" {
+		form.Set("operation", q.operation)
+	}
+	if len(q.tags) > 0 {
+		tags, err := json.Marshal(q.tags)
 		if err != nil {
 			return nil, err
 		}
-		query.Set("tags", string(tags))
+		form.Set("tags", string(tags))
+	}
+	if q.shortest > 0 {
+		form.Set("minDuration", q.shortest.String())
+	}
+	if q.longest > 0 {
+		form.Set("maxDuration", q.longest.String())
+	}
+	return form, nil
+}
+
+// ask asks Jaeger's search.
+func (f *Finder) ask(ctx context.Context, q question) ([]jaegerTrace, error) {
+	form, err := q.form()
+	if err != nil {
+		return nil, err
 	}
 	var answer jaegerAnswer
-	if err := f.jaeger.Get(ctx, "/api/traces", query, backend.Into(&answer)); err != nil {
+	err = f.jaeger.Get(ctx, "/api/traces", form, backend.Into(&answer))
+	return answer.Data, err
+}
+
+// near returns the newest traces of a service with the given attribute, in a range of time.
+func (f *Finder) near(ctx context.Context, service string, attribute Attribute, start, end time.Time) ([]Found, error) {
+	answer, err := f.ask(ctx, question{
+		service: service, tags: map[string]string{attribute.Key: attribute.Value}, start: start, end: end, limit: maxFound,
+	})
+	if err != nil {
 		return nil, err
 	}
 	var list []Found
-	for _, t := range answer.Data {
+	for _, t := range answer {
 		if found, ok := t.found(); ok {
 			list = append(list, found)
 		}
@@ -100,46 +148,15 @@ func (f *Finder) search(ctx context.Context, service string, attribute Attribute
 	return list, nil
 }
 
-// Recent returns the newest traces of the last hour, of the first few services.
-func (f *Finder) Recent(ctx context.Context) ([]Found, error) {
-	ctx, cancel := context.WithTimeout(ctx, findTimeout)
-	defer cancel()
-	services, err := f.services(ctx)
-	if err != nil {
-		return nil, err
-	}
-	now := time.Now()
-	var list []Found
-	for _, service := range services[:min(len(services), maxServices)] {
-		found, err := f.search(ctx, service, Attribute{}, now.Add(-time.Hour), now)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, found...)
-	}
-	newestFirst(list)
-	list = slices.CompactFunc(list, func(a, b Found) bool { return a.TraceID == b.TraceID })
-	return list[:min(len(list), 2*maxFound)], nil
-}
-
 // OfService returns the newest traces in a range of time that a service has a span in, of an operation if its name is
 // not empty.
 func (f *Finder) OfService(ctx context.Context, service, operation string, start, end time.Time, limit int) ([]Trace, error) {
-	query := url.Values{
-		"service": {service},
-		"limit":   {strconv.Itoa(limit)},
-		"start":   {strconv.FormatInt(start.UnixMicro(), 10)},
-		"end":     {strconv.FormatInt(end.UnixMicro(), 10)},
-	}
-	if operation != "" {
-		query.Set("operation", operation)
-	}
-	var answer jaegerAnswer
-	if err := f.jaeger.Get(ctx, "/api/traces", query, backend.Into(&answer)); err != nil {
+	answer, err := f.ask(ctx, question{service: service, operation: operation, start: start, end: end, limit: limit})
+	if err != nil {
 		return nil, err
 	}
 	var traces []Trace
-	for _, t := range answer.Data {
+	for _, t := range answer {
 		if trace, ok := t.trace(); ok {
 			traces = append(traces, trace)
 		}
@@ -160,26 +177,55 @@ func (t jaegerTrace) found() (Found, bool) {
 		return Found{}, false
 	}
 	found := Found{TraceID: id, Spans: len(t.Spans)}
-	var times Trace
 	for _, s := range t.Spans {
-		start := time.UnixMicro(s.StartMicros).UTC()
-		times.Spans = append(times.Spans, Span{Start: start, End: start.Add(time.Duration(s.DurationMicros) * time.Microsecond)})
 		for _, ref := range s.References {
 			if other := hexID(leadingZeros(ref.TraceID), 16); other != "" && other != id {
 				found.LinksTo = append(found.LinksTo, Link{TraceID: other, SpanID: hexID(ref.SpanID, 8)})
 			}
 		}
-		for _, tag := range s.Tags {
-			found.Failed = found.Failed || tag.Key == "error" && string(tag.Value) == "true"
-		}
+		found.Failed = found.Failed || s.failed()
 	}
-	start, end := times.Range()
-	first := t.Spans[slices.IndexFunc(times.Spans, func(s Span) bool { return s.Start.Equal(start) })]
+	start, end := t.times().Range()
+	first := t.Spans[t.first()]
 	found.Name = backend.Cut(first.Name, 256)
 	found.Service = backend.Cut(t.Processes[first.ProcessID].ServiceName, 256)
 	found.Start = start
 	found.Duration = end.Sub(start)
 	return found, true
+}
+
+// times is the trace with nothing but its times.
+func (t jaegerTrace) times() Trace {
+	var times Trace
+	for _, s := range t.Spans {
+		times.Spans = append(times.Spans, Span{Start: s.start(), End: s.start().Add(s.duration())})
+	}
+	return times
+}
+
+// first is the index of the span that begins the trace.
+func (t jaegerTrace) first() int {
+	start, _ := t.times().Range()
+	return slices.IndexFunc(t.Spans, func(s jaegerSpan) bool { return s.start().Equal(start) })
+}
+
+func (s jaegerSpan) start() time.Time { return time.UnixMicro(s.StartMicros).UTC() }
+
+func (s jaegerSpan) duration() time.Duration {
+	return time.Duration(max(s.DurationMicros, 0)) * time.Microsecond
+}
+
+func (s jaegerSpan) isChildOf(parent jaegerSpan) bool {
+	for _, ref := range s.References {
+		if ref.Type == "CHILD_OF" && ref.SpanID == parent.SpanID && s.SpanID != parent.SpanID {
+			return true
+		}
+	}
+	return false
+}
+
+func (s jaegerSpan) failed() bool {
+	return slices.ContainsFunc(s.Tags, func(t jaegerTag) bool { return t.Key == "error" && string(t.Value) == "true" })
 }
 
 // leadingZeros completes a trace id whose upper half was left out for being 0.
