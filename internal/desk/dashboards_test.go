@@ -273,7 +273,7 @@ func TestOverview(t *testing.T) {
 	}))
 	defer console.Close()
 	ctx := browser(t)
-	address, _ := serve(t, Config{Consoles: []string{console.URL, console.URL}})
+	address, _ := serve(t, Config{Consoles: []string{console.URL + "/one/", console.URL + "/two/"}})
 	var values []string
 	err := chromedp.Run(ctx, chromedp.EmulateViewport(1300, 1600), chromedp.Navigate(address), chromedp.Poll(`document.querySelectorAll("[data-loaded]").length === 10`, nil),
 		chromedp.Evaluate(`[...document.querySelectorAll("#panel-4 .value, #panel-6 .value, #panel-8 .legend b, #panel-9 .legend b")].map(e => e.textContent)`, &values))

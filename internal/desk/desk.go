@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -53,6 +54,9 @@ type Config struct {
 	JaegerUI        string // Jaeger's user interface; empty if there is none
 	// Consoles are the live consoles of services, as in http://127.0.0.1:8080/debug/realtime/.
 	Consoles []string
+	// Targets are patterns of files that list what is scraped. Targets with the label __console_path__ have their live
+	// console there.
+	Targets []string
 	// Dashboards are folders of Grafana's dashboards. Files of later ones take the place of those of the same name.
 	Dashboards []fs.FS
 	DataDir    string // where the inbox is kept; empty to keep it in memory
@@ -73,7 +77,7 @@ type Desk struct {
 	overview  *dashboard.Dashboard
 	drawer    *drawing.Drawer
 	logs      logstore.Store // nil if there is none
-	consoles  []string
+	consoles  consoles
 	client    *http.Client // asks the consoles
 	teller    *story.Teller
 	pages     *pages
@@ -91,6 +95,11 @@ func New(c Config) (*Desk, error) {
 	for _, address := range addresses {
 		if u, err := url.Parse(address.url); address.url != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 			return nil, fmt.Errorf("the address of %s is %q, which is not an http URL", address.what, address.url)
+		}
+	}
+	for _, pattern := range c.Targets {
+		if _, err := filepath.Match(pattern, ""); err != nil {
+			return nil, fmt.Errorf("the pattern of files of targets is %q: %w", pattern, err)
 		}
 	}
 	if c.LokiURL != "" && c.VictoriaLogsURL != "" {
@@ -122,6 +131,7 @@ func New(c Config) (*Desk, error) {
 		logs = logstore.VictoriaLogs(c.VictoriaLogsURL, transport)
 	}
 	client := &http.Client{Transport: transport, Timeout: consoleTimeout}
+	known := consoles{c.Consoles, c.Targets}
 	asker := metrics.NewAsker(c.PrometheusURL, transport)
 	finder := tracing.NewFinder(c.JaegerURL, logs, transport)
 	return &Desk{
@@ -137,9 +147,9 @@ func New(c Config) (*Desk, error) {
 		drawer:    &drawing.Drawer{Prometheus: asker, Logs: logs},
 		finder:    finder,
 		logs:      logs,
-		consoles:  c.Consoles,
+		consoles:  known,
 		client:    client,
-		teller:    story.NewTeller(finder, logs, c.Consoles, client),
+		teller:    story.NewTeller(finder, logs, known.all, client),
 		pages:     pages,
 	}, nil
 }

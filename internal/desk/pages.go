@@ -44,7 +44,7 @@ func newPages() (*pages, error) {
 	p := &pages{map[string]*template.Template{}}
 	for _, name := range []string{"overview", "inbox", "notification", "query", "traces", "trace", "logs", "around", "connections", "connection", "dashboards", "dashboard", "problem"} {
 		t, err := template.New("layout.html").Funcs(formats()).
-			ParseFS(templateFiles, "templates/layout.html", "templates/waterfall.html", "templates/record.html", "templates/panel.html", "templates/"+name+".html")
+			ParseFS(templateFiles, "templates/layout.html", "templates/waterfall.html", "templates/record.html", "templates/panel.html", "templates/findings.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse the page %s: %w", name, err)
 		}
