@@ -185,6 +185,7 @@ func (d *Desk) Handler() http.Handler {
 	mux.HandleFunc("GET /api/dashboard/{uid}/panel/{id}", d.panelJSON)
 	mux.HandleFunc("GET /api/dashboard/{uid}/marks", d.marksJSON)
 	mux.HandleFunc("GET /api/overview/{id}", d.overviewPanel)
+	mux.HandleFunc("GET /api/overview/marks", d.overviewMarks)
 	mux.HandleFunc("GET /api/query", d.queryJSON)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.Handle("GET /static/", staticFiles())

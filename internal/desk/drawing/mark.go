@@ -45,7 +45,7 @@ func (v *View) marks(ctx context.Context, a dashboard.Annotation) ([]Mark, error
 	}
 	var marks []Mark
 	for _, s := range series {
-		mark := Mark{Color: stateColor(a.Color), Title: a.Name, Text: backend.Cut(legend(a.TextFormat, s.Labels), maxName)}
+		mark := Mark{Color: markColor(a.Color), Title: a.Name, Text: backend.Cut(legend(a.TextFormat, s.Labels), maxName)}
 		if a.TitleFormat != "" {
 			mark.Title = backend.Cut(legend(a.TitleFormat, s.Labels), maxTitleOfMark)
 		}
