@@ -52,8 +52,8 @@ func (c consoles) all() ([]string, error) {
 	return list, failed
 }
 
-// consolesIn returns the addresses of the consoles in a file of targets, as Prometheus and the Collector read it: a list
-// of targets with labels.
+// consolesIn returns the addresses of the consoles in a file of targets, as Prometheus and the Collector read it: a
+// list of targets with labels.
 func consolesIn(path string) ([]string, error) {
 	file, err := os.Open(path)
 	if err != nil {

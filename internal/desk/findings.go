@@ -38,8 +38,8 @@ type said struct {
 	More      int // instances that say the same
 }
 
-// findings asks the live consoles what looks wrong. It has nothing from those that don't answer at once: that they don't
-// is said where connections are listed.
+// findings asks the live consoles what looks wrong. It has nothing from those that don't answer at once: that they
+// don't is said where connections are listed.
 func (d *Desk) findings(ctx context.Context) []finding {
 	ctx, cancel := context.WithTimeout(ctx, findingsTimeout)
 	defer cancel()

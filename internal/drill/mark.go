@@ -14,8 +14,8 @@ const (
 	activeMetric = "sockscope_drill_active"
 	// markEvery is how far apart its samples are: as those of services.
 	markEvery = 5 * time.Second
-	// maxUnsent bounds the samples that wait for a Collector that is away, which may be what the drill breaks. It is
-	// an hour of them: the Collector takes none that is older.
+	// maxUnsent bounds the samples that wait for a Collector that is away, which may be what the drill breaks. It is an
+	// hour of them: the Collector takes none that is older.
 	maxUnsent = 720
 )
 

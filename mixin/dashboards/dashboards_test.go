@@ -256,7 +256,7 @@ func TestOverviewHasThePanelsOfTheMission(t *testing.T) {
 	t.Error("there is no overview")
 }
 
-// What happened is marked in the panels of every dashboard: what one sees may come of it.
+// What happened is marked in the panels of every dashboard: what you see may come of it.
 func TestWhatHappenedIsMarked(t *testing.T) {
 	c := mixin.Default()
 	c.Selector = `cluster="eu"`

@@ -10,7 +10,7 @@ import (
 //go:embed chart.js plot.js raster.js scale.js
 var modules embed.FS
 
-// Files returns the JavaScript modules. Pages import chart.js, which exports Chart and Group and imports the others; its own
-// comments document it. Serve all of them in one folder as text/javascript, from the same origin as the page. They need no
-// more than script-src 'self'.
+// Files returns the JavaScript modules. Pages import chart.js, which exports Chart and Group and imports the others;
+// its own comments document it. Serve all of them in one folder as text/javascript, from the same origin as the page.
+// They need no more than script-src 'self'.
 func Files() fs.FS { return modules }
