@@ -41,6 +41,9 @@ does not arrive, the desk raises an alarm of its own.`,
 			if config.LokiURL != "" && !cmd.Flags().Changed("victorialogs") {
 				config.VictoriaLogsURL = ""
 			}
+			if len(config.Targets) > 0 && !cmd.Flags().Changed("console") {
+				config.Consoles = nil // the files say which there are
+			}
 			config.Logger = slog.New(slog.NewJSONHandler(cmd.OutOrStdout(), nil))
 			if config.Components, err = status.Load(components...); err != nil {
 				return err
@@ -70,6 +73,7 @@ does not arrive, the desk raises an alarm of its own.`,
 	flags.StringVar(&config.VictoriaLogsURL, "victorialogs", "http://127.0.0.1:9428", "VictoriaLogs' API; empty if there is none")
 	flags.StringVar(&config.LokiURL, "loki", "", "Loki's API, if log records are in Loki")
 	flags.StringArrayVar(&config.Consoles, "console", []string{"http://" + endpoint.Local(0).Demo + "/debug/realtime/"}, "live console of a service; may be given several times")
+	flags.StringArrayVar(&config.Targets, "targets", nil, "`FILES` that list what is scraped, as in targets/*.yaml, instead of --console: targets with the label __console_path__ have their live console there; may be given several times")
 	flags.StringVar(&config.DataDir, "data", "", "directory in which the inbox survives a restart; empty to keep it in memory")
 	flags.StringVar(&config.JaegerUI, "jaeger-ui", "", "Jaeger's user interface, to link to; empty if there is none")
 	return cmd

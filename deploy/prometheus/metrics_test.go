@@ -73,6 +73,9 @@ func TestQueriesParse(t *testing.T) {
 	for _, query := range dashboardQueries(t) {
 		add(query.Expr)
 	}
+	for _, expr := range annotationQueries(t) {
+		add(expr)
+	}
 	for _, path := range files(t, runbooks+"/*.md") {
 		for _, expr := range codeBlocks(read(t, path)) {
 			add(expr)
@@ -98,8 +101,34 @@ func allQueries(t *testing.T) map[string][]string {
 	for _, query := range dashboardQueries(t) {
 		queries["panel "+query.Panel] = append(queries["panel "+query.Panel], query.Expr)
 	}
+	for where, expr := range annotationQueries(t) {
+		queries[where] = append(queries[where], expr)
+	}
 	for _, path := range files(t, runbooks+"/*.md") {
 		queries[path] = codeBlocks(read(t, path))
+	}
+	return queries
+}
+
+// annotationQueries returns what dashboards mark in their panels.
+func annotationQueries(t *testing.T) map[string]string {
+	t.Helper()
+	queries := make(map[string]string)
+	for _, path := range files(t, dashboards+"/*.json") {
+		board, err := dashboard.Load(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range board.Annotations.List {
+			if a.Expr == "" {
+				continue
+			}
+			expr, err := dashboard.Expand(a.Expr, func(string, string) (string, error) { return ".*", nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			queries["annotation "+a.Name+" of "+board.Title] = expr
+		}
 	}
 	return queries
 }

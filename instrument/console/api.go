@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html"
 	"io/fs"
@@ -82,8 +83,8 @@ func (c *Console) servePage(w http.ResponseWriter, r *http.Request) {
 		name = "index.html"
 	}
 	content, err := fs.ReadFile(page, "page/"+name)
-	if name == "chart.js" {
-		content, err = chart.Module(), nil
+	if errors.Is(err, fs.ErrNotExist) {
+		content, err = fs.ReadFile(chart.Files(), name)
 	}
 	if err != nil {
 		http.NotFound(w, r)

@@ -173,7 +173,7 @@ func TestPublishedPorts(t *testing.T) {
 	}
 }
 
-// nginx, the Collector and the compose file name the same instances.
+// nginx, the Collector, the desk and the compose file name the same instances.
 func TestInstancesOfScale(t *testing.T) {
 	services, text := composeFile(t)
 	balancer, targets := read(t, "deploy", "nginx", "nginx.conf"), read(t, "deploy", "otel-collector", "scale.yaml")
@@ -197,9 +197,29 @@ func TestInstancesOfScale(t *testing.T) {
 		if !slices.Contains(s.Command, "--node="+name) {
 			t.Errorf("%s goes by another name", name)
 		}
+		if !slices.Contains(s.Command, "--console=open") {
+			t.Errorf("%s shows its connections to nobody", name)
+		}
 	}
 	if instances != 3 || strings.Count(balancer, "server demo-") != 2*instances || strings.Count(targets, ":8080") != instances {
 		t.Errorf("%d instances, and others in nginx' or the Collector's settings", instances)
+	}
+	// The desk finds their consoles where the Collector finds them.
+	if !strings.Contains(targets, "[demo-1:8080, demo-2:8080, demo-3:8080]\n  labels: {job: sockscope-demo, __console_path__: /debug/realtime/}") {
+		t.Error("the targets don't say where their consoles are")
+	}
+	for _, file := range [][]string{{"docker-compose.yml"}, {"deploy", "compose", "victorialogs.yml"}} {
+		overlaid, _ := readCompose(t, file...)
+		for _, want := range []string{"--targets=/etc/targets/*.yaml", "--targets=/etc/targets/scale/*.yaml"} {
+			if !slices.Contains(overlaid["desk"].Command, want) {
+				t.Errorf("in %s the desk has no %s", file, want)
+			}
+		}
+	}
+	for _, want := range []string{"./deploy/otel-collector/targets:/etc/targets:ro", "scale-targets:/etc/targets/scale:ro"} {
+		if !slices.Contains(services["desk"].Volumes, want) {
+			t.Errorf("the desk has no volume %s", want)
+		}
 	}
 }
 

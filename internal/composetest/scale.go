@@ -33,6 +33,12 @@ func checkScale(ctx context.Context, c *compose) error {
 		return fmt.Errorf("the probes of the demo and of the instances don't both succeed: %w", err)
 	}
 	step("the probes of the demo, and of the instances through nginx, succeed")
+	for _, instance := range []string{"demo-1/", "demo-2/", "demo-3/"} { // and the number of the process
+		if err := waitFor(ctx, "http://"+at.Desk+"/connections", instance); err != nil {
+			return fmt.Errorf("the desk does not know the connections of all instances: %w", err)
+		}
+	}
+	step("the desk has the connections of all instances")
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	room := newChat(at.Scale)

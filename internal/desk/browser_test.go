@@ -23,7 +23,7 @@ import (
 )
 
 // browser starts a headless Chromium, and fails the test for everything that the pages complain about in it.
-func browser(t *testing.T) context.Context {
+func browser(t testing.TB) context.Context {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {

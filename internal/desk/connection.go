@@ -23,10 +23,12 @@ const (
 // connectionsData is what the page of all live connections shows.
 type connectionsData struct {
 	top.View
+	Found    []finding // those of all instances together
 	Sort     console.Sort
 	Sorts    []console.Sort
 	Search   string
-	Consoles int // addresses that are known
+	Consoles int    // addresses that are known
+	Problem  string // with the files that name them
 }
 
 func (d *Desk) connectionsPage(w http.ResponseWriter, r *http.Request) {
@@ -35,38 +37,20 @@ func (d *Desk) connectionsPage(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, connectionPath(id), http.StatusSeeOther)
 		return
 	}
-	data := connectionsData{Sort: console.SortBehind, Sorts: console.Sorts(), Search: query.Get("q"), Consoles: len(d.consoles)}
+	addresses, err := d.consoles.all()
+	data := connectionsData{Sort: console.SortBehind, Sorts: console.Sorts(), Search: query.Get("q"), Consoles: len(addresses)}
+	if err != nil {
+		data.Problem = err.Error()
+	}
 	if sort := console.Sort(query.Get("sort")); slices.Contains(data.Sorts, sort) {
 		data.Sort = sort
 	}
 	// An error is about an instance, and said there.
 	data.View, _ = top.Look(r.Context(), top.Options{
-		Consoles: d.consoles, Sort: data.Sort, Limit: maxConnections, Search: data.Search, Client: d.client,
+		Consoles: addresses, Sort: data.Sort, Limit: maxConnections, Search: data.Search, Client: d.client,
 	})
+	data.Found = together(data.Findings)
 	d.show(w, http.StatusOK, "connections", page{Title: "Connections", Section: "connections", Refresh: 3, Data: data})
-}
-
-// lead is a link from a finding to what it is about.
-type lead struct{ Path, Words string }
-
-// leadOf returns where a finding of a live console leads on: to the connections in question, to traces, or to log
-// records that lead to traces and connections. It is nil for a finding that says all there is to say.
-func leadOf(f console.Finding) *lead {
-	if f.Sort != "" {
-		return &lead{"/connections?" + url.Values{"sort": {string(f.Sort)}, "q": {f.Search}}.Encode(), "Show them"}
-	}
-	records := func(message, words string) *lead {
-		return &lead{logsForm{Words: message, period: period{Range: "15m"}, Follow: true}.path(), words}
-	}
-	switch f.Name {
-	case "slow_handling":
-		return &lead{tracesForm{Shortest: "1s", period: period{Range: "15m"}}.path(), "See slow messages"}
-	case "connections_broken", "closed_at_one_age":
-		return records("connection closed", "See how they closed")
-	case "handshakes_refused":
-		return records("handshake refused", "See refused handshakes")
-	}
-	return nil
 }
 
 // connectionData is what the page of one connection's story shows.

@@ -14,15 +14,10 @@ import (
 func goldenConnections() connectionsData {
 	number := func(v float64) *float64 { return &v }
 	return connectionsData{
-		Sort: console.SortBusy, Sorts: console.Sorts(), Search: hostile, Consoles: 2,
+		Sort: console.SortBusy, Sorts: console.Sorts(), Search: hostile, Consoles: 2, Problem: hostile, Found: goldenFindings(),
 		View: top.View{
 			Open:      2,
 			Instances: []top.Instance{{Console: "http://127.0.0.1:8080/debug/realtime/", Name: hostile, Open: 2}, {Console: hostile, Error: hostile}},
-			Findings: []top.FoundAt{
-				{Instance: hostile, Finding: console.Finding{Text: hostile}},
-				{Instance: "b", Finding: console.Finding{Text: "2 are behind.", Sort: console.SortBehind, Search: hostile}},
-				{Instance: "b", Finding: console.Finding{Name: "slow_handling", Text: "Handling is slow."}},
-			},
 			Connections: []top.Row{
 				{Instance: hostile, Connection: console.Connection{
 					ID: "a/../b?c#" + hostile, Namespace: hostile, Protocol: "websocket", State: console.StateBehind, Age: 3725, RTT: 0.0123,
@@ -33,6 +28,17 @@ func goldenConnections() connectionsData {
 			},
 		},
 	}
+}
+
+// goldenFindings are of two instances, of which the one can't be trusted.
+func goldenFindings() []finding {
+	return together([]top.FoundAt{
+		{Instance: hostile, Finding: console.Finding{Name: hostile, Severity: hostile, Text: hostile, Search: hostile}},
+		{Instance: "b", Finding: console.Finding{Name: "connections_behind", Severity: "warning", Text: "2 connections are behind.", Sort: console.SortBehind, Search: hostile}},
+		{Instance: "b", Finding: console.Finding{Name: "slow_handling", Severity: "warning", Text: "Handling is slow."}},
+		{Instance: "c", Finding: console.Finding{Name: "slow_handling", Severity: "warning", Text: "Handling is slow."}},
+		{Instance: "d", Finding: console.Finding{Name: "slow_handling", Severity: "warning", Text: "Handling is slower."}},
+	})
 }
 
 // goldenStory has an event of each kind. All text from outside is hostile.

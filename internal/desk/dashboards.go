@@ -296,6 +296,14 @@ func (d *Desk) marksJSON(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusNotFound, "there is no such dashboard")
 		return
 	}
+	d.mark(w, r, board)
+}
+
+// overviewMarks answers what is marked in the charts of the start page.
+func (d *Desk) overviewMarks(w http.ResponseWriter, r *http.Request) { d.mark(w, r, d.overview) }
+
+// mark writes what a dashboard marks in its charts.
+func (d *Desk) mark(w http.ResponseWriter, r *http.Request, board *dashboard.Dashboard) {
 	view, _, err := d.view(board, r.URL.Query())
 	if err != nil {
 		writeError(w, http.StatusBadRequest, err.Error())

@@ -14,7 +14,6 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -218,49 +217,6 @@ func jaegerWithout(t *testing.T) *httptest.Server {
 	return server
 }
 
-// TestChartsAreFast draws twenty series of nine hundred points, as many times as a screen does in a second. The
-// crosshair does not draw them again.
-func TestChartsAreFast(t *testing.T) {
-	ctx := browser(t)
-	address, _ := serve(t, Config{})
-	var took struct {
-		Data, Crosshair float64
-		Painted         int
-	}
-	err := chromedp.Run(ctx, chromedp.Navigate(address+"/dashboards"), chromedp.Evaluate(`(async () => {
-		const { Chart, Group } = await import("/static/chart.js");
-		const host = document.createElement("div");
-		host.className = "drawn";
-		document.querySelector("main").prepend(host);
-		const group = new Group();
-		const chart = new Chart(group, host, { title: "many" });
-		const times = Array.from({ length: 900 }, (_, i) => i * 1000);
-		const series = Array.from({ length: 20 }, (_, s) => ({ name: "s" + s, fill: 0.1, values: times.map((t, i) => Math.sin(i / 20 + s) + 2) }));
-		chart.set(times, series);
-		const median = (list) => list.sort((a, b) => a - b)[list.length >> 1];
-		const measure = (each) => median(Array.from({ length: 60 }, (_, i) => {
-			const began = performance.now();
-			each(i);
-			chart.paint();
-			return performance.now() - began;
-		}));
-		let painted = 0;
-		const base = chart.paintBase;
-		chart.paintBase = function (...all) { painted++; base.apply(this, all); };
-		const data = measure(() => (chart.stale = true));
-		const before = painted;
-		const crosshair = measure((i) => (group.at = i * 10_000));
-		return { Data: data, Crosshair: crosshair, Painted: painted - before };
-	})()`, &took, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("a frame with new data takes %.1f ms, one with the crosshair %.1f ms", took.Data, took.Crosshair)
-	if took.Painted != 0 {
-		t.Errorf("the crosshair drew the data %d times", took.Painted)
-	}
-}
-
 // TestOverview has numbers from the live consoles before Prometheus has any.
 func TestOverview(t *testing.T) {
 	console := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -273,7 +229,7 @@ func TestOverview(t *testing.T) {
 	}))
 	defer console.Close()
 	ctx := browser(t)
-	address, _ := serve(t, Config{Consoles: []string{console.URL, console.URL}})
+	address, _ := serve(t, Config{Consoles: []string{console.URL + "/one/", console.URL + "/two/"}})
 	var values []string
 	err := chromedp.Run(ctx, chromedp.EmulateViewport(1300, 1600), chromedp.Navigate(address), chromedp.Poll(`document.querySelectorAll("[data-loaded]").length === 10`, nil),
 		chromedp.Evaluate(`[...document.querySelectorAll("#panel-4 .value, #panel-6 .value, #panel-8 .legend b, #panel-9 .legend b")].map(e => e.textContent)`, &values))

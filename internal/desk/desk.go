@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -53,6 +54,9 @@ type Config struct {
 	JaegerUI        string // Jaeger's user interface; empty if there is none
 	// Consoles are the live consoles of services, as in http://127.0.0.1:8080/debug/realtime/.
 	Consoles []string
+	// Targets are patterns of files that list what is scraped. Targets with the label __console_path__ have their live
+	// console there.
+	Targets []string
 	// Dashboards are folders of Grafana's dashboards. Files of later ones take the place of those of the same name.
 	Dashboards []fs.FS
 	DataDir    string // where the inbox is kept; empty to keep it in memory
@@ -73,7 +77,7 @@ type Desk struct {
 	overview  *dashboard.Dashboard
 	drawer    *drawing.Drawer
 	logs      logstore.Store // nil if there is none
-	consoles  []string
+	consoles  consoles
 	client    *http.Client // asks the consoles
 	teller    *story.Teller
 	known     known
@@ -92,6 +96,11 @@ func New(c Config) (*Desk, error) {
 	for _, address := range addresses {
 		if u, err := url.Parse(address.url); address.url != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 			return nil, fmt.Errorf("the address of %s is %q, which is not an http URL", address.what, address.url)
+		}
+	}
+	for _, pattern := range c.Targets {
+		if _, err := filepath.Match(pattern, ""); err != nil {
+			return nil, fmt.Errorf("the pattern of files of targets is %q: %w", pattern, err)
 		}
 	}
 	if c.LokiURL != "" && c.VictoriaLogsURL != "" {
@@ -127,6 +136,7 @@ func New(c Config) (*Desk, error) {
 		logs = logstore.VictoriaLogs(c.VictoriaLogsURL, transport)
 	}
 	client := &http.Client{Transport: transport, Timeout: consoleTimeout}
+	live := consoles{c.Consoles, c.Targets}
 	asker := metrics.NewAsker(c.PrometheusURL, transport)
 	finder := tracing.NewFinder(c.JaegerURL, logs, transport)
 	return &Desk{
@@ -142,10 +152,10 @@ func New(c Config) (*Desk, error) {
 		drawer:    &drawing.Drawer{Prometheus: asker, Logs: logs},
 		finder:    finder,
 		logs:      logs,
-		consoles:  c.Consoles,
+		consoles:  live,
 		client:    client,
-		teller:    story.NewTeller(finder, logs, c.Consoles, client),
 		known:     known,
+		teller:    story.NewTeller(finder, logs, live.all, client),
 		pages:     pages,
 	}, nil
 }
@@ -181,6 +191,7 @@ func (d *Desk) Handler() http.Handler {
 	mux.HandleFunc("GET /api/dashboard/{uid}/panel/{id}", d.panelJSON)
 	mux.HandleFunc("GET /api/dashboard/{uid}/marks", d.marksJSON)
 	mux.HandleFunc("GET /api/overview/{id}", d.overviewPanel)
+	mux.HandleFunc("GET /api/overview/marks", d.overviewMarks)
 	mux.HandleFunc("GET /api/query", d.queryJSON)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.Handle("GET /static/", staticFiles())

@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // serve runs a desk on loopback and returns its address and what stops it.
-func serve(t *testing.T, c Config) (address string, stop func()) {
+func serve(t testing.TB, c Config) (address string, stop func()) {
 	t.Helper()
 	c.Logger = slog.New(slog.DiscardHandler)
 	d, err := New(c)

@@ -39,7 +39,6 @@ func formats() template.FuncMap {
 		"span":      func(now, t time.Time) string { return coarse(now.Sub(t)) },
 
 		"connection":   connectionPath,
-		"lead":         leadOf,
 		"isConnection": isConnection,
 		"inSeconds":    secondsWords,
 		"inBytes":      bytesWords,

@@ -165,9 +165,10 @@ func (d *Desk) overviewPanel(w http.ResponseWriter, r *http.Request) {
 		drawn = view.Panel(ctx, p, points)
 	}
 	if awaited != "" || drawn.Empty() {
-		if read := live()[id]; read != nil && len(d.consoles) > 0 {
+		addresses, _ := d.consoles.all() // where connections are listed, it is said what is wrong with files
+		if read := live()[id]; read != nil && len(addresses) > 0 {
 			problems := drawn.Problems
-			drawn = d.livePanel(ctx, view, p, points, read)
+			drawn = d.livePanel(ctx, addresses, view, p, points, read)
 			drawn.Problems = append(problems, drawn.Problems...)
 		} else if awaited != "" {
 			drawn = drawing.Panel{Kind: p.Type, Problems: []string{awaited}}
@@ -177,8 +178,8 @@ func (d *Desk) overviewPanel(w http.ResponseWriter, r *http.Request) {
 }
 
 // livePanel draws a panel from samples of the live consoles.
-func (d *Desk) livePanel(ctx context.Context, view *drawing.View, p dashboard.Panel, points int, read func(console.Sample) map[string]float64) drawing.Panel {
-	all, err := top.Series(ctx, top.Options{Consoles: d.consoles, Client: d.client}, view.Span().From)
+func (d *Desk) livePanel(ctx context.Context, addresses []string, view *drawing.View, p dashboard.Panel, points int, read func(console.Sample) map[string]float64) drawing.Panel {
+	all, err := top.Series(ctx, top.Options{Consoles: addresses, Client: d.client}, view.Span().From)
 	one := p
 	one.Targets = []dashboard.Target{{Ref: "A", Datasource: &dashboard.Datasource{Type: "prometheus"}, Expr: "live", Legend: "{{series}}"}}
 	drawn := view.From(ctx, one, points, given(all, read, p.FieldConfig.Defaults.Unit == "s"))
@@ -196,6 +197,7 @@ type overviewData struct {
 	Pending  int // how many of them are on their way
 	Building bool
 	Inbox    inbox.View
+	Findings []finding
 	Time     timeData
 	Panels   []panelData
 }
@@ -220,6 +222,7 @@ func newOverviewData(reports []status.Report, view inbox.View) overviewData {
 
 func (d *Desk) overviewPage(w http.ResponseWriter, r *http.Request) {
 	data := newOverviewData(d.watcher.Reports(), d.inbox.View())
+	data.Findings = d.findings(r.Context())
 	view, times, err := d.view(d.overview, r.URL.Query())
 	if err != nil {
 		d.problem(w, http.StatusBadRequest, "overview", "That is no range of time", "In its address, "+err.Error()+".")

@@ -27,11 +27,10 @@ var staticFS embed.FS
 func staticFiles() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /static/", http.FileServerFS(staticFS))
-	mux.HandleFunc("GET /static/chart.js", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
-		// An error here is the reader's loss of connection: there is nobody to tell.
-		_, _ = w.Write(chart.Module())
-	})
+	charts := http.StripPrefix("/static/", http.FileServerFS(chart.Files()))
+	for _, module := range []string{"chart.js", "plot.js", "raster.js", "scale.js"} {
+		mux.Handle("GET /static/"+module, charts)
+	}
 	return mux
 }
 
@@ -44,7 +43,7 @@ func newPages() (*pages, error) {
 	p := &pages{map[string]*template.Template{}}
 	for _, name := range []string{"overview", "inbox", "notification", "query", "traces", "trace", "logs", "around", "connections", "connection", "dashboards", "dashboard", "problem"} {
 		t, err := template.New("layout.html").Funcs(formats()).
-			ParseFS(templateFiles, "templates/layout.html", "templates/waterfall.html", "templates/record.html", "templates/panel.html", "templates/form.html", "templates/"+name+".html")
+			ParseFS(templateFiles, "templates/layout.html", "templates/waterfall.html", "templates/record.html", "templates/panel.html", "templates/form.html", "templates/findings.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse the page %s: %w", name, err)
 		}

@@ -115,11 +115,13 @@ func goldenPages() map[string]struct {
 		{Question: metrics.Question{Title: "None", Query: "up"}},
 		{Question: metrics.Question{Title: "Wrong", Query: "("}, Problem: hostile},
 	}}
+	overview := newOverviewData(components, view)
+	overview.Findings = goldenFindings()
 	return map[string]struct {
 		template string
 		page     page
 	}{
-		"overview":       {"overview", page{Title: "Overview", Section: "overview", Refresh: 3, Script: "dashboard.js", Open: 1, Data: newOverviewData(components, view)}},
+		"overview":       {"overview", page{Title: "Overview", Section: "overview", Refresh: 3, Script: "dashboard.js", Open: 1, Data: overview}},
 		"overview-ready": {"overview", page{Title: "Overview", Section: "overview", Refresh: 3, Script: "dashboard.js", Data: newOverviewData(components[:1], late)}},
 		"overview-first": {"overview", page{Title: "Overview", Section: "overview", Refresh: 3, Script: "dashboard.js", Data: newOverviewData(first, inbox.View{})}},
 		"overview-empty": {"overview", page{Title: "Overview", Section: "overview", Refresh: 3, Script: "dashboard.js", Data: newOverviewData(nil, inbox.View{})}},
@@ -269,7 +271,7 @@ func TestLinksDuringAnAlert(t *testing.T) {
 
 func TestStaticFiles(t *testing.T) {
 	for path, want := range map[string]string{
-		"/static/desk.css": "text/css", "/static/desk.js": "text/javascript", "/static/chart.js": "text/javascript", "/static/icon.svg": "image/svg+xml",
+		"/static/desk.css": "text/css", "/static/desk.js": "text/javascript", "/static/chart.js": "text/javascript", "/static/plot.js": "text/javascript", "/static/raster.js": "text/javascript", "/static/scale.js": "text/javascript", "/static/icon.svg": "image/svg+xml",
 	} {
 		w := httptest.NewRecorder()
 		staticFiles().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))

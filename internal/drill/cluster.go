@@ -92,7 +92,7 @@ func (s *Stack) startCluster(ctx context.Context, self string) (_ *cluster, err 
 		}
 		addresses = append(addresses, `"`+n.address+`"`)
 	}
-	target := fmt.Sprintf("- targets: [%s]\n  labels: {job: %s}\n", strings.Join(addresses, ", "), clusterService)
+	target := fmt.Sprintf("- targets: [%s]\n  labels: {job: %s, __console_path__: /debug/realtime/}\n", strings.Join(addresses, ", "), clusterService)
 	if err := os.WriteFile(c.targets, []byte(target), 0o600); err != nil {
 		return nil, fmt.Errorf("have the nodes scraped: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"strings"
 	"sync"
 	"syscall"
@@ -288,30 +287,14 @@ func records(n, severity int, message, user string) string {
 }
 
 func (f telemetry) Inject(ctx context.Context, s *Stack) (func(context.Context) error, error) {
-	send := func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.At.CollectorOTLPHTTP+f.path, strings.NewReader(f.body))
-		if err != nil {
-			return err
-		}
-		req.Header.Set("Content-Type", "application/json")
-		resp, err := s.http.Do(req)
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
-		if resp.StatusCode/100 != 2 {
-			return fmt.Errorf("the Collector answers %s", resp.Status)
-		}
-		return nil
-	}
-	if err := send(ctx); err != nil {
+	if err := s.sendOTLP(ctx, f.path, f.body); err != nil {
 		return nil, err
 	}
 	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
 	var sending sync.WaitGroup
 	sending.Go(func() {
 		for wait(ctx, time.Second) == nil {
-			_ = send(ctx) // the next one comes in a second
+			_ = s.sendOTLP(ctx, f.path, f.body) // the next one comes in a second
 		}
 	})
 	return func(context.Context) error {

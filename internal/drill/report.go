@@ -118,7 +118,8 @@ sockscope drill --start --all --repeat 5 --out docs
 The last command takes a day and writes this page. ` + "`make drill`" + ` runs some of them at high speed. A failed drill names
 the broken link of the chain, as in "fault injected; metric moved after 3.0 s; rule never pending".
 
-During a drill, 100 clients talk in rooms, with 40 messages a second in all, and 20 clients watch the market.
+During a drill, 100 clients talk in rooms, with 40 messages a second in all, and 20 clients watch the market. All dashboards, at
+the desk and in Grafana, mark from when its fault is injected until it is healed.
 `
 
 // Markdown writes the report as a page. It knows what the drills are about from their list.

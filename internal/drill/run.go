@@ -109,6 +109,12 @@ func (r *Runner) run(ctx context.Context, d Drill, last bool) (result Result, er
 		return Result{}, err
 	}
 	w.rec.Injected = time.Now()
+	marked := r.Stack.mark(ctx, d.Name, w.rec.Injected)
+	defer func() {
+		if err := marked.end(); err != nil {
+			w.say(err.Error())
+		}
+	}()
 	heal, err := inject(ctx, r.Stack, d.Faults)
 	w.say("fault injected")
 	healed := false
@@ -116,6 +122,7 @@ func (r *Runner) run(ctx context.Context, d Drill, last bool) (result Result, er
 		healed = true
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healTimeout)
 		defer cancel()
+		defer func() { marked.heal(time.Now()) }()
 		return heal(ctx)
 	}
 	defer func() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -30,6 +31,7 @@ type fakeStack struct {
 	samples  map[string][]Sample // by alert
 	notices  []map[string]any    // newest first
 	disabled map[string]bool     // what does not work
+	marks    []string            // requests about the drill itself
 }
 
 const loggedTrace = "0123456789abcdef0123456789abcdef"
@@ -81,6 +83,10 @@ func (f *fakeStack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/api/v1/query":
 		answer = map[string]any{"data": f.query(r.FormValue("query"))}
+	case "/v1/metrics":
+		body, _ := io.ReadAll(r.Body)
+		f.marks = append(f.marks, string(body))
+		return
 	case "/api/v1/query_exemplars":
 		answer = map[string]any{"data": []any{map[string]any{"exemplars": []any{
 			map[string]any{"labels": map[string]string{"trace_id": "fast"}, "value": "0.1", "timestamp": 1.0},
@@ -145,7 +151,7 @@ func (f *fakeStack) run(t *testing.T, d Drill) Result {
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	s := &Stack{
-		At:    endpoint.Set{Prometheus: address, Alertmanager: address, Desk: address, VictoriaLogs: address},
+		At:    endpoint.Set{Prometheus: address, Alertmanager: address, Desk: address, VictoriaLogs: address, CollectorOTLPHTTP: address},
 		Speed: 1000, http: &http.Client{Transport: transport}, slack: 3 * fakePatience,
 		logs: logstore.VictoriaLogs(server.URL, transport), logLanguage: "logsql",
 		deploy: fstest.MapFS{"grafana/dashboards/one.json": {Data: []byte(`{"uid": "one", "panels": [
@@ -164,6 +170,17 @@ func (f *fakeStack) run(t *testing.T, d Drill) Result {
 	return result
 }
 
+// checkMarks makes sure that dashboards are told when the drill began, and in the end that its fault is healed.
+func (f *fakeStack) checkMarks(t *testing.T, drill string) {
+	t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := len(f.marks)
+	if n == 0 || !strings.Contains(f.marks[0], `"asInt": "1"`) || !strings.Contains(f.marks[n-1], `"asInt": "0"`) || !strings.Contains(f.marks[n-1], `"stringValue": "`+drill+`"`) {
+		t.Errorf("dashboards are told %q", f.marks)
+	}
+}
+
 func newFakeStack(disabled ...string) *fakeStack {
 	f := &fakeStack{samples: map[string][]Sample{}, disabled: map[string]bool{}}
 	for _, what := range disabled {
@@ -173,7 +190,8 @@ func newFakeStack(disabled ...string) *fakeStack {
 }
 
 func TestRun(t *testing.T) {
-	got := newFakeStack().run(t, Drill{
+	f := newFakeStack()
+	got := f.run(t, Drill{
 		Name: "slow", Metric: "latency > 1", Alert: "Slow", Within: time.Second, Panel: "Latency",
 		Trace: &Trace{Exemplars: "latency", Span: "websocket.message", Longer: time.Second},
 		Log:   &Log{Message: "connection closed", Has: map[string]string{"reason": "abnormal"}},
@@ -181,6 +199,7 @@ func TestRun(t *testing.T) {
 	if !got.OK() {
 		t.Errorf("failures: %s", strings.Join(got.Failures, "\n"))
 	}
+	f.checkMarks(t, "slow")
 	for _, link := range Links() {
 		if _, ok := got.Seconds[link]; !ok {
 			t.Errorf("%s was not seen", link)
@@ -231,7 +250,7 @@ func TestRunHeals(t *testing.T) {
 	defer cancel()
 	r := &Runner{
 		Stack: &Stack{
-			At:    endpoint.Set{Prometheus: address, Alertmanager: address, Desk: address},
+			At:    endpoint.Set{Prometheus: address, Alertmanager: address, Desk: address, CollectorOTLPHTTP: address},
 			Speed: 1000, http: &http.Client{Transport: transport},
 		},
 		Progress: func(_ time.Duration, what string) {
@@ -242,6 +261,7 @@ func TestRunHeals(t *testing.T) {
 		began: time.Now(),
 	}
 	_, err := r.run(ctx, Drill{Name: "slow", Alert: "Slow", Metric: "latency > 1", Within: time.Second, Faults: []Fault{f}}, true)
+	f.checkMarks(t, "slow")
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.broken || err == nil {

@@ -139,6 +139,24 @@ func (s *Stack) get(ctx context.Context, address, path string, query url.Values,
 	return nil
 }
 
+// sendOTLP sends a request in JSON to the Collector.
+func (s *Stack) sendOTLP(ctx context.Context, path, body string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.At.CollectorOTLPHTTP+path, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("the Collector answers %s", resp.Status)
+	}
+	return nil
+}
+
 // series is a series in an answer of Prometheus.
 type series struct {
 	Metric    map[string]string `json:"metric"`

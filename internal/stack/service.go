@@ -90,7 +90,7 @@ func services(at endpoint.Set, in places, alertSpeed int, loki string) []service
 				"desk", "--listen=" + at.Desk,
 				"--components=" + in.components(), "--progress=" + in.progress(),
 				"--prometheus=" + url(at.Prometheus), "--jaeger=" + url(at.JaegerQuery), logs.deskFlag,
-				"--console=" + url(at.Demo) + "/debug/realtime/",
+				"--targets=" + filepath.Join(in.targets(), "*.yaml"),
 				"--data=" + filepath.Join(in.data, "desk"),
 			},
 		},

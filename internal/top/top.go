@@ -108,8 +108,31 @@ func Look(ctx context.Context, o Options) (View, error) {
 	}
 	slices.SortStableFunc(view.Connections, func(a, b Row) int { return cmp.Compare(badness(b, o.Sort), badness(a, o.Sort)) })
 	view.Connections = view.Connections[:min(len(view.Connections), o.Limit)]
-	slices.SortStableFunc(view.Findings, func(a, b FoundAt) int { return strings.Compare(b.Severity, a.Severity) })
+	worstFirst(view.Findings)
 	return view, nil
+}
+
+// Findings asks all instances what looks wrong, and returns the worst first. The error says which did not answer.
+func Findings(ctx context.Context, o Options) ([]FoundAt, error) {
+	answers := make([]console.Findings, len(o.Consoles))
+	errs := make([]error, len(o.Consoles))
+	var asking sync.WaitGroup
+	for i, base := range o.Consoles {
+		asking.Go(func() { errs[i] = o.get(ctx, base, "findings", nil, &answers[i]) })
+	}
+	asking.Wait()
+	var all []FoundAt
+	for _, a := range answers {
+		for _, f := range a.Findings {
+			all = append(all, FoundAt{a.Instance, f})
+		}
+	}
+	worstFirst(all)
+	return all, errors.Join(errs...)
+}
+
+func worstFirst(all []FoundAt) {
+	slices.SortStableFunc(all, func(a, b FoundAt) int { return strings.Compare(b.Severity, a.Severity) }) // "warning" first
 }
 
 // Series asks all instances for their samples since a time. The error says which did not answer.

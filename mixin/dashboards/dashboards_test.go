@@ -256,6 +256,28 @@ func TestOverviewHasThePanelsOfTheMission(t *testing.T) {
 	t.Error("there is no overview")
 }
 
+// What happened is marked in the panels of every dashboard: what you see may come of it.
+func TestWhatHappenedIsMarked(t *testing.T) {
+	c := mixin.Default()
+	c.Selector = `cluster="eu"`
+	for _, board := range boards(t, c) {
+		marked := make(map[string]dashboard.Annotation)
+		for _, a := range board.Annotations.List {
+			if a.Enable {
+				marked[a.Name] = a
+			}
+		}
+		for _, name := range []string{"Alerts", "Starts", "Drills"} {
+			if a := marked[name]; a.Expr == "" || a.Step == "" || a.TitleFormat == "" || a.Datasource == nil || a.Datasource.UID != "${datasource}" {
+				t.Errorf("%s: %s are not marked: %+v", board.Title, name, a)
+			}
+		}
+		if got, want := marked["Drills"].Expr, `max by (drill) (sockscope_drill_active{cluster="eu"}) == 1`; got != want {
+			t.Errorf("%s: drills are marked by %s, want %s", board.Title, got, want)
+		}
+	}
+}
+
 // With VictoriaLogs all is the same but for what asks for log records.
 func TestStoresDifferByLogRecordsOnly(t *testing.T) {
 	withLoki, err := dashboards.Files(mixin.Default())

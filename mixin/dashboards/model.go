@@ -139,7 +139,7 @@ const columns = 24
 // Mark is in the description of each dashboard that is made here.
 const Mark = "Made by sockscope mixin: to change it, save a copy."
 
-// annotations marks in all panels when alerts fired, and when processes started.
+// annotations marks in all panels when alerts fired, when processes started, and when drills had a fault in force.
 func (s service) annotations(b board) []dashboard.AnnotationQuery {
 	list := []dashboard.AnnotationQuery{{
 		Name: "Annotations & Alerts", Type: pointer("dashboard"), BuiltIn: pointer(1.0), Enable: true, Hide: pointer(true),
@@ -158,6 +158,11 @@ func (s service) annotations(b board) []dashboard.AnnotationQuery {
 		Expr: pointer(`changes(process_start_time_seconds{` + joined(`job=~"$job"`, s.Selector) + `}[1m]) > 0`),
 		Step: pointer("30s"), TitleFormat: pointer("{{job}} started"), TextFormat: pointer("{{instance}}"), TagKeys: pointer("job"),
 		UseValueForTime: pointer(false),
+	}, dashboard.AnnotationQuery{
+		Name: "Drills", Enable: true, Hide: pointer(false), IconColor: "purple", Datasource: metrics(),
+		Expr: pointer("max by (drill) (" + s.labelled("sockscope_drill_active") + ") == 1"),
+		Step: pointer("5s"), TitleFormat: pointer("Drill {{drill}}"), TextFormat: pointer("from when its fault was injected until it was healed"),
+		TagKeys: pointer("drill"), UseValueForTime: pointer(false),
 	})
 }
 

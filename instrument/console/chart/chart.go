@@ -1,12 +1,16 @@
-// Package chart has the module that the live console draws its charts with, for other pages that are served by Go:
+// Package chart has the modules that the live console draws its charts with, for other pages that are served by Go:
 // lines, bars and heatmaps over time on a canvas, without a build step and without anything from elsewhere.
 package chart
 
-import _ "embed"
+import (
+	"embed"
+	"io/fs"
+)
 
-//go:embed chart.js
-var module []byte
+//go:embed chart.js plot.js raster.js scale.js
+var modules embed.FS
 
-// Module returns the JavaScript module, which exports Chart and Group. Its own comments document it. Serve it as
-// text/javascript from the same origin as the page; it needs no more than script-src 'self'.
-func Module() []byte { return module }
+// Files returns the JavaScript modules. Pages import chart.js, which exports Chart and Group and imports the others;
+// its own comments document it. Serve all of them in one folder as text/javascript, from the same origin as the page.
+// They need no more than script-src 'self'.
+func Files() fs.FS { return modules }

@@ -2,19 +2,23 @@
 // crosshair, as members of a Group. Text and grid take their colours from the page's style sheet.
 "use strict";
 
+import { Plot, sharesOf } from "./plot.js";
+import { Raster } from "./raster.js";
+import { clock, day, nearest, plain, ticks, visible } from "./scale.js";
+
+export { bytes, nearest, plain, seconds, ticks, unitOf, visible } from "./scale.js";
+
 // Okabe and Ito's colours, which people with any colour vision can tell apart, made darker or lighter until they stand
 // out from the ground. After the last of them they begin again, dashed and then dotted.
 const palettes = {
   light: ["#0072b2", "#b87400", "#00805d", "#d04a00", "#2b93cf", "#b8588f", "#7d7d1a", "#882255"],
   dark: ["#4aa8e8", "#e69f00", "#2fc598", "#ff8650", "#9bd5f7", "#e5a0c8", "#cfcf62", "#d873a3"],
 };
-// From few to many, with nothing but lightness to tell them apart.
-const ramps = {
-  light: [[222, 235, 247], [107, 174, 214], [33, 113, 181], [8, 48, 107], [60, 10, 80]],
-  dark: [[24, 48, 66], [24, 98, 138], [45, 155, 190], [130, 215, 200], [253, 240, 160]],
-};
 const dashes = { dash: [6, 4], dot: [1.5, 3] };
-const margin = { left: 58, right: 10, top: 12, bottom: 22 };
+const margin = { left: 58, right: 10, top: 14, bottom: 22 };
+// Marks stand above the plot, in lanes of this height. What is marked at the same time is in lanes of its own, as far as
+// there are any.
+const lane = { height: 3, every: 4, most: 3 };
 const theme = matchMedia("(prefers-color-scheme: dark)");
 
 // A Group keeps its charts in step. Changed is told of every new range, null for the one of before.
@@ -27,7 +31,12 @@ export class Group {
     this.at = null; // of the crosshair, in ms
     this.marks = []; // [{from, to, title, text, color}]
     this.waiting = false;
-    theme.addEventListener("change", () => this.redraw());
+    this.raster = new Raster(); // on which one chart after the other draws its data
+    this.colours = new Map(); // of the style sheet, by their words
+    theme.addEventListener("change", () => {
+      this.colours.clear();
+      this.redraw();
+    });
   }
 
   add(chart) {
@@ -40,8 +49,16 @@ export class Group {
     this.waiting = true;
     requestAnimationFrame(() => {
       this.waiting = false;
-      for (const chart of this.charts) chart.paint();
+      this.paint();
     });
+  }
+
+  // paint paints the charts that are in view. It asks for sizes first and changes texts last, so that the page is laid
+  // out once.
+  paint() {
+    const seen = this.charts.filter((chart) => chart.measure());
+    for (const chart of seen) chart.paint();
+    for (const chart of seen) chart.label();
   }
 
   // redraw paints the data anew, too, and not only the crosshair.
@@ -57,7 +74,7 @@ export class Group {
   }
 
   mark(marks) {
-    this.marks = marks;
+    this.marks = inLanes(marks);
     this.redraw();
   }
 
@@ -79,6 +96,7 @@ export class Chart {
     this.layers = [];
     this.hidden = new Set();
     this.stale = true;
+    this.width = this.height = 0;
     this.base = document.createElement("canvas"); // the data, without the crosshair
 
     this.figure = document.createElement("figure");
@@ -90,7 +108,10 @@ export class Chart {
     this.canvas.setAttribute("aria-label", title);
     this.legend = document.createElement("ul");
     this.legend.className = "legend";
-    this.figure.append(caption, this.canvas, this.legend);
+    this.hint = document.createElement("p");
+    this.hint.className = "hint";
+    this.hint.hidden = true;
+    this.figure.append(caption, this.canvas, this.hint, this.legend);
     host.append(this.figure);
 
     this.listen();
@@ -214,39 +235,33 @@ export class Chart {
 
   timeAt(x) {
     const [first, last] = this.extent();
-    const width = this.canvas.clientWidth - margin.left - this.right();
-    return first + ((x - margin.left) / width) * (last - first);
+    return first + ((x - margin.left) / (this.width - margin.left - this.right())) * (last - first);
+  }
+
+  // measure asks how large the chart is, and returns whether it is in view. It is painted once it is scrolled there.
+  measure() {
+    const { top, bottom } = this.canvas.getBoundingClientRect();
+    [this.width, this.height] = [this.canvas.clientWidth, this.canvas.clientHeight];
+    return this.width > 0 && bottom >= 0 && top <= innerHeight;
   }
 
   paint() {
-    const { clientWidth: width, clientHeight: height } = this.canvas;
-    if (!width) return;
-    const { top, bottom } = this.canvas.getBoundingClientRect();
-    if (bottom < 0 || top > innerHeight) return; // it is painted once it is scrolled into view
+    const { width, height } = this;
     const ratio = devicePixelRatio || 1;
     const [first, last] = this.extent();
     const shape = [width, height, ratio, first, last].join();
     if (this.stale || this.shape !== shape) {
       this.stale = false;
       this.shape = shape;
-      for (const c of [this.base, this.canvas]) {
-        c.width = Math.round(width * ratio);
-        c.height = Math.round(height * ratio);
-      }
-      const g = this.base.getContext("2d");
-      g.setTransform(ratio, 0, 0, ratio, 0, 0);
-      this.paintBase(g, width, height, first, last);
+      this.paintBase(empty(this.base, width, height, ratio), ratio, first, last);
     }
-    const g = this.canvas.getContext("2d");
-    g.setTransform(1, 0, 0, 1, 0, 0);
-    g.clearRect(0, 0, this.canvas.width, this.canvas.height);
-    g.drawImage(this.base, 0, 0);
-    g.setTransform(ratio, 0, 0, ratio, 0, 0);
+    const g = empty(this.canvas, width, height, ratio);
+    g.drawImage(this.base, 0, 0, width, height);
     this.paintCrosshair(g, height);
-    this.label();
   }
 
-  paintBase(g, width, height, first, last) {
+  paintBase(g, ratio, first, last) {
+    const { width, height } = this;
     this.ink = getComputedStyle(this.legend).color;
     this.line = getComputedStyle(this.figure).borderTopColor;
     const right = width - this.right();
@@ -272,11 +287,38 @@ export class Chart {
     g.rect(margin.left, 0, right - margin.left, bottom + 1);
     g.clip();
     this.paintMarks(g, bottom);
-    if (this.options.heat) this.paintHeat(g, from, to);
-    else this.paintThresholds(g, right);
-    for (const layer of this.layers) this.paintLayer(g, layer, from, to);
+    if (!this.options.heat) this.paintThresholds(g, right);
+    this.paintData(g, ratio, from, to, right, bottom);
     this.paintExemplars(g, first, last);
     g.restore();
+  }
+
+  // paintData draws what the chart is about, in pixels of the device, of which there are ratio to each of the page's.
+  paintData(g, ratio, from, to, right, bottom) {
+    const { raster } = this.group;
+    raster.clear(Math.max(Math.round((right - margin.left) * ratio), 1), Math.max(Math.round((bottom + 1) * ratio), 1));
+    const plot = new Plot(raster, ratio, { times: this.times, from, to, x: (t) => this.x(t) - margin.left });
+    const { heat, gap } = this.options;
+    if (heat) plot.heat(heat.counts, this.scales[0].row, gap / 2.5 || 1, theme.matches);
+    for (const layer of this.layers) {
+      const { y } = this.scales[layer.series.axis ?? 0] ?? this.scales[0];
+      plot.layer({ ...layer, y, ...this.lookOf(layer), colour: sharesOf(g, this.colourOf(layer.series, layer.index)) });
+    }
+    g.save();
+    g.setTransform(1, 0, 0, 1, 0, 0);
+    raster.drawOn(g, Math.round(margin.left * ratio), 0);
+    g.restore();
+  }
+
+  // lookOf is how a series is drawn.
+  lookOf({ series: s, index }) {
+    const { gap, stacked } = this.options;
+    return {
+      style: s.style, stairs: s.stairs, dots: s.dots, width: s.width || 1.5,
+      fill: s.fill ?? (s.style === "bars" ? 0.8 : stacked ? 0.35 : 0),
+      dash: dashes[s.dash] ?? (s.color ? null : [null, dashes.dash, dashes.dot][Math.floor(index / 8) % 3]),
+      gap: s.span || gap || 5000, // without one, in a longer break nobody looked
+    };
   }
 
   // scale places the values of the series of one axis. Zero is part of it, unless it is logarithmic.
@@ -319,25 +361,6 @@ export class Chart {
     return { y, row, ticks: labels };
   }
 
-  paintHeat(g, from, to) {
-    const { counts } = this.options.heat;
-    let most = 0;
-    for (let k = from; k < to; k++) for (const n of counts[k] ?? []) most = Math.max(most, n);
-    if (!most) return;
-    const ramp = ramps[theme.matches ? "dark" : "light"];
-    const [scale] = this.scales;
-    const step = this.options.gap / 2.5 || 1;
-    for (let k = from; k < to; k++) {
-      const left = this.x(this.times[k] - step);
-      const width = Math.max(this.x(this.times[k]) - left, 1) + 0.5;
-      (counts[k] ?? []).forEach((n, i) => {
-        if (!(n > 0)) return;
-        g.fillStyle = mix(ramp, Math.sqrt(n / most));
-        g.fillRect(left, scale.row(i + 1), width, Math.max(scale.row(i) - scale.row(i + 1), 1));
-      });
-    }
-  }
-
   paintThresholds(g, right) {
     const list = this.options.thresholds ?? [];
     const [{ y }] = this.scales;
@@ -363,73 +386,16 @@ export class Chart {
     });
   }
 
+  // paintMarks paints a band above the plot for each mark, and a line where it begins.
   paintMarks(g, bottom) {
     for (const m of this.group.marks) {
       const left = this.x(m.from);
       g.fillStyle = this.colour(m.color) || this.ink;
-      g.globalAlpha = 0.12;
-      g.fillRect(left, margin.top, Math.max(this.x(m.to) - left, 0), bottom - margin.top);
-      g.globalAlpha = 0.8;
-      g.fillRect(left, margin.top - 4, 1, bottom - margin.top + 4);
-      g.fillRect(left, margin.top - 6, Math.max(this.x(m.to) - left, 5), 4);
+      g.fillRect(left, 1 + lane.every * m.lane, Math.max(this.x(m.to) - left, lane.height), lane.height);
+      g.globalAlpha = 0.35; // where it begins, through the data
+      g.fillRect(Math.round(left), margin.top, 1, bottom - margin.top);
       g.globalAlpha = 1;
     }
-  }
-
-  paintLayer(g, { series: s, index, upper, lower }, from, to) {
-    const { y } = this.scales[s.axis ?? 0] ?? this.scales[0];
-    const colour = this.colourOf(s, index);
-    g.strokeStyle = g.fillStyle = colour;
-    if (s.style === "bars") return this.paintBars(g, upper, lower, from, to, y, s.fill ?? 0.8);
-    const gap = s.span || this.options.gap || 5000; // without one, in a longer break nobody looked
-    const filled = s.fill ?? (this.options.stacked ? 0.35 : 0);
-    g.lineWidth = s.width || 1.5;
-    g.lineJoin = "bevel";
-    g.setLineDash(dashes[s.dash] ?? (s.color ? [] : [[], dashes.dash, dashes.dot][Math.floor(index / 8) % 3]));
-    let run = [];
-    const finish = () => {
-      if (run.length && s.style !== "points") {
-        const path = new Path2D();
-        run.forEach((k, i) => {
-          if (s.stairs && i) path.lineTo(this.x(this.times[k]), y(upper[run[i - 1]]));
-          path.lineTo(this.x(this.times[k]), y(upper[k]));
-        });
-        g.stroke(path);
-        if (filled) {
-          for (const k of run.toReversed()) path.lineTo(this.x(this.times[k]), y(lower[k]));
-          g.globalAlpha = filled;
-          g.fill(path);
-          g.globalAlpha = 1;
-        }
-      }
-      if (run.length === 1 || s.dots || s.style === "points") {
-        for (const k of run) {
-          g.beginPath();
-          g.arc(this.x(this.times[k]), y(upper[k]), s.style === "points" ? 2.5 : 1.5, 0, 7);
-          g.fill();
-        }
-      }
-      run = [];
-    };
-    for (let k = from; k < to; k++) {
-      if (Number.isNaN(upper[k])) continue;
-      if (run.length && this.times[k] - this.times[run.at(-1)] > gap) finish();
-      run.push(k);
-    }
-    finish();
-    g.setLineDash([]);
-  }
-
-  paintBars(g, upper, lower, from, to, y, filled) {
-    const step = this.times.length > 1 ? this.x(this.times[1]) - this.x(this.times[0]) : 6;
-    const width = Math.max(step * 0.8, 1);
-    g.globalAlpha = Math.max(filled, 0.2);
-    for (let k = from; k < to; k++) {
-      if (Number.isNaN(upper[k]) || upper[k] === lower[k]) continue;
-      const [top, bottom] = [y(upper[k]), y(lower[k])];
-      g.fillRect(this.x(this.times[k]) - width / 2, Math.min(top, bottom), width, Math.max(Math.abs(bottom - top), 1));
-    }
-    g.globalAlpha = 1;
   }
 
   paintExemplars(g, first, last) {
@@ -486,11 +452,14 @@ export class Chart {
   colour(name) {
     if (!name || name.startsWith("#") || name.startsWith("rgb")) return name;
     if (/^p[0-7]$/.test(name)) return palettes[theme.matches ? "dark" : "light"][name[1]];
-    const before = this.legend.style.color;
-    this.legend.style.color = `var(--${name}, var(--accent))`;
-    const colour = getComputedStyle(this.legend).color;
-    this.legend.style.color = before;
-    return colour;
+    const { colours } = this.group;
+    if (!colours.has(name)) {
+      const before = this.legend.style.color;
+      this.legend.style.color = `var(--${name}, var(--accent))`;
+      colours.set(name, getComputedStyle(this.legend).color);
+      this.legend.style.color = before;
+    }
+    return colours.get(name);
   }
 
   colourOf(series, index) {
@@ -503,13 +472,32 @@ export class Chart {
     const at = this.group.at;
     const k = at === null ? this.times.length - 1 : nearest(this.times, at);
     const time = at === null || k < 0 ? "" : ` at ${clock(this.times[k], true)}`;
-    const marks = at === null ? [] : this.group.marks.filter((m) => at >= m.from - (this.options.gap ?? 0) && at <= m.to + (this.options.gap ?? 0));
+    const marks = this.marksAt(at);
     const said = this.options.heat ? [this.labelHeat(k)] : this.labelSeries(k);
-    for (const m of marks) said.push([m.title, m.text].filter(Boolean).join(" "));
+    said.push(...marks.map(saidOf));
     if (this.options.exemplars?.length) said.push(`${this.options.exemplars.length} traces, Enter opens the nearest`);
-    this.canvas.title = marks.map((m) => [m.title, m.text].filter(Boolean).join(" ")).join("\n");
+    this.tell(marks);
     const label = `${this.title}${time}: ${said.filter(Boolean).join(", ")}`;
     if (this.canvas.getAttribute("aria-label") !== label) this.canvas.setAttribute("aria-label", label);
+  }
+
+  // marksAt are the marks at a time, or some pixels from it.
+  marksAt(at) {
+    if (at === null) return [];
+    const slack = this.timeAt(lane.every) - this.timeAt(0);
+    return this.group.marks.filter((m) => at >= m.from - slack && at <= m.to + slack);
+  }
+
+  // tell says beside the pointer what the marks are, if it is at their bands.
+  tell(marks) {
+    const text = this.y < margin.top ? marks.map(saidOf).join("\n") : "";
+    if (this.hint.textContent !== text) this.hint.textContent = text;
+    this.hint.hidden = !text;
+    if (!text) return;
+    const x = this.x(this.group.at);
+    this.hint.style.left = x < this.width / 2 ? `${x}px` : "";
+    this.hint.style.right = x < this.width / 2 ? "" : `${this.width - x}px`;
+    this.hint.style.top = `${this.canvas.offsetTop + margin.top + 2}px`;
   }
 
   labelSeries(k) {
@@ -570,6 +558,23 @@ export class Chart {
   }
 }
 
+// inLanes lays marks beside each other that are at the same time.
+function inLanes(marks) {
+  const ends = []; // of what is in each lane so far
+  return marks.toSorted((a, b) => a.from - b.from).map((m) => {
+    const free = ends.findIndex((end) => end < m.from);
+    const at = free < 0 ? Math.min(ends.length, lane.most - 1) : free;
+    ends[at] = Math.max(ends[at] ?? m.to, m.to);
+    return { ...m, lane: at };
+  });
+}
+
+// saidOf puts a mark into words.
+function saidOf({ title, text, from, to }) {
+  const times = to > from ? `${clock(from, true)} to ${clock(to, true)}` : clock(from, true);
+  return `${[title, text].filter(Boolean).join(" ")}, ${times}`;
+}
+
 // logScale has a tick for each power of ten, or for some of them.
 function logScale(axis, low, high, bottom) {
   const [from, to] = [Math.floor(Math.log10(axis.min ?? low)), Math.ceil(Math.log10(axis.max ?? high))];
@@ -580,116 +585,13 @@ function logScale(axis, low, high, bottom) {
   return { y, ticks: list };
 }
 
-function mix(ramp, share) {
-  const at = Math.min(share, 1) * (ramp.length - 1);
-  const i = Math.min(Math.floor(at), ramp.length - 2);
-  return `rgb(${ramp[i].map((c, n) => Math.round(c + (ramp[i + 1][n] - c) * (at - i))).join()})`;
-}
-
-// visible is the range of indices that a chart draws: what is between two times, and one more on each side.
-export function visible(times, first, last) {
-  let from = lowerBound(times, first);
-  let to = lowerBound(times, last);
-  if (from > 0) from--;
-  return [from, Math.min(to + 1, times.length)];
-}
-
-function lowerBound(times, t) {
-  let low = 0;
-  let high = times.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (times[middle] < t) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-export function nearest(times, t) {
-  const k = lowerBound(times, t);
-  if (k === 0) return times.length ? 0 : -1;
-  if (k === times.length) return k - 1;
-  return times[k] - t < t - times[k - 1] ? k : k - 1;
-}
-
-// ticks are four to eight round numbers around a range. Of bytes, they are round in multiples of 1024.
-export function ticks(low, high, base = 10) {
-  if (!(high > low)) high = low + (Math.abs(low) || 1);
-  const rough = (high - low) / 5;
-  const power = base === 1024 ? 1024 ** Math.max(Math.floor(Math.log(Math.max(high, -low)) / Math.log(1024)), 0) : 1;
-  const ten = 10 ** Math.floor(Math.log10(rough / power));
-  const step = [1, 2, 2.5, 5, 10].map((f) => f * ten * power).find((s) => s >= rough * 0.9999);
-  const list = [];
-  for (let i = Math.floor(low / step + 1e-9); ; i++) {
-    list.push(Number((i * step).toPrecision(12)));
-    if (i * step >= high * (high > 0 ? 0.9999 : 1.0001)) return list;
-  }
-}
-
-function two(n) {
-  return String(n).padStart(2, "0");
-}
-
-function clock(ms, withSeconds) {
-  const t = new Date(ms);
-  return `${two(t.getHours())}:${two(t.getMinutes())}` + (withSeconds ? `:${two(t.getSeconds())}` : "");
-}
-
-function day(ms) {
-  const t = new Date(ms);
-  return `${t.getFullYear()}-${two(t.getMonth() + 1)}-${two(t.getDate())}`;
-}
-
-// The units of the vertical axis.
-export function plain(v) {
-  const size = Math.abs(v);
-  if (size >= 1e9) return `${short(v / 1e9)} G`;
-  if (size >= 1e6) return `${short(v / 1e6)} M`;
-  if (size >= 1e4) return `${short(v / 1e3)} k`;
-  return short(v);
-}
-
-export function seconds(v) {
-  const size = Math.abs(v);
-  if (size === 0) return "0";
-  if (size < 1e-6) return `${short(v * 1e9)} ns`;
-  if (size < 1e-3) return `${short(v * 1e6)} µs`;
-  if (size < 1) return `${short(v * 1e3)} ms`;
-  if (size < 120) return `${short(v)} s`;
-  if (size < 7200) return `${short(v / 60)} min`;
-  if (size < 172800) return `${short(v / 3600)} h`;
-  return `${short(v / 86400)} d`;
-}
-
-export function bytes(v) {
-  for (const unit of ["B", "KiB", "MiB", "GiB"]) {
-    if (Math.abs(v) < 1024 || unit === "GiB") return `${short(v)} ${unit}`;
-    v /= 1024;
-  }
-  return "";
-}
-bytes.base = 1024;
-
-// unitOf returns the function that writes a number as a description says: {form, factor, prefix, suffix, decimals}.
-export function unitOf({ form, factor = 1, prefix = "", suffix = "", decimals }) {
-  const forms = {
-    number: decimals === undefined ? plain : (v) => (Math.abs(v) < 1e4 ? v.toFixed(decimals) : plain(v)),
-    plain: (v) => (decimals === undefined ? short(v) : v.toFixed(decimals)),
-    seconds, bytes,
-    time: (v) => `${day(v * 1000)} ${clock(v * 1000, true)}`,
-  };
-  const write = forms[form] ?? plain;
-  const unit = (v) => {
-    const text = write(v * factor);
-    // As in 12 kB/s, but 12%.
-    const space = /^[A-Za-z]/.test(suffix) && !/[A-Za-z]$/.test(text) ? " " : "";
-    return prefix + text + space + suffix;
-  };
-  unit.base = write.base;
-  return unit;
-}
-
-function short(v) {
-  if (Number.isInteger(v)) return String(v);
-  return Math.abs(v) >= 100 ? v.toFixed(0) : String(Number(v.toPrecision(3)));
+// empty makes a canvas so large and empty, and returns its context in pixels of the page.
+function empty(canvas, width, height, ratio) {
+  const [across, down] = [Math.round(width * ratio), Math.round(height * ratio)];
+  const g = canvas.getContext("2d");
+  if (canvas.width !== across || canvas.height !== down) [canvas.width, canvas.height] = [across, down];
+  g.setTransform(1, 0, 0, 1, 0, 0);
+  g.clearRect(0, 0, across, down);
+  g.setTransform(ratio, 0, 0, ratio, 0, 0);
+  return g;
 }

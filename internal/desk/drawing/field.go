@@ -72,6 +72,14 @@ func stateColor(name string) string {
 	return byHue(name, map[string]string{"green": "good", "yellow": "warn", "orange": "warn", "red": "bad", "blue": "info", "purple": "info"})
 }
 
+// markColor is the colour of what is marked in charts.
+func markColor(name string) string {
+	if c, ok := otherColor(name); ok {
+		return c
+	}
+	return byHue(name, map[string]string{"green": "good", "yellow": "warn", "orange": "warn", "red": "bad", "blue": "info", "purple": "p5"})
+}
+
 // seriesColor is the colour of a series. Green and red lines have those of the palette, which everybody can tell apart.
 func seriesColor(name string) string {
 	if c, ok := otherColor(name); ok {

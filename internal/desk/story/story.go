@@ -35,13 +35,14 @@ const (
 type Teller struct {
 	finder   *tracing.Finder
 	logs     logstore.Store
-	consoles top.Options
+	consoles func() ([]string, error)
+	client   *http.Client // asks them
 }
 
-// NewTeller returns a teller. The log store is nil if there is none. The consoles are addresses as in
-// http://127.0.0.1:8080/debug/realtime/.
-func NewTeller(finder *tracing.Finder, logs logstore.Store, consoles []string, client *http.Client) *Teller {
-	return &Teller{finder, logs, top.Options{Consoles: consoles, Client: client}}
+// NewTeller returns a teller. The log store is nil if there is none. Consoles returns addresses as in
+// http://127.0.0.1:8080/debug/realtime/, and an error if it does not know all of them.
+func NewTeller(finder *tracing.Finder, logs logstore.Store, consoles func() ([]string, error), client *http.Client) *Teller {
+	return &Teller{finder, logs, consoles, client}
 }
 
 // CheckID returns an error if no connection can have the id.
@@ -124,6 +125,13 @@ func (s Story) Duration() time.Duration {
 	return s.Closed.Sub(s.Opened)
 }
 
+// live asks the consoles.
+func (t *Teller) live(ctx context.Context, id string) ([]console.Story, error) {
+	consoles, unknown := t.consoles()
+	live, err := top.Stories(ctx, top.Options{Consoles: consoles, Client: t.client}, id)
+	return live, errors.Join(unknown, err)
+}
+
 // Tell tells a part of a connection's story. It always returns what it has found. Problems say what is missing.
 func (t *Teller) Tell(ctx context.Context, id string, part Part) Story {
 	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
@@ -137,7 +145,7 @@ func (t *Teller) Tell(ctx context.Context, id string, part Part) Story {
 	var logsErr, liveErr error
 	var wg sync.WaitGroup
 	wg.Go(func() { ends, logsErr = t.ends(ctx, id, now) })
-	wg.Go(func() { live, liveErr = top.Stories(ctx, t.consoles, id) })
+	wg.Go(func() { live, liveErr = t.live(ctx, id) })
 	wg.Wait()
 	for _, l := range live {
 		s.take(l)

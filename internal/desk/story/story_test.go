@@ -219,7 +219,7 @@ func teller(t *testing.T, jaegerURL string, logs logstore.Store, consoles ...str
 	t.Helper()
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	return NewTeller(tracing.NewFinder(jaegerURL, logs, transport), logs, consoles, &http.Client{Transport: transport})
+	return NewTeller(tracing.NewFinder(jaegerURL, logs, transport), logs, func() ([]string, error) { return consoles, nil }, &http.Client{Transport: transport})
 }
 
 // line says in one line what an event is.
