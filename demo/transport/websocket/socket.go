@@ -82,6 +82,7 @@ func (k *socket) read() (kind int, data []byte, err error) {
 func (k *socket) refuseText(ctx context.Context, size int) {
 	k.session.Unreadable(ctx, size, errors.New("a text frame is not UTF-8"))
 	k.close(instrument.ReasonProtocolError, websocket.CloseInvalidFramePayloadData, "a text frame has to be UTF-8")
+	k.linger()
 }
 
 // linger lets the peer read the close frame that it was just sent. To close a connection with something unread resets

@@ -12,8 +12,12 @@ import (
 	"github.com/sockscope/sockscope/instrument/internal/frames"
 )
 
-// closeTimeout is how long SendClose waits.
-const closeTimeout = time.Second
+const (
+	// closeTimeout is how long SendClose waits.
+	closeTimeout = time.Second
+	// lingerTimeout is how long a peer gets to answer the close frame of CloseFor.
+	lingerTimeout = time.Second
+)
 
 var (
 	errWithinFrame = errors.New("wsconn: close frame not sent, because another frame is not written to its end")
@@ -21,11 +25,44 @@ var (
 	errStopped = fmt.Errorf("wsconn: a close frame has been sent: %w", net.ErrClosed)
 )
 
-// CloseFor sends a close frame as SendClose does, and closes the connection for the reason.
+// CloseFor sends a close frame as SendClose does, and closes the connection for the reason. Nothing can be read or
+// written afterwards.
 func (c *Conn) CloseFor(reason instrument.CloseReason, code int, text string) error {
 	code = frames.SendableCode(code)
 	c.Say(reason, code)
-	return errors.Join(c.SendClose(code, text), c.close())
+	if err := c.SendClose(code, text); err != nil {
+		return errors.Join(err, c.close())
+	}
+	return c.linger()
+}
+
+// linger closes the connection for writing, and for reading once the peer has closed it, at the latest after
+// lingerTimeout. If it were closed at once, a peer that is writing at that time would fail to write, and browsers then
+// don't tell the code of the close frame (RFC 6455, section 7.1.1, has the server wait, too).
+func (c *Conn) linger() error {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok || c.closed.Swap(true) {
+		return c.close()
+	}
+	c.heeds.Store(true) // so that Read discards what comes
+	if err := half.CloseWrite(); err != nil {
+		return errors.Join(err, c.close())
+	}
+	time.AfterFunc(lingerTimeout, func() { _ = c.Conn.Close() }) // if nobody else does
+	if c.config.EndOnClose {
+		c.End()
+	}
+	return nil
+}
+
+// discard reads what the peer still sends on a connection that this side has closed. The error is that of the last
+// read.
+func (c *Conn) discard(p []byte, err error) error {
+	for err == nil {
+		_, err = c.Conn.Read(p)
+	}
+	c.readFailed(net.ErrClosed)
+	return net.ErrClosed
 }
 
 // A dueClose is a close frame that somebody waits for.

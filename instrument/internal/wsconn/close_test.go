@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/sockscope/sockscope/instrument"
 	"github.com/sockscope/sockscope/instrument/realtimetest"
@@ -70,6 +71,48 @@ func TestCloseWithinFrame(t *testing.T) {
 	got, err := io.ReadAll(peer)
 	if want := []byte("\x82\x04once\x88\x05\x03\xe9bye"); !bytes.Equal(got, want) || err != nil {
 		t.Errorf("the peer reads %q, %v, want %q", got, err, want)
+	}
+}
+
+// TestCloseWhilePeerWrites closes a connection whose peer goes on to write for a while. It can, and reads the close
+// frame; what it writes is discarded.
+func TestCloseWhilePeerWrites(t *testing.T) {
+	c, peer := observed(t, realtimetest.New(t))
+	if err := c.CloseFor(instrument.ReasonShutdown, 1012, ""); err != nil {
+		t.Fatal(err)
+	}
+	read := make(chan error)
+	go func() {
+		n, err := c.Read(make([]byte, 100))
+		if n > 0 {
+			t.Errorf("%d bytes were read after the close", n)
+		}
+		read <- err
+	}()
+	for range 50 { // a reset would have arrived long before the last
+		if _, err := peer.Write([]byte("\x81\x84mask\x05\x04\x1f\x07")); err != nil {
+			t.Fatalf("the peer can't write: %v", err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	got, err := io.ReadAll(peer)
+	if want := "\x88\x02\x03\xf4"; string(got) != want || err != nil {
+		t.Errorf("the peer reads %q, %v, want %q", got, err, want)
+	}
+	_ = peer.Close()
+	if err := <-read; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("read: %v, want net.ErrClosed", err)
+	}
+}
+
+// TestCloseForSilentPeer closes a connection whose peer answers nothing and stays.
+func TestCloseForSilentPeer(t *testing.T) {
+	c, _ := observed(t, realtimetest.New(t))
+	if err := c.CloseFor(instrument.ReasonShutdown, 1012, ""); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := c.Read(make([]byte, 100)); n > 0 || !errors.Is(err, net.ErrClosed) {
+		t.Errorf("read: %d, %v, want net.ErrClosed", n, err)
 	}
 }
 

@@ -122,6 +122,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 	op, size, whole := c.in.Whole(p[:n])
 	switch {
 	case !whole, c.heeds.Load():
+		if c.closed.Load() {
+			return 0, c.discard(p, err)
+		}
 		c.receivedPieces(p[:n])
 	case c.counts:
 		c.counter.Received(c.typeOf(op, int64(size)), size)
@@ -216,6 +219,9 @@ func (c *Conn) frameArrived() {
 
 func (c *Conn) metDeadline() {
 	c.heeds.Store(false)
+	if c.closed.Load() {
+		c.heeds.Store(true) // as linger wants it
+	}
 	c.readDeadline.met()
 }
 
