@@ -398,6 +398,7 @@ func budgetBounds() []Situation {
 	const client, target = `job="bot", instance="a", client="trader"`, `job="probe", instance="a", target="eu"`
 	const connections, delivery, receipt = "WebSocketConnectionErrorBudgetBurn", "WebSocketDeliveryErrorBudgetBurn", "WebSocketClientErrorBudgetBurn"
 	const waiting, handling, probes = "WebSocketDeliveryLatencyErrorBudgetBurn", "WebSocketLatencyErrorBudgetBurn", "WebSocketProbeErrorBudgetBurn"
+	const reaching, lagging = "WebSocketBroadcastLatencyErrorBudgetBurn", "WebSocketClientLatencyErrorBudgetBurn"
 	connect := func(good, bad string) *world {
 		return service("a").set(tried, `status="connected"`, good).set(tried, `status="error"`, bad)
 	}
@@ -412,6 +413,12 @@ func budgetBounds() []Situation {
 	wait := func(k kind, spec string) *world {
 		return service("a").add(k, "websocket_delivery_duration_seconds", `job="demo", `+chatA, spec)
 	}
+	reach := func(k kind, spec string) *world {
+		return service("a").add(k, "websocket_broadcast_delivery_duration_seconds", `job="demo", `+chatA, spec)
+	}
+	lag := func(k kind, spec string) *world {
+		return nothing().add(k, "websocket_client_event_lag_seconds", client+`, stream="prices"`, spec)
+	}
 	handle := func(k kind, spec string) *world {
 		return service("a").drop("websocket_message_duration_seconds", "").add(k, "websocket_message_duration_seconds", `job="demo", `+chatA, spec)
 	}
@@ -420,7 +427,7 @@ func budgetBounds() []Situation {
 			add(counter, "websocket_probes_total", target+`, result="success"`, good).
 			add(counter, "websocket_probes_total", target+`, result="echo"`, bad)
 	}
-	const slow, few = "65m:10@0.2 90s:10@0.3 *:10@0.2", "65m:1.2@0.2 90s:1.2@0.3 *:1.2@0.2"
+	const slow, few, fewer = "65m:10@0.2 90s:10@0.3 *:10@0.2", "65m:1.2@0.2 90s:1.2@0.3 *:1.2@0.2", "65m:0.25@0.2 90s:0.25@0.3 *:0.25@0.2"
 	return []Situation{
 		connect("*:10", "65m:0 90s:2 *:0").lasting("a sixth of the handshakes fails for 90 seconds", 80*minute, at("66m"), at("66m5s", connections+"/critical"), at("69m55s", connections+"/critical"), at("70m", connections+"/critical", connections+"/warning"), at("71m35s", connections+"/critical", connections+"/warning"), at("71m40s", connections+"/warning")),
 		connect("*:0.7", "65m:0 80s:0.2 *:0").lasting("16 handshakes fail within 80 seconds", 80*minute, at("65m40s"), at("65m45s", connections+"/critical"), at("69m55s", connections+"/critical"), at("70m", connections+"/critical", connections+"/warning"), at("71m30s", connections+"/critical", connections+"/warning"), at("71m35s", connections+"/warning")),
@@ -439,6 +446,12 @@ func budgetBounds() []Situation {
 		wait(native, slow).lasting("messages wait for 300 ms for 90 seconds", 80*minute, at("65m30s"), at("65m45s", waiting+"/critical"), at("69m45s", waiting+"/critical"), at("70m", waiting+"/critical", waiting+"/warning"), at("71m15s", waiting+"/critical", waiting+"/warning"), at("71m30s", waiting+"/warning")).every(15 * second),
 		wait(classic, slow).lasting("messages wait for 300 ms for 90 seconds, by classic buckets", 80*minute, at("65m30s"), at("65m45s", waiting+"/critical"), at("69m45s", waiting+"/critical"), at("70m", waiting+"/critical", waiting+"/warning"), at("71m15s", waiting+"/critical", waiting+"/warning"), at("71m30s", waiting+"/warning")).every(15 * second),
 		wait(native, few).lasting("a few messages wait for 300 ms", 80*minute, at("65m45s"), at("66m", waiting+"/critical"), at("71m15s", waiting+"/critical"), at("71m30s")).every(15 * second),
+		reach(native, slow).lasting("publishing takes 300 ms for 90 seconds", 80*minute, at("65m30s"), at("65m45s", reaching+"/critical"), at("69m45s", reaching+"/critical"), at("70m", reaching+"/critical", reaching+"/warning"), at("71m15s", reaching+"/critical", reaching+"/warning"), at("71m30s", reaching+"/warning")).every(15 * second),
+		reach(classic, slow).lasting("publishing takes 300 ms for 90 seconds, by classic buckets", 80*minute, at("65m30s"), at("65m45s", reaching+"/critical"), at("69m45s", reaching+"/critical"), at("70m", reaching+"/critical", reaching+"/warning"), at("71m15s", reaching+"/critical", reaching+"/warning"), at("71m30s", reaching+"/warning")).every(15 * second),
+		reach(native, fewer).lasting("a few messages reach their recipients after 300 ms", 80*minute, at("65m45s"), at("66m", reaching+"/critical"), at("71m15s", reaching+"/critical"), at("71m30s")).every(15 * second),
+		lag(native, slow).lasting("events arrive after 300 ms for 90 seconds", 80*minute, at("65m30s"), at("65m45s", lagging+"/critical"), at("69m45s", lagging+"/critical"), at("70m", lagging+"/critical", lagging+"/warning"), at("71m15s", lagging+"/critical", lagging+"/warning"), at("71m30s", lagging+"/warning")).every(15 * second),
+		lag(classic, slow).lasting("events arrive after 300 ms for 90 seconds, by classic buckets", 80*minute, at("65m30s"), at("65m45s", lagging+"/critical"), at("69m45s", lagging+"/critical"), at("70m", lagging+"/critical", lagging+"/warning"), at("71m15s", lagging+"/critical", lagging+"/warning"), at("71m30s", lagging+"/warning")).every(15 * second),
+		lag(native, fewer).lasting("a few events arrive after 300 ms", 80*minute, at("65m45s"), at("66m", lagging+"/critical"), at("71m15s", lagging+"/critical"), at("71m30s")).every(15 * second),
 		handle(native, slow).lasting("messages take 300 ms for 90 seconds", 80*minute, at("65m30s"), at("65m45s", handling+"/critical"), at("69m45s", handling+"/critical"), at("70m", handling+"/critical", handling+"/warning"), at("71m15s", handling+"/critical", handling+"/warning"), at("71m30s", handling+"/warning")).every(15 * second),
 		handle(classic, slow).lasting("messages take 300 ms for 90 seconds, by classic buckets", 80*minute, at("65m30s"), at("65m45s", handling+"/critical"), at("69m45s", handling+"/critical"), at("70m", handling+"/critical", handling+"/warning"), at("71m15s", handling+"/critical", handling+"/warning"), at("71m30s", handling+"/warning")).every(15 * second),
 		handle(native, few).lasting("a few messages take 300 ms", 80*minute, at("65m45s"), at("66m", handling+"/critical"), at("71m15s", handling+"/critical"), at("71m30s")).every(15 * second),

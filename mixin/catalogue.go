@@ -490,6 +490,10 @@ func slow() []Situation {
 			lasting("26 late messages in two minutes", 8*minute, at("7m", "WebSocketBackplaneLagging/warning")),
 		service("a").add(native, "websocket_delivery_duration_seconds", chatA+`, job="demo"`, "5m:100@0.01 *:100@0.8").
 			lasting("messages wait in send queues", 8*minute, at("4m55s"), at("6m30s", "WebSocketDeliveryLatencyErrorBudgetBurn/critical", "WebSocketDeliveryLatencyErrorBudgetBurn/warning")),
+		service("a").add(native, "websocket_broadcast_delivery_duration_seconds", chatA+`, job="demo"`, "5m:2@0.01 *:0.4@0.01,1.6@1.5").
+			lasting("most messages reach their last recipient after a second and a half", 8*minute, at("4m55s"), at("6m30s", "WebSocketBroadcastLatencyErrorBudgetBurn/critical")),
+		service("a").add(native, "websocket_broadcast_delivery_duration_seconds", chatA+`, job="demo"`, "65m:10@0.01 30s:10@1.5 *:10@0.01").
+			lasting("clients of one room do not read for half a minute, until they are closed", 75*minute, at("65m45s"), at("67m")).every(15 * second).near("WebSocketBroadcastLatencyErrorBudgetBurn"),
 	}
 }
 
@@ -580,6 +584,8 @@ func clients() []Situation {
 			lasting("four events are missing", 14*minute, at("6m"), at("13m")).near("WebSocketSequenceGaps"),
 		stream(missing, "5m:0 *:5").add(native, "websocket_client_event_lag_seconds", of+`, stream="prices"`, "*:50@0.05").
 			lasting("9% of the events are missing", 14*minute, at("7m", "WebSocketSequenceGaps/warning", "WebSocketClientErrorBudgetBurn/critical", "WebSocketClientErrorBudgetBurn/warning")),
+		nothing().add(native, "websocket_client_event_lag_seconds", of+`, stream="prices"`, "65m:10@0.05 15s:20@20 *:10@0.05").
+			lasting("a client catches up with thirty seconds of events", 75*minute, at("65m15s"), at("67m")).every(15 * second).near("WebSocketClientLatencyErrorBudgetBurn"),
 		stream(drift, "5m:0 +4 *:0").
 			lasting("four reconciliations find other state", 45*minute, at("4m"), at("6m", "WebSocketReconciliationDrift/warning"), at("30m", "WebSocketReconciliationDrift/warning"), at("44m")).every(30 * time.Second),
 		stream(drift, "5m:0 +2 *:0").
@@ -814,6 +820,9 @@ func everyday() []Situation {
 			lasting("short sessions that end well, at any rate", 14*minute, at("13m")).exactly().near("HighConnectionDropRate", "WebSocketAbnormalCloseRatioHigh"),
 		service("a").each("", func(old string) string { return strings.ReplaceAll(old, "*", "5m") }).
 			lasting("Prometheus is away for three minutes", 5*minute, at("5m")).exactly(),
+		service("a", "b").each("", func(old string) string { return "10m:" + old[2:] + " =0 " + old }).set("process_start_time_seconds", "", "10m:-1000000 *:600").
+			lasting("all counters begin anew", 20*minute, at("10m"), at("10m10s"), at("11m"), at("14m"), at("20m")).exactly().
+			near("HighConnectionDropRate", "WebSocketReconnectStorm", "WebSocketConnectionErrorBudgetBurn", "WebSocketDeliveryErrorBudgetBurn"),
 		service("a", "b").set("websocket_active_connections", "", "6h:500..150 12h:150..500 *:500").
 			lasting("day and night", 26*time.Hour, at("6h"), at("12h"), at("18h"), at("26h")).exactly().every(5*minute).near("WebSocketConnectionsCollapsed", "ActiveConnectionsSpiking"),
 		nothing().lasting("no metrics at all", 30*minute, at("30m")).every(30 * time.Second),
