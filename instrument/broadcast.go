@@ -36,10 +36,10 @@ type Broadcast struct {
 
 // BeginBroadcast begins to observe the publishing of one message to the connections of this process. The broadcast has
 // one span, `websocket.broadcast`, and two observations, whatever the number of recipients: when the message was handed
-// to the last recipient, and when it was written to the last recipient's socket. The span is a child of the
-// span in ctx if that one is sampled. Without a span in ctx, the broadcast is sampled like a message, by ratio and cap.
-// A remote span in ctx becomes only a link, unless peers are trusted. The returned context carries the span. Inject it
-// into the messages that you publish elsewhere.
+// to the last recipient, and when it was written to the last recipient's socket. The span is a child of the span in ctx
+// if that one is sampled. Without a span in ctx, the broadcast is sampled like a message, by ratio and cap. A remote
+// span in ctx becomes only a link, unless peers are trusted. The returned context carries the span. Inject it into the
+// messages that you publish elsewhere.
 func (o *Observer) BeginBroadcast(ctx context.Context) (context.Context, *Broadcast) {
 	if !o.live() {
 		return ctx, nil

@@ -140,7 +140,7 @@ func userObjectives() []objective {
 			Summary:     "{client} gets events late",
 			Description: "{{ $value | humanizePercentage }} of the events for {client} of {job} arrive later than 250 ms after they happened, by the server's clock. At this rate the month's error budget runs out early.",
 			Meaning:     "A client receives events so late that the month's error budget runs out early. The age of an event is taken from the server's clock and the client's.",
-			First:       "Compare with other clients of the same stream: if all are late, it is the source. If one is, it is its path or its clock.",
+			First:       "Compare with other clients of the same stream: if all are late, it is the source. Otherwise it is the path to this client, or its clock.",
 		},
 	}}
 }
