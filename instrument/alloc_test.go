@@ -16,6 +16,7 @@ func TestNoAllocations(t *testing.T) {
 	c := open(t, o)
 	message := o.MessageType("message")
 	ctx := c.Context(t.Context())
+	_, broadcast := o.BeginBroadcast(t.Context())
 	handled := 0
 	var carrier propagation.TextMapCarrier = sender("01")
 	tests := map[string]func(){
@@ -25,8 +26,12 @@ func TestNoAllocations(t *testing.T) {
 		"Sent":                 func() { c.Sent(message, 128) },
 		"Dropped":              func() { c.Dropped(instrument.DropQueueFull, 1) },
 		"BeginDelivery":        func() { c.BeginDelivery().Sent(message, 128) },
-		"BeginPing":            func() { c.BeginPing().End(instrument.PingPong) },
-		"BeginMessage":         func() { _, m := c.BeginMessage(ctx, message, 128, nil); m.End(nil) },
+		"BeginDelivery of a broadcast": func() {
+			broadcast.BeginDelivery(c).Sent(message, 128)
+			broadcast.Dropped(broadcast.BeginDelivery(c), instrument.DropQueueFull)
+		},
+		"BeginPing":    func() { c.BeginPing().End(instrument.PingPong) },
+		"BeginMessage": func() { _, m := c.BeginMessage(ctx, message, 128, nil); m.End(nil) },
 		"Handle": func() {
 			_ = c.Handle(ctx, message, 128, nil, func(context.Context) error { handled++; return nil })
 		},

@@ -113,7 +113,8 @@ func (b *Backplane) Failed(ctx context.Context, err error) {
 // BeginDelivery begins to observe the delivery of another node's message to the connections of this node. The carrier
 // holds the W3C trace context that came with the message, whatever WithPropagator sets, and may be nil. The time
 // published is when the other node sent the message, by that node's clock. The time since then, by this node's clock,
-// is observed as lag. A negative lag counts as 0, and a zero time is not observed.
+// is observed as lag, and is part of the time until the message is written to the last recipient's socket. A negative
+// lag counts as 0, and a zero time is not observed.
 //
 // The nodes are one service and trust each other, so the span `websocket.deliver` is a child of the sender's span. It
 // exists only if the sender's span is sampled and WithSpanLimit allows it.
@@ -125,8 +126,9 @@ func (b *Backplane) BeginDelivery(ctx context.Context, carrier propagation.TextM
 	fan := b.observer.newBroadcast()
 	ctx, fan.span = b.startSpan(ctx, b.observer.contextIn(carrier, propagation.TraceContext{}), fan.start)
 	if !published.IsZero() {
-		lag := b.observer.metrics.backplaneLag.WithLabelValues(b.name)
-		observe(lag, &b.lagThrottle, fan.start, max(time.Since(published), 0), fan.spanContext())
+		lag := max(time.Since(published), 0)
+		fan.published -= lag
+		observe(b.observer.metrics.backplaneLag.WithLabelValues(b.name), &b.lagThrottle, fan.start, lag, fan.spanContext())
 	}
 	return ctx, fan
 }

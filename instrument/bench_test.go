@@ -2,6 +2,9 @@ package instrument_test
 
 import (
 	"fmt"
+	"runtime"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -154,6 +157,47 @@ func BenchmarkContendedTimed(b *testing.B) {
 			}
 		})
 	})
+}
+
+// BenchmarkBroadcast is a message to many connections, which are written to by as many goroutines as there are
+// processors.
+func BenchmarkBroadcast(b *testing.B) {
+	const recipients = 1000
+	o := newObserver(b, instrument.WithMessageTypes("message"), instrument.WithSampleRatio(0))
+	t := o.MessageType("message")
+	conns := make([]*instrument.Conn, recipients)
+	for i := range conns {
+		conns[i] = open(b, o)
+	}
+	queue := make(chan []instrument.Delivery, runtime.GOMAXPROCS(0))
+	var written, writers sync.WaitGroup
+	for range cap(queue) {
+		writers.Go(func() {
+			for some := range queue {
+				for _, d := range some {
+					d.Sent(t, 128)
+				}
+				written.Done()
+			}
+		})
+	}
+	deliveries := make([]instrument.Delivery, recipients)
+	b.ReportAllocs()
+	for b.Loop() {
+		_, broadcast := o.BeginBroadcast(b.Context())
+		for i, c := range conns {
+			deliveries[i] = broadcast.BeginDelivery(c)
+		}
+		for some := range slices.Chunk(deliveries, recipients/cap(queue)) {
+			written.Add(1)
+			queue <- some
+		}
+		broadcast.End(nil)
+		written.Wait()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*recipients), "ns/recipient")
+	close(queue)
+	writers.Wait()
 }
 
 // BenchmarkDropNewest is a message that a queue does not take, whose length must not matter.

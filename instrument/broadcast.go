@@ -20,20 +20,26 @@ const clockEvery = 64
 // Backplane.BeginDelivery to End. Its methods are safe for concurrent use. On a nil or zero Broadcast they only do what
 // the same method of Conn does.
 type Broadcast struct {
-	observer *Observer
-	span     trace.Span // nil unless sampled
-	start    time.Duration
-	now      atomic.Int64 // time.Duration since the observer's epoch, as it was some recipients ago
-	enqueued atomic.Int64
-	dropped  atomic.Int64
-	ended    atomic.Bool
+	observer  *Observer
+	span      trace.Span // nil unless sampled
+	start     time.Duration
+	published time.Duration // on another node, if the message came from there
+	now       atomic.Int64  // time.Duration since the observer's epoch, as it was some recipients ago
+	begun     atomic.Int64  // deliveries
+	slow      atomic.Int64  // of them, to slow connections
+	dropped   atomic.Int64  // before they waited in a queue
+	ended     atomic.Bool
+
+	_ [cacheLine]byte // deliveries end on other goroutines than they begin
+	arrival
 }
 
 // BeginBroadcast begins to observe the publishing of one message to the connections of this process. The broadcast has
-// one span, `websocket.broadcast`, and one observation, whatever the number of recipients. The span is a child of the
-// span in ctx if that one is sampled. Without a span in ctx, the broadcast is sampled like a message, by ratio and cap.
-// A remote span in ctx becomes only a link, unless peers are trusted. The returned context carries the span. Inject it
-// into the messages that you publish elsewhere.
+// one span, `websocket.broadcast`, and two observations, whatever the number of recipients: when the message was handed
+// to the last recipient, and when it was written to the last recipient's socket. The span is a child of the span in ctx
+// if that one is sampled. Without a span in ctx, the broadcast is sampled like a message, by ratio and cap. A remote
+// span in ctx becomes only a link, unless peers are trusted. The returned context carries the span. Inject it into the
+// messages that you publish elsewhere.
 func (o *Observer) BeginBroadcast(ctx context.Context) (context.Context, *Broadcast) {
 	if !o.live() {
 		return ctx, nil
@@ -56,8 +62,9 @@ func (o *Observer) BeginBroadcast(ctx context.Context) (context.Context, *Broadc
 }
 
 func (o *Observer) newBroadcast() *Broadcast {
-	b := &Broadcast{observer: o, start: o.now()}
-	b.now.Store(int64(b.start))
+	now := o.now()
+	b := &Broadcast{observer: o, start: now, published: now}
+	b.now.Store(int64(now))
 	return b
 }
 
@@ -67,20 +74,24 @@ func (b *Broadcast) BeginDelivery(c *Conn) Delivery {
 	if !b.live() {
 		return c.BeginDelivery()
 	}
-	if n := b.enqueued.Add(1); n%clockEvery == 0 {
+	if n := b.begun.Add(1); n%clockEvery == 0 {
 		b.now.Store(int64(b.observer.now()))
 	}
 	if !c.live() {
+		b.left(0) // nobody will say when it ends
 		return Delivery{}
 	}
-	return c.enqueue(c.observer.timeOf(b.observer, time.Duration(b.now.Load())))
+	d := c.enqueue(c.observer.timeOf(b.observer, time.Duration(b.now.Load())), b)
+	if d.state&behind != 0 {
+		b.slow.Add(1)
+	}
+	return d
 }
 
 // Dropped notes that the queue did not take the message. The connection then does not count as a recipient, and the
 // drop is counted once, as by Delivery.Dropped.
 func (b *Broadcast) Dropped(d Delivery, r DropReason) {
 	if first := d.dropped(r); b.live() && (first || d.conn == nil) { // the recipient may be unobserved
-		b.enqueued.Add(-1)
 		b.dropped.Add(1)
 	}
 }
@@ -92,10 +103,12 @@ func (b *Broadcast) End(err error) {
 		return
 	}
 	o := b.observer
-	recipients := b.enqueued.Load()
+	begun := b.begun.Load()
+	recipients := begun - b.dropped.Load()
 	now := o.now()
 	observe(o.metrics.broadcastDuration.WithLabelValues(), &o.metrics.broadcastThrottle, now, now-b.start, b.spanContext())
 	o.metrics.broadcastRecipients.WithLabelValues().Observe(float64(recipients))
+	b.await(begun)
 	if b.span == nil {
 		return
 	}

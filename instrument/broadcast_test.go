@@ -2,11 +2,14 @@ package instrument_test
 
 import (
 	"errors"
+	"math"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	dto "github.com/prometheus/client_model/go"
 	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/sockscope/sockscope/instrument"
@@ -185,4 +188,182 @@ func TestBackplaneHasItsOwnFormat(t *testing.T) {
 	if len(ended) != 1 || ended[0].SpanContext().TraceID().String() != senderTraceID {
 		t.Errorf("spans are %v, want one in the trace of the other node", ended)
 	}
+}
+
+// TestLastRecipient observes once when the message of a broadcast was written to the last recipient, however its
+// deliveries end.
+func TestLastRecipient(t *testing.T) {
+	const ms = time.Millisecond
+	sent := func(d instrument.Delivery) { d.Sent(instrument.MessageType{}, 1) }
+	type recipients struct {
+		b       *instrument.Broadcast
+		c, slow *instrument.Conn // slow has a message in its queue that has waited for two seconds
+	}
+	for name, tt := range map[string]struct {
+		deliver func(r recipients)
+		want    []float64 // seconds
+	}{
+		"to nobody": {func(r recipients) { r.b.End(nil) }, nil},
+		"written one after the other": {func(r recipients) {
+			first, second := r.b.BeginDelivery(r.c), r.b.BeginDelivery(r.c)
+			r.b.End(nil)
+			time.Sleep(ms)
+			sent(second)
+			time.Sleep(29 * ms)
+			sent(first)
+		}, []float64{0.030}},
+		"written before it ends": {func(r recipients) {
+			time.Sleep(2 * ms)
+			sent(r.b.BeginDelivery(r.c))
+			time.Sleep(10 * ms)
+			r.b.End(nil)
+		}, []float64{0.002}},
+		"a drop comes last": {func(r recipients) {
+			first, second := r.b.BeginDelivery(r.c), r.b.BeginDelivery(r.c)
+			r.b.End(nil)
+			time.Sleep(ms)
+			sent(first)
+			time.Sleep(time.Second)
+			second.Dropped(instrument.DropClosed)
+			second.Dropped(instrument.DropClosed)
+		}, []float64{0.001}},
+		"a queue is full": {func(r recipients) {
+			first, refused := r.b.BeginDelivery(r.c), r.b.BeginDelivery(r.c)
+			r.b.Dropped(refused, instrument.DropQueueFull)
+			r.b.End(nil)
+			time.Sleep(3 * ms)
+			sent(first)
+		}, []float64{0.003}},
+		"all dropped": {func(r recipients) {
+			first := r.b.BeginDelivery(r.c)
+			r.b.End(nil)
+			first.Dropped(instrument.DropClosed)
+		}, nil},
+		"one still waits": {func(r recipients) {
+			first, _ := r.b.BeginDelivery(r.c), r.b.BeginDelivery(r.c)
+			r.b.End(nil)
+			sent(first)
+		}, nil},
+		"an unobserved recipient": {func(r recipients) {
+			unobserved, first := r.b.BeginDelivery(nil), r.b.BeginDelivery(r.c)
+			r.b.End(nil)
+			time.Sleep(4 * ms)
+			sent(first)
+			sent(unobserved)
+		}, []float64{0.004}},
+		"a connection that was slow before": {func(r recipients) {
+			slow, first := r.b.BeginDelivery(r.slow), r.b.BeginDelivery(r.c)
+			r.b.End(nil)
+			time.Sleep(5 * ms)
+			sent(first)
+			time.Sleep(time.Second)
+			sent(slow)
+		}, []float64{0.005}},
+		"a slow connection is written to first": {func(r recipients) {
+			slow, first := r.b.BeginDelivery(r.slow), r.b.BeginDelivery(r.c)
+			sent(slow)
+			r.b.End(nil)
+			time.Sleep(6 * ms)
+			sent(first)
+		}, []float64{0.006}},
+		"most connections are slow": {func(r recipients) {
+			slow, slower, first := r.b.BeginDelivery(r.slow), r.b.BeginDelivery(r.slow), r.b.BeginDelivery(r.c)
+			r.b.End(nil)
+			sent(first)
+			sent(slow)
+			time.Sleep(time.Second)
+			sent(slower)
+		}, []float64{1}},
+		"most connections are slow, and are written to first": {func(r recipients) {
+			slow, slower, first := r.b.BeginDelivery(r.slow), r.b.BeginDelivery(r.slow), r.b.BeginDelivery(r.c)
+			r.b.End(nil)
+			sent(slow)
+			sent(slower)
+			time.Sleep(7 * ms)
+			sent(first)
+		}, []float64{0.007}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := newObserver(t)
+				r := recipients{c: open(t, o), slow: open(t, o)}
+				r.slow.BeginDelivery()
+				time.Sleep(2 * time.Second)
+				_, r.b = o.BeginBroadcast(t.Context())
+				tt.deliver(r)
+				checkLast(t, o, tt.want)
+			})
+		})
+	}
+}
+
+// TestLastRecipientOfAnotherNode counts from when the other node published the message, and has recipients of an
+// observer that began later.
+func TestLastRecipientOfAnotherNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newObserver(t, instrument.WithBackplanes("redis"))
+		time.Sleep(time.Minute)
+		other := newObserver(t, instrument.WithNamespace("feed"))
+		published := time.Now()
+		time.Sleep(40 * time.Millisecond)
+		_, fan := o.Backplane("redis").BeginDelivery(t.Context(), nil, published)
+		d := fan.BeginDelivery(open(t, other))
+		fan.End(nil)
+		time.Sleep(5 * time.Millisecond)
+		d.Sent(instrument.MessageType{}, 1)
+		checkLast(t, o, []float64{0.045})
+		checkLast(t, other, nil)
+	})
+}
+
+// TestLastRecipientOnce has deliveries end while others begin.
+func TestLastRecipientOnce(t *testing.T) {
+	o := newObserver(t)
+	conns := []*instrument.Conn{open(t, o), open(t, o), open(t, o), open(t, o)}
+	const broadcasts = 500
+	for range broadcasts {
+		_, b := o.BeginBroadcast(t.Context())
+		var writing sync.WaitGroup
+		for i, c := range conns {
+			d := b.BeginDelivery(c)
+			writing.Go(func() {
+				if i == 0 {
+					d.Dropped(instrument.DropExpired)
+				} else {
+					d.Sent(instrument.MessageType{}, 1)
+				}
+			})
+		}
+		b.End(nil)
+		writing.Wait()
+	}
+	if h := lastRecipient(t, o); h.GetSampleCount() != broadcasts {
+		t.Errorf("%d observations of %d broadcasts", h.GetSampleCount(), broadcasts)
+	}
+}
+
+// checkLast compares what was observed of last recipients, in seconds.
+func checkLast(t *testing.T, o *instrument.Observer, want []float64) {
+	t.Helper()
+	h, sum := lastRecipient(t, o), 0.0
+	for _, w := range want {
+		sum += w
+	}
+	if h.GetSampleCount() != uint64(len(want)) || math.Abs(h.GetSampleSum()-sum) > 1e-9 {
+		t.Errorf("%d observations of %v s in all, want %v", h.GetSampleCount(), h.GetSampleSum(), want)
+	}
+}
+
+func lastRecipient(t *testing.T, o *instrument.Observer) *dto.Histogram {
+	t.Helper()
+	families, err := registryOf(t, o).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "websocket_broadcast_delivery_duration_seconds" {
+			return f.GetMetric()[0].GetHistogram()
+		}
+	}
+	return nil
 }

@@ -6,13 +6,22 @@ import "time"
 const maxWaiting = 1 << 16
 
 // A Delivery is a message on its way through a connection's send queue, from Conn.BeginDelivery or
-// Broadcast.BeginDelivery to Sent or Dropped. Call one of the two once. A Delivery is small: put it into the queue
-// together with the message. The zero Delivery does nothing.
+// Broadcast.BeginDelivery to Sent or Dropped. Call one of the two once, also for what is left in the queue of a
+// connection that has closed: a broadcast waits for all of its deliveries before it observes when the last one was
+// written. A Delivery is small: put it into the queue together with the message. The zero Delivery does nothing.
 type Delivery struct {
-	conn  *Conn
-	at    time.Duration
-	waits bool // among those that the connection remembers
+	conn      *Conn
+	broadcast *Broadcast // nil if it belongs to none
+	at        time.Duration
+	state     deliveryState // in one field: a struct of more than four is not kept in registers
 }
+
+type deliveryState uint8
+
+const (
+	remembered deliveryState = 1 << iota // by the connection, among those that wait
+	behind                               // others that have waited for long: the connection is slow
+)
 
 // SetQueueCapacity sets how many messages the connection's send queue can hold, for websocket_send_queue_max_ratio.
 // That metric leaves out connections without a capacity.
@@ -30,15 +39,23 @@ func (c *Conn) BeginDelivery() Delivery {
 	if !c.live() {
 		return Delivery{}
 	}
-	return c.enqueue(c.observer.now())
+	return c.enqueue(c.observer.now(), nil)
 }
 
-func (c *Conn) enqueue(now time.Duration) Delivery {
+func (c *Conn) enqueue(now time.Duration, b *Broadcast) Delivery {
 	most := maxWaiting
 	if n := c.queueCapacity.Load(); n > 0 {
 		most = int(n) + 1 // the one that is being written has left the queue but is not sent
 	}
-	return Delivery{c, now, c.queue.add(now, most)}
+	var state deliveryState
+	added, oldest := c.queue.add(now, most)
+	if added {
+		state = remembered
+	}
+	if oldest > slowAfter {
+		state |= behind
+	}
+	return Delivery{c, b, now, state}
 }
 
 // Sent notes that the message was written. It counts the message like Conn.Sent and observes the time since
@@ -48,8 +65,10 @@ func (d Delivery) Sent(t MessageType, size int) {
 		return
 	}
 	o := d.conn.observer
-	o.metrics.delivery.observe(d.conn.shard, int64(o.now()-d.at))
+	now := o.now()
+	o.metrics.delivery.observe(d.conn.shard, int64(now-d.at))
 	d.conn.Sent(t, size)
+	d.broadcast.sent(o, now, d.state)
 }
 
 // Dropped notes that the message left the queue without being written, and why. It counts the message like
@@ -61,11 +80,12 @@ func (d Delivery) dropped(r DropReason) bool {
 	left := d.leave()
 	if left {
 		d.conn.Dropped(r, 1)
+		d.broadcast.left(d.state)
 	}
 	return left
 }
 
 // leave reports whether the message was in the queue until now.
 func (d Delivery) leave() bool {
-	return d.conn != nil && (!d.waits || d.conn.queue.remove(d.at))
+	return d.conn != nil && (d.state&remembered == 0 || d.conn.queue.remove(d.at))
 }

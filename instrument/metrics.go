@@ -24,6 +24,8 @@ type metrics struct {
 	pingRTT             *prometheus.HistogramVec
 	broadcastDuration   *prometheus.HistogramVec
 	broadcastThrottle   throttle
+	broadcastDelivery   *prometheus.HistogramVec
+	arrivalThrottle     throttle
 	broadcastRecipients *prometheus.HistogramVec
 	backplaneLag        *prometheus.HistogramVec
 	backplaneMessages   *prometheus.CounterVec
@@ -67,6 +69,8 @@ func newMetrics(c *config, shards int, created time.Time) *metrics {
 	m.pingRTT = f.histogram("_ping_rtt_seconds", "Time from ping to pong.", durationBuckets(0.0005))
 	m.broadcastDuration = f.histogram("_broadcast_duration_seconds",
 		"Time from publishing a message to handing it to the last recipient of this process.", durationBuckets(0.0001))
+	m.broadcastDelivery = f.histogram("_broadcast_delivery_duration_seconds",
+		"Time from publishing a message to writing it to the socket of the last recipient of this process.", durationBuckets(0.0001))
 	m.broadcastRecipients = f.histogram("_broadcast_recipients",
 		"Connections of this process that a published message was handed to.", recipientBuckets())
 

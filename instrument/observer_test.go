@@ -203,6 +203,7 @@ func TestEverythingMoves(t *testing.T) {
 		redis.Published(instrument.BackplaneOK)
 		redis.Received(instrument.BackplaneError)
 		_, fan := redis.BeginDelivery(ctx, nil, time.Now().Add(-2*time.Millisecond))
+		fan.BeginDelivery(first).Sent(join, 100)
 		fan.End(nil)
 		redis.Failed(ctx, errors.New("connection refused"))
 		o.Backplane("invented").SetUp(true)

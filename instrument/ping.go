@@ -18,7 +18,8 @@ func (c *Conn) BeginPing() Ping {
 		return Ping{}
 	}
 	now := c.observer.now()
-	return Ping{c, now, c.pings.add(now, maxPings)}
+	waits, _ := c.pings.add(now, maxPings)
+	return Ping{c, now, waits}
 }
 
 // End notes the result of the ping. Only the first call counts. With PingPong, the time since BeginPing is the round

@@ -15,19 +15,22 @@ type waiting struct {
 }
 
 // add remembers that something has been waiting since t. It does nothing and returns false if most are remembered
-// already.
-func (w *waiting) add(t time.Duration, most int) bool {
+// already. It also returns for how long the oldest of the others has been waiting, 0 if there is none.
+func (w *waiting) add(t time.Duration, most int) (added bool, oldest time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.n > 0 {
+		oldest = t - *w.at(0)
+	}
 	if int(w.n) >= most {
-		return false
+		return false, oldest
 	}
 	if int(w.n) == len(w.since) {
 		w.grow()
 	}
 	*w.at(w.n) = t
 	w.n++
-	return true
+	return true, oldest
 }
 
 // remove forgets one that has been waiting since t, and reports whether there was one. It looks at the oldest first,

@@ -23,8 +23,8 @@ func TestWaiting(t *testing.T) {
 		}
 	}
 	add := func(d time.Duration) {
-		if !w.add(d, 40) {
-			t.Errorf("%v is not remembered", d)
+		if added, oldest := w.add(d, 40); !added || len(model) > 0 && oldest != d-model[0] || len(model) == 0 && oldest != 0 {
+			t.Errorf("add %v: %v, with the oldest waiting for %v", d, added, oldest)
 		}
 		model = append(model, d)
 	}
@@ -57,7 +57,7 @@ func TestWaiting(t *testing.T) {
 		next++
 		add(next)
 	}
-	if w.add(next, 40) {
+	if added, oldest := w.add(next, 40); added || oldest != next-model[0] {
 		t.Error("one too many is remembered")
 	}
 	check("one too many")

@@ -31,9 +31,11 @@
 // 3 times over a day and once over three days can wait, each confirmed by a shorter window. A pair of two minutes and
 // thirty seconds pages for what breaks at once. A minimum of bad events keeps quiet nights quiet.
 //
-// The names of the series are those of sloth, github.com/slok/sloth, where it has them. Its generator is not used: it
-// brings the Prometheus server and the client of Kubernetes with it, and it keeps no labels but its own, so that a
-// budget for each job and namespace, the minimum and the fast pair would have to be written around it.
+// The names of the series are those of sloth, github.com/slok/sloth, where it has them. Its generator, as of v0.16.0,
+// is not used. It makes an alert of exactly two pairs of windows, which leaves no place for the fast pair. It records
+// ratios and no counts, so no rule can ask for a minimum of bad events, and long windows that are made of short ones
+// weigh a quiet night like a busy day. A plugin could write these rules, but it would be what sloGroups is. Importing
+// it brings the Prometheus server, the client of Kubernetes and an interpreter of Go.
 //
 // # Tests
 //

@@ -96,6 +96,20 @@ func TestAnnotationsNameLabelsThatAlertsHave(t *testing.T) {
 	}
 }
 
+// A pattern is for what a plain value can't say, and is anchored by Prometheus.
+func TestMatchersAreAsPlainAsTheyCanBe(t *testing.T) {
+	pattern := regexp.MustCompile(`(?:=|!)~"([^"]*)"`)
+	for _, r := range ruleTexts(testGroups(t, Default())) {
+		for _, s := range Selectors(r.expr) {
+			for _, found := range pattern.FindAllStringSubmatch(s.Matchers, -1) {
+				if plain := regexp.QuoteMeta(found[1]) == found[1]; plain || strings.HasPrefix(found[1], "^") || strings.HasSuffix(found[1], "$") {
+					t.Errorf("%s%s: %s{%s} has a pattern that is none, or an anchor", r.record, r.alert, s.Metric, s.Matchers)
+				}
+			}
+		}
+	}
+}
+
 func TestRunbooksKeepWhatPeopleWrite(t *testing.T) {
 	c := Default()
 	pages, err := Runbooks(c, map[string]string{"Watchdog.md": "# Watchdog\n\nby hand\n"})

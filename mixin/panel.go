@@ -45,6 +45,7 @@ func panels() map[string]panelAt {
 		"Drift":                             {clients, 11},
 		"Dropped Messages":                  {messages, 13},
 		"Error Rate":                        {overview, 18},
+		"Event Lag":                         {clients, 5},
 		"Failed Notifications by Channel":   {onCall, 12},
 		"Fan-out Duration":                  {fanout, 2},
 		"File Descriptors":                  {runtime, 12},
@@ -70,6 +71,7 @@ func panels() map[string]panelAt {
 		"Targets down":                      {overview, 7},
 		"Telemetry Refused or Lost":         {telemetry, 25},
 		"Telemetry Waiting":                 {telemetry, 26},
+		"Time to the Last Recipient":        {fanout, 19},
 		"Way to Alertmanager":               {onCall, 16},
 	}
 }

@@ -21,19 +21,6 @@ type objective struct {
 // transportObjectives are those of each transport.
 func transportObjectives() []objective {
 	const failed = `$P_connections_total{status=~"error|over_capacity"}`
-	slow := func(metric string) func(string) string {
-		return func(window string) string {
-			return `
-				  histogram_count(sum by ($by) (increase(` + metric + `[` + window + `])))
-				* (1 - histogram_fraction(0, 0.25, sum by ($by) (increase(` + metric + `[` + window + `]))))
-				or
-				  sum by ($by) (increase(` + metric + `_count[` + window + `]))
-				- sum by ($by) (increase(` + metric + `_bucket{le="0.25"}[` + window + `]))`
-		}
-	}
-	count := func(metric string) func(string) string {
-		return func(window string) string { return Observations("$by", metric, "", window) }
-	}
 	return []objective{{
 		name: "connections", target: 0.999, by: "$by", minimum: 10, fast: 100,
 		bad: func(w string) string { return "sum by ($by) (" + grown(failed, w) + ")" },
@@ -65,7 +52,7 @@ func transportObjectives() []objective {
 		},
 	}, {
 		name: "delivery_latency", target: 0.99, by: "$by", minimum: 100, fast: 50,
-		bad: slow("$P_delivery_duration_seconds"), all: count("$P_delivery_duration_seconds"),
+		bad: slower("$by", "$P_delivery_duration_seconds"), all: counted("$by", "$P_delivery_duration_seconds"),
 		alert: Alert{
 			Name: "WebSocketDeliveryLatencyErrorBudgetBurn", Symptom: true, Panel: "Delivery Time",
 			Summary:     "Messages of {namespace} are delivered late",
@@ -74,8 +61,20 @@ func transportObjectives() []objective {
 			First:       "Check the fullest send queue: is one client slow, or are all?",
 		},
 	}, {
+		// From publishing on, so with the way between instances and the fan-out. The library leaves out connections
+		// that were slow before, unless most are: one client that does not read is no outage.
+		name: "broadcast_latency", target: 0.99, by: "$by", minimum: 20, fast: 50,
+		bad: slower("$by", "$P_broadcast_delivery_duration_seconds"), all: counted("$by", "$P_broadcast_delivery_duration_seconds"),
+		alert: Alert{
+			Name: "WebSocketBroadcastLatencyErrorBudgetBurn", Symptom: true, Panel: "Time to the Last Recipient",
+			Summary:     "What is published to {namespace} reaches its recipients late",
+			Description: "{{ $value | humanizePercentage }} of what is published to {job}/{namespace} takes longer than 250 ms until it is written to the last recipient's socket.",
+			Meaning:     "Published messages reach their last recipient so late that the month's error budget runs out early. The time counts from publishing, on whichever instance that was.",
+			First:       "Find the part that is late: the backplane, the fan-out, or the send queues.",
+		},
+	}, {
 		name: "handling_latency", target: 0.99, by: "$by", minimum: 100, fast: 50,
-		bad: slow("$P_message_duration_seconds"), all: count("$P_message_duration_seconds"),
+		bad: slower("$by", "$P_message_duration_seconds"), all: counted("$by", "$P_message_duration_seconds"),
 		alert: Alert{
 			Name: "WebSocketLatencyErrorBudgetBurn", Symptom: true, Panel: "Message Latency (p50/p95/p99)",
 			Summary:     "Messages of {namespace} are handled late",
@@ -86,9 +85,26 @@ func transportObjectives() []objective {
 	}}
 }
 
+// slower counts the observations of a histogram of durations that took longer than 250 ms.
+func slower(by, metric string) func(window string) string {
+	return func(window string) string {
+		return `
+				  histogram_count(sum by (` + by + `) (increase(` + metric + `[` + window + `])))
+				* (1 - histogram_fraction(0, 0.25, sum by (` + by + `) (increase(` + metric + `[` + window + `]))))
+				or
+				  sum by (` + by + `) (increase(` + metric + `_count[` + window + `]))
+				- sum by (` + by + `) (increase(` + metric + `_bucket{le="0.25"}[` + window + `]))`
+	}
+}
+
+// counted counts all observations of a histogram.
+func counted(by, metric string) func(window string) string {
+	return func(window string) string { return Observations(by, metric, "", window) }
+}
+
 // userObjectives are those that only users, or what stands in for them, can tell.
 func userObjectives() []objective {
-	const missing = "websocket_client_missing_messages_total"
+	const missing, lag = "websocket_client_missing_messages_total", "websocket_client_event_lag_seconds"
 	return []objective{{
 		name: "availability", target: 0.999, by: "job, target", minimum: 3,
 		bad: func(w string) string {
@@ -107,7 +123,7 @@ func userObjectives() []objective {
 		bad: func(w string) string { return `sum by (job, client) (` + grown(missing, w) + `)` },
 		all: func(w string) string {
 			return `  sum by (job, client) (` + grown(missing, w) + `)
-				+ (` + Observations("job, client", "websocket_client_event_lag_seconds", "", w) + `)`
+				+ (` + Observations("job, client", lag, "", w) + `)`
 		},
 		alert: Alert{
 			Name: "WebSocketClientErrorBudgetBurn", Symptom: true, Panel: "Client Connected",
@@ -115,6 +131,16 @@ func userObjectives() []objective {
 			Description: "{{ $value | humanizePercentage }} of the events for {client} of {job} are missing. At this rate the month's error budget runs out early.",
 			Meaning:     "A client misses so many events that the month's error budget runs out early.",
 			First:       "Compare with other clients of the same stream: are the events missing at the source, or on the path to this client?",
+		},
+	}, {
+		name: "receipt_latency", target: 0.99, by: "job, client", minimum: 20, fast: 50,
+		bad: slower("job, client", lag), all: counted("job, client", lag),
+		alert: Alert{
+			Name: "WebSocketClientLatencyErrorBudgetBurn", Symptom: true, Panel: "Event Lag",
+			Summary:     "{client} gets events late",
+			Description: "{{ $value | humanizePercentage }} of the events for {client} of {job} arrive later than 250 ms after they happened, by the server's clock. At this rate the month's error budget runs out early.",
+			Meaning:     "A client receives events so late that the month's error budget runs out early. The age of an event is taken from the server's clock and the client's.",
+			First:       "Compare with other clients of the same stream: if all are late, it is the source. Otherwise it is the path to this client, or its clock.",
 		},
 	}}
 }

@@ -95,6 +95,25 @@ func TestAlertsSayWhatToDo(t *testing.T) {
 	}
 }
 
+// TestRunbooksHaveOneForm has people find the same parts in the same order on each page, below the frame.
+func TestRunbooksHaveOneForm(t *testing.T) {
+	form := regexp.MustCompile(`(?s)\*\*Impact\.\*\* .+\*\*First queries\*\*(.+)\*\*Decision\b.+\*\*Mitigation\.\*\* .+\*\*How (it is drilled|it is tested|we test it)\.\*\* `)
+	query := regexp.MustCompile(`(?m)^[1-9]\. `)
+	for _, alert := range alerts(t) {
+		_, page, _ := strings.Cut(read(t, filepath.Join(runbooks, alert.Alert+".md")), "mixin: end -->")
+		parts := form.FindStringSubmatch(page)
+		if parts == nil {
+			t.Errorf("the runbook of %s has not all parts in their order: %v", alert.Alert, form)
+		} else if n := len(query.FindAllString(parts[1], -1)); n < 3 {
+			t.Errorf("the runbook of %s has %d queries, want three or more", alert.Alert, n)
+		}
+		in, ours := strings.Count(page, "\n   {service_name="), strings.Count(page, "\n   {service.name=")
+		if in != ours {
+			t.Errorf("the runbook of %s has %d queries in LogQL and %d in LogsQL", alert.Alert, in, ours)
+		}
+	}
+}
+
 func TestAlertsNamePanelsThatExist(t *testing.T) {
 	var titles []string
 	for _, path := range files(t, dashboards+"/*.json") {

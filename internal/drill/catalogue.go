@@ -60,6 +60,7 @@ func refusing() map[string]string {
 }
 
 func faults() []Drill {
+	late := demoFault{"backplane_lag", 2000}
 	return []Drill{
 		{
 			Name: "slow_handling", About: "Handling every message takes 1.5 s longer.",
@@ -174,9 +175,10 @@ func faults() []Drill {
 			Load:   []load.Group{{Name: "a loud room", Does: load.Chat, Connections: 50, Rooms: 1, Rate: 20}},
 			Metric: closed("slow_consumer"), Alert: "WebSocketSlowConsumers", Within: 6 * time.Minute, Takes: 3 * time.Minute,
 			Also: reasons(probing(), breaking(), map[string]string{
-				"WebSocketDeliveryLatencyErrorBudgetBurn": "what is written slowly is delivered late",
-				"WebSocketDeliveryErrorBudgetBurn":        "what waits for a connection that is closed is dropped",
-				"WebSocketSendQueueSaturated":             "it is full before it is too much",
+				"WebSocketDeliveryLatencyErrorBudgetBurn":  "what is written slowly is delivered late",
+				"WebSocketBroadcastLatencyErrorBudgetBurn": "where most of a room reads slowly, its messages are late",
+				"WebSocketDeliveryErrorBudgetBurn":         "what waits for a connection that is closed is dropped",
+				"WebSocketSendQueueSaturated":              "it is full before it is too much",
 			}),
 			Panel: "Closes by Reason",
 			Log:   &Log{Message: "connection closed", Has: map[string]string{"reason": "slow_consumer"}},
@@ -281,7 +283,7 @@ func faults() []Drill {
 		},
 		{
 			Name: "backplane_down", About: "One node of three loses its connection to the others.",
-			Cluster: true, Faults: []Fault{oneNode{demoFault{"backplane_down", 1}}},
+			Cluster: true, Faults: []Fault{oneNode{demoFault{"backplane_down", 1}, 1}},
 			Metric: `websocket_backplane_up{job="sockscope-cluster"} == 0`,
 			Alert:  "WebSocketBackplaneDown", Within: abrupt,
 			Also: map[string]string{"WebSocketBackplaneLosing": "its messages reach nobody"},
@@ -289,13 +291,22 @@ func faults() []Drill {
 		},
 		{
 			Name: "backplane_lags", About: "One node of three gets the others' messages two seconds late.",
-			Cluster: true, Faults: []Fault{oneNode{demoFault{"backplane_lag", 2000}}},
+			Cluster: true, Faults: []Fault{oneNode{late, 1}},
 			Metric: `histogram_quantile(0.99, sum(rate(websocket_backplane_lag_seconds{job="sockscope-cluster"}[1m]))) > 0.5`,
 			Alert:  "WebSocketBackplaneLagging", Within: 3 * time.Minute,
+			Also: map[string]string{"WebSocketBroadcastLatencyErrorBudgetBurn": "what is late on the way is late at its recipients"},
+		},
+		{
+			Name: "recipients_late", About: "All nodes get each other's messages two seconds late.",
+			Cluster: true, Faults: []Fault{oneNode{late, 1}, oneNode{late, 2}, oneNode{late, 3}},
+			Metric: `histogram_quantile(0.9, sum(rate(websocket_broadcast_delivery_duration_seconds{job="sockscope-cluster"}[1m]))) > 0.5`,
+			Alert:  "WebSocketBroadcastLatencyErrorBudgetBurn", Within: abrupt,
+			Also:  map[string]string{"WebSocketBackplaneLagging": "it is why they are late"},
+			Panel: "Time to the Last Recipient",
 		},
 		{
 			Name: "instance_silent", About: "One node of three sends nothing, though its connections are open.",
-			Cluster: true, Faults: []Fault{oneNode{demoFault{"silence", 1}}}, History: 20 * time.Minute,
+			Cluster: true, Faults: []Fault{oneNode{demoFault{"silence", 1}, 1}}, History: 20 * time.Minute,
 			Metric: `max(timestamp(websocket_last_message_timestamp_seconds{job="sockscope-cluster", direction="transmit"}) - websocket_last_message_timestamp_seconds{job="sockscope-cluster", direction="transmit"}) > 30`,
 			Alert:  "WebSocketSilentInstance", Within: abrupt,
 			Also:  map[string]string{"WebSocketDeliveryErrorBudgetBurn": "messages that it holds back count as dropped"},

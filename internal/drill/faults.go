@@ -50,12 +50,18 @@ func (f demoFault) at(ctx context.Context, s *Stack, address string) (func(conte
 }
 
 // oneNode turns on a fault of one node of the cluster.
-type oneNode struct{ demoFault }
+type oneNode struct {
+	demoFault
 
-func (f oneNode) String() string { return f.demoFault.String() + " on one node of three" }
+	number int // from 1
+}
+
+func (f oneNode) String() string {
+	return fmt.Sprintf("%s on node %d of %d", f.demoFault, f.number, clusterNodes)
+}
 
 func (f oneNode) Inject(ctx context.Context, s *Stack) (func(context.Context) error, error) {
-	return f.at(ctx, s, s.cluster.nodes[0].address)
+	return f.at(ctx, s, s.cluster.nodes[f.number-1].address)
 }
 
 // pause stops a service without a word, as if it hung: its connections stay open.

@@ -30,7 +30,7 @@ func (s service) clients() board {
 				series(4, "Age of the Newest Event", "s", "How long ago each stream last said something. Normal: the interval of the stream. If the server's newest message is as old, it is the source; if not, the way to this client.",
 					ask(stream, aggregate("min", "client, stream", "timestamp("+client("last_message_timestamp_seconds")+") - "+client("last_message_timestamp_seconds")))).above(0).sized(8, 8).alerting("WebSocketClientDataStale"),
 				series(5, "Event Lag", "s", "From an event, by the server's clock, to its receipt, by this one's. Normal: the way of the network, and steady. Points lead to traces.",
-					append([]query{traced(ask("p50 {{stream}}", lag.quantile("0.50", "stream")))}, traced(ask("p99 {{stream}}", lag.quantile("0.99", "stream"))))...).above(0),
+					append([]query{traced(ask("p50 {{stream}}", lag.quantile("0.50", "stream")))}, traced(ask("p99 {{stream}}", lag.quantile("0.99", "stream"))))...).limits(warn(0.25)).above(0).alerting("WebSocketClientLatencyErrorBudgetBurn"),
 				heat(6, "Event Lags", "The same, event by event. A slope that rises and falls at once is a client that catches up.", lag.cells()...),
 			}},
 			{7, "Is the data complete?", []panel{

@@ -4,6 +4,7 @@ func (s service) fanout() board {
 	byEndpoint := "job, " + s.NamespaceLabel
 	endpoint := "{{job}} {{" + s.NamespaceLabel + "}}"
 	published := s.endpointHistogram("broadcast_duration_seconds")
+	reached := s.endpointHistogram("broadcast_delivery_duration_seconds")
 	recipients := s.endpointHistogram("broadcast_recipients")
 	lag := s.endpointHistogram("backplane_lag_seconds")
 	between := func(matchers ...string) string {
@@ -16,9 +17,11 @@ func (s service) fanout() board {
 		alerts:    s.aboutEndpoint(),
 		rows: []row{
 			{1, "Does it reach everybody in time?", []panel{
+				series(19, "Time to the Last Recipient", "s", "From publishing a message, on any instance, until it was written to the socket of its last recipient here. Normal: below 250 ms, which is the objective. If Fan-out Duration and Backplane Lag are low, it waits in send queues.",
+					reached.quantiles()...).limits(warn(0.25)).above(0).sized(8, 8).alerting("WebSocketBroadcastLatencyErrorBudgetBurn"),
 				series(2, "Fan-out Duration", "s", "From publishing a message until it is in the queue of the last recipient of this process. Normal: milliseconds, and in proportion to the recipients.",
-					published.quantiles()...).limits(warn(s.limits["fanout_seconds"])).above(0).alerting("WebSocketFanoutLagging"),
-				heat(3, "Fan-out Durations", "The same, message by message. A second band far above is a large room.", published.cells()...),
+					published.quantiles()...).limits(warn(s.limits["fanout_seconds"])).above(0).sized(8, 8).alerting("WebSocketFanoutLagging"),
+				heat(3, "Fan-out Durations", "The same, message by message. A second band far above is a large room.", published.cells()...).sized(8, 8),
 				series(4, "Recipients of a Message", "short", "Connections that a published message was handed to. Normal: the size of rooms.",
 					ask("p50", recipients.quantile("0.50", "")), ask("p99", recipients.quantile("0.99", "")),
 					ask("average", "("+recipients.total("")+")\n/\n(("+recipients.observations("")+") > 0)")).above(0),
