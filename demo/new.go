@@ -15,6 +15,7 @@ import (
 	"github.com/sockscope/sockscope/demo/room"
 	"github.com/sockscope/sockscope/demo/session"
 	"github.com/sockscope/sockscope/demo/transport/poll"
+	"github.com/sockscope/sockscope/demo/transport/socketio"
 	"github.com/sockscope/sockscope/demo/transport/sse"
 	"github.com/sockscope/sockscope/demo/transport/websocket"
 	"github.com/sockscope/sockscope/demo/use"
@@ -118,6 +119,10 @@ func build(cfg Config) (*Server, error) {
 		Gate: gate, Sessions: opener, Observer: events,
 		WriteTimeout: limits.Write, RoomsPerSession: limits.RoomsPerConnection,
 	})
+	io, spaces, err := newSocketIO(cfg, gate, opener)
+	if err != nil {
+		return nil, err
+	}
 	pollDoor := admission.New(admission.Config{
 		Verifier: faults.Verifier(cfg.Authority), Origins: cfg.Origins, Connections: limits.Polls,
 		ConnectionsPerAddress: limits.PollsPerAddress, TrustedProxies: limits.TrustedProxies,
@@ -135,9 +140,34 @@ func build(cfg Config) (*Server, error) {
 	return &Server{
 		cfg: cfg, faults: faults, history: store, rooms: rooms, topics: topics, cluster: nodes, hangUp: hangUp,
 		chat: talk, streams: streams, market: prices, door: door, sessions: sessions,
-		observers: []*observe.Observer{sockets, events},
+		observers: append(spaces, sockets, events),
 		sockets:   faults.Upgrades(ws), events: faults.Streams(es), posts: es, polls: polls, pollDoor: pollDoor, page: pages,
+		socketIO: io, socketIOWire: faults.Streams(faults.Upgrades(io)),
 	}, nil
+}
+
+// feed is what telemetry calls the second namespace of Socket.IO.
+const feed = "feed"
+
+// newSocketIO returns the handler of Socket.IO, and what observes each of its namespaces.
+func newSocketIO(cfg Config, gate admission.Gate, sessions session.Opener) (*socketio.Handler, []*observe.Observer, error) {
+	chats, err := newObserver(cfg, instrument.WithProtocol(socketio.Protocol))
+	if err != nil {
+		return nil, nil, err
+	}
+	feeds, err := newObserver(cfg, instrument.WithProtocol(socketio.Protocol), instrument.WithNamespace(feed))
+	if err != nil {
+		return nil, nil, err
+	}
+	h, err := socketio.New(socketio.Config{
+		Gate: gate, Sessions: sessions, Namespaces: map[string]*observe.Observer{"/": chats, "/" + feed: feeds},
+		Registerer: cfg.Registerer, Heartbeat: cfg.Heartbeat, PongTimeout: cfg.Heartbeat,
+		ConnectTimeout: cfg.Limits.Handshake, WriteTimeout: cfg.Limits.Write,
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("socket.io: %w", err)
+	}
+	return h, []*observe.Observer{chats, feeds}, nil
 }
 
 // newObserver returns the observer of a transport, which more options tell from others.

@@ -20,6 +20,8 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("GET /events", s.events)
 	mux.Handle("POST /events", s.posts)
 	mux.Handle("GET /poll", s.polls)
+	mux.Handle("GET /socket.io/", s.socketIOWire)
+	mux.Handle("POST /socket.io/", s.socketIOWire)
 	mux.Handle("GET /api/market", s.market.Handler())
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { reply.Text(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", s.serveReady)

@@ -14,6 +14,7 @@ import (
 	"github.com/sockscope/sockscope/demo/room"
 	"github.com/sockscope/sockscope/demo/session"
 	"github.com/sockscope/sockscope/demo/transport/poll"
+	"github.com/sockscope/sockscope/demo/transport/socketio"
 	"github.com/sockscope/sockscope/demo/use/chat"
 	"github.com/sockscope/sockscope/demo/use/dashboard"
 	"github.com/sockscope/sockscope/demo/use/market"
@@ -44,6 +45,8 @@ type Server struct {
 	events, posts http.Handler // of server-sent events
 	polls         *poll.Handler
 	pollDoor      *admission.Door // bounds polls, which are no connections
+	socketIO      *socketio.Handler
+	socketIOWire  http.Handler // the same with faults
 	page          http.Handler
 }
 
@@ -81,6 +84,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.door.Close()
 	s.pollDoor.Close()
 	s.polls.Drain()
+	s.socketIO.Drain()
 	for _, o := range s.observers {
 		o.SetDraining(true)
 	}

@@ -49,8 +49,8 @@ func newDemoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "Run the demo: a realtime service that is observed",
 		Long: `Run the demo: chat rooms, a market feed, notifications and a dashboard over
-WebSockets (/ws), server-sent events (/events) and polling (/poll), with a page to
-use it from.
+WebSockets (/ws), server-sent events (/events), Socket.IO (/socket.io/) and polling
+(/poll), with a page to use it from.
 
 It needs nothing else: messages are kept in a file. With --redis any number of
 instances form one service. Put a load balancer in front of them.

@@ -63,7 +63,7 @@ func NewFrame(typ Type, id string, payload any) (*Frame, error) {
 }
 
 // Encode returns the frame in an encoding, and what a transport has made of that with prepare when the first recipient
-// needed it. A frame goes to clients of one transport that prepares.
+// needed it. Transports that share an encoding have to prepare the same: a prepared message of gorilla/websocket.
 func (f *Frame) Encode(e Encoding, prepare func(data []byte) (any, error)) (data []byte, prepared any, err error) {
 	form := &f.forms[e]
 	form.once.Do(func() {
