@@ -44,6 +44,9 @@ type Config struct {
 	Origins   auth.Origins    // of pages that may connect; default: only those of the server's own host
 	DevTokens Access          // who is issued tokens, at /auth/token; default: callers on this machine
 
+	// GRPC has the server speak gRPC as well, see Server.ServeGRPC.
+	GRPC bool
+
 	Limits    Limits
 	Heartbeat time.Duration // between pings, and what a pong may take
 

@@ -16,6 +16,7 @@ import (
 // layers are the packages of the demo, from those that know no other to the root, which knows all. A package imports
 // those of lower layers only. A name that ends in a slash stands for all below it that are not named themselves.
 var layers = [][]string{
+	{"proto/"},
 	{"wire", "reply"},
 	{"auth", "fault", "history", "loopback", "observe", "outbox", "page", "presence"},
 	{"room", "admission"},

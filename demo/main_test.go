@@ -47,6 +47,7 @@ type fixture struct {
 	t        *testing.T
 	chat     *Server
 	http     *httptest.Server
+	grpc     string // the address for gRPC, empty without
 	registry *prometheus.Registry
 	logs     *logs
 	tokens   *auth.Authority
@@ -104,6 +105,7 @@ func start(t *testing.T, cfg Config) *fixture {
 	f.http = httptest.NewUnstartedServer(f.chat.Handler())
 	f.http.Listener = smallBuffers{f.http.Listener}
 	f.http.Start()
+	f.startGRPC()
 	t.Cleanup(func() {
 		f.http.Client().CloseIdleConnections()
 		if !f.chat.sessions.Draining() {

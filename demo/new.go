@@ -2,6 +2,7 @@ package demo
 
 import (
 	"fmt"
+	"log/slog"
 
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
@@ -14,6 +15,7 @@ import (
 	"github.com/sockscope/sockscope/demo/page"
 	"github.com/sockscope/sockscope/demo/room"
 	"github.com/sockscope/sockscope/demo/session"
+	"github.com/sockscope/sockscope/demo/transport/grpc"
 	"github.com/sockscope/sockscope/demo/transport/poll"
 	"github.com/sockscope/sockscope/demo/transport/socketio"
 	"github.com/sockscope/sockscope/demo/transport/sse"
@@ -137,13 +139,42 @@ func build(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{
+	s := &Server{
 		cfg: cfg, faults: faults, history: store, rooms: rooms, topics: topics, cluster: nodes, hangUp: hangUp,
 		chat: talk, streams: streams, market: prices, door: door, sessions: sessions,
 		observers: append(spaces, sockets, events),
 		sockets:   faults.Upgrades(ws), events: faults.Streams(es), posts: es, polls: polls, pollDoor: pollDoor, page: pages,
 		socketIO: io, socketIOWire: faults.Streams(faults.Upgrades(io)),
-	}, nil
+	}
+	if cfg.GRPC {
+		if err := s.addGRPC(gate, opener, logger); err != nil {
+			return nil, fmt.Errorf("gRPC: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// addGRPC adds the transport gRPC, whose clients pass the same gate and have the same sessions.
+func (s *Server) addGRPC(gate admission.Gate, opener session.Opener, logger *slog.Logger) error {
+	cfg, limits := s.cfg, s.cfg.Limits
+	streams, err := newObserver(cfg, grpc.StreamOptions()...)
+	if err != nil {
+		return err
+	}
+	connections, err := newObserver(cfg, grpc.ConnectionOptions()...)
+	if err != nil {
+		return err
+	}
+	s.observers = append(s.observers, streams, connections)
+	s.rpcs, err = grpc.New(grpc.Config{
+		Gate: gate, Sessions: opener, Post: s.faults.Post(s.chat.Post), Ready: s.ready,
+		Streams: streams, Connections: connections, TracerProvider: cfg.TracerProvider,
+		SampleRatio: cfg.SampleRatio, SpanLimit: cfg.SpanLimit, Logger: logger,
+		ConnectionLimit: limits.Connections, HandshakeTimeout: limits.Handshake, Heartbeat: cfg.Heartbeat,
+		WriteTimeout: limits.Write, RoomsPerSession: limits.RoomsPerConnection,
+		MessagesPerSecond: limits.MessagesPerSecond, MessageBurst: limits.MessageBurst,
+	})
+	return err
 }
 
 // feed is what telemetry calls the second namespace of Socket.IO.

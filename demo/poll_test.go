@@ -14,8 +14,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"github.com/sockscope/sockscope/demo/history"
+	chatv1 "github.com/sockscope/sockscope/demo/proto/sockscope/chat/v1"
 	"github.com/sockscope/sockscope/demo/wire"
 )
 
@@ -53,13 +55,17 @@ func (f *fixture) awaitPolls(n float64) {
 func TestMixedClients(t *testing.T) {
 	t.Parallel()
 	const talkers, each = 2, 60
-	const total = talkers*each + each
-	f := start(t, Config{Limits: Limits{MessagesPerSecond: 1e6, MessageBurst: 1e6, SendQueue: 10_000}})
+	const total = talkers*each + 3*each
+	f := start(t, Config{GRPC: true, Limits: Limits{MessagesPerSecond: 1e6, MessageBurst: 1e6, SendQueue: 10_000}})
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
 	socket := f.enter("Ben")
 	stream := f.listen("Ada", "", url.Values{"room": {"lobby"}})
 	stream.await(wire.TypeRoomUsers)
+	chat, calls := f.chatter("Dan"), f.caller("Cat")
+	chat.join("lobby")
+	subscription := calls.subscribe(0)
+	subscription.await("ack")
 
 	var running sync.WaitGroup
 	byPoll := make([][]string, 3)
@@ -106,6 +112,25 @@ func TestMixedClients(t *testing.T) {
 			}
 		}
 	})
+	running.Go(func() {
+		for range each {
+			id := uuid.NewString()
+			answer, err := calls.SendMessage(ctx, &chatv1.SendMessageRequest{MessageId: id, Room: "lobby", Text: "by call"})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			ack(wire.AckPayload{Seq: answer.GetSeq(), SavedID: answer.GetSavedId()})
+		}
+	})
+	running.Go(func() {
+		for range each {
+			chat.say("by chat")
+		}
+	})
+	byChat, bySubscription := make(chan []string, 1), make(chan []string, 1)
+	go func() { byChat <- chat.messages(total, ack) }()
+	go func() { bySubscription <- subscription.messages(total, ack) }()
 	var byStream []string
 	for len(byStream) < total {
 		ev, err := stream.next()
@@ -127,18 +152,23 @@ func TestMixedClients(t *testing.T) {
 	for _, d := range socket.got() {
 		bySocket = append(bySocket, fmt.Sprint(d.Seq, d.SavedID))
 	}
+	gotByChat, gotBySubscription := <-byChat, <-bySubscription
 	mu.Lock()
 	defer mu.Unlock()
 	for who, got := range map[string][]string{
-		"WebSocket": bySocket, "server-sent events": byStream,
+		"Chat": gotByChat, "SubscribeMessages": gotBySubscription, "WebSocket": bySocket, "server-sent events": byStream,
 		"polling": byPoll[0], "long polling, 1s": byPoll[1], "long polling, 1m": byPoll[2],
 	} {
 		if diff := cmp.Diff(acked, got); diff != "" {
 			t.Errorf("%s (-acknowledged +seen):\n%s", who, diff)
 		}
 	}
-	if got := f.metrics("websocket_active_connections", "sse_active_connections"); len(got) != 2 || got["active_connections"] != 3 {
-		t.Errorf("open connections: %v, want those of 3 WebSockets and a stream", got)
+	open := map[string]float64{
+		"active_connections": 1 + talkers, "sse_active_connections": 1, "grpc_stream_active_connections": 2, "grpc_active_connections": 2,
+	}
+	if diff := cmp.Diff(open, f.metrics("websocket_active_connections", "sse_active_connections",
+		"grpc_stream_active_connections", "grpc_active_connections")); diff != "" {
+		t.Errorf("open connections (-want +got):\n%s", diff)
 	}
 }
 

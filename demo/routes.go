@@ -36,11 +36,16 @@ func (s *Server) Handler() http.Handler {
 	return mux
 }
 
+// ready says what keeps this node from serving, nothing if it can.
+func (s *Server) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	return errors.Join(s.history.Ping(ctx), s.cluster.Ready(ctx))
+}
+
 // serveReady says whether this node can take connections: not while it drains, nor without its store or the others.
 func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
-	defer cancel()
-	switch err := errors.Join(s.history.Ping(ctx), s.cluster.Ready(ctx)); {
+	switch err := s.ready(r.Context()); {
 	case s.sessions.Draining():
 		reply.Text(w, http.StatusServiceUnavailable, "draining")
 	case err != nil:

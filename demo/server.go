@@ -2,7 +2,9 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"sync"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/sockscope/sockscope/demo/observe"
 	"github.com/sockscope/sockscope/demo/room"
 	"github.com/sockscope/sockscope/demo/session"
+	"github.com/sockscope/sockscope/demo/transport/grpc"
 	"github.com/sockscope/sockscope/demo/transport/poll"
 	"github.com/sockscope/sockscope/demo/transport/socketio"
 	"github.com/sockscope/sockscope/demo/use/chat"
@@ -48,6 +51,7 @@ type Server struct {
 	socketIO      *socketio.Handler
 	socketIOWire  http.Handler // the same with faults
 	page          http.Handler
+	rpcs          *grpc.Server // nil without gRPC
 }
 
 // Run does what goes on beside the connections until ctx ends: it keeps in touch with the other nodes and publishes the
@@ -65,6 +69,9 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.cfg.FaultAPI != Off {
 		running.Go(func() { s.faults.Run(ctx) })
 	}
+	if s.rpcs != nil {
+		running.Go(func() { s.rpcs.Run(ctx) })
+	}
 	err := s.cluster.Run(ctx)
 	stop()
 	running.Wait()
@@ -77,9 +84,17 @@ func (s *Server) counts() dashboard.Counts {
 	return dashboard.Counts{Connections: s.sessions.Len(), Rooms: s.rooms.Len(), Received: received, Sent: sent}
 }
 
+// ServeGRPC serves gRPC on a listener, which it closes, until Shutdown. Config.GRPC has to be set.
+func (s *Server) ServeGRPC(l net.Listener) error {
+	if s.rpcs == nil {
+		return errors.Join(errors.New("demo: Config.GRPC is not set"), l.Close())
+	}
+	return s.rpcs.Serve(s.faults.Listener(l))
+}
+
 // Shutdown drains the server: new connections are refused, every client is told and gets what was queued for it before
-// its connection is closed with 1012. Polls that wait are answered. When ctx ends first, what is left is cut off and
-// Shutdown returns an error.
+// its connection is closed with 1012, or with UNAVAILABLE over gRPC. Polls that wait are answered. When ctx ends first,
+// what is left is cut off and Shutdown returns an error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.door.Close()
 	s.pollDoor.Close()
@@ -89,6 +104,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		o.SetDraining(true)
 	}
 	s.faults.Drain(s.sessions)
+	if s.rpcs != nil {
+		s.rpcs.Drain()
+		defer s.rpcs.Stop()
+	}
 
 	done := make(chan struct{})
 	go func() {

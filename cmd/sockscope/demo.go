@@ -32,6 +32,7 @@ const requestTimeout = time.Second
 // demoFlags are the settings of the demo command.
 type demoFlags struct {
 	listen       string
+	grpcListen   string
 	history      string
 	redis        string
 	storyURL     string
@@ -49,8 +50,8 @@ func newDemoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "Run the demo: a realtime service that is observed",
 		Long: `Run the demo: chat rooms, a market feed, notifications and a dashboard over
-WebSockets (/ws), server-sent events (/events), Socket.IO (/socket.io/) and polling
-(/poll), with a page to use it from.
+WebSockets (/ws), server-sent events (/events), Socket.IO (/socket.io/), polling
+(/poll) and gRPC (--grpc-listen), with a page to use it from.
 
 It needs nothing else: messages are kept in a file. With --redis any number of
 instances form one service. Put a load balancer in front of them.
@@ -75,6 +76,7 @@ sockscope fault.`,
 	}
 	flags, l := cmd.Flags(), &f.server.Limits
 	flags.StringVar(&f.listen, "listen", endpoint.Local(0).Demo, "address to listen on")
+	flags.StringVar(&f.grpcListen, "grpc-listen", "", "address to listen on for gRPC, such as "+endpoint.Local(0).DemoGRPC+" (default none)")
 	flags.StringVar(&f.history, "history", "", "file that keeps the messages without --redis (default one that is gone at the end)")
 	flags.StringVar(&f.redis, "redis", "", "Redis that keeps the messages and connects the instances, as in redis://127.0.0.1:6379/0")
 	flags.StringVar(&f.server.Node, "node", "", "name of this instance (default a random one)")
@@ -142,15 +144,32 @@ func runDemo(ctx context.Context, f demoFlags, cmd *cobra.Command) (err error) {
 	f.server.TracerProvider = t.TracerProvider()
 	f.server.Registerer = t.Registry()
 	f.server.Metrics = t.MetricsHandler()
+	f.server.GRPC = f.grpcListen != ""
 	service, err := demo.New(f.server)
 	if err != nil {
 		return err
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", f.listen)
+	on, err := f.listeners(ctx)
 	if err != nil {
-		return fmt.Errorf("listen for the demo, is the port taken (--listen)? %w", err)
+		return err
 	}
-	return serveDemo(ctx, service, listener, f.drainTimeout, t.Logger())
+	return serveDemo(ctx, service, on, f.drainTimeout, t.Logger())
+}
+
+// listeners are where the demo is served. That of gRPC is nil if it is not.
+type listeners struct{ http, grpc net.Listener }
+
+func (f *demoFlags) listeners(ctx context.Context) (on listeners, err error) {
+	if on.http, err = new(net.ListenConfig).Listen(ctx, "tcp", f.listen); err != nil {
+		return on, fmt.Errorf("listen for the demo, is the port taken (--listen)? %w", err)
+	}
+	if f.grpcListen == "" {
+		return on, nil
+	}
+	if on.grpc, err = new(net.ListenConfig).Listen(ctx, "tcp", f.grpcListen); err != nil {
+		return on, errors.Join(fmt.Errorf("listen for gRPC, is the port taken (--grpc-listen)? %w", err), on.http.Close())
+	}
+	return on, nil
 }
 
 // complete turns the flags into the server's configuration.
@@ -236,7 +255,7 @@ func (f *demoFlags) openHistoryFile() (end func() error, err error) {
 
 // serveDemo serves until ctx ends, then drains: the server keeps answering /readyz and refusing handshakes, and the
 // other instances are listened to, until the last connection is gone.
-func serveDemo(ctx context.Context, service *demo.Server, l net.Listener, drainTimeout time.Duration, logger *slog.Logger) error {
+func serveDemo(ctx context.Context, service *demo.Server, on listeners, drainTimeout time.Duration, logger *slog.Logger) error {
 	server := &http.Server{
 		Handler:           service.Handler(),
 		ReadHeaderTimeout: 10 * time.Second,
@@ -245,10 +264,15 @@ func serveDemo(ctx context.Context, service *demo.Server, l net.Listener, drainT
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	ran, served := make(chan error, 1), make(chan error, 1)
+	ran, served := make(chan error, 1), make(chan error, 2)
 	go func() { ran <- service.Run(running) }()
-	go func() { served <- server.Serve(l) }()
-	logger.InfoContext(ctx, "demo listening", "address", "http://"+l.Addr().String())
+	go func() { served <- server.Serve(on.http) }()
+	addresses := []any{"address", "http://" + on.http.Addr().String()}
+	if on.grpc != nil {
+		go func() { served <- service.ServeGRPC(on.grpc) }()
+		addresses = append(addresses, "grpc", on.grpc.Addr().String())
+	}
+	logger.InfoContext(ctx, "demo listening", addresses...)
 
 	var failed error
 	select {

@@ -11,6 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+
 	"github.com/sockscope/sockscope/internal/load"
 )
 
@@ -31,11 +35,11 @@ func TestDemoReadyLoad(t *testing.T) {
 	records, log := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		err := execute(ctx, log, "demo", "--listen", "127.0.0.1:0")
+		err := execute(ctx, log, "demo", "--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0")
 		_ = log.Close()
 		ended <- err
 	}()
-	var listening struct{ Msg, Address string }
+	var listening struct{ Msg, Address, GRPC string }
 	lines := json.NewDecoder(records)
 	if err := lines.Decode(&listening); err != nil || listening.Msg != "demo listening" {
 		t.Fatalf("the first record is %+v (%v)", listening, err)
@@ -55,6 +59,8 @@ func TestDemoReadyLoad(t *testing.T) {
 			_ = resp.Body.Close()
 		}
 	}
+
+	speaksGRPC(ctx, t, listening.GRPC)
 
 	var out bytes.Buffer
 	url := strings.Replace(listening.Address, "http", "ws", 1) + "/ws"
@@ -79,6 +85,26 @@ func TestDemoReadyLoad(t *testing.T) {
 	if err := execute(t.Context(), io.Discard, "ready", listening.Address+"/readyz"); err == nil {
 		t.Error("ready after its end")
 	}
+}
+
+// speaksGRPC waits until the demo says over gRPC that it serves.
+func speaksGRPC(ctx context.Context, t *testing.T, address string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	watch, err := healthv1.NewHealthClient(conn).Watch(ctx, new(healthv1.HealthCheckRequest))
+	for err == nil {
+		var state *healthv1.HealthCheckResponse
+		if state, err = watch.Recv(); state.GetStatus() == healthv1.HealthCheckResponse_SERVING {
+			return
+		}
+	}
+	t.Errorf("health over gRPC: %v", err)
 }
 
 // loadIsWatched looks at the metrics of the client that a load has beside it.
@@ -120,9 +146,10 @@ func TestDemoRefuses(t *testing.T) {
 	}
 	defer func() { _ = taken.Close() }()
 	for want, args := range map[string][]string{
-		"--listen":    {"--listen", taken.Addr().String()},
-		"--fault-api": {"--fault-api", "maybe"},
-		"SampleRatio": {"--sample-ratio", "2"},
+		"--listen":      {"--listen", taken.Addr().String()},
+		"--grpc-listen": {"--listen", "127.0.0.1:0", "--grpc-listen", taken.Addr().String()},
+		"--fault-api":   {"--fault-api", "maybe"},
+		"SampleRatio":   {"--sample-ratio", "2"},
 	} {
 		if err := execute(t.Context(), io.Discard, append([]string{"demo"}, args...)...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("demo %v: %v, want an error that names %s", args, err, want)

@@ -35,6 +35,7 @@ const (
 	CodeWrongKind      Code = "wrong_kind" // a text frame where MessagePack was agreed, or the other way round
 	CodeBadJSON        Code = "bad_json"
 	CodeBadMessagePack Code = "bad_message_pack"
+	CodeBadProtobuf    Code = "bad_protobuf"
 	CodeBadEnvelope    Code = "bad_envelope"
 	CodeUnknownType    Code = "unknown_type"
 	CodeBadPayload     Code = "bad_payload"
@@ -78,10 +79,15 @@ func Decode(frame []byte) (Envelope, error) {
 	if p := decodeObject(frame, &env, CodeBadJSON, "frame"); p != nil {
 		return Envelope{}, p
 	}
+	return checked(env)
+}
+
+// checked returns an envelope that was read, and what is missing or malformed of it.
+func checked(env Envelope) (Envelope, error) {
 	// Without a valid id there is nothing that an answer could refer to.
-	if _, err := uuid.Parse(env.MessageID); err != nil || len(env.MessageID) != uuidLength {
+	if err := CheckMessageID(env.MessageID); err != nil {
 		env.MessageID = ""
-		return env, problem(CodeBadEnvelope, "messageId has to be a UUID")
+		return env, err
 	}
 	if env.Type == "" {
 		return env, problem(CodeBadEnvelope, "type is missing")
@@ -131,7 +137,7 @@ func (e *Envelope) Message() (MessagePayload, error) {
 		if p.SavedID != "" || p.From != "" {
 			return problem(CodeBadPayload, "savedId and from are set by the server")
 		}
-		if err := checkText(p.Text); err != nil {
+		if err := CheckText(p.Text); err != nil {
 			return err
 		}
 		return CheckRoom(p.Room)
@@ -184,12 +190,7 @@ func (e *Envelope) History() (HistoryRequest, error) {
 // Stream returns the payload of a subscribe or unsubscribe.
 func (e *Envelope) Stream() (StreamPayload, error) {
 	var p StreamPayload
-	err := e.payload(&p, func() error {
-		if p.Stream != StreamMarket && p.Stream != StreamDashboard {
-			return problem(CodeBadPayload, "stream has to be %s or %s", StreamMarket, StreamDashboard)
-		}
-		return nil
-	})
+	err := e.payload(&p, func() error { return CheckStream(p.Stream) })
 	return p, err
 }
 
@@ -197,7 +198,7 @@ func (e *Envelope) Stream() (StreamPayload, error) {
 func (e *Envelope) Notify() (NotifyPayload, error) {
 	var p NotifyPayload
 	err := e.payload(&p, func() error {
-		if err := checkText(p.Text); err != nil {
+		if err := CheckText(p.Text); err != nil {
 			return err
 		}
 		return CheckName(p.User)
@@ -257,7 +258,24 @@ func reasonOf(err error) string {
 	}
 }
 
-func checkText(text string) error {
+// CheckStream reports what is wrong with the name of a stream.
+func CheckStream(name string) error {
+	if name != StreamMarket && name != StreamDashboard {
+		return problem(CodeBadPayload, "stream has to be %s or %s", StreamMarket, StreamDashboard)
+	}
+	return nil
+}
+
+// CheckMessageID reports what is wrong with the id that a client gives a message.
+func CheckMessageID(id string) error {
+	if _, err := uuid.Parse(id); err != nil || len(id) != uuidLength {
+		return problem(CodeBadEnvelope, "messageId has to be a UUID")
+	}
+	return nil
+}
+
+// CheckText reports what is wrong with what a client says.
+func CheckText(text string) error {
 	switch {
 	case strings.TrimSpace(text) == "":
 		return problem(CodeBadPayload, "text is missing")

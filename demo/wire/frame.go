@@ -12,6 +12,7 @@ type Encoding uint8
 const (
 	JSON Encoding = iota
 	MessagePack
+	Protobuf
 	encodings
 )
 
@@ -63,17 +64,21 @@ func NewFrame(typ Type, id string, payload any) (*Frame, error) {
 }
 
 // Encode returns the frame in an encoding, and what a transport has made of that with prepare when the first recipient
-// needed it. Transports that share an encoding have to prepare the same: a prepared message of gorilla/websocket.
+// needed it, unless that is nil. Transports that share an encoding prepare the same: a message of gorilla/websocket.
 func (f *Frame) Encode(e Encoding, prepare func(data []byte) (any, error)) (data []byte, prepared any, err error) {
 	form := &f.forms[e]
 	form.once.Do(func() {
-		form.data = f.Data
-		if e == MessagePack {
-			if form.data, form.err = toMessagePack(f.Data); form.err != nil {
-				return
-			}
+		switch e {
+		case MessagePack:
+			form.data, form.err = toMessagePack(f.Data)
+		case Protobuf:
+			form.data, form.err = toProtobuf(f.Data)
+		default:
+			form.data = f.Data
 		}
-		form.prepared, form.err = prepare(form.data)
+		if form.err == nil && prepare != nil {
+			form.prepared, form.err = prepare(form.data)
+		}
 	})
 	return form.data, form.prepared, form.err
 }

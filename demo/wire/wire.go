@@ -1,5 +1,5 @@
 // Package wire is the demo's protocol: the envelope around every message, the payloads in it, the strict decoding of
-// what a client sends, and the two encodings, JSON and MessagePack.
+// what a client sends, and the encodings: JSON, MessagePack and protobuf.
 //
 // Every frame is one object:
 //

@@ -22,9 +22,10 @@
 //
 // The label type is the full name of the method, such as "/chat.v1.Chat/Join". Methods become label values by
 // [WithMethods], which shortens names that are too long for a label; all other methods are "other". The Handler counts
-// the messages, with their size before compression, so the application must not count them again. To note more about a
-// stream, such as the messages that its queues drop, a handler calls the methods of the [instrument.Conn] that
-// [Observed] returns.
+// the messages, with their size before compression. To note more about a stream, a handler calls the methods of the
+// [instrument.Conn] that [Observed] returns: Handle times the handling of a message, with a type of the application,
+// and Delivery.Sent the time in a send queue. They do not count the messages again. A handler that has a reason of its
+// own to end the stream, such as instrument.ReasonSlowConsumer, calls Conn.Closed before it returns the status.
 //
 // # When a stream is open
 //
@@ -97,7 +98,8 @@
 //	Stop, no RPC                                      -                       local, shutdown
 //
 // The code in a stream's spans and log records is the code of its status. A handler's panic is local, internal, and an
-// error of the kind panic. gRPC does not recover from it, so the process ends and only the log record remains.
+// error of the kind panic. gRPC does not recover from it, so the process ends and only the log record remains. If an
+// interceptor of yours recovers, put it before ServerOptions, so that the panic of a stream still counts as one.
 //
 // Long streams usually end because the client cancels, and the client chooses its deadline. The two are not
 // distinguished: a client also cancels at its deadline, and the server may see either first. Neither is an error,

@@ -30,6 +30,7 @@ const (
 	left                // the client has cancelled it, or its deadline has passed
 	lost                // its connection has ended
 	panicked
+	unwound     // by a panic that is counted
 	oversized   // by the server's status, because the client has sent a message above the server's limit
 	undecodable // by the server's status, because the client has sent a message that can't be decoded
 )
@@ -46,6 +47,8 @@ func endingOf(ctx context.Context, r *rpc, end *stats.End) ending {
 	e := ending{how: answered, code: status.Code(err), err: err, at: end.EndTime}
 	interrupted := !sent && ctx.Err() != nil
 	switch {
+	case r.guard.panics:
+		e.how = unwound
 	case !sent && !interrupted && err == nil: // the status was not sent, although nothing prevented it
 		e.how, e.err = panicked, errPanic
 	case !sent && !interrupted && !belowHTTP(ctx): // gRPC writes nothing more, and is about to close the connection
@@ -116,7 +119,7 @@ func (e ending) errorKind() (instrument.ErrorKind, bool) {
 		return instrument.ErrorRead, true
 	case undecodable:
 		return instrument.ErrorDecode, true
-	case left, lost:
+	case left, lost, unwound:
 		return 0, false
 	}
 	switch e.code {
@@ -137,7 +140,7 @@ func (e ending) refusal(draining bool) (instrument.Status, bool) {
 	case answered:
 	case oversized, undecodable:
 		return instrument.StatusBadHandshake, true
-	case left, lost, panicked:
+	case left, lost, panicked, unwound:
 		return 0, false
 	}
 	switch e.code {
@@ -172,7 +175,7 @@ func (e ending) cause(draining bool) instrument.Cause {
 		c.Reason = instrument.ReasonMessageTooBig
 	case undecodable:
 		c.Reason = instrument.ReasonProtocolError
-	case panicked, lost:
+	case panicked, unwound, lost:
 	}
 	return c
 }

@@ -16,6 +16,7 @@ import (
 type guard struct {
 	ctx    context.Context       //nolint:containedctx // the RPC's, which ends when the client is gone
 	gone   bool                  // the client was gone when the handler returned
+	panics bool                  // the handler has panicked, which is counted
 	failed atomic.Pointer[error] // with which gRPC ended the RPC before the handler returned
 }
 
@@ -76,9 +77,24 @@ func interceptStream(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, ha
 	if !ok { // the context of another interceptor
 		return handler(srv, ss)
 	}
+	defer r.unwind()
 	err := handler(srv, &guarded{ss, &r.guard})
 	r.guard.returned()
 	return err
+}
+
+// unwind counts a panic of a stream's handler and lets it go on. It is deferred: if another interceptor recovers, the
+// status does not say that there was a panic.
+func (r *rpc) unwind() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if s, ok := r.observed.(*stream); ok {
+		r.guard.panics = true
+		s.panicked(r.guard.ctx, v)
+	}
+	panic(v) //nolint:forbidigo // the handler's own panic goes on as if it had not been observed
 }
 
 func interceptUnary(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {

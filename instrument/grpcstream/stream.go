@@ -26,6 +26,8 @@ type stream struct {
 
 	conn atomic.Pointer[instrument.Conn] // nil until it is open
 
+	counter instrument.Counter // of conn, set before it
+
 	opening   sync.Mutex
 	handshake *instrument.Handshake
 	requested bool // a request of the size was received before the stream was open
@@ -63,11 +65,21 @@ func (s *stream) open() *instrument.Conn {
 	}
 	s.timeout.Stop()
 	conn := s.handshake.Opened(0)
+	s.counter = conn.BeginCounting()
 	if s.requested {
-		conn.Received(s.typ, s.request)
+		s.counter.Received(s.typ, s.request)
 	}
 	s.conn.Store(conn)
 	return conn
+}
+
+// count returns what counts the messages of a stream that is accepted. It does nothing for one that is not observed or
+// has been refused.
+func (s *stream) count() instrument.Counter {
+	if s.open() == nil {
+		return instrument.Counter{}
+	}
+	return s.counter
 }
 
 // received counts a message of the client. The single request of a method without a streaming client is part of the
@@ -76,7 +88,7 @@ func (s *stream) received(p *stats.InPayload) {
 	size := p.Length
 	s.connection.observed.Received(s.carryingType, size)
 	if s.clientStreams || !s.keepRequest(size) {
-		s.open().Received(s.typ, size)
+		s.count().Received(s.typ, size)
 	}
 }
 
@@ -93,10 +105,13 @@ func (s *stream) keepRequest(size int) bool {
 
 func (s *stream) sent(size int) {
 	s.connection.observed.Sent(s.carryingType, size)
-	s.open().Sent(s.typ, size)
+	s.count().Sent(s.typ, size)
 }
 
 func (s *stream) headerSent() { s.open() }
+
+// panicked counts a panic of the handler, unless Conn.Handle has.
+func (s *stream) panicked(ctx context.Context, v any) { s.open().Panicked(ctx, v) }
 
 // end ends the observation: as a close if the stream was open, otherwise as a refusal.
 func (s *stream) end(ctx context.Context, e ending) {

@@ -35,6 +35,7 @@ const projectName = "sockscope-test"
 func publishedPorts(at endpoint.Set) map[string]string {
 	return map[string]string{
 		"SOCKSCOPE_DEMO_PORT":             at.Demo,
+		"SOCKSCOPE_DEMO_GRPC_PORT":        at.DemoGRPC,
 		"SOCKSCOPE_SCALE_PORT":            at.Scale,
 		"SOCKSCOPE_PROBE_PORT":            at.Probe,
 		"SOCKSCOPE_DESK_PORT":             at.Desk,

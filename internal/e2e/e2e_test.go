@@ -41,6 +41,7 @@ func TestStack(t *testing.T) {
 	t.Run("components", s.testComponents)
 	t.Run("links", s.testLinks)
 	t.Run("service in Node", s.testNodeService)
+	t.Run("gRPC client in Node", s.testGRPCClient)
 	t.Run("collector killed under load", s.testCollectorKilled)
 	t.Run("each component killed", s.testEachKilled)
 	t.Run("second stack", s.testSecondStack)

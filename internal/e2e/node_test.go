@@ -226,11 +226,7 @@ func (s *stack) startNode(t *testing.T, service string) string {
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join(root(t), "examples", "node"))); err != nil {
 		t.Fatal(err)
 	}
-	install := exec.Command("npm", "ci", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error")
-	install.Dir = dir
-	if out, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("install what the service needs: %v\n%s", err, out)
-	}
+	npmInstall(t, dir)
 	node := exec.Command("node", "service.js")
 	node.Dir = dir
 	node.Env = append(os.Environ(),

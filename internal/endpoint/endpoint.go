@@ -9,9 +9,10 @@ import (
 
 // Set holds the address, as host:port, of everything in a stack that can be reached from outside its process.
 type Set struct {
-	Demo  string // page, /ws, /metrics, health and faults
-	Scale string // the load balancer in front of several demos, in compose only
-	Desk  string // start page, inbox and trace view
+	Demo     string // page, /ws, /metrics, health and faults
+	DemoGRPC string // the demo over gRPC
+	Scale    string // the load balancer in front of several demos, in compose only
+	Desk     string // start page, inbox and trace view
 
 	Probe string // the probe's metrics
 	Bot   string // the bot's
@@ -46,6 +47,7 @@ func Local(offset int) Set {
 	}
 	return Set{
 		Demo:              at(8080),
+		DemoGRPC:          at(8086),
 		Scale:             at(8085),
 		Desk:              at(8090),
 		Probe:             at(8091),

@@ -63,9 +63,9 @@ func needs() []need {
 		},
 		{
 			// Another Node.js than Debian's brings npm along, and conflicts with Debian's npm.
-			what: "Node.js with npm", why: "a service in another language is observed, and the original client of Socket.IO connects", suites: []string{e2e}, programs: []string{"npm"},
+			what: "Node.js with npm", why: "a service and clients in another language are observed", suites: []string{e2e}, programs: []string{"npm"},
 			packages: map[string]string{"apt-get": "nodejs npm", "dnf": "nodejs npm", "pacman": "nodejs npm", "brew": "node"},
-			tests:    []string{"TestStack/service_in_Node", "TestSocketIOClient"},
+			tests:    []string{"TestStack/service_in_Node", "TestStack/gRPC_client_in_Node", "TestSocketIOClient"},
 		},
 		{
 			what: "Docker", why: "the compose file is run by it", suites: []string{compose}, programs: []string{"docker"},

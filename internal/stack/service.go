@@ -97,10 +97,10 @@ func services(at endpoint.Set, in places, alertSpeed int, loki string) []service
 		{
 			name: "demo", title: "Demo", see: "a chat to observe; its metrics at /metrics",
 			component: self,
-			address:   url(at.Demo), ready: url(at.Demo) + "/readyz", listens: []string{at.Demo},
+			address:   url(at.Demo), ready: url(at.Demo) + "/readyz", listens: []string{at.Demo, at.DemoGRPC},
 			sendsTo: []string{"otel-collector"},
 			args: []string{
-				"demo", "--listen=" + at.Demo,
+				"demo", "--listen=" + at.Demo, "--grpc-listen=" + at.DemoGRPC,
 				"--history=" + filepath.Join(in.data, "demo", "history.db"),
 				"--trace-url=" + url(at.Desk) + "/trace/", "--story-url=" + url(at.Desk) + "/connection/",
 			},

@@ -175,10 +175,33 @@ func (w holding) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	return w.faults.hold(conn), buffered, nil
+}
+
+// hold returns a connection that faults can get at.
+func (f *Faults) hold(conn net.Conn) *heldConn {
 	held := &heldConn{Conn: conn}
-	held.in.fault, held.in.atMost = w.faults.halfOpen, fault.MaxDuration
+	held.in.fault, held.in.atMost = f.halfOpen, fault.MaxDuration
 	// Which connections are slow stays the same while the fault lasts.
-	held.out.fault, held.out.above, held.out.atMost = w.faults.slowConsumer, rand.Float64(), slowWrite
-	held.closed = w.faults.peers.add(held.vanish)
-	return held, buffered, nil
+	held.out.fault, held.out.above, held.out.atMost = f.slowConsumer, rand.Float64(), slowWrite
+	held.closed = f.peers.add(held.vanish)
+	return held
+}
+
+// Listener decorates a listener whose connections are a transport's from the start: half_open, slow_consumer,
+// mass_disconnect.
+func (f *Faults) Listener(l net.Listener) net.Listener { return holdingListener{l, f} }
+
+type holdingListener struct {
+	net.Listener
+	faults *Faults
+}
+
+// Accept implements net.Listener.
+func (l holdingListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return l.faults.hold(conn), nil
 }

@@ -128,9 +128,9 @@ func (f *Faults) list() {
 	f.reorderedSequence = share("reordered_sequence",
 		"that share of a room's messages, and of the market's batches, is delivered after the next one, or 1 s late")
 
-	f.halfOpen = on("half_open", "nothing arrives from WebSocket peers, not even pongs, though they stay connected")
+	f.halfOpen = on("half_open", "nothing arrives from peers on WebSockets and gRPC, not even pongs, though they stay connected")
 	f.slowConsumer = share("slow_consumer",
-		"every write to that share of the WebSockets takes 1 s, as if their peers hardly read")
+		"every write to that share of the WebSockets and gRPC connections takes 1 s, as if their peers hardly read")
 	f.massDisconnect = share("mass_disconnect",
 		"that share of the connections breaks without a close frame, at once and every 5 s")
 

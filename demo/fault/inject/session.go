@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sockscope/sockscope/demo/auth"
 	"github.com/sockscope/sockscope/demo/observe"
 	"github.com/sockscope/sockscope/demo/outbox"
 	"github.com/sockscope/sockscope/demo/session"
@@ -24,11 +25,25 @@ const (
 // Handler decorates what handles requests: slow_handling, handler_panics.
 func (f *Faults) Handler(next session.Handler) session.Handler {
 	return func(ctx context.Context, s *session.Session, env *wire.Envelope) error {
-		f.slowHandling.Hold(ctx, milliseconds(f.slowHandling))
-		if f.handlerPanics.Hits() {
-			panic(fmt.Sprintf("the fault %s: %s", f.handlerPanics.Name, env.Type)) //nolint:forbidigo // that is the fault
-		}
+		f.beforeHandling(ctx, env.Type)
 		return next(ctx, s, env)
+	}
+}
+
+func (f *Faults) beforeHandling(ctx context.Context, typ wire.Type) {
+	f.slowHandling.Hold(ctx, milliseconds(f.slowHandling))
+	if f.handlerPanics.Hits() {
+		panic(fmt.Sprintf("the fault %s: %s", f.handlerPanics.Name, typ)) //nolint:forbidigo // that is the fault
+	}
+}
+
+// Post decorates what says something on behalf of users without a session: slow_handling, handler_panics.
+func (f *Faults) Post(
+	next func(ctx context.Context, who auth.Identity, id string, p wire.MessagePayload) (wire.AckPayload, error),
+) func(context.Context, auth.Identity, string, wire.MessagePayload) (wire.AckPayload, error) {
+	return func(ctx context.Context, who auth.Identity, id string, p wire.MessagePayload) (wire.AckPayload, error) {
+		f.beforeHandling(ctx, wire.TypeMessage)
+		return next(ctx, who, id, p)
 	}
 }
 

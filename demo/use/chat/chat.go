@@ -120,17 +120,23 @@ func (v *visit) message(ctx context.Context, env *wire.Envelope) error {
 	if err != nil {
 		return err
 	}
-	m := history.Message{Room: p.Room, ID: env.MessageID, From: v.peer.Identity().User, Text: p.Text, Time: time.Now().UTC()}
-	var carrier wire.Envelope
-	propagation.TraceContext{}.Inject(ctx, &carrier)
-	m.Traceparent, m.Tracestate = carrier.Traceparent, carrier.Tracestate
-	saved, err := v.save(ctx, m)
+	saved, err := v.save(ctx, said(ctx, v.peer.Identity().User, env.MessageID, p))
 	if err != nil {
 		return unavailable(err)
 	}
 	use.Succeed(ctx, v.peer, env.MessageID, wire.AckPayload{SavedID: saved.SavedID, Seq: saved.Seq})
 	// One that was saved before may not have been delivered: each node knows what it has.
 	return v.cfg.Cluster.Deliver(ctx, saved)
+}
+
+// said returns what somebody says now, with the trace that it belongs to.
+func said(ctx context.Context, user, id string, p wire.MessagePayload) history.Message {
+	var carrier wire.Envelope
+	propagation.TraceContext{}.Inject(ctx, &carrier)
+	return history.Message{
+		Room: p.Room, ID: id, From: user, Text: p.Text, Time: time.Now().UTC(),
+		Traceparent: carrier.Traceparent, Tracestate: carrier.Tracestate,
+	}
 }
 
 func (v *visit) validate(ctx context.Context, env *wire.Envelope) (wire.MessagePayload, error) {

@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 
+	"github.com/sockscope/sockscope/demo/auth"
 	"github.com/sockscope/sockscope/demo/wire"
 	"github.com/sockscope/sockscope/instrument"
 )
@@ -20,6 +21,22 @@ func (c *Chat) Said(ctx context.Context, room string, after *uint64) (piece wire
 	}
 	last, err := c.cfg.History.LastSeq(ctx, room)
 	return piece, *after <= last, err
+}
+
+// Post says something on behalf of a user who need not be in the room, and returns how it was saved. The caller has
+// checked the id and the payload. A message that was saved is delivered even if ctx ends meanwhile.
+func (c *Chat) Post(ctx context.Context, who auth.Identity, id string, p wire.MessagePayload) (wire.AckPayload, error) {
+	if !who.MayEnter(p.Room) {
+		return wire.AckPayload{}, &wire.RefusalError{Code: wire.CodeForbidden, Reason: "your token does not open this room"}
+	}
+	saved, err := c.save(ctx, said(ctx, who.User, id, p))
+	if err != nil {
+		return wire.AckPayload{}, unavailable(err)
+	}
+	if err := c.cfg.Cluster.Deliver(context.WithoutCancel(ctx), saved); err != nil {
+		return wire.AckPayload{}, unavailable(err) // to say it again is safe, and delivers it
+	}
+	return wire.AckPayload{Success: true, SavedID: saved.SavedID, Seq: saved.Seq}, nil
 }
 
 // Watch returns a channel that has a value soon after something was said in a room, until stop is called.
