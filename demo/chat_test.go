@@ -1,9 +1,12 @@
 package demo
 
 import (
+	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -271,6 +274,28 @@ func TestOversizeCloses(t *testing.T) {
 	}
 	f.awaitMetrics(map[string]float64{"disconnections_total local message_too_big": 1, "errors_total read": 1},
 		"websocket_disconnections_total", "websocket_errors_total", "websocket_active_connections")
+}
+
+// TestOversizeIsToldWhy sends a message of which the server leaves almost all unread: the client reads why it is
+// disconnected all the same, once it is done.
+func TestOversizeIsToldWhy(t *testing.T) {
+	t.Parallel()
+	f := start(t, Config{})
+	var conn net.Conn
+	c := f.dialBy("Ada", &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (_ net.Conn, err error) {
+			conn, err = new(net.Dialer).DialContext(ctx, network, address)
+			return conn, err
+		},
+	}})
+	const size = 4 << 20 // more than fits into buffers
+	frame := binary.BigEndian.AppendUint64([]byte{0x81, 0x80 | 127}, size)
+	if _, err := conn.Write(append(frame, make([]byte, 4+size)...)); err != nil { // with a mask that changes nothing
+		t.Error(err)
+	}
+	if err := c.ended(); websocket.CloseStatus(err) != websocket.StatusMessageTooBig {
+		t.Errorf("ended by %v, want 1009", err)
+	}
 }
 
 func TestRefusedHandshakes(t *testing.T) {

@@ -252,12 +252,14 @@ type client struct {
 	conn *websocket.Conn
 }
 
-func (f *fixture) dial(name string) *client {
+func (f *fixture) dial(name string) *client { return f.dialBy(name, nil) }
+
+func (f *fixture) dialBy(name string, by *http.Client) *client {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), patience)
 	defer cancel()
 	conn, _, err := websocket.Dial(ctx, f.http.URL+"/ws", &websocket.DialOptions{
-		HTTPHeader: http.Header{"Authorization": {"Bearer " + f.token(name)}},
+		HTTPClient: by, HTTPHeader: http.Header{"Authorization": {"Bearer " + f.token(name)}},
 	})
 	if err != nil {
 		f.t.Fatalf("%s connects: %v", name, err)
