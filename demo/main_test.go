@@ -273,6 +273,47 @@ func (f *fixture) dialBy(name string, by *http.Client) *client {
 	return c
 }
 
+// dialUnbuffered connects by a connection without buffers, where a write waits until the other side has read all of it.
+// It returns the connection as well.
+func (f *fixture) dialUnbuffered(name string) (*client, net.Conn) {
+	f.t.Helper()
+	ours, theirs := net.Pipe()
+	pipe := &pipe{conns: make(chan net.Conn, 1)}
+	pipe.conns <- theirs
+	served := make(chan error, 1)
+	go func() { served <- f.http.Config.Serve(pipe) }()
+	f.t.Cleanup(func() {
+		_ = pipe.Close()
+		if err := <-served; !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
+			f.t.Errorf("serve: %v", err)
+		}
+	})
+	by := &http.Client{Transport: &http.Transport{
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return ours, nil },
+	}}
+	return f.dialBy(name, by), ours
+}
+
+// pipe is a listener of connections in memory.
+type pipe struct {
+	conns  chan net.Conn
+	closes sync.Once
+}
+
+func (p *pipe) Accept() (net.Conn, error) {
+	if conn, ok := <-p.conns; ok {
+		return conn, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (p *pipe) Close() error {
+	p.closes.Do(func() { close(p.conns) })
+	return nil
+}
+
+func (*pipe) Addr() net.Addr { return &net.TCPAddr{} }
+
 func (c *client) write(typ websocket.MessageType, data []byte) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
