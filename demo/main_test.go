@@ -32,8 +32,8 @@ import (
 const patience = 10 * time.Second
 
 func TestMain(m *testing.M) {
-	if address := os.Getenv(clientsOf); address != "" {
-		if err := runClients(address, os.Getenv("TOKEN")); err != nil {
+	if server := os.Getenv(clientsOf); server != "" {
+		if err := runClients(server); err != nil {
 			fmt.Fprintln(os.Stderr, "clients of the benchmark:", err)
 			os.Exit(1)
 		}
