@@ -4,19 +4,20 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-	"sync/atomic"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sockscope/sockscope/demo/auth"
@@ -24,37 +25,51 @@ import (
 	"github.com/sockscope/sockscope/demo/room"
 )
 
-// crowded is how many members the room of BenchmarkFanOut has.
-const crowded = 10_000
-
 // BenchmarkFanOut delivers a message to a room of 10,000 over loopback and waits until every client has got it: "bare"
 // by a loop that writes the same bytes to each connection, "room" the way that every message takes once it is saved,
 // with everything observed. Both write to the same connections. The clients are another process, as one may not have
 // files enough open for both ends.
 func BenchmarkFanOut(b *testing.B) {
-	crowd := gather(b)
+	benchmarkFanOut(b, crowd{sockets: 10_000}, (*gathering).deliver)
+}
+
+// BenchmarkFanOutMixed is BenchmarkFanOut for clients of all transports. "room" saves the message as well, because
+// polls read it from the history. The bare polls are answered by the shortest handler that does so, with the bytes of
+// the message.
+func BenchmarkFanOutMixed(b *testing.B) {
+	benchmarkFanOut(b, crowd{sockets: 4_000, events: 4_000, polls: 2_000}, (*gathering).say)
+}
+
+func benchmarkFanOut(b *testing.B, c crowd, publish func(*gathering, history.Message)) {
+	g := gather(b, c)
 	for _, bench := range []struct {
 		name    string
-		deliver func(m history.Message)
-	}{{"bare", crowd.writeToEach}, {"room", crowd.publish}} {
+		deliver func(*gathering, history.Message)
+	}{{"bare", (*gathering).writeToEach}, {"room", publish}} {
 		b.Run(bench.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				m := crowd.message()
-				bench.deliver(m)
-				crowd.await(b, m)
+				bench.deliver(g, g.message())
+				g.await(b)
 			}
-			b.ReportMetric(float64(b.N)*crowded/b.Elapsed().Seconds(), "messages/s")
+			b.ReportMetric(float64(b.N*c.size())/b.Elapsed().Seconds(), "messages/s")
 		})
 	}
 }
 
+// crowd is how many clients there are of each transport.
+type crowd struct{ sockets, events, polls int }
+
+func (c crowd) size() int { return c.sockets + c.events + c.polls }
+
 // gathering is a server with a room full of members.
 type gathering struct {
+	crowd
 	server  *Server
-	members []net.Conn
+	members []net.Conn // the sockets, then the streams of events
+	polls   bareHandler
 	seq     uint64
-	clients io.Writer // takes how many bytes to wait for
+	clients io.Writer // takes how many messages to wait for
 	answers *bufio.Reader
 }
 
@@ -66,13 +81,13 @@ type noting struct {
 
 func (l noting) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
-	if err == nil {
+	if err == nil && len(l.g.members) < l.g.sockets+l.g.events {
 		l.g.members = append(l.g.members, conn)
 	}
 	return conn, err
 }
 
-func gather(b *testing.B) *gathering {
+func gather(b *testing.B, c crowd) *gathering {
 	key, err := auth.LoadKey("")
 	if err != nil {
 		b.Fatal(err)
@@ -86,12 +101,18 @@ func gather(b *testing.B) *gathering {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = store.Close() })
-	server, err := New(Config{History: store, Authority: authority, Registerer: prometheus.NewRegistry(), Heartbeat: 1000 * time.Hour})
+	server, err := New(Config{
+		History: store, Authority: authority, Registerer: prometheus.NewRegistry(), Heartbeat: 1000 * time.Hour,
+		Limits: Limits{PollsPerSecond: 1e9}, // all polls are Ada's
+	})
 	if err != nil {
 		b.Fatal(err)
 	}
-	g := &gathering{server: server}
-	web := httptest.NewUnstartedServer(server.Handler())
+	g := &gathering{crowd: c, server: server}
+	mux := http.NewServeMux()
+	mux.Handle("/", server.Handler())
+	mux.Handle("/bare", &g.polls)
+	web := httptest.NewUnstartedServer(mux)
 	web.Listener = noting{web.Listener, g}
 	web.Start()
 	b.Cleanup(func() {
@@ -99,9 +120,10 @@ func gather(b *testing.B) *gathering {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		_ = server.Shutdown(ctx)
+		web.CloseClientConnections()
 		web.Close()
 	})
-	token, err := authority.Issue("Ada", nil, time.Hour)
+	token, err := authority.Issue("Ada", nil, 24*time.Hour)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -117,7 +139,7 @@ func gather(b *testing.B) *gathering {
 // connect starts the clients and waits until all are connected.
 func (g *gathering) connect(b *testing.B, address, token string) {
 	clients := exec.Command(os.Args[0])
-	clients.Env = append(os.Environ(), clientsOf+"="+address, "TOKEN="+token)
+	clients.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %d %d %d", clientsOf, address, token, g.sockets, g.events, g.crowd.polls))
 	clients.Stderr = os.Stderr
 	in, err := clients.StdinPipe()
 	if err != nil {
@@ -140,8 +162,8 @@ func (g *gathering) connect(b *testing.B, address, token string) {
 func (g *gathering) message() history.Message {
 	g.seq++
 	return history.Message{
-		Room: "lobby", Seq: g.seq, ID: "6f1c2a80-5d1e-4b6c-9a43-0f2f6a1b7c55", SavedID: "6f1c2a80-5d1e-4b6c-9a43-0f2f6a1b7c56",
-		From: "Ada", Text: "hello", Time: time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC),
+		Room: "lobby", Seq: g.seq, ID: uuid.NewString(), SavedID: uuid.NewString(), From: "Ada", Text: "hello",
+		Time: time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC),
 	}
 }
 
@@ -151,25 +173,31 @@ func (g *gathering) writeToEach(m history.Message) {
 	if err != nil {
 		return // and nobody gets anything, which is found out
 	}
+	g.polls.say(f.Data)
 	const finText, length16 = 0x81, 126
 	frame := binary.BigEndian.AppendUint16([]byte{finText, length16}, uint16(len(f.Data)))
 	frame = append(frame, f.Data...)
-	for _, conn := range g.members {
+	event := fmt.Appendf(nil, "id: 1234567-%x\nevent: message\ndata: %s\n\n", m.Seq, f.Data)
+	chunk := fmt.Appendf(nil, "%x\r\n%s\r\n", len(event), event)
+	for i, conn := range g.members {
 		_ = conn.SetWriteDeadline(time.Time{}) // or that of welcome would hold
-		_, _ = conn.Write(frame)
+		if i < g.sockets {
+			_, _ = conn.Write(frame)
+		} else {
+			_, _ = conn.Write(chunk)
+		}
 	}
 }
 
-func (g *gathering) publish(m history.Message) { _ = g.server.cluster.Deliver(context.Background(), m) }
+// deliver delivers a message as if it were saved.
+func (g *gathering) deliver(m history.Message) { _ = g.server.cluster.Deliver(context.Background(), m) }
+
+// say saves a message and delivers it.
+func (g *gathering) say(m history.Message) { _ = g.server.chat.Say(context.Background(), m) }
 
 // await waits until all clients have got the message.
-func (g *gathering) await(b *testing.B, m history.Message) {
-	f, err := room.Frame(b.Context(), m)
-	if err != nil {
-		b.Fatal(err)
-	}
-	const header = 4 // of a frame from 126 bytes on
-	if _, err := fmt.Fprintln(g.clients, crowded*(header+len(f.Data))); err != nil {
+func (g *gathering) await(b *testing.B) {
+	if _, err := fmt.Fprintln(g.clients, g.size()); err != nil {
 		b.Fatal(err)
 	}
 	if _, err := g.answers.ReadString('\n'); err != nil {
@@ -177,58 +205,51 @@ func (g *gathering) await(b *testing.B, m history.Message) {
 	}
 }
 
-// clientsOf is the variable that makes this program the clients of the server at that address.
-const clientsOf = "SOCKSCOPE_BENCHMARK_CLIENTS_OF"
-
-// runClients connects, and then reads whatever comes, and answers a number with a line when that many more bytes have.
-func runClients(address, token string) error {
-	var got atomic.Int64
-	for range crowded {
-		if err := runClient(address, token, &got); err != nil {
-			return err
-		}
-	}
-	fmt.Println("connected")
-	want := int64(0)
-	for {
-		var n int64
-		if _, err := fmt.Scanln(&n); errors.Is(err, io.EOF) {
-			return nil // the benchmark has ended
-		} else if err != nil {
-			return err
-		}
-		for want += n; got.Load() < want; {
-			time.Sleep(20 * time.Microsecond)
-		}
-		fmt.Println("got it")
-	}
+// bareHandler answers polls with the last message, once there is another one than they know.
+type bareHandler struct {
+	mu   sync.Mutex
+	seq  int
+	data []byte
+	said chan struct{} // closed when there is a newer message
 }
 
-func runClient(address, token string, got *atomic.Int64) error {
-	conn, err := net.Dial("tcp", address)
+func (h *bareHandler) say(data []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.seq++
+	h.data = data
+	if h.said != nil {
+		close(h.said)
+	}
+	h.said = make(chan struct{})
+}
+
+func (h *bareHandler) last() (int, []byte, <-chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.said == nil {
+		h.said = make(chan struct{})
+	}
+	return h.seq, h.data, h.said
+}
+
+func (h *bareHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	after, err := strconv.Atoi(r.URL.Query().Get("after"))
 	if err != nil {
-		return err
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
 	}
-	if _, err := fmt.Fprintf(conn, "GET /ws HTTP/1.1\r\nHost: demo\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer %s\r\n\r\n", token); err != nil {
-		return err
-	}
-	buf := make([]byte, 1<<10)
-	for welcomed := ""; !strings.HasSuffix(welcomed, "}"); { // the answer, and welcome behind it
-		n, err := conn.Read(buf)
-		if err != nil {
-			return err
+	for {
+		seq, data, said := h.last()
+		if seq > after {
+			w.Header().Set("Seq", strconv.Itoa(seq))
+			_, _ = w.Write(data)
+			return
 		}
-		welcomed += string(buf[:n])
-	}
-	go func() {
-		for {
-			n, err := conn.Read(buf)
-			if err != nil {
-				return
-			}
-			got.Add(int64(n))
+		select {
+		case <-said:
+		case <-r.Context().Done():
+			return
 		}
-	}()
-	return nil
+	}
 }

@@ -73,6 +73,7 @@ type Limits struct {
 	ConnectionsPerAddress int     // of one client address
 	Polls                 int     // under way at once, those that wait included
 	PollsPerAddress       int     // of one client address
+	PollsPerSecond        float64 // of one user, in the long run; twice as many at once
 	MessagesPerSecond     float64 // of one connection, in the long run
 	MessageBurst          int     // of one connection, at once
 	Rooms                 int     // at once
@@ -101,6 +102,7 @@ func Defaults() Config {
 			ConnectionsPerAddress: math.MaxInt,
 			Polls:                 10_000,
 			PollsPerAddress:       math.MaxInt,
+			PollsPerSecond:        50,
 			MessagesPerSecond:     50,
 			MessageBurst:          200,
 			Rooms:                 room.DefaultLimit,
@@ -138,6 +140,7 @@ func (c Config) withDefaults() (Config, error) {
 		fallBack("Limits.ConnectionsPerAddress", &l.ConnectionsPerAddress, d.Limits.ConnectionsPerAddress),
 		fallBack("Limits.Polls", &l.Polls, d.Limits.Polls),
 		fallBack("Limits.PollsPerAddress", &l.PollsPerAddress, d.Limits.PollsPerAddress),
+		fallBack("Limits.PollsPerSecond", &l.PollsPerSecond, d.Limits.PollsPerSecond),
 		fallBack("Limits.MessagesPerSecond", &l.MessagesPerSecond, d.Limits.MessagesPerSecond),
 		fallBack("Limits.MessageBurst", &l.MessageBurst, d.Limits.MessageBurst),
 		fallBack("Limits.Rooms", &l.Rooms, d.Limits.Rooms),

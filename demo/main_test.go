@@ -32,8 +32,8 @@ import (
 const patience = 10 * time.Second
 
 func TestMain(m *testing.M) {
-	if address := os.Getenv(clientsOf); address != "" {
-		if err := runClients(address, os.Getenv("TOKEN")); err != nil {
+	if server := os.Getenv(clientsOf); server != "" {
+		if err := runClients(server); err != nil {
 			fmt.Fprintln(os.Stderr, "clients of the benchmark:", err)
 			os.Exit(1)
 		}
@@ -254,12 +254,14 @@ type client struct {
 	conn *websocket.Conn
 }
 
-func (f *fixture) dial(name string) *client {
+func (f *fixture) dial(name string) *client { return f.dialBy(name, nil) }
+
+func (f *fixture) dialBy(name string, by *http.Client) *client {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), patience)
 	defer cancel()
 	conn, _, err := websocket.Dial(ctx, f.http.URL+"/ws", &websocket.DialOptions{
-		HTTPHeader: http.Header{"Authorization": {"Bearer " + f.token(name)}},
+		HTTPClient: by, HTTPHeader: http.Header{"Authorization": {"Bearer " + f.token(name)}},
 	})
 	if err != nil {
 		f.t.Fatalf("%s connects: %v", name, err)
@@ -272,6 +274,47 @@ func (f *fixture) dial(name string) *client {
 	}
 	return c
 }
+
+// dialUnbuffered connects by a connection without buffers, where a write waits until the other side has read all of it.
+// It returns the connection as well.
+func (f *fixture) dialUnbuffered(name string) (*client, net.Conn) {
+	f.t.Helper()
+	ours, theirs := net.Pipe()
+	pipe := &pipe{conns: make(chan net.Conn, 1)}
+	pipe.conns <- theirs
+	served := make(chan error, 1)
+	go func() { served <- f.http.Config.Serve(pipe) }()
+	f.t.Cleanup(func() {
+		_ = pipe.Close()
+		if err := <-served; !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
+			f.t.Errorf("serve: %v", err)
+		}
+	})
+	by := &http.Client{Transport: &http.Transport{
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return ours, nil },
+	}}
+	return f.dialBy(name, by), ours
+}
+
+// pipe is a listener of connections in memory.
+type pipe struct {
+	conns  chan net.Conn
+	closes sync.Once
+}
+
+func (p *pipe) Accept() (net.Conn, error) {
+	if conn, ok := <-p.conns; ok {
+		return conn, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (p *pipe) Close() error {
+	p.closes.Do(func() { close(p.conns) })
+	return nil
+}
+
+func (*pipe) Addr() net.Addr { return &net.TCPAddr{} }
 
 func (c *client) write(typ websocket.MessageType, data []byte) {
 	c.t.Helper()

@@ -131,6 +131,7 @@ func build(cfg Config) (*Server, error) {
 	})
 	polls, err := poll.New(poll.Config{
 		Gate: pollDoor, Rooms: talk, Logger: logger, Registerer: cfg.Registerer, WriteTimeout: limits.Write,
+		PerSecond: limits.PollsPerSecond,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("polls: %w", err)

@@ -56,7 +56,9 @@ func TestMixedClients(t *testing.T) {
 	t.Parallel()
 	const talkers, each = 2, 60
 	const total = talkers*each + 3*each
-	f := start(t, Config{GRPC: true, Limits: Limits{MessagesPerSecond: 1e6, MessageBurst: 1e6, SendQueue: 10_000}})
+	f := start(t, Config{GRPC: true, Limits: Limits{
+		MessagesPerSecond: 1e6, MessageBurst: 1e6, PollsPerSecond: 1e6, SendQueue: 10_000,
+	}})
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
 	socket := f.enter("Ben")

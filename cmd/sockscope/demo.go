@@ -100,6 +100,7 @@ sockscope fault.`,
 	flags.IntVar(&l.ConnectionsPerAddress, "connections-per-address", 0, "connections that may be open from one address (default as many as in total)")
 	flags.IntVar(&l.Polls, "poll-limit", l.Polls, "polls that may be under way at once, those that wait included")
 	flags.IntVar(&l.PollsPerAddress, "polls-per-address", 0, "polls that may be under way from one address (default as many as in total)")
+	flags.Float64Var(&l.PollsPerSecond, "poll-rate", l.PollsPerSecond, "polls per second that one user may make in the long run")
 	flags.Float64Var(&l.MessagesPerSecond, "message-rate", l.MessagesPerSecond, "messages per second that one connection may send in the long run")
 	flags.IntVar(&l.MessageBurst, "message-burst", l.MessageBurst, "messages that one connection may send at once")
 	flags.IntVar(&l.RoomsPerConnection, "rooms-per-connection", l.RoomsPerConnection, "rooms that one connection may be in")

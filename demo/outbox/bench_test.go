@@ -20,10 +20,10 @@ func BenchmarkPut(b *testing.B) {
 	pair(b, func(b *testing.B, o observed, open func() *instrument.Conn) {
 		typ := o.MessageType("message")
 		written := make(chan struct{})
-		out := New(Config{Conn: open(), Write: func(f *wire.Frame) (instrument.MessageType, int, error) {
+		out := New(Config{Conn: open(), Write: oneByOne(func(f *wire.Frame) (instrument.MessageType, int, error) {
 			written <- struct{}{}
 			return typ, len(f.Data), nil
-		}})
+		})})
 		f := frame("hello")
 		b.ReportAllocs()
 		for b.Loop() {
@@ -42,11 +42,12 @@ func BenchmarkFanOut(b *testing.B) {
 		typ := o.MessageType("message")
 		var written sync.WaitGroup
 		outs := make([]*Outbox, 10_000)
+		var writers Writers
 		for i := range outs {
-			outs[i] = New(Config{Conn: open(), Write: func(f *wire.Frame) (instrument.MessageType, int, error) {
+			outs[i] = New(Config{Conn: open(), Writers: &writers, Write: oneByOne(func(f *wire.Frame) (instrument.MessageType, int, error) {
 				written.Done()
 				return typ, len(f.Data), nil
-			}})
+			})})
 		}
 		f := frame("hello")
 		b.ReportAllocs()

@@ -15,11 +15,13 @@ func Example() {
 	out := outbox.New(outbox.Config{
 		Capacity: 64,
 		Policy:   outbox.Coalesce,
-		Write: func(f *wire.Frame) (instrument.MessageType, int, error) {
-			busy <- struct{}{}
-			<-reads
-			fmt.Println(string(f.Data))
-			return instrument.MessageType{}, len(f.Data), nil
+		Write: func(batch outbox.Batch) {
+			batch.WriteEach(func(f *wire.Frame) (instrument.MessageType, int, error) {
+				busy <- struct{}{}
+				<-reads
+				fmt.Println(string(f.Data))
+				return instrument.MessageType{}, len(f.Data), nil
+			})
 		},
 	})
 	put := func(key, text string) { out.Put(&wire.Frame{Key: key, Data: []byte(text)}, nil) }

@@ -109,6 +109,11 @@ func keyed(key, text string) *wire.Frame {
 
 func numbered(n int) *wire.Frame { return frame(strconv.Itoa(n)) }
 
+// oneByOne returns what writes one frame after the other.
+func oneByOne(write func(*wire.Frame) (instrument.MessageType, int, error)) func(Batch) {
+	return func(b Batch) { b.WriteEach(write) }
+}
+
 // peer writes down what it is sent. It takes a frame only when it is let.
 type peer struct {
 	typ  instrument.MessageType

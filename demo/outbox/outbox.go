@@ -35,15 +35,18 @@ const (
 
 // Config says how an Outbox behaves.
 type Config struct {
-	// Capacity is how many frames may wait besides the one that is being written; DefaultCapacity by default. They may
-	// have as many bytes as that many messages of [wire.MaxFrameBytes], which only pieces of history exceed; one of any
-	// size may wait alone.
+	// Capacity is how many frames may wait besides the one that is being written; DefaultCapacity by default. If several
+	// are written together, those behind the first still count. They may have as many bytes as that many messages of
+	// [wire.MaxFrameBytes], which only pieces of history exceed; one of any size may wait alone.
 	Capacity int
 	// Policy is what happens when that much waits.
 	Policy Policy
-	// Write writes a frame to the peer and says what was written. It is required, may block, needs a deadline of its
-	// own, and is never called twice at the same time. After an error other than ErrExpired it is not called again.
-	Write func(*wire.Frame) (typ instrument.MessageType, size int, err error)
+	// Write writes frames to the peer, and notes in the batch what became of each. It is required, may block, needs a
+	// deadline of its own, and is never called twice at the same time. After an error other than ErrExpired it is not
+	// called again.
+	Write func(Batch)
+	// Writers call Write. A server has the same ones for all of its outboxes; by default there are some for this one.
+	Writers *Writers
 	// Full is called once, by the Put for which there was no room, when the connection is to be given up. It must not
 	// block. The frames that wait are written meanwhile, until Abort.
 	Full func()
@@ -58,19 +61,25 @@ type Config struct {
 type Outbox struct {
 	cfg Config
 
+	next *Outbox // of those that wait for a writer, whose lock protects it
+
 	mu      sync.Mutex
 	queue   queue
-	writing bool                  // a writer runs; without one nothing waits
+	writing bool                  // it waits for a writer or has one; otherwise nothing waits
+	taken   int                   // frames that are being written
 	refusal instrument.DropReason // why nothing more is taken, 0 while something is
 	unsent  instrument.DropReason // why what waits will not be written, 0 while it will be
 	err     error                 // of the write that failed
-	ended   chan struct{}         // closed when the last writer ends; made by Close if there is one
+	ended   chan struct{}         // closed when nothing is being written any more; made by Close if something is
 }
 
 // New returns an empty Outbox. It tells the connection's observation its capacity.
 func New(cfg Config) *Outbox {
 	if cfg.Capacity <= 0 {
 		cfg.Capacity = DefaultCapacity
+	}
+	if cfg.Writers == nil {
+		cfg.Writers = new(Writers)
 	}
 	cfg.Conn.SetQueueCapacity(cfg.Capacity)
 	return &Outbox{cfg: cfg}
@@ -84,11 +93,12 @@ func (o *Outbox) Put(f *wire.Frame, b *instrument.Broadcast) bool {
 	open := o.refusal == 0
 	taken := open && o.admit(e)
 	refusal := o.refusal
-	if taken && !o.writing {
-		o.writing = true
-		go o.write()
-	}
+	first := taken && !o.writing
+	o.writing = o.writing || taken
 	o.mu.Unlock()
+	if first {
+		o.cfg.Writers.add(o)
+	}
 	if taken {
 		return true
 	}
@@ -121,43 +131,68 @@ func (o *Outbox) admit(e *entry) bool {
 
 // full reports whether there is no room for another frame of that size.
 func (o *Outbox) full(size int) bool {
-	return o.queue.n == o.cfg.Capacity || o.queue.n > 0 && o.queue.bytes+size > o.cfg.Capacity*wire.MaxFrameBytes
+	return o.queue.n+max(0, o.taken-1) == o.cfg.Capacity ||
+		o.queue.n > 0 && o.queue.bytes+size > o.cfg.Capacity*wire.MaxFrameBytes
 }
 
-// write writes what waits until nothing does.
-func (o *Outbox) write() {
-	for e := o.next(); e != nil; e = o.next() {
-		typ, size, err := o.cfg.Write(e.frame)
-		switch {
-		case err == nil:
-			e.delivery.Sent(typ, size)
-		case errors.Is(err, ErrExpired):
-			e.delivery.Dropped(instrument.DropExpired)
-		default:
-			o.fail(e, err) // then nothing waits any more
-		}
+// write writes a batch of what waits, and reports whether more does. It works in the memory of the batch given, and
+// leaves nothing there.
+func (o *Outbox) write(batch Batch) (more bool) {
+	if batch = o.take(batch); len(batch) > 0 {
+		o.cfg.Write(batch)
+		o.wrote(batch)
+		clear(batch)
 	}
-}
-
-// next returns the entry to be written next. If there is none, the writer has ended.
-func (o *Outbox) next() *entry {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	e := o.queue.pop()
-	if e == nil {
-		o.writing = false
-		if o.ended != nil {
-			close(o.ended)
-		}
+	o.taken = 0
+	o.writing = o.queue.n > 0
+	if !o.writing && o.ended != nil {
+		close(o.ended)
 	}
-	return e
+	return o.writing
 }
 
-func (o *Outbox) fail(e *entry, err error) {
+// take moves what is to be written together from the queue to the batch: some of what waits, so that there always is
+// something that a policy can drop.
+func (o *Outbox) take(batch Batch) Batch {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	most, size := max(1, min(cap(batch), o.cfg.Capacity/4)), 0
+	for e := o.queue.head; e != nil && len(batch) < most; e = o.queue.head {
+		if size += len(e.frame.Data); size > mostBytes && len(batch) > 0 {
+			break
+		}
+		o.queue.pop()
+		batch = append(batch, Entry{Frame: e.frame, delivery: e.delivery})
+	}
+	o.taken = len(batch)
+	return batch
+}
+
+// wrote ends the deliveries of a batch, as Write has noted.
+func (o *Outbox) wrote(batch Batch) {
+	for i := range batch {
+		switch e := &batch[i]; {
+		case e.Err == nil:
+			e.delivery.Sent(e.Type, e.Size)
+		case errors.Is(e.Err, ErrExpired):
+			e.delivery.Dropped(instrument.DropExpired)
+		default:
+			o.fail(batch[i:], e.Err)
+			return
+		}
+	}
+}
+
+// fail drops what a failed write has left of a batch, and what waits.
+func (o *Outbox) fail(rest Batch, err error) {
 	o.mu.Lock()
 	o.err = err
 	o.drop(instrument.DropClosed)
-	e.delivery.Dropped(o.unsent)
+	for i := range rest {
+		rest[i].delivery.Dropped(o.unsent)
+	}
 	o.mu.Unlock()
 	if o.cfg.Failed != nil {
 		o.cfg.Failed(err)

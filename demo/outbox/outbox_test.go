@@ -77,7 +77,7 @@ func TestPolicies(t *testing.T) {
 				p := newPeer(o)
 				full := 0
 				conn := o.open(t)
-				out := New(Config{Capacity: 3, Policy: tc.policy, Write: p.write, Full: func() { full++ }, Conn: conn})
+				out := New(Config{Capacity: 3, Policy: tc.policy, Write: oneByOne(p.write), Full: func() { full++ }, Conn: conn})
 				if capacity := conn.Stats().QueueCapacity; capacity != 3 {
 					t.Errorf("the capacity is observed as %d, want 3", capacity)
 				}
@@ -133,7 +133,7 @@ func TestBytes(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				o := observe(t)
 				p := newPeer(o)
-				out := New(Config{Capacity: 3, Policy: tc.policy, Write: p.write, Conn: o.open(t)})
+				out := New(Config{Capacity: 3, Policy: tc.policy, Write: oneByOne(p.write), Conn: o.open(t)})
 				out.Put(frame("0"), nil)
 				synctest.Wait() // until it is being written
 				for _, put := range tc.puts {
@@ -157,7 +157,7 @@ func TestCloseFlushes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := observe(t)
 		p := newPeer(o)
-		out := New(Config{Write: p.write, Conn: o.open(t)})
+		out := New(Config{Write: oneByOne(p.write), Conn: o.open(t)})
 		for i := range 3 {
 			out.Put(numbered(i), nil)
 		}
@@ -190,9 +190,10 @@ func TestCloseGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := observe(t)
 		p := newPeer(o)
-		out := New(Config{Write: p.write, Conn: o.open(t)})
+		out := New(Config{Write: oneByOne(p.write), Conn: o.open(t)})
 		for i := range 3 {
 			out.Put(numbered(i), nil)
+			synctest.Wait() // the first is being written
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -222,9 +223,10 @@ func TestAbort(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				o := observe(t)
 				p := newPeer(o)
-				out := New(Config{Write: p.write, Conn: o.open(t)})
+				out := New(Config{Write: oneByOne(p.write), Conn: o.open(t)})
 				for i := range 3 {
 					out.Put(numbered(i), nil)
+					synctest.Wait() // the first is being written
 				}
 				synctest.Wait()
 				out.Abort(instrument.DropExpired)
@@ -252,9 +254,10 @@ func TestWriteFails(t *testing.T) {
 		o := observe(t)
 		p := newPeer(o)
 		var failed []error
-		out := New(Config{Write: p.write, Failed: func(err error) { failed = append(failed, err) }, Conn: o.open(t)})
+		out := New(Config{Write: oneByOne(p.write), Failed: func(err error) { failed = append(failed, err) }, Conn: o.open(t)})
 		for i := range 3 {
 			out.Put(numbered(i), nil)
+			synctest.Wait() // the first is being written
 		}
 		p.let <- nil
 		p.let <- errGone
@@ -277,9 +280,10 @@ func TestExpired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := observe(t)
 		p := newPeer(o)
-		out := New(Config{Write: p.write, Failed: func(err error) { t.Errorf("failed: %v", err) }, Conn: o.open(t)})
+		out := New(Config{Write: oneByOne(p.write), Failed: func(err error) { t.Errorf("failed: %v", err) }, Conn: o.open(t)})
 		for i := range 3 {
 			out.Put(numbered(i), nil)
+			synctest.Wait() // the first is being written
 		}
 		p.let <- nil
 		p.let <- fmt.Errorf("an hour old: %w", ErrExpired)
@@ -300,7 +304,7 @@ func TestSlowConsumer(t *testing.T) {
 		o := observe(t)
 		p := newPeer(o)
 		var out *Outbox
-		out = New(Config{Capacity: 2, Write: p.write, Full: func() { go out.Abort(instrument.DropClosed) }, Conn: o.open(t)})
+		out = New(Config{Capacity: 2, Write: oneByOne(p.write), Full: func() { go out.Abort(instrument.DropClosed) }, Conn: o.open(t)})
 		for i := range 3 {
 			out.Put(numbered(i), nil)
 			synctest.Wait()
@@ -318,8 +322,8 @@ func TestBroadcast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := observe(t)
 		p := newPeer(o)
-		open := New(Config{Write: p.write, Conn: o.open(t)})
-		closed := New(Config{Write: p.write, Conn: o.open(t)})
+		open := New(Config{Write: oneByOne(p.write), Conn: o.open(t)})
+		closed := New(Config{Write: oneByOne(p.write), Conn: o.open(t)})
 		closed.Abort(instrument.DropClosed)
 		_, b := o.BeginBroadcast(t.Context())
 		open.Put(frame("1"), b)
@@ -345,7 +349,7 @@ func TestBroadcast(t *testing.T) {
 // TestUnobserved works without a connection to observe, and without anybody to tell.
 func TestUnobserved(t *testing.T) {
 	p := newPeer(observe(t))
-	out := New(Config{Capacity: 1, Write: p.write})
+	out := New(Config{Capacity: 1, Write: oneByOne(p.write)})
 	for out.Put(frame("x"), nil) {
 	}
 	close(p.gone)
@@ -364,7 +368,7 @@ func TestOrder(t *testing.T) {
 			typ := o.MessageType("message")
 			var writers atomic.Int32
 			last := [putters]int{}
-			out := New(Config{Capacity: 16, Policy: policy, Conn: o.open(t), Write: func(f *wire.Frame) (instrument.MessageType, int, error) {
+			out := New(Config{Capacity: 16, Policy: policy, Conn: o.open(t), Write: oneByOne(func(f *wire.Frame) (instrument.MessageType, int, error) {
 				if writers.Add(1) > 1 {
 					t.Error("two frames are written at the same time")
 				}
@@ -379,7 +383,7 @@ func TestOrder(t *testing.T) {
 					last[by] = i
 				}
 				return typ, len(f.Data), nil
-			}})
+			})})
 			var group sync.WaitGroup
 			for by := range putters {
 				group.Go(func() {
@@ -405,14 +409,15 @@ func TestEveryFrameEndsOnce(t *testing.T) {
 	const outboxes, putters, each = 150, 4, 40
 	o := observe(t)
 	typ := o.MessageType("message")
+	var writers Writers
 	for n := range outboxes {
 		written := 0
-		out := New(Config{Capacity: 8, Policy: Policy(n % 3), Conn: o.open(t), Write: func(f *wire.Frame) (instrument.MessageType, int, error) {
+		out := New(Config{Capacity: 8, Policy: Policy(n % 3), Conn: o.open(t), Writers: &writers, Write: oneByOne(func(f *wire.Frame) (instrument.MessageType, int, error) {
 			if written++; n%4 == 1 && written > 20 {
 				return typ, 0, errGone
 			}
 			return typ, len(f.Data), nil
-		}})
+		})})
 		var group sync.WaitGroup
 		for by := range putters {
 			group.Go(func() {
@@ -454,7 +459,7 @@ func TestIdle(t *testing.T) {
 	const outboxes, bound = 20_000, 256
 	typ := observe(t).MessageType("message")
 	goroutines := runtime.NumGoroutine()
-	cfg := Config{Write: func(*wire.Frame) (instrument.MessageType, int, error) { return typ, 1, nil }}
+	cfg := Config{Writers: new(Writers), Write: oneByOne(func(*wire.Frame) (instrument.MessageType, int, error) { return typ, 1, nil })}
 	idle := make([]*Outbox, outboxes)
 	f := frame("x")
 	before := heap()

@@ -170,6 +170,7 @@ func (r *Rooms) rewind(ctx context.Context, room *room) error {
 		return fmt.Errorf("find where the history counts anew: %w", err)
 	}
 	room.last, room.savedID = 0, ""
+	room.epoch++
 	if len(latest) > 0 {
 		room.last = latest[0].Seq - 1
 	}
@@ -240,6 +241,7 @@ func (r *Rooms) send(ctx context.Context, room *room, m history.Message, b *inst
 	if err != nil {
 		return err
 	}
+	f.Room, f.Epoch = m.Room, room.epoch
 	for _, f := range r.cfg.Order.Next(room.name, f) {
 		room.deliver(f, b, nil)
 	}

@@ -48,6 +48,7 @@ func TestForgottenRoom(t *testing.T) {
 					t.Fatal(err)
 				}
 				ada.wants(t, "before", upTo(uint64(before))...)
+				epoch := ada.epoch()
 
 				time.Sleep(2 * time.Millisecond) // which is long here
 				h.say(t, "cellar", "takes its place")
@@ -61,8 +62,12 @@ func TestForgottenRoom(t *testing.T) {
 				}
 				tell(t, r, said)
 				ada.wants(t, "after it was forgotten", 1, 2, 3)
+				again := ada.epoch()
 				deliver(t, r, h.say(t, "lobby", "goes on"))
 				ada.wants(t, "from then on", 4)
+				if ada.last.Room != "lobby" || again == epoch || ada.epoch() != again {
+					t.Errorf("epoch %d, then %d and %d of %s, want the second to be another one", epoch, again, ada.epoch(), ada.last.Room)
+				}
 				if seq := r.Seq("lobby"); seq != 4 {
 					t.Errorf("the room is at %d, want 4", seq)
 				}

@@ -24,14 +24,23 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // listener records what it is handed.
 type listener struct {
-	mu  sync.Mutex
-	got []*wire.Frame
+	mu   sync.Mutex
+	got  []*wire.Frame
+	last *wire.Frame
 }
 
 func (l *listener) Deliver(f *wire.Frame, _ *instrument.Broadcast) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.got = append(l.got, f)
+	l.last = f
+}
+
+// epoch returns that of the last message.
+func (l *listener) epoch() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last.Epoch
 }
 
 // frames returns what has arrived since the last call.

@@ -104,6 +104,7 @@ type room struct {
 	opened  bool       // it is known where the room begins; nobody is in it before
 	failed  error      // why that could not be learned
 	last    uint64     // the sequence number of the last message delivered
+	epoch   uint64     // how often numbers had to be given again
 	savedID string     // of that message, if it is known
 	said    time.Time  // when the newest message was said that is known to be in the history
 

@@ -47,7 +47,7 @@ func (s *Sessions) Open(o *observe.Observer, conn *instrument.Conn, l Link) *Ses
 		limiter: rate.NewLimiter(rate.Limit(s.cfg.MessagesPerSecond), s.cfg.MessageBurst),
 	}
 	c.out = outbox.New(outbox.Config{
-		Capacity: s.cfg.SendQueue, Policy: s.cfg.SendPolicy, Conn: conn, Write: c.write, Full: c.full,
+		Capacity: s.cfg.SendQueue, Policy: s.cfg.SendPolicy, Conn: conn, Write: c.write, Writers: &s.writers, Full: c.full,
 		Failed: func(error) { l.Cut() }, // counted and logged by the transport
 	})
 	return c
@@ -118,12 +118,15 @@ func (c *Session) Deliver(f *wire.Frame, b *instrument.Broadcast) {
 	c.out.Put(f, b)
 }
 
-func (c *Session) write(f *wire.Frame) (instrument.MessageType, int, error) {
-	typ, size, err := c.link.Write(f)
-	if err == nil {
-		c.sessions.sent.Add(1)
+func (c *Session) write(b Batch) {
+	WriteAll(c.link, b)
+	sent := 0
+	for i := range b {
+		if b[i].Err == nil {
+			sent++
+		}
 	}
-	return typ, size, err
+	c.sessions.sent.Add(int64(sent))
 }
 
 // full disconnects who reads so slowly that there is no room for another frame: they have to come back and start afresh

@@ -28,6 +28,25 @@ type Link interface {
 	Cut()
 }
 
+// Batch is frames that have waited together, see outbox.Batch.
+type Batch = outbox.Batch
+
+// Gatherer is a Link that writes several frames with less effort than one after the other.
+type Gatherer interface {
+	Link
+	// WriteAll writes the frames of a batch that are to be written, and notes what became of them.
+	WriteAll(b Batch)
+}
+
+// WriteAll writes a batch to a link, together if it is a Gatherer and there are several frames.
+func WriteAll(l Link, b Batch) {
+	if together, ok := l.(Gatherer); ok && len(b) > 1 {
+		together.WriteAll(b)
+		return
+	}
+	b.WriteEach(l.Write)
+}
+
 // Opener opens sessions. *Sessions is one.
 type Opener interface {
 	// Open returns the session of a connection, which an observer observes as conn. It does nothing before Begin.
@@ -68,6 +87,7 @@ type Sessions struct {
 	kill context.CancelFunc
 
 	received, sent atomic.Int64
+	writers        outbox.Writers
 
 	running  sync.WaitGroup // drains
 	mu       sync.Mutex

@@ -26,7 +26,11 @@ const (
 // them needs, and must not be changed.
 type Frame struct {
 	Type Type
-	Seq  uint64 // of a room's message; 0 for all others
+	// Room and Seq are those of a room's message, empty for all others. Epoch is another one when the room, whose
+	// history has forgotten it or has lost its newest messages, gives numbers again.
+	Room  string
+	Seq   uint64
+	Epoch uint64
 	// Key says what the frame is the newest of: while it waits in a send queue, a newer frame with the same key may
 	// take its place. Frames with an empty key are all of worth.
 	Key string

@@ -75,27 +75,41 @@ func (s *Stream) CountMessages(classify func(Event) instrument.MessageType) {
 // The default is 10 seconds. It has no effect below a middleware that hides the deadlines of the ResponseWriter.
 func (s *Stream) SetWriteTimeout(d time.Duration) { s.timeout = max(d, 0) }
 
-// Send writes an event and flushes it. An event that cannot be written as it is, such as one with a line feed in its ID
-// or Type, is refused with an error and harms nothing. Every other error means that the stream has ended: it is
-// ErrClosed when it had ended before.
-func (s *Stream) Send(e Event) error {
-	if err := e.check(); err != nil {
-		return err
+// Send writes one event or several, one behind the other, and flushes them together. If one of them cannot be written
+// as it is, such as one with a line feed in its ID or Type, all are refused with an error, which harms nothing. Every
+// other error means that the stream has ended: it is ErrClosed when it had ended before.
+func (s *Stream) Send(events ...Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	for i := range events {
+		if err := events[i].check(); err != nil {
+			return err
+		}
 	}
 	if err := s.write(func(frame []byte) []byte {
-		s.hinted = s.hinted || e.Retry > 0
-		return appendEvent(frame, &e)
+		for i := range events {
+			s.hinted = s.hinted || events[i].Retry > 0
+			frame = appendEvent(frame, &events[i])
+		}
+		return frame
 	}); err != nil {
 		return err
 	}
 	if s.counting {
+		s.count(events)
+	}
+	return nil
+}
+
+func (s *Stream) count(events []Event) {
+	for _, e := range events {
 		var t instrument.MessageType
 		if s.classify != nil {
 			t = s.classify(e)
 		}
 		s.counter.Sent(t, len(e.Data))
 	}
-	return nil
 }
 
 // Comment writes a comment, which peers ignore, and flushes it. An empty one is the usual heartbeat: it keeps proxies

@@ -106,18 +106,19 @@ func TestCounts(t *testing.T) {
 	}
 }
 
-// sendAll sends events and what is not counted as one: a comment, and an event that is refused.
+// sendAll sends events, the first alone and the others together, and what is not counted as one: nothing, a comment,
+// and events that are refused because one of them is.
 func sendAll(t *testing.T, s *sse.Stream, events []sse.Event) {
 	t.Helper()
-	for _, e := range events {
-		if err := s.Send(e); err != nil {
+	for _, together := range [][]sse.Event{events[:1], nil, events[1:]} {
+		if err := s.Send(together...); err != nil {
 			t.Errorf("send: %v", err)
 		}
 	}
 	if err := s.Comment("that was all"); err != nil {
 		t.Errorf("comment: %v", err)
 	}
-	if err := s.Send(sse.Event{Type: "two\nlines"}); err == nil || !strings.Contains(err.Error(), "event type") {
+	if err := s.Send(events[0], sse.Event{Type: "two\nlines"}); err == nil || !strings.Contains(err.Error(), "event type") {
 		t.Errorf("send an event with a line feed in its type: %v, want an error that says so", err)
 	}
 }

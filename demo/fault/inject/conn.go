@@ -76,6 +76,15 @@ func (c *heldConn) CloseRead() error {
 	return half.CloseRead()
 }
 
+// CloseWrite ends what goes to the peer, if that can be ended by itself.
+func (c *heldConn) CloseWrite() error {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return fmt.Errorf("close half of a %T: %w", c.Conn, errors.ErrUnsupported)
+	}
+	return half.CloseWrite()
+}
+
 // vanish ends what comes from the peer without a close frame.
 func (c *heldConn) vanish() {
 	if c.CloseRead() != nil {

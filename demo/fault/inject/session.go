@@ -73,6 +73,16 @@ func (l faultyLink) Write(f *wire.Frame) (instrument.MessageType, int, error) {
 	return l.Link.Write(f)
 }
 
+// WriteAll implements session.Gatherer.
+func (l faultyLink) WriteAll(b session.Batch) {
+	for i := range b {
+		if l.faults.withholds(b[i].Frame) {
+			b[i].Err = outbox.ErrExpired
+		}
+	}
+	session.WriteAll(l.Link, b)
+}
+
 // withholds reports whether a frame is not sent to one of its recipients.
 func (f *Faults) withholds(frame *wire.Frame) bool {
 	switch frame.Type {

@@ -37,12 +37,14 @@ type Config struct {
 	Registerer prometheus.Registerer // default: metrics are not registered
 
 	WriteTimeout time.Duration // for one answer
+	PerSecond    float64       // polls of one user, in the long run; twice as many at once
 }
 
 // Handler answers polls.
 type Handler struct {
 	cfg     Config
 	metrics *metrics
+	rates   *rates
 
 	drained chan struct{}
 	drain   sync.Once
@@ -51,7 +53,7 @@ type Handler struct {
 // New returns a handler for the path of polls, for GET, with its metrics registered.
 func New(cfg Config) (*Handler, error) {
 	m, err := newMetrics(cfg.Registerer)
-	return &Handler{cfg: cfg, metrics: m, drained: make(chan struct{})}, err
+	return &Handler{cfg: cfg, metrics: m, rates: newRates(cfg.PerSecond), drained: make(chan struct{})}, err
 }
 
 // Drain has all polls that wait answer now, and later ones not wait. Close the gate first, so that clients that ask
@@ -118,6 +120,9 @@ func (p *poll) enter(r *http.Request) (release func(), _ *admission.Refusal) {
 		refusal = admission.NoToken()
 	case err != nil:
 		refusal = admission.Refuse(instrument.StatusBadHandshake, http.StatusBadRequest, err.Error())
+	case !p.handler.rates.allow(who.User):
+		refusal = admission.Refuse(instrument.StatusRateLimited, http.StatusTooManyRequests,
+			"you ask too often: ask less often, or wait for messages with the parameter wait")
 	case !who.MayEnter(p.room):
 		refusal = admission.Refuse(instrument.StatusForbidden, http.StatusForbidden, "your token does not open this room")
 	default:

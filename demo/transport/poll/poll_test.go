@@ -131,6 +131,7 @@ func newHandler(t *testing.T, gate admission.Gate, rooms Rooms) (*Handler, *prom
 	registry := prometheus.NewRegistry()
 	h, err := New(Config{
 		Gate: gate, Rooms: rooms, Logger: slog.New(slog.DiscardHandler), Registerer: registry, WriteTimeout: writeTimeout,
+		PerSecond: 1000,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -356,5 +357,32 @@ func TestRefused(t *testing.T) {
 		if n := tc.gate.count(0); n != 0 {
 			t.Errorf("%s: %d are still inside", name, n)
 		}
+	}
+}
+
+// TestTooOften asks more often than a user may: that is refused before the store is asked, and another user is not.
+func TestTooOften(t *testing.T) {
+	t.Parallel()
+	gate := &door{who: auth.Identity{User: "Ada", Expires: time.Now().Add(time.Hour)}}
+	room := &lobby{last: 1, kept: 1}
+	h, err := New(Config{Gate: gate, Rooms: room, Logger: slog.New(slog.DiscardHandler), PerSecond: 0.001})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(want int) {
+		t.Helper()
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/poll?room=lobby", http.NoBody))
+		got := w.Result()
+		if got.StatusCode != want || (got.Header.Get("Retry-After") != "") != (want == 429) {
+			t.Errorf("%s, again after %q, want %d", got.Status, got.Header.Get("Retry-After"), want)
+		}
+	}
+	ask(200)
+	ask(429)
+	gate.who.User = "Ben"
+	ask(200)
+	if n := gate.count(0); n != 0 {
+		t.Errorf("%d are still inside", n)
 	}
 }

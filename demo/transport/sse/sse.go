@@ -185,10 +185,29 @@ func (e *events) recovered(w http.ResponseWriter) {
 
 // Write implements session.Link.
 func (e *events) Write(f *wire.Frame) (instrument.MessageType, int, error) {
+	typ, event := e.event(f)
+	return typ, len(f.Data), e.stream.Send(event)
+}
+
+// WriteAll implements session.Gatherer.
+func (e *events) WriteAll(b session.Batch) {
+	all := make([]sse.Event, 0, len(b))
+	b.WriteEach(func(f *wire.Frame) (instrument.MessageType, int, error) {
+		typ, event := e.event(f)
+		all = append(all, event)
+		return typ, len(f.Data), nil
+	})
+	if err := e.stream.Send(all...); err != nil {
+		b.Fail(0, err)
+	}
+}
+
+// event returns a frame as an event, after all those before.
+func (e *events) event(f *wire.Frame) (instrument.MessageType, sse.Event) {
 	e.mu.Lock()
 	id := e.cursor.advance(f)
 	e.mu.Unlock()
-	return e.handler.cfg.Observer.TypeOf(f.Type), len(f.Data), e.stream.Send(sse.Event{ID: id, Type: string(f.Type), Data: f.Data})
+	return e.handler.cfg.Observer.TypeOf(f.Type), sse.Event{ID: id, Type: string(f.Type), Data: f.Data}
 }
 
 // Ping implements session.Link: it finds out a peer that has silently vanished, if it doesn't take a comment for too

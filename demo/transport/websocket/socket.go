@@ -28,7 +28,9 @@ type socket struct {
 	handler  *Handler
 	session  *session.Session
 	conn     *gorilla.Conn
+	out      *conn // under conn
 	encoding wire.Encoding
+	deadline time.Time // of writes
 
 	pongs   sync.Mutex
 	pongDue time.Time // zero while none is awaited
@@ -45,7 +47,7 @@ func (k *socket) run(release func()) {
 		kind, data, err := k.read()
 		if err != nil {
 			if errors.Is(err, websocket.ErrReadLimit) {
-				k.linger()
+				k.out.linger()
 			}
 			return // counted and logged
 		}
@@ -82,18 +84,7 @@ func (k *socket) read() (kind int, data []byte, err error) {
 func (k *socket) refuseText(ctx context.Context, size int) {
 	k.session.Unreadable(ctx, size, errors.New("a text frame is not UTF-8"))
 	k.close(instrument.ReasonProtocolError, websocket.CloseInvalidFramePayloadData, "a text frame has to be UTF-8")
-	k.linger()
-}
-
-// linger lets the peer read the close frame that it was just sent. To close a connection with something unread resets
-// it, which takes back what the peer has not read either.
-func (k *socket) linger() {
-	half, ok := k.conn.NetConn().(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
-		return
-	}
-	_ = k.conn.NetConn().SetReadDeadline(time.Now().Add(lingering))
-	_, _ = io.Copy(io.Discard, k.conn.NetConn()) // an error means that the peer has gone, or takes too long
+	k.out.linger()
 }
 
 // decoder returns what decodes a message, by what the peer has agreed to send.
@@ -112,6 +103,37 @@ func (k *socket) decoder(kind int) func([]byte) (wire.Envelope, error) {
 
 // Write implements session.Link.
 func (k *socket) Write(f *wire.Frame) (instrument.MessageType, int, error) {
+	k.renewDeadline()
+	return k.write(f)
+}
+
+// WriteAll implements session.Gatherer: it writes all frames by one system call.
+func (k *socket) WriteAll(b session.Batch) {
+	k.renewDeadline()
+	h := k.handler.borrow()
+	defer k.handler.giveBack(h)
+	k.out.held = h
+	defer func() { k.out.held = nil }()
+	left := 0
+	for i := range b {
+		if b[i].Err == nil {
+			left++
+		}
+	}
+	var failed error
+	b.WriteEach(func(f *wire.Frame) (instrument.MessageType, int, error) {
+		left--
+		h.last = left == 0
+		typ, size, err := k.write(f)
+		failed = err
+		return typ, size, err
+	})
+	if failed != nil {
+		b.Fail(h.whole, failed)
+	}
+}
+
+func (k *socket) write(f *wire.Frame) (instrument.MessageType, int, error) {
 	typ := k.handler.cfg.Observer.TypeOf(f.Type)
 	kind := websocket.TextMessage
 	if k.encoding == wire.MessagePack {
@@ -124,8 +146,16 @@ func (k *socket) Write(f *wire.Frame) (instrument.MessageType, int, error) {
 		return typ, 0, err
 	}
 	k.conn.EnableWriteCompression(k.handler.cfg.CompressAbove > 0 && len(data) >= k.handler.cfg.CompressAbove)
-	_ = k.conn.SetWriteDeadline(time.Now().Add(k.handler.cfg.WriteTimeout)) // it never fails
 	return typ, len(data), k.conn.WritePreparedMessage(prepared.(*websocket.PreparedMessage))
+}
+
+// renewDeadline gives a write at least its time. Most writes find that the one before has done so.
+func (k *socket) renewDeadline() {
+	timeout := k.handler.cfg.WriteTimeout
+	if now := time.Now(); k.deadline.Sub(now) < timeout {
+		k.deadline = now.Add(timeout + timeout/4)
+		_ = k.conn.SetWriteDeadline(k.deadline) // it never fails
+	}
 }
 
 // Ping implements session.Link: it sends a ping, and ends the connection if the pong has not come by the time of the

@@ -26,7 +26,7 @@ type Config struct {
 	Observer *observe.Observer
 
 	PongTimeout   time.Duration // what a pong may take
-	WriteTimeout  time.Duration // for one frame
+	WriteTimeout  time.Duration // for what is written together; at most a quarter more
 	CompressAbove int           // frames from that size on are compressed; 0 for none
 }
 
@@ -34,6 +34,7 @@ type Config struct {
 type Handler struct {
 	cfg          Config
 	writeBuffers sync.Pool // of the connections that are writing
+	held         sync.Pool // of those that write several frames together
 }
 
 // New returns a handler for the path that WebSockets are to connect to.
@@ -55,13 +56,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		EnableCompression: h.cfg.CompressAbove > 0,
 		CheckOrigin:       func(*http.Request) bool { return true }, // the gate has
 	}
-	conn, err := gorilla.Upgrade(w, r.WithContext(ctx), h.cfg.Observer.Observer, &upgrader, nil)
+	answer := &answer{ResponseWriter: w}
+	conn, err := gorilla.Upgrade(answer, r.WithContext(ctx), h.cfg.Observer.Observer, &upgrader, nil)
 	if err != nil {
 		release()
 		return // answered, counted and logged
 	}
 	conn.SetReadLimit(wire.MaxFrameBytes)
-	k := &socket{handler: h, conn: conn}
+	k := &socket{handler: h, conn: conn, out: answer.conn}
 	if conn.Subprotocol() == wire.SubprotocolMessagePack {
 		k.encoding = wire.MessagePack
 	}
