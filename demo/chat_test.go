@@ -354,8 +354,8 @@ func TestHeartbeatTimeout(t *testing.T) {
 	<-answers
 }
 
-// TestSlowConsumer gives up a client that stops reading in the middle of a frame. Its connection has no buffers, so
-// it is known what waits: nothing of it is written any more.
+// TestSlowConsumer gives up a client that stops reading in the middle of a frame. Its connection has no buffers, so it
+// is known what waits: nothing of it is written any more.
 func TestSlowConsumer(t *testing.T) {
 	t.Parallel()
 	const queue = 4

@@ -35,8 +35,9 @@ const (
 
 // Config says how an Outbox behaves.
 type Config struct {
-	// Capacity is how many frames may wait besides the one that is being written; DefaultCapacity by default. If several
-	// are written together, those behind the first still count. They may have as many bytes as that many messages of
+	// Capacity is how many frames may wait besides the one that is being written; DefaultCapacity by default. If
+	// several are written together, those behind the first still count. They may have as many bytes as that many
+	// messages of
 	// [wire.MaxFrameBytes], which only pieces of history exceed; one of any size may wait alone.
 	Capacity int
 	// Policy is what happens when that much waits.

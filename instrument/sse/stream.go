@@ -75,9 +75,9 @@ func (s *Stream) CountMessages(classify func(Event) instrument.MessageType) {
 // The default is 10 seconds. It has no effect below a middleware that hides the deadlines of the ResponseWriter.
 func (s *Stream) SetWriteTimeout(d time.Duration) { s.timeout = max(d, 0) }
 
-// Send writes one event or several, one behind the other, and flushes them together. If one of them cannot be written
-// as it is, such as one with a line feed in its ID or Type, all are refused with an error, which harms nothing. Every
-// other error means that the stream has ended: it is ErrClosed when it had ended before.
+// Send writes one event or several, one behind the other, and flushes them together. If an event cannot be written as
+// it is, because its ID or Type has a line feed, Send refuses all with an error, which harms nothing. Every other error
+// means that the stream has ended: it is ErrClosed when it had ended before.
 func (s *Stream) Send(events ...Event) error {
 	if len(events) == 0 {
 		return nil
