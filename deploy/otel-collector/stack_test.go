@@ -163,7 +163,7 @@ func freePorts(t testing.TB, n int) []string {
 
 func eventually(t testing.TB, what string, check func() error) {
 	t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(3 * time.Minute) // on a busy machine
 	for {
 		err := check()
 		if err == nil {
