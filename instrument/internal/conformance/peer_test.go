@@ -12,7 +12,7 @@ import (
 )
 
 // patience is for what is certain to happen.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 const upgrade = "GET /chat HTTP/1.1\r\nHost: example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
