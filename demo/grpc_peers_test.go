@@ -216,11 +216,12 @@ func (c *chatting) send(request *chatv1.ChatRequest) string {
 	return request.MessageId
 }
 
-func (c *chatting) join(room string) {
+// join joins the room that all talk in.
+func (c *chatting) join() {
 	c.f.t.Helper()
-	id := c.send(&chatv1.ChatRequest{Payload: &chatv1.ChatRequest_Join{Join: &chatv1.Join{Room: room}}})
+	id := c.send(&chatv1.ChatRequest{Payload: &chatv1.ChatRequest_Join{Join: &chatv1.Join{Room: "lobby"}}})
 	if ack := c.await("ack"); !ack.GetAck().GetSuccess() || ack.GetMessageId() != id {
-		c.f.t.Fatalf("join %s: %v", room, ack)
+		c.f.t.Fatalf("join: %v", ack)
 	}
 }
 

@@ -35,7 +35,7 @@ func TestGRPCModes(t *testing.T) {
 	ben := f.dial("Ben")
 	ben.join("lobby")
 	ada := f.chatter("Ada")
-	ada.join("lobby")
+	ada.join()
 	if _, p := expect[wire.PresencePayload](ben, wire.TypeJoined); p.User != "Ada" {
 		t.Errorf("Ben is told %+v", p)
 	}
@@ -479,7 +479,7 @@ func TestGRPCSlowConsumer(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{GRPC: true, Limits: Limits{SendQueue: 8, MessagesPerSecond: 1e6, MessageBurst: 1e6}})
 	slow := f.chatter("slow", smallWindow()...)
-	slow.join("lobby")
+	slow.join()
 	c, text := f.caller("quick"), strings.Repeat("x", wire.MaxTextBytes)
 	f.eventually(func() bool {
 		if _, err := c.SendMessage(t.Context(), message("lobby", text)); err != nil {
@@ -498,7 +498,7 @@ func TestGRPCWriteTimeout(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{GRPC: true, Limits: Limits{SendQueue: 10_000, MessagesPerSecond: 1e6, MessageBurst: 1e6, Write: 200 * time.Millisecond}})
 	slow := f.chatter("slow", smallWindow()...)
-	slow.join("lobby")
+	slow.join()
 	c, text := f.caller("quick"), strings.Repeat("x", wire.MaxTextBytes)
 	f.eventually(func() bool {
 		if _, err := c.SendMessage(t.Context(), message("lobby", text)); err != nil {
@@ -514,7 +514,7 @@ func TestGRPCKeepalive(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{GRPC: true, Heartbeat: time.Second})
 	c := f.chatter("Ada")
-	c.join("lobby")
+	c.join()
 	f.turnOn("half_open", 1, "1m")
 	if err := c.ended(); status.Code(err) != codes.Unavailable {
 		t.Errorf("ended by %v, want to be cut off", err)
@@ -531,7 +531,7 @@ func TestGRPCFaults(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{GRPC: true})
 	c, calls := f.chatter("Ada"), f.caller("Ben")
-	c.join("lobby")
+	c.join()
 
 	f.turnOn("handler_panics", 1, "1m")
 	internal := failed{codes.Internal, "INTERNAL", ""}
@@ -554,7 +554,7 @@ func TestGRPCFaults(t *testing.T) {
 	f.turnOff("handshake_errors")
 
 	c = f.chatter("Ada")
-	c.join("lobby")
+	c.join()
 	f.turnOn("silence", 1, "1m")
 	if _, err := calls.SendMessage(t.Context(), message("lobby", "unheard")); err != nil {
 		t.Error(err)
@@ -577,7 +577,7 @@ func TestGRPCDrain(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{GRPC: true, DrainSpread: time.Second})
 	chat := f.chatter("Ada")
-	chat.join("lobby")
+	chat.join()
 	subscriber := f.caller("Eve")
 	subscription := subscriber.subscribe(0)
 	subscription.await("ack")
@@ -638,7 +638,7 @@ func TestGRPCDrainDeadline(t *testing.T) {
 	t.Parallel()
 	f := start(t, Config{GRPC: true, Limits: Limits{SendQueue: 10_000, MessagesPerSecond: 1e6, MessageBurst: 1e6, Write: time.Minute}})
 	slow, c := f.chatter("slow", smallWindow()...), f.caller("quick")
-	slow.join("lobby")
+	slow.join()
 	text := strings.Repeat("x", wire.MaxTextBytes)
 	f.clog("grpc_stream_send_queue_messages", func() {
 		if _, err := c.SendMessage(t.Context(), message("lobby", text)); err != nil {

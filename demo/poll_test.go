@@ -65,7 +65,7 @@ func TestMixedClients(t *testing.T) {
 	stream := f.listen("Ada", "", url.Values{"room": {"lobby"}})
 	stream.await(wire.TypeRoomUsers)
 	chat, calls := f.chatter("Dan"), f.caller("Cat")
-	chat.join("lobby")
+	chat.join()
 	subscription := calls.subscribe(0)
 	subscription.await("ack")
 

@@ -228,7 +228,7 @@ type ioEvent struct {
 
 // next returns the next event or acknowledgement, and keeps its offset as the original client does.
 func (c *ioClient) next() (ioEvent, error) {
-	text := ""
+	var text string
 	var err error
 	if len(c.waiting) > 0 && c.socket != nil { // of the last poll before an upgrade
 		text, c.waiting = c.waiting[0], c.waiting[1:]

@@ -43,7 +43,7 @@ const manyLines = `
 `
 
 // inChart evaluates a program in a page with such a chart.
-func inChart(t testing.TB, ctx context.Context, program string, result any) {
+func inChart(ctx context.Context, t testing.TB, program string, result any) {
 	t.Helper()
 	err := chromedp.Run(ctx, chromedp.Evaluate("(async () => {"+manyLines+program+"})()", result, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
 	if err != nil {
@@ -59,7 +59,7 @@ func TestCrosshair(t *testing.T) {
 		t.Fatal(err)
 	}
 	var drawn []int
-	inChart(t, ctx, `
+	inChart(ctx, t, `
 		let drawn = 0;
 		const base = chart.paintBase;
 		chart.paintBase = function (...all) { drawn++; base.apply(this, all); };
@@ -84,7 +84,7 @@ func TestChartIsDrawn(t *testing.T) {
 			t.Fatal(err)
 		}
 		var wrong []string
-		inChart(t, ctx, `
+		inChart(ctx, t, `
 			const wrong = [];
 			const ratio = devicePixelRatio;
 			const step = (k) => k < 300 ? 1 : k < 600 ? 3 : 2; // a corner up and a corner down
@@ -133,7 +133,7 @@ func TestChartIsDrawn(t *testing.T) {
 }
 
 // processorTime is what the page's thread has taken so far, which draws on canvases where there is no graphics card.
-func processorTime(b *testing.B, ctx context.Context) time.Duration {
+func processorTime(ctx context.Context, b *testing.B) time.Duration {
 	b.Helper()
 	var metrics []*performance.Metric
 	err := chromedp.Run(ctx, chromedp.ActionFunc(func(ctx context.Context) (err error) {
@@ -190,13 +190,13 @@ func BenchmarkChart(b *testing.B) {
 	} {
 		b.Run(bench.name, func(b *testing.B) {
 			b.ReportAllocs()
-			before := processorTime(b, ctx)
-			inChart(b, ctx, fmt.Sprintf(`
+			before := processorTime(ctx, b)
+			inChart(ctx, b, fmt.Sprintf(`
 				%s
 				for (let i = 0; i < %d; i++) { %s }
 				host.remove();
 			`, bench.before, b.N, bench.each), nil)
-			b.ReportMetric(float64((processorTime(b, ctx)-before).Microseconds())/1000/float64(b.N), "ms/frame")
+			b.ReportMetric(float64((processorTime(ctx, b)-before).Microseconds())/1000/float64(b.N), "ms/frame")
 		})
 	}
 }

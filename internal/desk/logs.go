@@ -74,7 +74,7 @@ func newLogsForm(query url.Values) logsForm {
 func (f logsForm) path() string {
 	query := url.Values{}
 	set(query, map[string]string{"q": f.Words, "level": f.Level, "service": f.Service, "trace": f.Trace, "connection": f.Connection})
-	f.period.set(query)
+	f.set(query)
 	if len(f.Fields) > 0 {
 		query["field"] = f.Fields
 	}

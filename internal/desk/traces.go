@@ -44,7 +44,7 @@ func newTracesForm(query url.Values) tracesForm {
 func (f tracesForm) path() string {
 	query := url.Values{}
 	set(query, map[string]string{"service": f.Service, "operation": f.Operation, "min": f.Shortest, "max": f.Longest})
-	f.period.set(query)
+	f.set(query)
 	if len(f.Attributes) > 0 {
 		query["attribute"] = f.Attributes
 	}

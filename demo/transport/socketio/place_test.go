@@ -94,8 +94,9 @@ func TestAdvance(t *testing.T) {
 func TestIDs(t *testing.T) {
 	t.Parallel()
 	id := newPrivateID()
-	if !isPrivateID(id) || publicID(id) == publicID(newPrivateID()) || publicID(id) != publicID(id) || strings.Contains(id, publicID(id)) {
-		t.Errorf("%s is known as %s", id, publicID(id))
+	public := publicID(id)
+	if !isPrivateID(id) || public == publicID(newPrivateID()) || public != publicID(id) || strings.Contains(id, public) {
+		t.Errorf("%s is known as %s", id, public)
 	}
 	for _, made := range []string{"", id[1:], id + "A", strings.ToLower(id), strings.Repeat("1", len(id))} {
 		if isPrivateID(made) {
