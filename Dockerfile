@@ -6,12 +6,14 @@ WORKDIR /src
 COPY go.mod go.sum ./
 COPY instrument/go.mod instrument/go.sum instrument/
 COPY instrument/backplane/go.mod instrument/backplane/go.sum instrument/backplane/
+COPY instrument/grpcstream/go.mod instrument/grpcstream/go.sum instrument/grpcstream/
 COPY instrument/loki/go.mod instrument/loki/go.sum instrument/loki/
 COPY instrument/telemetry/go.mod instrument/telemetry/go.sum instrument/telemetry/
 # In place of go.work, with which Go would download what any of our modules could need.
 RUN go mod edit \
     -replace=github.com/sockscope/sockscope/instrument=./instrument \
     -replace=github.com/sockscope/sockscope/instrument/backplane=./instrument/backplane \
+    -replace=github.com/sockscope/sockscope/instrument/grpcstream=./instrument/grpcstream \
     -replace=github.com/sockscope/sockscope/instrument/loki=./instrument/loki \
     -replace=github.com/sockscope/sockscope/instrument/telemetry=./instrument/telemetry && \
     go mod download

@@ -52,7 +52,7 @@ func TestFindingsOnTheOverview(t *testing.T) {
 	}
 	rest := list
 	for _, want := range []string{
-		`finding warning`, "Handling takes 2 s.", "one/1", `href="/logs?q=message`,
+		`finding warning`, "Handling takes 2 s.", "one/1", `href="/trace?min=1s`,
 		`finding info`, "12 connections have been silent.", "one/1", "7 connections have been silent.", "two/2, three/3", `href="/connections?q=&amp;sort=silent"`,
 		`finding plain`, html.EscapeString(hostile),
 	} {

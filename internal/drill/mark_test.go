@@ -111,7 +111,7 @@ func TestMark(t *testing.T) {
 				t.Errorf("the first sample and the last (-want +got):\n%s", diff)
 			}
 			for _, s := range f.taken[1 : n-1] {
-				if s.Value != "1" {
+				if s.Value != "1" && s != f.taken[n-1] { // which is sent again if the run ends meanwhile
 					t.Errorf("before it is healed, the stack is told %v", s)
 				}
 			}

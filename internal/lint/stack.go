@@ -308,7 +308,7 @@ func (c *stackCheck) checkPages(ctx context.Context) {
 		verdict(pageConnection+": its story", "attribute connection.id of a span, or field connection_id of a log record")
 		return
 	}
-	s := story.NewTeller(c.finder, c.logs, nil, c.client).Tell(ctx, id, story.Part{})
+	s := story.NewTeller(c.finder, c.logs, noConsoles, c.client).Tell(ctx, id, story.Part{})
 	of := func(kind story.Kind) bool {
 		return slices.ContainsFunc(s.Events, func(e story.Event) bool { return e.Kind == kind })
 	}
@@ -357,3 +357,6 @@ func (c *stackCheck) newestConnection() string {
 	}
 	return id
 }
+
+// noConsoles is what a story is told from without live consoles.
+func noConsoles() ([]string, error) { return nil, nil }

@@ -35,7 +35,7 @@ async function main() {
   const refused = await answerOf((done) => client.SendMessage(
     { message_id: randomUUID(), room, text: 'who am I?' }, new grpc.Metadata(), deadline(), done,
   )).catch((err) => err);
-  print('refused', { code: grpc.status[refused.code], details: refused.metadata.has('grpc-status-details-bin') });
+  print('refused', { code: grpc.status[refused.code], details: refused.metadata.get('grpc-status-details-bin').length > 0 });
 
   const sent = await answerOf((done) => client.SendMessage(
     { message_id: randomUUID(), room, text: 'by call' }, metadata, deadline(), done,
