@@ -203,10 +203,16 @@ func (t jaegerTrace) times() Trace {
 	return times
 }
 
-// first is the index of the span that begins the trace.
+// first is the index of the span that begins the trace. Of several that start at the same time it is one whose parent is
+// not in the trace.
 func (t jaegerTrace) first() int {
 	start, _ := t.times().Range()
-	return slices.IndexFunc(t.Spans, func(s jaegerSpan) bool { return s.start().Equal(start) })
+	begins := func(s jaegerSpan) bool { return s.start().Equal(start) }
+	root := slices.IndexFunc(t.Spans, func(s jaegerSpan) bool { return begins(s) && !slices.ContainsFunc(t.Spans, s.isChildOf) })
+	if root >= 0 {
+		return root
+	}
+	return slices.IndexFunc(t.Spans, begins) // their parents go round in circles
 }
 
 func (s jaegerSpan) start() time.Time { return time.UnixMicro(s.StartMicros).UTC() }

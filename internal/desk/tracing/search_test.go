@@ -330,3 +330,17 @@ func unhex(t *testing.T, id string) []byte {
 	}
 	return raw
 }
+
+// TestFirstSpan has a parent behind its child, which begins at the same time.
+func TestFirstSpan(t *testing.T) {
+	var trace jaegerTrace
+	if err := json.Unmarshal([]byte(`{"spans": [
+		{"spanID": "2", "startTime": 1000, "references": [{"refType": "CHILD_OF", "spanID": "1"}]},
+		{"spanID": "1", "startTime": 1000}
+	]}`), &trace); err != nil {
+		t.Fatal(err)
+	}
+	if i := trace.first(); i != 1 {
+		t.Errorf("the first span is number %d, want 1", i)
+	}
+}

@@ -9,7 +9,7 @@ const loader = require('@grpc/proto-loader');
 
 const [address, token, folder, room] = process.argv.slice(2);
 const definition = loader.loadSync('sockscope/chat/v1/chat.proto', {
-  includeDirs: [folder], longs: Number, enums: String, oneofs: true,
+  includeDirs: [folder], keepCase: true, longs: Number, enums: String, oneofs: true,
 });
 const { ChatService } = grpc.loadPackageDefinition(definition).sockscope.chat.v1;
 const client = new ChatService(address, grpc.credentials.createInsecure());
