@@ -203,8 +203,8 @@ func (t jaegerTrace) times() Trace {
 	return times
 }
 
-// first is the index of the span that begins the trace. Of several that start at the same time it is one whose parent is
-// not in the trace.
+// first is the index of the span that begins the trace. Of several that start at the same time it is one whose parent
+// is not in the trace.
 func (t jaegerTrace) first() int {
 	start, _ := t.times().Range()
 	begins := func(s jaegerSpan) bool { return s.start().Equal(start) }
