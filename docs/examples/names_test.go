@@ -194,7 +194,9 @@ func observe(t *testing.T, transport string) (*instrument.Observer, []trace.Read
 	conn := handshake.Opened(0)
 	ctx, message := conn.BeginMessage(t.Context(), instrument.MessageType{}, 1, nil)
 	ctx, broadcast := observer.BeginBroadcast(ctx)
+	delivered := broadcast.BeginDelivery(conn)
 	broadcast.End(nil)
+	delivered.Sent(instrument.MessageType{}, 1)
 	published := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, published)
 	_, delivery := observer.Backplane("redis").BeginDelivery(t.Context(), published, time.Now())
