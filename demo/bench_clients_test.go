@@ -103,7 +103,7 @@ func (c *clients) listen(request, welcomed string) error {
 	return nil
 }
 
-// poll begins to poll, each time for what comes after the last message.
+// poll starts a client that polls. Each poll asks for the messages after the last one received.
 func (c *clients) poll(path string) error {
 	conn, err := net.Dial("tcp", c.address)
 	if err != nil {

@@ -87,7 +87,7 @@ type frames struct {
 	leave context.CancelFunc
 }
 
-// subscribe listens to the lobby from the message after the one of that number on, or to what comes if it is 0.
+// subscribe subscribes to the messages of the lobby: those with higher numbers than after, or only new ones if it is 0.
 func (c *calls) subscribe(after uint64) *frames {
 	c.f.t.Helper()
 	join := &chatv1.Join{Room: "lobby"}

@@ -2,10 +2,9 @@ package outbox
 
 import "sync"
 
-// Writers write what waits in outboxes, whose peers may keep them waiting. There are as many as it takes: one more is
-// kept ready to run, and begins when a processor has nothing else to do, be it that one is left or that a writer waits
-// for its peer. When nothing waits there are none. So to write to thousands of peers does not take as many goroutines,
-// and what comes to wait for one peer meanwhile is written together.
+// Writers write the frames that wait in outboxes. A few goroutines serve thousands of peers: the number grows only when
+// all writers are busy or blocked by their peers, and falls to none when no frame waits. Frames that are queued for a
+// peer before a writer reaches its outbox are written together.
 //
 // The zero Writers is ready for use.
 type Writers struct {

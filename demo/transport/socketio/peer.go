@@ -169,7 +169,7 @@ func (p *peer) emit(f *wire.Frame, moved bool) (size int, err error) {
 // offset returns the place as an argument that follows another one.
 func (p *peer) offset() string { return `,"` + p.place.String() + `"` }
 
-// write sends a packet with a frame between what comes before and after it, or as an attachment.
+// write sends a packet: the frame as text between before and after, or the frame as an attachment.
 func (p *peer) write(k packet, before string, f *wire.Frame, after string) (size int, err error) {
 	if !p.binary {
 		return p.client.send(unit{data: p.text(k, before, f.Data, after)})

@@ -149,7 +149,7 @@ func expect(conn *websocket.Conn, want string) bool {
 	return err == nil && typ == websocket.TextMessage && string(data) == want
 }
 
-// read takes what comes over the client's WebSocket until that ends.
+// read handles the packets that arrive on the client's WebSocket until the WebSocket ends.
 func (c *client) read(conn *websocket.Conn) {
 	for {
 		typ, data, err := conn.ReadMessage()

@@ -55,8 +55,8 @@ func (c *Conn) linger() error {
 	return nil
 }
 
-// discard reads what the peer still sends on a connection that this side has closed. The error is that of the last
-// read.
+// discard reads on, after a read that ended with err, until the peer sends nothing more on a connection that this side
+// has closed. It returns net.ErrClosed.
 func (c *Conn) discard(p []byte, err error) error {
 	for err == nil {
 		_, err = c.Conn.Read(p)

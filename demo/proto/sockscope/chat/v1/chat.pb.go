@@ -444,7 +444,7 @@ type ChatRequest struct {
 	Traceparent string `protobuf:"bytes,3,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	// W3C trace context.
 	Tracestate string `protobuf:"bytes,4,opt,name=tracestate,proto3" json:"tracestate,omitempty"`
-	// What is asked for. Required.
+	// The request. Required.
 	//
 	// Types that are valid to be assigned to Payload:
 	//
