@@ -38,7 +38,8 @@ func (c *Conn) CloseFor(reason instrument.CloseReason, code int, text string) er
 
 // linger closes the connection for writing, and for reading once the peer has closed it, at the latest after
 // lingerTimeout. If it were closed at once, a peer that is writing at that time would fail to write, and browsers then
-// don't tell the code of the close frame (RFC 6455, section 7.1.1, has the server wait, too).
+// don't tell the code of the close frame (RFC 6455, section 7.1.1, has the server wait, too). Close does not end that
+// time: handlers call it as soon as they have called CloseFor.
 func (c *Conn) linger() error {
 	half, ok := c.Conn.(interface{ CloseWrite() error })
 	if !ok || c.closed.Swap(true) {
@@ -48,7 +49,8 @@ func (c *Conn) linger() error {
 	if err := half.CloseWrite(); err != nil {
 		return errors.Join(err, c.close())
 	}
-	time.AfterFunc(lingerTimeout, func() { _ = c.Conn.Close() }) // if nobody else does
+	c.lingers.Store(true)
+	time.AfterFunc(lingerTimeout, func() { _ = c.Conn.Close() })
 	if c.config.EndOnClose {
 		c.End()
 	}
@@ -61,6 +63,7 @@ func (c *Conn) discard(p []byte, err error) error {
 	for err == nil {
 		_, err = c.Conn.Read(p)
 	}
+	_ = c.Conn.Close() // the peer has closed it, or the time is over
 	c.readFailed(net.ErrClosed)
 	return net.ErrClosed
 }

@@ -75,10 +75,13 @@ func TestCloseWithinFrame(t *testing.T) {
 }
 
 // TestCloseWhilePeerWrites closes a connection whose peer goes on to write for a while. It can, and reads the close
-// frame; what it writes is discarded.
+// frame. Its messages are discarded.
 func TestCloseWhilePeerWrites(t *testing.T) {
 	c, peer := observed(t, realtimetest.New(t))
 	if err := c.CloseFor(instrument.ReasonShutdown, 1012, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil { // as a handler that returns does
 		t.Fatal(err)
 	}
 	read := make(chan error)

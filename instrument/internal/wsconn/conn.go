@@ -66,6 +66,7 @@ type Conn struct {
 	announced atomic.Pointer[instrument.Cause] // by a close frame that is being written
 	ended     atomic.Bool
 	closed    atomic.Bool // by this side
+	lingers   atomic.Bool // for the peer to read the close frame
 	closeSent atomic.Bool // a close frame was written
 
 	evidence evidence
@@ -421,6 +422,9 @@ func (c *Conn) Close() error { return c.close() }
 
 func (c *Conn) close() error {
 	c.closed.Store(true)
+	if c.lingers.Load() {
+		return nil
+	}
 	err := c.Conn.Close()
 	if c.config.EndOnClose {
 		c.End()

@@ -52,8 +52,8 @@ func (c *Conn) CountMessages(classify func(op ws.OpCode, size int64) instrument.
 // CloseFor sends a close frame with the code and text, after the frame that is being written, and closes the
 // connection, for a reason that a close code can't express, such as instrument.ReasonSlowConsumer. It takes at most a
 // second, and sends no second close frame. It does not wait for the peer's answer, for which the peer has a second.
-// Messages that the peer sends in that time are discarded. Close ends that time. The text is cut to the 123 bytes that
-// fit into the frame. A code that must not be sent, such as 1005, leads to a frame without code and text.
+// Messages that the peer sends in that time are discarded. The text is cut to the 123 bytes that fit into the frame. A
+// code that must not be sent, such as 1005, leads to a frame without code and text.
 func (c *Conn) CloseFor(reason instrument.CloseReason, code ws.StatusCode, text string) error {
 	return c.conn.CloseFor(reason, int(code), text)
 }

@@ -59,7 +59,7 @@ func (c *Conn) typeOf(kind int, payload []byte) instrument.MessageType {
 // CloseFor sends a close frame, after the frame that is being written, and closes the connection, for a reason that the
 // close code can't express, such as instrument.ReasonSlowConsumer. It takes at most a second, and may be called
 // concurrently with all other methods. It does not wait for the peer's answer, for which the peer has a second.
-// Messages that the peer sends in that time are discarded. Close ends that time.
+// Messages that the peer sends in that time are discarded.
 func (c *Conn) CloseFor(reason instrument.CloseReason, code int, text string) error {
 	defer c.conn.End()
 	c.conn.Judged()
