@@ -9,60 +9,65 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/internal/turns"
 	"github.com/sockscope/sockscope/instrument/ws/coder"
 )
 
 // BenchmarkEcho sends 128 bytes over loopback and back: "bare" through the transport alone, "observed" with every
 // message counted by the adapter, "timed" with everything counted and timed by the application.
 func BenchmarkEcho(b *testing.B) {
-	b.Run("bare", func(b *testing.B) {
-		echo(b, func(w http.ResponseWriter, r *http.Request) {
-			c, err := websocket.Accept(w, r, nil)
-			if err != nil {
-				b.Error(err)
-				return
-			}
-			defer c.CloseNow()
-			ctx := context.Background()
-			for {
-				typ, p, err := c.Read(ctx)
-				if err != nil || c.Write(ctx, typ, p) != nil {
-					return
-				}
-			}
-		})
-	})
-	for name, echoes := range map[string]func(*coder.Conn){"observed": echoCounted, "timed": echoHandled} {
-		b.Run(name, func(b *testing.B) {
-			o, err := instrument.New()
-			if err != nil {
-				b.Fatal(err)
-			}
-			echo(b, func(w http.ResponseWriter, r *http.Request) {
-				c, err := coder.Accept(w, r, o, nil)
-				if err != nil {
-					b.Error(err)
-					return
-				}
-				defer c.CloseNow()
-				echoes(c)
-			})
-		})
+	b.Run("bare", func(b *testing.B) { benchmark(b, observed(b, echoBare)) })
+	b.Run("observed", func(b *testing.B) { benchmark(b, observed(b, echoCounted)) })
+	b.Run("timed", func(b *testing.B) { benchmark(b, observed(b, echoHandled)) })
+}
+
+// BenchmarkEchoInTurns compares the adapter with the transport alone.
+func BenchmarkEchoInTurns(b *testing.B) {
+	bare := dialEcho(b, observed(b, echoBare))
+	b.Run("observed", func(b *testing.B) { turns.Compare(b, bare, dialEcho(b, observed(b, echoCounted))) })
+	b.Run("timed", func(b *testing.B) { turns.Compare(b, bare, dialEcho(b, observed(b, echoHandled))) })
+}
+
+func benchmark(b *testing.B, handler http.HandlerFunc) {
+	b.Helper()
+	roundTrip := dialEcho(b, handler)
+	b.SetBytes(128)
+	b.ReportAllocs()
+	for b.Loop() {
+		roundTrip()
 	}
 }
 
-func echo(b *testing.B, handler http.HandlerFunc) {
+// observed echoes by an adapter that is there in each case; echoBare goes around it.
+func observed(b *testing.B, echoes func(*coder.Conn)) http.HandlerFunc {
+	b.Helper()
+	o, err := instrument.New()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		c, err := coder.Accept(w, r, o, nil)
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		defer c.CloseNow()
+		echoes(c)
+	}
+}
+
+// dialEcho returns a function that sends a message and waits for its echo.
+func dialEcho(b *testing.B, handler http.HandlerFunc) func() {
+	b.Helper()
 	s := httptest.NewServer(handler)
-	defer s.Close()
+	b.Cleanup(s.Close)
 	c, _, err := websocket.Dial(b.Context(), s.URL, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer c.CloseNow()
+	b.Cleanup(func() { _ = c.CloseNow() })
 	ctx, payload := context.Background(), make([]byte, 128)
-	b.SetBytes(int64(len(payload)))
-	b.ReportAllocs()
-	for b.Loop() {
+	return func() {
 		if err := c.Write(ctx, websocket.MessageBinary, payload); err != nil {
 			b.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/internal/turns"
 	"github.com/sockscope/sockscope/instrument/realtimetest"
 	"github.com/sockscope/sockscope/instrument/ws/gobwas"
 )
@@ -20,26 +21,42 @@ func BenchmarkEcho(b *testing.B) {
 		echo handler
 	}{{"bare", echoBare}, {"observed", echoCounted}, {"timed", echoTimed}} {
 		b.Run(way.name, func(b *testing.B) {
-			o, err := instrument.New()
-			if err != nil {
-				b.Fatal(err)
-			}
-			s := &server{Recorder: &realtimetest.Recorder{Observer: o}}
-			s.serveTCP(b, ws.Upgrader{}, func(_ context.Context, o *instrument.Observer, c *gobwas.Conn) {
-				way.echo(context.Background(), o, c) // as long as it takes
-			})
-			c, ctx, payload := dial(b, s.url), context.Background(), make([]byte, 128)
-			defer c.CloseNow()
-			b.SetBytes(int64(len(payload)))
+			roundTrip := dialEcho(b, way.echo)
+			b.SetBytes(128)
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := c.Write(ctx, websocket.MessageBinary, payload); err != nil {
-					b.Fatal(err)
-				}
-				if _, _, err := c.Read(ctx); err != nil {
-					b.Fatal(err)
-				}
+				roundTrip()
 			}
 		})
+	}
+}
+
+// BenchmarkEchoInTurns compares the adapter with the transport alone.
+func BenchmarkEchoInTurns(b *testing.B) {
+	bare := dialEcho(b, echoBare)
+	b.Run("observed", func(b *testing.B) { turns.Compare(b, bare, dialEcho(b, echoCounted)) })
+	b.Run("timed", func(b *testing.B) { turns.Compare(b, bare, dialEcho(b, echoTimed)) })
+}
+
+// dialEcho returns a function that sends a message and waits for its echo.
+func dialEcho(b *testing.B, echo handler) func() {
+	b.Helper()
+	o, err := instrument.New()
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := &server{Recorder: &realtimetest.Recorder{Observer: o}}
+	s.serveTCP(b, ws.Upgrader{}, func(_ context.Context, o *instrument.Observer, c *gobwas.Conn) {
+		echo(context.Background(), o, c) // as long as it takes
+	})
+	c, ctx, payload := dial(b, s.url), context.Background(), make([]byte, 128)
+	b.Cleanup(func() { _ = c.CloseNow() })
+	return func() {
+		if err := c.Write(ctx, websocket.MessageBinary, payload); err != nil {
+			b.Fatal(err)
+		}
+		if _, _, err := c.Read(ctx); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

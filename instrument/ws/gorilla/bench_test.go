@@ -8,6 +8,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/sockscope/sockscope/instrument"
+	"github.com/sockscope/sockscope/instrument/internal/turns"
 	"github.com/sockscope/sockscope/instrument/ws/gorilla"
 )
 
@@ -17,6 +18,13 @@ func BenchmarkEcho(b *testing.B) {
 	b.Run("bare", func(b *testing.B) { benchmark(b, nil, nil) })
 	b.Run("observed", func(b *testing.B) { benchmark(b, observer(b), echoesCounted) })
 	b.Run("timed", func(b *testing.B) { benchmark(b, observer(b), echoesHandled) })
+}
+
+// BenchmarkEchoInTurns compares the adapter with the transport alone.
+func BenchmarkEchoInTurns(b *testing.B) {
+	bare := dialEcho(b, nil, nil)
+	b.Run("observed", func(b *testing.B) { turns.Compare(b, bare, dialEcho(b, observer(b), echoesCounted)) })
+	b.Run("timed", func(b *testing.B) { turns.Compare(b, bare, dialEcho(b, observer(b), echoesHandled)) })
 }
 
 func benchmark(b *testing.B, o *instrument.Observer, echoes func(*gorilla.Conn)) {
