@@ -310,12 +310,14 @@ export class Chart {
     g.restore();
   }
 
-  // lookOf is how a series is drawn.
+  // lookOf is how a series is drawn. Where more lines than there are colours would each fill the area below, the areas
+  // only dim each other, and are left out.
   lookOf({ series: s, index }) {
     const { gap, stacked } = this.options;
+    const crowded = !stacked && s.style !== "bars" && this.layers.length > palettes.light.length;
     return {
       style: s.style, stairs: s.stairs, dots: s.dots, width: s.width || 1.5,
-      fill: s.fill ?? (s.style === "bars" ? 0.8 : stacked ? 0.35 : 0),
+      fill: crowded ? 0 : s.fill ?? (s.style === "bars" ? 0.8 : stacked ? 0.35 : 0),
       dash: dashes[s.dash] ?? (s.color ? null : [null, dashes.dash, dashes.dot][Math.floor(index / 8) % 3]),
       gap: s.span || gap || 5000, // without one, in a longer break nobody looked
     };
