@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,38 +14,57 @@ import (
 	"github.com/spf13/cobra"
 )
 
-var update = flag.Bool("update", false, "write docs/cli.md")
+var update = flag.Bool("update", false, "write docs/cli.md and docs/cli")
 
-// TestCommandsPage compares docs/cli.md with the --help of all commands.
-func TestCommandsPage(t *testing.T) {
-	const path = "../../docs/cli.md"
-	var page bytes.Buffer
-	page.WriteString("# Commands\n\nFor users of the program `sockscope`. " +
-		"Generated from `--help` by `go test ./cmd/sockscope -run TestCommandsPage -update`; the test compares.\n\n")
-	commands := all(newRootCommand())
-	for _, c := range commands {
-		if !c.HasAvailableSubCommands() {
-			fmt.Fprintf(&page, "- [`%s`](#%s): %s\n", c.CommandPath(), strings.ReplaceAll(c.CommandPath(), " ", "-"), c.Short)
-		}
-	}
-	for _, c := range commands {
-		if !c.HasAvailableSubCommands() {
-			fmt.Fprintf(&page, "\n## %s\n\n```text\n%s```\n", c.CommandPath(), help(t, c))
-		}
-	}
+// TestCommandsPages compares docs/cli.md and the pages in docs/cli with the --help of all commands.
+func TestCommandsPages(t *testing.T) {
+	want := commandsPages(t)
+	const docs = "../../docs"
 	if *update {
-		if err := os.WriteFile(path, page.Bytes(), 0o644); err != nil { //nolint:gosec // everybody may read it
+		if err := os.RemoveAll(filepath.Join(docs, "cli")); err != nil {
 			t.Fatal(err)
+		}
+		for path, page := range want {
+			file := filepath.Join(docs, path)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(page), 0o644)); err != nil { //nolint:gosec // everybody may read it
+				t.Fatal(err)
+			}
 		}
 		return
 	}
-	written, err := os.ReadFile(path)
+	written := map[string]string{}
+	files, err := filepath.Glob(filepath.Join(docs, "cli", "*"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(written), page.String()); diff != "" {
-		t.Errorf("run the test with -update (-page +commands):\n%s", diff)
+	for _, file := range append(files, filepath.Join(docs, "cli.md")) {
+		page, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		written[filepath.ToSlash(strings.TrimPrefix(file, filepath.Clean(docs)+string(filepath.Separator)))] = string(page)
 	}
+	if diff := cmp.Diff(written, want); diff != "" {
+		t.Errorf("run the test with -update (-pages +commands):\n%s", diff)
+	}
+}
+
+// commandsPages returns the pages by their paths within docs: a list of the commands, and a page for each.
+func commandsPages(t *testing.T) map[string]string {
+	t.Helper()
+	const head = "Generated from `--help` by `go test ./cmd/sockscope -run TestCommandsPages -update`; the test compares.\n\n"
+	pages := map[string]string{}
+	list := "# Commands\n\nFor users of the program `sockscope`. " + head
+	for _, c := range all(newRootCommand()) {
+		if c.HasAvailableSubCommands() {
+			continue
+		}
+		page := "cli/" + strings.ReplaceAll(strings.TrimPrefix(c.CommandPath(), "sockscope "), " ", "-") + ".md"
+		list += fmt.Sprintf("- [`%s`](%s): %s\n", c.CommandPath(), page, c.Short)
+		pages[page] = fmt.Sprintf("# %s\n\nFor users of the [program](../cli.md). %s```text\n%s```\n", c.CommandPath(), head, help(t, c))
+	}
+	pages["cli.md"] = list
+	return pages
 }
 
 // all returns a command and those below it.

@@ -118,7 +118,6 @@ func TestMarkdown(t *testing.T) {
 	}
 	write("docs/a.md", "# A `page` (one)\n\n## Same\n\n## Same\n\n<a id=\"set\"></a>\n")
 	write("docs/long.md", strings.Repeat("x\n", 401))
-	write("docs/generated.md", "# Commands\n\nFor users. Generated from the code.\n"+strings.Repeat("x\n", 401))
 	write("README.md", strings.Join([]string{
 		"[good](docs/a.md) [good](docs/a.md#a-page-one) [good](docs/a.md#same-1) [good](#here) [good](docs/a.md#set) [good](https://example.org/x#y)",
 		"## Here", "`[code](none.md)`", "```", "[code](none.md)", "```", "[bad](none.md)", "[bad](docs/a.md#none)", "[bad](#none)",
