@@ -228,6 +228,9 @@ func pipeline() []Situation {
 			lasting("evaluations are left out", 18*minute, at("5m45s"), at("8m", "PrometheusRulesFailing/warning"), at("13m", "PrometheusRulesFailing/warning"), at("17m"))),
 		slowly(one(counter, "prometheus_rule_group_iterations_missed_total", prometheus+`, rule_group="x"`, "5m:0 +2 *:0").
 			lasting("two evaluations are left out", 12*minute, at("8m")).near("PrometheusRulesFailing")),
+		slowly(one(counter, "prometheus_rule_group_iterations_missed_total", prometheus+`, rule_group="x"`, "5m:0 +3 *:0").
+			add(counter, "prometheus_rule_group_iterations_missed_total", prometheus+`, rule_group="y"`, "5m:0 +3 *:0").
+			lasting("a pause leaves out three evaluations of each group", 12*minute, at("8m")).near("PrometheusRulesFailing")),
 		slowly(one(gauge, "prometheus_config_last_reload_successful", prometheus, "5m:1 *:0").
 			lasting("Prometheus cannot read its settings", 8*minute, at("5m30s"), at("7m", "PrometheusConfigBroken/warning"))),
 		slowly(one(gauge, "alertmanager_config_last_reload_successful", alertmanager, "5m:1 *:0").

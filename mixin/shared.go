@@ -441,7 +441,7 @@ func pipelineGroup() Group {
 			Levels: []Level{{Severity: Warning, For: "1m", Expr: `
 				sum by (job, instance) (increase(prometheus_rule_evaluation_failures_total[5m])) > 0
 				or
-				sum by (job, instance) (increase(prometheus_rule_group_iterations_missed_total[5m])) > 3`}},
+				max by (job, instance) (increase(prometheus_rule_group_iterations_missed_total[5m])) > 3`}},
 			Summary:     "Rules are not evaluated",
 			Description: `{instance} of {job} failed to evaluate rules, or skipped evaluations ({{ $value | printf "%.0f" }} within five minutes).`,
 			Meaning:     "Prometheus does not evaluate some rules, so their alerts cannot fire.",
