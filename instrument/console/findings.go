@@ -191,7 +191,7 @@ func (e *evidence) broken() *Finding {
 	}
 	return &Finding{
 		Name: "connections_broken", Severity: severityWarning,
-		Text: fmt.Sprintf("%s of the %.0f connections that ended in the last minute broke, most often by %s.",
+		Text: fmt.Sprintf("%s of the %.0f connections that ended in the last minute broke, most often with the reason %s.",
 			percent(broken/total), total, sorted(closed)[0]),
 	}
 }

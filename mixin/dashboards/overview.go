@@ -29,7 +29,7 @@ func (s service) overview() board {
 					limits(warn(s.limits["probe_success"]), good(0.99)).toOne(0).alerting("WebSocketProbeFailing"),
 				number(4, "Connections Now", "short", "Connections that are open, of all chosen instances together. Normal: about as many as at this time yesterday.",
 					ask("", sum("", s.endpoint("active_connections")))),
-				number(5, "Broken Connections", "percentunit", "Connections that broke within ten minutes rather than came to their end, of those that were open. Normal: below 1%.",
+				number(5, "Broken Connections", "percentunit", "Connections that broke within ten minutes rather than came to their end, of those that were open. Normal: below 1%. Above 100%: they broke, came back and broke again.",
 					ask("", sum("", s.recorded("job_namespace:${transport}_drops:increase10m"))+"\n/\n("+
 						fmt.Sprintf(broken, s.labelled("${transport}_active_connections", s.within("job", s.NamespaceLabel)...))+" > 0)\nor vector(0)")).
 					limits(warn(s.limits["drop_share"]/2), bad(s.limits["drop_share"])).above(0).alerting("HighConnectionDropRate"),
