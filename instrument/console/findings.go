@@ -60,7 +60,7 @@ type evidence struct {
 func (e *evidence) findings() []Finding {
 	found := []Finding{}
 	for _, find := range []func() *Finding{
-		e.refused, e.dropped, e.behind, e.queueHeldByFew, e.broken, e.oneAge, e.silent, e.unanswered, e.slow, e.nearLimit,
+		e.refused, e.dropped, e.behind, e.queueHeldByFew, e.broken, e.reconnects, e.oneAge, e.silent, e.unanswered, e.slow, e.nearLimit,
 	} {
 		if f := find(); f != nil {
 			found = append(found, *f)

@@ -29,6 +29,25 @@ func closes(n int, reason string, age func(int) float64) []Record {
 	return list
 }
 
+// storm returns the samples of a minute in which so many of 500 connections break at once. Back are those that come in
+// the seconds from then on.
+func storm(broken float64, back ...float64) []Sample {
+	samples := minute(Endpoint{Open: 500})
+	open := 500 - broken
+	for i := range samples[30:] {
+		p := &samples[30+i].Endpoints[0]
+		if i == 0 {
+			p.Broken, p.Closed = broken, map[string]float64{"abnormal": broken}
+		}
+		if i < len(back) {
+			p.Opened = back[i]
+			open += back[i]
+		}
+		p.Open = int(open)
+	}
+	return samples
+}
+
 func TestFindings(t *testing.T) {
 	by := func(label string, rate float64) map[string]float64 { return map[string]float64{label: rate} }
 	spread := func(i int) float64 { return float64(10 + 37*i%200) }
@@ -58,6 +77,16 @@ func TestFindings(t *testing.T) {
 			[]string{"100 % of the 60 connections that ended in the last minute broke, most often with the reason abnormal."}},
 		"a third broken": {evidence{samples: minute(Endpoint{Closed: map[string]float64{"normal": 2, "write_error": 1}, Broken: 1})},
 			[]string{"33 % of the 180 connections that ended in the last minute broke, most often with the reason write_error."}},
+		"reconnects in step": {evidence{samples: storm(480, 300, 100, 80)},
+			[]string{"100 % of the 480 connections that ended", "480 connections broke, and 480 came, up to 300 in one second; nearly all were back after 2 s. The clients reconnect in step: give their backoff jitter."}},
+		"reconnects spread": {evidence{samples: storm(480, slices.Repeat([]float64{24}, 20)...)},
+			[]string{"100 % of the 480 connections that ended", "480 connections broke, and 480 came, up to 24 in one second; nearly all were back after 18 s. The clients reconnect spread over time, as they should."}},
+		"reconnects go on": {evidence{samples: storm(480, slices.Repeat([]float64{24}, 12)...)},
+			[]string{"100 % of the 480 connections that ended", "480 connections broke, and 288 came, up to 24 in one second; not all are back yet."}},
+		"broken for good": {evidence{samples: storm(480, 20)},
+			[]string{"100 % of the 480 connections that ended"}},
+		"a few of many break and come back": {evidence{samples: storm(40, 40)},
+			[]string{"100 % of the 40 connections that ended"}},
 		"one age": {evidence{closed: append(closes(80, "abnormal", func(i int) float64 { return 60 + float64(i%3)/3 }), closes(20, "normal", spread)...)},
 			[]string{"80 % of the last 100 connections that closed were 60.3 s old: is there an idle timeout in between"}},
 		"all at once, soon after a start": {evidence{closed: slices.Repeat(closes(1, "abnormal", func(int) float64 { return 60 }), 100)}, nil},

@@ -97,7 +97,7 @@ func leadOf(f console.Finding) *lead {
 	switch f.Name {
 	case "slow_handling":
 		return &lead{tracesForm{Shortest: "1s", period: period{Range: "15m"}}.path(), "See slow messages"}
-	case "connections_broken", "closed_at_one_age":
+	case "connections_broken", "reconnects", "closed_at_one_age":
 		return records("connection closed", "See how they closed")
 	case "handshakes_refused":
 		return records("handshake refused", "See refused handshakes")

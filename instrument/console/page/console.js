@@ -149,6 +149,7 @@ let findingsText = "";
 const parts = {
   slow_handling: ["messages", "See slow messages"],
   connections_broken: ["closes", "See how they closed"],
+  reconnects: ["closes", "See how they closed"],
   closed_at_one_age: ["closes", "See how they closed"],
   handshakes_refused: ["trouble", "See warnings"],
 };
