@@ -84,6 +84,7 @@ func TestPaths(t *testing.T) {
 			"plot.js":                             {200, "text/javascript"},
 			"raster.js":                           {200, "text/javascript"},
 			"scale.js":                            {200, "text/javascript"},
+			"pointer.js":                          {200, "text/javascript"},
 			"console.css":                         {200, "text/css"},
 			"icon.svg":                            {200, "image/svg+xml"},
 			"missing.js":                          {404, ""},

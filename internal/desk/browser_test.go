@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -163,4 +164,39 @@ func TestRefresh(t *testing.T) {
 
 	stop()
 	run(chromedp.WaitVisible("#lost"))
+}
+
+// TestClickWhileRenewing presses the mouse on a link, lets the page change, and releases the mouse: the click counts.
+func TestClickWhileRenewing(t *testing.T) {
+	ctx := browser(t)
+	address, _ := serve(t, Config{})
+	do(t, "POST", address+"/v2/enqueue", trigger, "Content-Type", "application/json")
+	var at []float64
+	mouse := func(what input.MouseType) chromedp.Action {
+		return chromedp.ActionFunc(func(ctx context.Context) error {
+			return input.DispatchMouseEvent(what, at[0], at[1]).WithButton(input.Left).WithClickCount(1).Do(ctx)
+		})
+	}
+	err := chromedp.Run(ctx, chromedp.Navigate(address), chromedp.WaitVisible("#fact-alerts"),
+		chromedp.Evaluate(`(() => {
+			const box = document.querySelector("#fact-alerts").getBoundingClientRect();
+			return [box.x + box.width / 2, box.y + box.height / 2];
+		})()`, &at),
+		mouse(input.MousePressed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	do(t, "POST", address+"/v2/enqueue", strings.Replace(trigger, `"k"`, `"another"`, 1), "Content-Type", "application/json")
+	err = chromedp.Run(ctx,
+		chromedp.Evaluate(`performance.clearResourceTimings()`, nil),
+		chromedp.Poll(`performance.getEntriesByType("resource").filter((e) => e.initiatorType === "fetch").length > 1`, nil, chromedp.WithPollingTimeout(20*time.Second)),
+		mouse(input.MouseReleased))
+	if err != nil {
+		t.Fatal(err)
+	}
+	within, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := chromedp.Run(within, chromedp.WaitVisible("article")); err != nil { // of the inbox
+		t.Error("the click leads nowhere:", err)
+	}
 }

@@ -28,7 +28,7 @@ func staticFiles() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /static/", http.FileServerFS(staticFS))
 	charts := http.StripPrefix("/static/", http.FileServerFS(chart.Files()))
-	for _, module := range []string{"chart.js", "plot.js", "raster.js", "scale.js"} {
+	for _, module := range []string{"chart.js", "plot.js", "pointer.js", "raster.js", "scale.js"} {
 		mux.Handle("GET /static/"+module, charts)
 	}
 	return mux

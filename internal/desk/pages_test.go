@@ -271,7 +271,7 @@ func TestLinksDuringAnAlert(t *testing.T) {
 
 func TestStaticFiles(t *testing.T) {
 	for path, want := range map[string]string{
-		"/static/desk.css": "text/css", "/static/desk.js": "text/javascript", "/static/chart.js": "text/javascript", "/static/plot.js": "text/javascript", "/static/raster.js": "text/javascript", "/static/scale.js": "text/javascript", "/static/icon.svg": "image/svg+xml",
+		"/static/desk.css": "text/css", "/static/desk.js": "text/javascript", "/static/chart.js": "text/javascript", "/static/plot.js": "text/javascript", "/static/pointer.js": "text/javascript", "/static/raster.js": "text/javascript", "/static/scale.js": "text/javascript", "/static/icon.svg": "image/svg+xml",
 	} {
 		w := httptest.NewRecorder()
 		staticFiles().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))

@@ -7,10 +7,10 @@ import (
 	"io/fs"
 )
 
-//go:embed chart.js plot.js raster.js scale.js
+//go:embed chart.js plot.js pointer.js raster.js scale.js
 var modules embed.FS
 
-// Files returns the JavaScript modules. Pages import chart.js, which exports Chart and Group and imports the others;
-// its own comments document it. Serve all of them in one folder as text/javascript, from the same origin as the page.
-// They need no more than script-src 'self'.
+// Files returns the JavaScript modules. Pages import chart.js, which exports Chart and Group and imports most of the
+// others; its own comments document it. Pages that renew themselves import pointer.js, too. Serve all of them in one
+// folder as text/javascript, from the same origin as the page. They need no more than script-src 'self'.
 func Files() fs.FS { return modules }

@@ -3,6 +3,7 @@
 "use strict";
 
 import { Chart, Group, bytes, plain, seconds } from "./chart.js";
+import { released } from "./pointer.js";
 
 const keep = 15 * 60 * 1000;
 const $ = (id) => document.getElementById(id);
@@ -199,6 +200,7 @@ async function drawTable() {
     parameters.set("protocol", protocol);
   }
   const answer = await get(`api/v1/connections?${parameters}`);
+  await released();
   document.title = `${answer.open} open · ${answer.service}`;
   $("service").textContent = answer.service;
   $("instance").textContent = answer.instance;
@@ -285,6 +287,7 @@ function record(r, ofStory = false) {
 // drawMessages shows a trace where there is one, and else the record.
 async function drawMessages() {
   const { traces } = await get("api/v1/traces");
+  await released();
   const traced = new Set(traces.map((t) => t.id));
   const untraced = lists.message.filter((r) => !traced.has(r.attributes?.trace_id));
   $("traces").replaceChildren(...traces.slice(0, 15).map(waterfall), ...untraced.slice(0, 15).map((r) => record(r)),
@@ -328,6 +331,7 @@ async function drawStory() {
   let story;
   try {
     story = await get(`api/v1/connections/${encodeURIComponent(id)}`);
+    await released();
   } catch (error) {
     $("story-facts").replaceChildren(element("p", "quiet", error.message));
     $("story-events").replaceChildren();
@@ -377,7 +381,8 @@ async function quietly(update) {
 
 function listen() {
   const events = new EventSource("api/v1/events");
-  events.addEventListener("tick", (message) => {
+  events.addEventListener("tick", async (message) => {
+    await released();
     const event = JSON.parse(message.data);
     addSamples(event.samples);
     addRecords(event.records);

@@ -4,6 +4,7 @@
 
 import { Group } from "./chart.js";
 import { PanelView } from "./panels.js";
+import { released } from "./pointer.js";
 
 const controls = document.getElementById("controls");
 const lost = document.getElementById("lost");
@@ -53,6 +54,7 @@ class Panel {
     try {
       const answer = await fetch(`${this.section.dataset.source}?${query({ points })}`, { signal: AbortSignal.any([asking.signal, AbortSignal.timeout(20_000)]) });
       const panel = await answer.json();
+      await released();
       lost.hidden = true;
       if (answer.ok) this.draw(panel);
       else this.problem([panel.error]);

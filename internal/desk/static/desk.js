@@ -1,8 +1,10 @@
 // Renews the page's content every few seconds without moving what the reader is
 // at: open folds stay open, the focus stays where it is, and nothing changes
-// while text is selected or typed, the tab is hidden, or a fold is open in a
-// list that new entries would push away.
+// while text is selected or typed, the pointer is down, the tab is hidden, or a
+// fold is open in a list that new entries would push away.
 "use strict";
+
+import { released } from "./pointer.js";
 
 const seconds = Number(document.body.dataset.refresh);
 const lost = document.getElementById("lost");
@@ -20,6 +22,7 @@ async function renew() {
     lost.hidden = false;
     return;
   }
+  await released();
   if (text === last) return;
   last = text;
   const next = new DOMParser().parseFromString(text, "text/html");
