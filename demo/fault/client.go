@@ -35,7 +35,7 @@ func (c *Client) List(ctx context.Context) ([]State, error) {
 	return list.Faults, err
 }
 
-// Set turns a fault on for that long, and returns how it is then.
+// Set turns a fault on for that long, and returns its new state.
 func (c *Client) Set(ctx context.Context, name string, strength float64, d time.Duration) (State, error) {
 	var s State
 	err := c.do(ctx, http.MethodPut, name, map[string]any{"strength": strength, "duration": d.String()}, &s)

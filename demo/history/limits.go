@@ -8,7 +8,7 @@ import (
 // Limits bound what a store keeps. A zero is replaced by the default. All instances that share a Redis should have the
 // same; where a limit was lowered, what is too much goes bit by bit as new messages come.
 type Limits struct {
-	// Messages is how many of its newest messages a room keeps. The default is 10,000.
+	// Messages is the number of newest messages that a room keeps. The default is 10,000.
 	Messages int
 	// Rooms is how many rooms there can be. When there are as many, a new one takes the place of one that has been
 	// quiet for Retention, and is refused with ErrFull while there is none. The default is 10,000.

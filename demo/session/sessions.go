@@ -95,7 +95,7 @@ type Sessions struct {
 	open     map[*Session]struct{}
 }
 
-// New returns sessions, none of which is open.
+// New returns Sessions without an open session.
 func New(cfg Config) *Sessions {
 	s := &Sessions{cfg: cfg, uses: make(map[wire.Type]int), open: make(map[*Session]struct{})}
 	s.live, s.kill = context.WithCancel(context.Background())

@@ -134,7 +134,7 @@ type DashboardPayload struct {
 	SentPerSecond     float64 `json:"sentPerSecond"`
 }
 
-// ErrorPayload answers a frame that is not a request the server understands.
+// ErrorPayload is the answer to a frame that the server does not understand.
 type ErrorPayload struct {
 	Code   Code   `json:"code"`
 	Reason string `json:"reason"`

@@ -120,8 +120,8 @@ type MappingResult struct {
 	Color string `json:"color"`
 }
 
-// Of returns the options of a field: a series or a column by its name, the query that it is of, and its type, which is
-// number, string or time.
+// Of returns the options of a field, which is a series or a column, by its name. Ref is the query that it comes from,
+// and kind is number, string or time.
 func (c FieldConfig) Of(name, ref, kind string) (Field, error) {
 	options := c.Defaults.raw
 	for _, o := range c.Overrides {

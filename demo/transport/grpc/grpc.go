@@ -56,7 +56,7 @@ type Config struct {
 	Gate     admission.Gate
 	Sessions session.Opener
 	Post     Post
-	// Ready says what keeps this node from serving, nothing if it can.
+	// Ready returns an error that says what keeps this node from serving, or nil.
 	Ready func(context.Context) error
 
 	// Streams and Connections observe streaming RPCs and HTTP/2 connections, see the options of both.

@@ -97,7 +97,7 @@ var (
 
 func (f failure) answer(w http.ResponseWriter) { reply.JSON(w, f.status, f) }
 
-// ServeHTTP serves one request of a client: that opens it, polls, posts, or upgrades.
+// ServeHTTP serves a request that opens a client's session, polls, posts or upgrades.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	over, id := query.Get("transport"), query.Get("sid")
