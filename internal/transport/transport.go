@@ -44,8 +44,8 @@ func (n Name) String() string {
 	return string(n)
 }
 
-// MarshalText returns the name.
-func (n Name) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
+// MarshalText returns the name, which may be empty.
+func (n Name) MarshalText() ([]byte, error) { return []byte(n), nil }
 
 // UnmarshalText reads a name.
 func (n *Name) UnmarshalText(text []byte) error {
