@@ -22,7 +22,8 @@
 // calls Session.End. Add an observer and the handler to build and a route to Server.Handler. A transport that is not
 // served by net/http, such as gRPC, has a method like Server.ServeGRPC, and its listener is decorated by faults. A
 // transport without connections, such as polling, opens no session and has metrics of its own. One that has several
-// connections in one, such as Socket.IO with its namespaces, has an observer and a session for each.
+// connections in one, such as Socket.IO with its namespaces, has an observer and a session for each. Its client belongs
+// into internal/transport, so that load, probe and bot can use it.
 //
 // To add a use, make a package below use with a use.Use, add its types and payloads to package wire, and add it to the
 // uses in build. Sessions dispatch requests by their type.

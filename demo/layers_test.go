@@ -17,7 +17,7 @@ import (
 // those of lower layers only. A name that ends in a slash stands for all below it that are not named themselves.
 var layers = [][]string{
 	{"proto/"},
-	{"wire", "reply"},
+	{"wire", "reply", "transport/socketio/packet"},
 	{"auth", "fault", "history", "loopback", "observe", "outbox", "page", "presence"},
 	{"room", "admission"},
 	{"cluster"},

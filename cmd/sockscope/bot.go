@@ -17,12 +17,14 @@ import (
 	"github.com/sockscope/sockscope/instrument/telemetry"
 	"github.com/sockscope/sockscope/internal/bot"
 	"github.com/sockscope/sockscope/internal/endpoint"
+	"github.com/sockscope/sockscope/internal/transport"
 	"github.com/sockscope/sockscope/internal/upstream"
 )
 
 // botFlags are the settings of the bot command.
 type botFlags struct {
 	url, keyFile, listen string
+	grpc                 string
 	asJSON               bool
 	bot                  bot.Config
 }
@@ -53,6 +55,9 @@ Try it on, while it runs (see sockscope demo about faults):
   curl -X PUT http://127.0.0.1:8080/fault/mass_disconnect -d '{"strength": 1, "duration": "10s"}'
   curl -X PUT http://127.0.0.1:8080/fault/silence -d '{"strength": 1, "duration": "20s"}'
 
+The feed may come over another transport (--transport). The metrics have the same
+names then.
+
 The metrics websocket_client_* are at /metrics. Log records go to the Loki endpoint
 in SOCKSCOPE_LOKI_URL (OTEL_SDK_DISABLED=true keeps them here), and to standard
 error unless that is a terminal.`,
@@ -66,6 +71,8 @@ error unless that is a terminal.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.url, "url", "ws://"+endpoint.Local(0).Demo+"/ws", "WebSocket to connect to; the snapshot is on the same server")
+	flags.TextVar(&f.bot.Transport, "transport", transport.WebSocket, "transport of the feed: websocket, sse, grpc, socketio")
+	flags.StringVar(&f.grpc, "grpc", endpoint.Local(0).DemoGRPC, "address of the server's gRPC")
 	flags.StringVar(&f.keyFile, "auth-key-file", "", "file with the key for tokens (default: the server is asked for them)")
 	flags.StringVar(&f.listen, "listen", endpoint.Local(0).Bot, "address of /metrics")
 	flags.DurationVar(&f.bot.Expect, "expect", 5*time.Second, "time after which a silent market is stale, and the connection replaced")
@@ -81,6 +88,7 @@ func runBot(ctx context.Context, f botFlags, out, logs io.Writer) (err error) {
 	if f.bot.Server, err = upstream.Parse(f.url); err != nil {
 		return fmt.Errorf("--url: %w", err)
 	}
+	f.bot.Server = f.bot.Server.WithGRPC(f.grpc)
 	if f.bot.Tokens, err = upstream.TokensFrom(f.keyFile); err != nil {
 		return fmt.Errorf("--auth-key-file: %w", err)
 	}

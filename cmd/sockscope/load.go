@@ -21,6 +21,7 @@ import (
 	"github.com/sockscope/sockscope/internal/bot"
 	"github.com/sockscope/sockscope/internal/endpoint"
 	"github.com/sockscope/sockscope/internal/load"
+	"github.com/sockscope/sockscope/internal/transport"
 	"github.com/sockscope/sockscope/internal/upstream"
 )
 
@@ -34,6 +35,7 @@ type loadFlags struct {
 	duration    time.Duration
 	sources     []string
 	keyFile     string
+	over        transport.Name
 	listen      string
 	asJSON      bool
 	load        load.Config
@@ -68,8 +70,12 @@ delivered twice, or connections ended, and the scenario did not ask for it.
       does: chat
       connections: 50
       rooms: 5
+      transport: sse     # or websocket (default), grpc, socketio, poll (listens only)
       lifetime: 3s       # on average; also storm: 10s (cut all at once, so often),
                          # read: 1000 (bytes per second), vanish: 5s (then half-open)
+
+--transport has all groups use one transport. Clients that poll can't send, so with
+poll one connection for each room stays on a WebSocket and sends.
 
 For very many connections:
 
@@ -96,6 +102,8 @@ For very many connections:
 	flags.StringVar(&f.scenario, "scenario", "chat", "one of --list, or a file such as ./own.yaml")
 	flags.BoolVar(&f.list, "list", false, "list the built-in scenarios")
 	flags.StringSliceVar(&f.load.URLs, "url", []string{"ws://" + endpoint.Local(0).Demo + "/ws"}, "WebSockets to connect to; several must belong to one service")
+	flags.TextVar(&f.over, "transport", transport.Name(""), "transport of all groups: "+transportNames()+" (default the scenario's)")
+	flags.StringSliceVar(&f.load.GRPC, "grpc", []string{endpoint.Local(0).DemoGRPC}, "addresses of gRPC, one for each --url")
 	flags.IntVar(&f.connections, "connections", 0, "connections to open, all groups together (default the scenario's)")
 	flags.Float64Var(&f.rate, "rate", 0, "messages per second, all groups together (default the scenario's)")
 	flags.DurationVar(&f.duration, "duration", 0, "how long to go on once all are connected (default the scenario's)")
@@ -106,6 +114,15 @@ For very many connections:
 	flags.BoolVar(&f.load.Verify, "verify", false, "read the histories of all rooms at the end: every acknowledged message must be there once")
 	flags.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
 	return cmd
+}
+
+// transportNames lists the transports for people.
+func transportNames() string {
+	var names []string
+	for _, name := range transport.Names() {
+		names = append(names, name.String())
+	}
+	return strings.Join(names, ", ")
 }
 
 func listScenarios(w io.Writer) error {
@@ -132,6 +149,11 @@ func (f *loadFlags) complete() error {
 	}
 	if f.load.Scenario, err = scenario.Scale(f.connections, f.rate, f.rooms); err != nil {
 		return fmt.Errorf("scenario %s: %w", f.scenario, err)
+	}
+	if f.over != "" {
+		if f.load.Scenario, err = f.load.Scenario.Over(f.over); err != nil {
+			return fmt.Errorf("scenario %s over %s: %w", f.scenario, f.over, err)
+		}
 	}
 	for _, source := range f.sources {
 		addresses, err := parseAddresses(source)

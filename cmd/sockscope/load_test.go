@@ -27,7 +27,7 @@ func TestLoadList(t *testing.T) {
 	}
 	want := []string{
 		"bad-tokens", "chat", "churn", "fan-out", "feed", "half-open", "idle", "malformed", "mixed", "oversize",
-		"slow-readers", "storm",
+		"slow-readers", "storm", "transports",
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("scenarios (-want +got):\n%s", diff)
@@ -48,6 +48,9 @@ func TestLoadRefuses(t *testing.T) {
 		"--source":          {"--source", "127.0.0"},
 		"--auth-key-file":   {"--auth-key-file", short},
 		"ws://":             {"--url", "http://127.0.0.1:1/"},
+		"about WebSockets":  {"--scenario", "malformed", "--transport", "sse"},
+		"no transport":      {"--transport", "pigeon"},
+		"one for each URL":  {"--scenario", "transports", "--url", "ws://127.0.0.1:1/ws,ws://127.0.0.1:2/ws"},
 		"unknown command":   {"ls"},
 		"is the server run": {"--url", "ws://127.0.0.1:1/ws", "--connections", "1"},
 	} {

@@ -15,12 +15,14 @@ import (
 	"github.com/sockscope/sockscope/instrument/telemetry"
 	"github.com/sockscope/sockscope/internal/endpoint"
 	"github.com/sockscope/sockscope/internal/probe"
+	"github.com/sockscope/sockscope/internal/transport"
 	"github.com/sockscope/sockscope/internal/upstream"
 )
 
 // probeFlags are the settings of the probe command.
 type probeFlags struct {
-	targets           []string
+	targets, grpc     []string
+	over              transport.Name
 	interval, timeout time.Duration
 	keyFile, listen   string
 }
@@ -47,12 +49,17 @@ The results are at /metrics:
   avg_over_time(websocket_probe_success[5m])       is the availability
   histogram_quantile(0.99, sum by (target, le) (rate(websocket_probe_duration_seconds_bucket{phase="delivery"}[5m])))
 
+With --transport it probes another transport. A client that polls can't send, so with
+poll the message is sent on a WebSocket. The metrics have the same names: give the
+targets names that tell which is which.
+
 Failures are logged with their phase and cause. A target that does not answer is
 probed again and never ends the program.
 
 Its own logs go to the Loki endpoint in SOCKSCOPE_LOKI_URL (by default to a
 Collector on this machine; OTEL_SDK_DISABLED=true keeps them here).`,
 		Example: `  sockscope probe --listen 127.0.0.1:8093
+  sockscope probe --listen 127.0.0.1:8094 --transport sse --target events=ws://127.0.0.1:8080/ws
   sockscope probe --target eu=wss://eu.example.com/ws --target us=wss://us.example.com/ws --auth-key-file key`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runProbe(cmd.Context(), f, cmd.OutOrStdout()) },
@@ -60,6 +67,8 @@ Collector on this machine; OTEL_SDK_DISABLED=true keeps them here).`,
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.targets, "target", []string{"ws://" + endpoint.Local(0).Demo + "/ws"},
 		"WebSocket to probe, with or without a name, such as eu=wss://eu.example.com/ws; may be repeated")
+	flags.TextVar(&f.over, "transport", transport.WebSocket, "transport to probe: "+transportNames())
+	flags.StringSliceVar(&f.grpc, "grpc", []string{endpoint.Local(0).DemoGRPC}, "addresses of gRPC, one for each --target")
 	flags.DurationVar(&f.interval, "interval", 5*time.Second, "time from one probe of a target to the next")
 	flags.DurationVar(&f.timeout, "timeout", 4*time.Second, "time for a whole probe; one that takes longer has failed")
 	flags.StringVar(&f.keyFile, "auth-key-file", "", "file with the key for tokens (default: the targets are asked for them)")
@@ -68,11 +77,14 @@ Collector on this machine; OTEL_SDK_DISABLED=true keeps them here).`,
 }
 
 func runProbe(ctx context.Context, f probeFlags, out io.Writer) (err error) {
-	cfg := probe.Config{Interval: f.interval, Timeout: f.timeout}
-	for _, t := range f.targets {
+	cfg := probe.Config{Interval: f.interval, Timeout: f.timeout, Transport: f.over}
+	for i, t := range f.targets {
 		target, err := probe.ParseTarget(t)
 		if err != nil {
 			return fmt.Errorf("--target: %w", err)
+		}
+		if i < len(f.grpc) {
+			target.Server = target.Server.WithGRPC(f.grpc[i])
 		}
 		cfg.Targets = append(cfg.Targets, target)
 	}

@@ -3,6 +3,7 @@ package demotest
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"path/filepath"
 	"testing"
@@ -22,6 +23,33 @@ const drainTimeout = 20 * time.Second
 // Run runs a demo until the test has ended, and returns what serves it. An Authority and a History are added where cfg
 // has none; the latter ends with the test.
 func Run(t testing.TB, cfg demo.Config) http.Handler {
+	t.Helper()
+	return run(t, cfg).Handler()
+}
+
+// RunGRPC is Run for a demo that speaks gRPC as well. It also returns the address of that.
+func RunGRPC(t testing.TB, cfg demo.Config) (handler http.Handler, address string) {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.GRPC = true
+	var service *demo.Server
+	served := make(chan error, 1)
+	t.Cleanup(func() { // after the demo has ended
+		if service == nil {
+			_ = l.Close()
+		} else if err := <-served; err != nil {
+			t.Errorf("serve gRPC: %v", err)
+		}
+	})
+	service = run(t, cfg)
+	go func() { served <- service.ServeGRPC(l) }()
+	return service.Handler(), l.Addr().String()
+}
+
+func run(t testing.TB, cfg demo.Config) *demo.Server {
 	t.Helper()
 	if cfg.Authority == nil {
 		var err error
@@ -50,7 +78,7 @@ func Run(t testing.TB, cfg demo.Config) http.Handler {
 			t.Errorf("run: %v", err)
 		}
 	})
-	return service.Handler()
+	return service
 }
 
 // History returns an empty store in a file, which end with the test.

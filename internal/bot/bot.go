@@ -26,6 +26,7 @@ import (
 	"github.com/sockscope/sockscope/demo/use/market"
 	"github.com/sockscope/sockscope/demo/wire"
 	"github.com/sockscope/sockscope/instrument/client"
+	"github.com/sockscope/sockscope/internal/transport"
 	"github.com/sockscope/sockscope/internal/upstream"
 )
 
@@ -40,6 +41,10 @@ const (
 type Config struct {
 	Server upstream.Server
 	Tokens upstream.Tokens // asked before each connection, and when a token is about to end
+
+	// Transport is that of the feed; default: WebSocket. Polls don't carry it. For gRPC the server needs the address of
+	// it.
+	Transport transport.Name
 
 	// Expect is how long the market may be silent before it is stale; default 5s.
 	Expect time.Duration
@@ -74,8 +79,13 @@ func New(cfg Config) (*Bot, error) {
 		return nil, fmt.Errorf("to expect something every %v and to compare every %v: give more than 0",
 			cfg.Expect, cfg.Audit)
 	}
-	if cfg.Server.Host() == "" {
+	switch {
+	case cfg.Server.Host() == "":
 		return nil, errors.New("no server: give the one that upstream.Parse returns")
+	case cfg.Transport == transport.Poll:
+		return nil, errors.New("polls have the messages of rooms, not the market: take another transport")
+	case cfg.Transport == transport.GRPC && cfg.Server.GRPC() == "":
+		return nil, errors.New("there is no address of the server's gRPC")
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -89,16 +99,29 @@ func New(cfg Config) (*Bot, error) {
 		metrics: prometheus.NewRegistry(), trader: t,
 		expiring: make(chan struct{}, 1), records: make(chan Record, queued),
 	}
-	b.Client, err = client.New(cfg.Server.Socket(), b.feed(),
+	options := []client.Option{
 		client.WithName(wire.StreamMarket),
 		client.WithLogger(cfg.Logger),
 		client.WithEndpoint(b.endpoint),
-		client.WithDialOptions(websocket.DialOptions{HTTPClient: b.http}),
-		client.WithStateChange(b.changed))
+		client.WithStateChange(b.changed),
+	}
+	b.Client, err = client.New(cfg.Server.Socket(), b.feed(), append(options, b.connectBy()...)...)
 	if err != nil {
 		return nil, err
 	}
 	return b, b.metrics.Register(b.Client)
+}
+
+// connectBy returns the options by which the client connects. Over another transport than a WebSocket nobody answers
+// its pings, so it relies on what the market has to say.
+func (b *Bot) connectBy() []client.Option {
+	if b.cfg.Transport.String() == transport.WebSocket.String() {
+		return []client.Option{client.WithDialOptions(websocket.DialOptions{HTTPClient: b.http})}
+	}
+	tunnel := &transport.Tunnel{Over: b.cfg.Transport, Server: b.cfg.Server}
+	return []client.Option{
+		client.WithDialOptions(websocket.DialOptions{HTTPClient: &http.Client{Transport: tunnel}}), client.WithHeartbeat(0, 0),
+	}
 }
 
 // Run follows the market until ctx ends. It calls show for one record after another, with a Status regularly and at the

@@ -2,6 +2,7 @@ package bot
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -9,8 +10,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sockscope/sockscope/demo"
+	"github.com/sockscope/sockscope/demo/demotest"
 	"github.com/sockscope/sockscope/demo/use/market"
 	"github.com/sockscope/sockscope/instrument/client"
+	"github.com/sockscope/sockscope/internal/transport"
 	"github.com/sockscope/sockscope/internal/upstream"
 )
 
@@ -247,6 +251,36 @@ func TestNewRefuses(t *testing.T) {
 	} {
 		if _, err := New(cfg); err == nil {
 			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// TestTransports follows a demo's market over each transport that carries it, cut off once.
+func TestTransports(t *testing.T) {
+	handler, address := demotest.RunGRPC(t, demo.Config{BatchWindow: window})
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	for _, over := range []transport.Name{transport.SSE, transport.GRPC, transport.SocketIO} {
+		b := start(t, server, func(cfg *Config) {
+			cfg.Transport, cfg.Server = over, cfg.Server.WithGRPC(address)
+		})
+		was := b.await("what is held was compared with the truth", func(s Status) bool { return live(s) && s.Compared > 0 })
+		b.Reconnect()
+		again := b.await("it is live again", func(s Status) bool { return live(s) && s.Reconnects >= 1 && s.Compared > was.Compared })
+		if again.Drift != 0 {
+			t.Errorf("%s: status is %+v, want no drift", over, again)
+		}
+		if err := b.stop(); err != nil {
+			t.Errorf("%s: ended with %v", over, err)
+		}
+	}
+	target, err := upstream.Parse("ws://127.0.0.1:1/ws")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, over := range []transport.Name{transport.Poll, transport.GRPC} {
+		if _, err := New(Config{Server: target, Transport: over}); err == nil {
+			t.Errorf("%s is accepted", over)
 		}
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/sockscope/sockscope/internal/process"
 )
 
 // plan is what is measured.
@@ -71,11 +73,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 func (p *plan) compare(ctx context.Context, subjects []subject, out io.Writer) error {
 	var rooms []*room
 	for _, s := range subjects {
-		server, err := start(ctx, s)
+		server, err := process.Start(ctx, s.name(), s.command)
 		if err != nil {
 			return err
 		}
-		defer server.stop()
+		defer server.Stop()
 		r, err := p.fill(ctx, s, server, out)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name(), err)
@@ -100,12 +102,12 @@ func (p *plan) compare(ctx context.Context, subjects []subject, out io.Writer) e
 }
 
 // fill connects the subscribers and says what they take while nothing happens.
-func (p *plan) fill(ctx context.Context, s subject, server *server, out io.Writer) (*room, error) {
+func (p *plan) fill(ctx context.Context, s subject, server *process.Process, out io.Writer) (*room, error) {
 	r, err := open(ctx, s, server, p.size)
 	if err != nil {
 		return nil, err
 	}
-	before, err := server.memory()
+	before, err := server.Memory()
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +119,7 @@ func (p *plan) fill(ctx context.Context, s subject, server *server, out io.Write
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	after, err := server.memory()
+	after, err := server.Memory()
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/gorilla/websocket"
+
+	"github.com/sockscope/sockscope/internal/process"
 )
 
 const (
@@ -25,7 +27,7 @@ const (
 // room is the subscribers of one server.
 type room struct {
 	subject   subject
-	server    *server
+	server    *process.Process
 	publisher *websocket.Conn
 	padding   string // brings a message to its size
 	number    int    // of the last message
@@ -44,7 +46,7 @@ type latencies struct {
 }
 
 // open connects the publisher, and finds out how long a text has to be.
-func open(ctx context.Context, s subject, srv *server, size int) (*room, error) {
+func open(ctx context.Context, s subject, srv *process.Process, size int) (*room, error) {
 	r := &room{subject: s, server: srv, whole: make(chan struct{}, most)}
 	for i := range r.latency {
 		r.latency[i].Histogram = hdrhistogram.New(1, int64(time.Minute/time.Microsecond), 3)
@@ -87,7 +89,7 @@ func discard(conn *websocket.Conn) {
 
 // dial makes a subscriber.
 func (r *room) dial(ctx context.Context) (*websocket.Conn, error) {
-	url, header, err := r.subject.dial(r.server.address)
+	url, header, err := r.subject.dial(r.server.Address)
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +188,7 @@ func (r result) p99() float64 { return float64(r.latency.ValueAtQuantile(99)) / 
 
 // measure keeps so many messages on their way for some time.
 func (r *room) measure(ctx context.Context, outstanding int, lasting time.Duration) (result, error) {
-	before, err := r.server.cpu()
+	before, err := r.server.CPU()
 	if err != nil {
 		return result{}, err
 	}
@@ -217,7 +219,7 @@ func (r *room) measure(ctx context.Context, outstanding int, lasting time.Durati
 		under++
 	}
 	took := time.Since(begin)
-	after, err := r.server.cpu()
+	after, err := r.server.CPU()
 	return result{published * len(r.conns), took, after - before, r.latencies()}, err
 }
 

@@ -29,6 +29,8 @@
 //	                        where WebSocket demands it, by the end of the connection with 1002
 //	             oversize   sends frames that are too large, each of which has to be answered by 1009
 //	             bad-token  makes handshakes with tokens that do not hold, each of which has to be answered by 401
+//	transport    websocket, sse, poll, grpc or socketio; default websocket. A group over poll does chat and listens only,
+//	             because clients that poll can't send. Provocations are about WebSockets
 //	connections  how many there are; for bad-token there are none
 //	ramp         the time over which they are opened; default: as quickly as possible
 //	rooms        of chat: the connections are spread over rooms 1 to this one. Groups share these rooms.
@@ -51,6 +53,9 @@
 // of a request, not of a message. A peer without any answer tries another connection. With Config.Verify, the history
 // of each room is read at the end: every acknowledged message must be there once.
 //
+// With several transports, all of this is checked for each of them, see Result.Transports. A client that polls is in no
+// room: it must get each message once and in order from its first poll on.
+//
 // Refusals that have to happen are counted under Result.Expected. A group that reads slowly or vanishes may miss
 // messages and may be disconnected, which is counted there, too.
 //
@@ -59,6 +64,8 @@
 // A connection costs one goroutine and about 8 KiB. One source address has about 28,000 ports for one target (see
 // net.ipv4.ip_local_port_range), so 100,000 connections from one machine take at least four addresses; see
 // Config.Sources. Each takes a file descriptor (ulimit -n).
+//
+// That is so for WebSockets; a client over HTTP or gRPC costs more goroutines and several times as much memory.
 //
 // These connections are not made by package instrument/client, which is meant for the few connections of a program,
 // with metrics, a queue and goroutines for each. Everything that the load finds is in its result.

@@ -35,16 +35,17 @@ type known struct {
 
 func newShared(ids ids) *shared { return &shared{ids: ids, seed: maphash.MakeSeed()} }
 
-// read reads a frame, of which it keeps no byte.
-func (s *shared) read(data []byte) (*frame, error) {
+// read reads a frame, of which it keeps no byte, by the function that decodes it.
+func (s *shared) read(data []byte, decode func([]byte) (wire.Envelope, error)) (*frame, error) {
 	slot := &s.known[maphash.Bytes(s.seed, data)%uint64(len(s.known))]
 	if k := slot.Load(); k != nil && bytes.Equal(k.data, data) {
 		return k.frame, nil
 	}
-	f := new(frame)
-	if err := json.Unmarshal(data, &f.Envelope); err != nil {
-		return nil, fmt.Errorf("not an envelope: %w", err)
+	env, err := decode(data)
+	if err != nil {
+		return nil, err
 	}
+	f := &frame{Envelope: env}
 	switch f.Type {
 	case wire.TypeTicks:
 		f.batch = new(market.Batch)

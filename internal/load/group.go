@@ -14,6 +14,7 @@ type group struct {
 	Group
 	run   *run
 	index int
+	share *share // of the group's transport
 	peers []*peer
 
 	interval time.Duration // between what is due
@@ -47,7 +48,7 @@ func (f *fate) numbered(seq uint64) bool {
 }
 
 func newGroup(r *run, index int, cfg Group, first int) *group {
-	g := &group{Group: cfg, run: r, index: index}
+	g := &group{Group: cfg, run: r, index: index, share: r.tally.share(cfg.Transport)}
 	if cfg.Rate > 0 {
 		g.interval = time.Duration(float64(time.Second) / cfg.Rate)
 		g.messages = max(1, int(math.Round(cfg.Rate*r.cfg.Scenario.Duration.Seconds())))

@@ -1,7 +1,6 @@
 package load
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sockscope/sockscope/demo/auth"
+	"github.com/sockscope/sockscope/internal/transport"
 	"github.com/sockscope/sockscope/internal/upstream"
 )
 
@@ -37,7 +37,11 @@ type Config struct {
 	Authority *auth.Authority
 	// Verify says to read the histories of the rooms at the end.
 	Verify bool
+	// GRPC are the addresses of the servers' gRPC, as host and port, in the order of the URLs. They are required if the
+	// scenario uses it.
+	GRPC []string
 
+	servers  []upstream.Server
 	patience time.Duration // for tests; default: patience
 }
 
@@ -47,12 +51,19 @@ func (c Config) complete() (Config, error) {
 		return c, errors.New("there is no URL: give one such as ws://127.0.0.1:8080/ws")
 	}
 	c.URLs = slices.Clone(c.URLs)
+	c.servers = make([]upstream.Server, len(c.URLs))
 	for i, address := range c.URLs {
 		server, err := upstream.Parse(address)
 		if err != nil {
 			return c, err
 		}
-		c.URLs[i] = server.Socket()
+		if i < len(c.GRPC) {
+			server = server.WithGRPC(c.GRPC[i])
+		}
+		c.URLs[i], c.servers[i] = server.Socket(), server
+	}
+	if c.Scenario.uses(transport.GRPC) && len(c.GRPC) != len(c.URLs) {
+		return c, fmt.Errorf("there are %d URLs and %d addresses of gRPC: give one for each URL", len(c.URLs), len(c.GRPC))
 	}
 	return c, c.Scenario.check()
 }
@@ -66,7 +77,6 @@ type run struct {
 	dialer    *dialer
 	tokens    *tokens
 	badTokens badTokens
-	buffers   buffers
 	groups    []*group
 	rooms     []*room
 	market    room // as far as it has numbers
@@ -87,7 +97,7 @@ func newRun(cfg Config) (*run, error) {
 		cfg.patience = patience
 	}
 	r := &run{
-		cfg: cfg, tally: newTally(), dialer: newDialer(cfg), tokens: newTokens(cfg),
+		cfg: cfg, tally: newTally(cfg.Scenario), dialer: newDialer(cfg), tokens: newTokens(cfg),
 		ready: make(chan struct{}), started: make(chan struct{}),
 	}
 	var err error
@@ -252,16 +262,3 @@ func (r *run) close() {
 	closing.Wait()
 	r.running.Wait()
 }
-
-// buffers are for frames that are being read.
-type buffers struct{ pool sync.Pool }
-
-func (b *buffers) get() *bytes.Buffer {
-	if buf, ok := b.pool.Get().(*bytes.Buffer); ok {
-		buf.Reset()
-		return buf
-	}
-	return new(bytes.Buffer)
-}
-
-func (b *buffers) put(buf *bytes.Buffer) { b.pool.Put(buf) }

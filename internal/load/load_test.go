@@ -19,6 +19,7 @@ import (
 	"github.com/sockscope/sockscope/demo"
 	"github.com/sockscope/sockscope/demo/auth"
 	"github.com/sockscope/sockscope/demo/demotest"
+	"github.com/sockscope/sockscope/internal/transport"
 )
 
 func TestRunAgainstTheDemo(t *testing.T) {
@@ -162,5 +163,59 @@ func TestSpread(t *testing.T) {
 	want := map[string]int{"127.0.0.2": 2, "127.0.0.3": 2, "127.0.0.4": 2} // each second connection
 	if diff := cmp.Diff(want, from); diff != "" {
 		t.Errorf("the second server's connections (-want +got):\n%s", diff)
+	}
+}
+
+// TestTransports runs the same load over each transport.
+func TestTransports(t *testing.T) {
+	for _, over := range transport.Names() {
+		t.Run(over.String(), func(t *testing.T) {
+			t.Parallel()
+			s := start(t, demo.Config{Limits: demo.Limits{Store: time.Minute}})
+			scenario, err := chat(6, 2, 50, time.Second).Over(over)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := runLoad(t.Context(), t, Config{URLs: []string{s.url}, GRPC: []string{s.grpc}, Scenario: scenario, Verify: true, patience: time.Minute})
+			if err := r.Err(); err != nil {
+				t.Errorf("%v: %v", err, r.Reasons)
+			}
+			if diff := cmp.Diff(&History{Kept: 50}, r.History); diff != "" || r.Acked != 50 || r.Delivered != 150 {
+				t.Errorf("%d acknowledged, %d delivered, history (-want +got):\n%s", r.Acked, r.Delivered, diff)
+			}
+		})
+	}
+}
+
+// TestCutOffOverTransports has the server cut off everybody: all come back, and nothing is lost or comes twice.
+func TestCutOffOverTransports(t *testing.T) {
+	for _, over := range transport.Names() {
+		t.Run(over.String(), func(t *testing.T) {
+			t.Parallel()
+			s := start(t, demo.Config{Limits: demo.Limits{Store: time.Minute}})
+			scenario, err := chat(6, 2, 50, 2*time.Second).Over(over)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var once sync.Once
+			cfg := Config{URLs: []string{s.url}, GRPC: []string{s.grpc}, Scenario: scenario, Verify: true, patience: time.Minute}
+			r, err := Run(t.Context(), cfg, 50*time.Millisecond, func(p Progress) {
+				if p.Acked > 0 {
+					once.Do(func() { s.turnOn("mass_disconnect", `{"strength":1,"duration":"100ms"}`) })
+				}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			wrong := faults(r)
+			if wrong["connections ended early"] == 0 {
+				t.Error("nobody was cut off")
+			}
+			delete(wrong, "connections ended early")
+			delete(wrong, "connections failed") // there may be several cuts in that time
+			if diff := cmp.Diff(map[string]int64{}, wrong); diff != "" || r.Acked != 100 || r.Delivered != 300 {
+				t.Errorf("%d acknowledged, %d delivered, wrong (-want +got):\n%s\n%v", r.Acked, r.Delivered, diff, r.Reasons)
+			}
+		})
 	}
 }

@@ -20,12 +20,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type service struct {
 	t    *testing.T
 	url  string // of its WebSocket
+	grpc string // address
 	http *httptest.Server
 }
 
 func start(t *testing.T, cfg demo.Config) *service {
 	t.Helper()
-	s := &service{t: t, http: httptest.NewServer(demotest.Run(t, cfg))}
+	handler, grpc := demotest.RunGRPC(t, cfg)
+	s := &service{t: t, grpc: grpc, http: httptest.NewServer(handler)}
 	s.url = socketURL(s.http)
 	t.Cleanup(func() {
 		s.http.Client().CloseIdleConnections()

@@ -3,22 +3,17 @@ package load
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"github.com/gorilla/websocket"
+
+	"github.com/sockscope/sockscope/internal/transport"
 )
 
-const (
-	writeTimeout = 10 * time.Second
-	// closeTimeout is how long the server may take to answer a close frame.
-	closeTimeout = 5 * time.Second
-	// firstAttempts is the number of attempts for a connection that was never open.
-	firstAttempts = 3
-)
+// firstAttempts is the number of attempts for a connection that was never open.
+const firstAttempts = 3
 
 // peer is one client, which is connected most of the time. While nothing comes, it is only a goroutine that reads.
 type peer struct {
@@ -26,16 +21,16 @@ type peer struct {
 	number int   // among all peers
 	room   *room // nil for none
 
-	writing sync.Mutex // held while something is written
-
 	mu       sync.Mutex
-	conn     *websocket.Conn // nil while away
-	attempts int             // to connect
-	ready    bool            // what is due may be written
-	opened   bool            // has been ready before
-	wished   bool            // this side ends the connection
-	over     bool            // and does not come back
+	conn     transport.Conn // nil while away
+	attempts int            // to connect
+	ready    bool           // what is due may be written
+	opened   bool           // has been ready before
+	wished   bool           // this side ends the connection
+	over     bool           // and does not come back
 	vanished bool
+	greeting *time.Timer // ends the wait for the answer that makes the peer ready; nil if there is none
+	unheard  bool        // the wait has ended
 
 	// outstanding are the numbers of due messages without an answer. The first written of them have been written to
 	// this connection. One goroutine at a time writes them, if flushing.
@@ -64,7 +59,7 @@ func (p *peer) open(ctx context.Context) {
 			if err = p.connect(ctx); err == nil || ctx.Err() != nil {
 				return
 			}
-			var refused *refusedError
+			var refused *transport.RefusedError
 			if errors.As(err, &refused) || !sleepUntil(ctx, time.Now().Add(wait.NextBackOff())) {
 				break
 			}
@@ -88,8 +83,7 @@ func (p *peer) comeBack(atOnce bool) {
 				return
 			}
 			r.tally.note(&r.tally.failed, failure(err))
-			var refused *refusedError
-			if errors.As(err, &refused) && refused.status == http.StatusUnauthorized {
+			if needsToken(err) {
 				r.tokens.forget(p.number)
 			}
 		}
@@ -107,7 +101,7 @@ func newBackoff() *backoff.ExponentialBackOff {
 // connect opens a connection and starts a goroutine that reads, whose stack stays small.
 func (p *peer) connect(ctx context.Context) error {
 	r := p.group.run
-	header, err := r.tokens.header(ctx, p.number)
+	authorization, err := r.tokens.authorization(ctx, p.number)
 	if err != nil {
 		return err
 	}
@@ -116,7 +110,7 @@ func (p *peer) connect(ctx context.Context) error {
 	p.attempts++
 	p.mu.Unlock()
 	began := time.Now()
-	conn, err := r.dialer.dial(ctx, p.number, attempt, p.group.readRate(), header)
+	conn, err := r.dialer.dial(ctx, p.group.Transport, p.number, attempt, p.group.readRate(), authorization)
 	if err != nil {
 		return err
 	}
@@ -129,7 +123,7 @@ func (p *peer) connect(ctx context.Context) error {
 	p.awaitGreeting(0)
 	p.mu.Unlock()
 	if over {
-		_ = conn.Close() // the reader notices the end
+		conn.Cut() // the reader notices the end
 	}
 	r.running.Go(func() { p.read(conn) })
 	return nil
@@ -138,26 +132,39 @@ func (p *peer) connect(ctx context.Context) error {
 // awaitGreeting bounds the wait for the answer that lets a peer begin again, after a pause. Otherwise a silent server
 // would keep the peer out forever. A slow reader may take all the time it needs. The peer is locked.
 func (p *peer) awaitGreeting(pause time.Duration) {
-	if p.opened && !p.ready && !p.over && p.conn != nil && !p.group.lenient() {
-		_ = p.conn.SetReadDeadline(time.Now().Add(pause + 2*p.group.run.cfg.patience)) // or it has ended
+	if !p.opened || p.ready || p.over || p.conn == nil || p.group.lenient() {
+		return
+	}
+	p.stopWaiting()
+	conn := p.conn
+	p.greeting = time.AfterFunc(pause+2*p.group.run.cfg.patience, func() { p.giveUp(conn) })
+}
+
+// stopWaiting ends the wait for a greeting. The peer is locked.
+func (p *peer) stopWaiting() {
+	if p.greeting != nil {
+		p.greeting.Stop()
+		p.greeting = nil
+	}
+}
+
+// giveUp ends a connection on which no greeting comes.
+func (p *peer) giveUp(conn transport.Conn) {
+	p.mu.Lock()
+	p.unheard = p.conn == conn && !p.ready
+	unheard := p.unheard
+	p.mu.Unlock()
+	if unheard {
+		conn.Cut()
 	}
 }
 
 // read takes what comes until the connection ends.
-func (p *peer) read(conn *websocket.Conn) {
-	buffers := &p.group.run.buffers
+func (p *peer) read(conn transport.Conn) {
+	decode := conn.Decode
+	take := func(data []byte) { p.receive(data, decode, time.Now()) }
 	for {
-		_, r, err := conn.NextReader()
-		if err != nil {
-			p.ended(conn, err)
-			return
-		}
-		buf := buffers.get()
-		if _, err = buf.ReadFrom(r); err == nil {
-			p.receive(buf.Bytes(), time.Now())
-		}
-		buffers.put(buf)
-		if err != nil {
+		if err := conn.Receive(take); err != nil {
 			p.ended(conn, err)
 			return
 		}
@@ -168,9 +175,7 @@ func (p *peer) read(conn *websocket.Conn) {
 func (p *peer) becomeReady() {
 	p.mu.Lock()
 	first := !p.opened
-	if !first && !p.wished && !p.over && p.conn != nil {
-		_ = p.conn.SetReadDeadline(time.Time{}) // or it has ended
-	}
+	p.stopWaiting()
 	p.ready, p.opened, p.pause = true, true, nil
 	p.mu.Unlock()
 	p.flush()
@@ -203,7 +208,7 @@ func (p *peer) flush() {
 }
 
 // next returns the connection and the number of the next message to write, if there is one.
-func (p *peer) next() (*websocket.Conn, int) {
+func (p *peer) next() (transport.Conn, int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.ready || p.written >= len(p.outstanding) {
@@ -236,37 +241,13 @@ func (p *peer) answered(n int) bool {
 	return false
 }
 
-// write writes one frame. If it fails, the connection has ended, which the reader notices.
-func (p *peer) write(conn *websocket.Conn, kind int, data []byte) {
-	p.writing.Lock()
-	defer p.writing.Unlock()
-	_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout)) // it never fails
-	if err := conn.WriteMessage(kind, data); err != nil {
-		readRest(conn)
-	}
-}
-
-// writeRaw writes bytes that are not a frame.
-func (p *peer) writeRaw(conn *websocket.Conn, data []byte) {
-	p.writing.Lock()
-	defer p.writing.Unlock()
-	_ = conn.NetConn().SetWriteDeadline(time.Now().Add(writeTimeout)) // or the write fails as well
-	if _, err := conn.NetConn().Write(data); err != nil {
-		readRest(conn)
-	}
-}
-
-// readRest lets the reader read what the server has sent before it ended the connection, such as the reason.
-func readRest(conn *websocket.Conn) {
-	_ = conn.SetReadDeadline(time.Now().Add(closeTimeout)) // or it has ended
-}
-
 // ended is called when a connection has ended, whatever the reason.
-func (p *peer) ended(conn *websocket.Conn, err error) {
+func (p *peer) ended(conn transport.Conn, err error) {
 	r := p.group.run
 	p.mu.Lock()
-	ready, wished, over, vanished := p.ready, p.wished, p.over, p.vanished
-	p.wished, p.ready = false, false
+	wished, over, vanished, unheard := p.wished, p.over, p.vanished, p.unheard
+	p.wished, p.ready, p.unheard = false, false, false
+	p.stopWaiting()
 	written := p.written
 	p.written, p.lastTick, p.pause = 0, 0, nil
 	if !vanished {
@@ -277,27 +258,34 @@ func (p *peer) ended(conn *websocket.Conn, err error) {
 	if vanished {
 		return // the connection itself is still there
 	}
-	_ = conn.Close()
+	conn.Cut()
 	r.tally.open.Add(-1)
-	switch code := closeCode(err); {
+	switch {
 	case over:
 	case !opened:
 		r.hopeless(p, err)
-	case wished || p.rebuffed(written, code, err):
+	case wished || p.rebuffed(written, err):
 		p.comeBack(true)
 	case p.group.lenient():
 		r.tally.expect("slow reader "+endReason(err), 1)
 		p.comeBack(false)
-	case !ready && timedOut(err):
+	case unheard:
 		r.tally.note(&r.tally.failed, "no answer to joining in time")
 		p.comeBack(false)
 	default:
-		if code == codeTokenExpired {
+		if needsToken(err) {
 			r.tokens.forget(p.number)
 		}
-		r.tally.note(&r.tally.ended, "connection "+endReason(err))
+		r.tally.note(&p.group.share.ended, "connection "+endReason(err))
 		p.comeBack(false)
 	}
+}
+
+// needsToken reports whether a connection may have ended because its token has.
+func needsToken(err error) bool {
+	var end *transport.EndError
+	var refused *transport.RefusedError
+	return errors.As(err, &end) && end.Expired || errors.As(err, &refused) && refused.Status == http.StatusUnauthorized
 }
 
 // leave ends the connection in order. The peer comes back if the run is not over.
@@ -310,28 +298,32 @@ func (p *peer) leave() {
 	}
 	p.wished, p.ready = true, false
 	p.mu.Unlock()
-	frame := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
-	_ = conn.WriteControl(websocket.CloseMessage, frame, time.Now().Add(closeTimeout)) // or it has ended
-	readRest(conn)
+	conn.Close()
 }
 
-// cut ends the connection without a close frame.
+// cut ends the connection without a word.
 func (p *peer) cut() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.conn != nil && p.ready {
+	conn, cuts := p.conn, p.conn != nil && p.ready
+	if cuts {
 		p.wished, p.ready = true, false
-		_ = p.conn.Close()
+	}
+	p.mu.Unlock()
+	if cuts {
+		conn.Cut()
 	}
 }
 
 // vanish stops reading and answering, and leaves the connection open.
 func (p *peer) vanish() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.conn != nil && p.ready {
+	conn, vanishes := p.conn, p.conn != nil && p.ready
+	if vanishes {
 		p.vanished, p.over, p.ready = true, true, false
-		_ = p.conn.SetReadDeadline(time.Unix(1, 0)) // ends the reader
+	}
+	p.mu.Unlock()
+	if vanishes {
+		conn.Vanish() // which ends the reader
 	}
 }
 
@@ -340,25 +332,20 @@ func (p *peer) close() {
 	p.mu.Lock()
 	p.over = true
 	conn, vanished := p.conn, p.vanished
+	p.stopWaiting()
 	p.mu.Unlock()
 	switch {
 	case conn == nil:
-		return
 	case p.group.Read > 0: // what is left to be read would take too long
-		_ = conn.Close()
-		return
+		conn.Cut()
 	case !vanished:
 		p.leave()
-		return
-	}
-	// If the server has noticed, its end of the connection ends the rest that is left to read.
-	_ = conn.NetConn().SetReadDeadline(time.Now().Add(time.Second)) // or it has ended
-	_, err := io.Copy(io.Discard, conn.NetConn())
-	_ = conn.Close()
-	p.group.run.tally.open.Add(-1)
-	if timedOut(err) {
-		p.group.run.tally.expect("vanished, not noticed by the server until the end", 1)
-	} else {
-		p.group.run.tally.expect("vanished, noticed by the server", 1)
+	default:
+		what := "vanished, not noticed by the server until the end"
+		if conn.Noticed() {
+			what = "vanished, noticed by the server"
+		}
+		p.group.run.tally.open.Add(-1)
+		p.group.run.tally.expect(what, 1)
 	}
 }

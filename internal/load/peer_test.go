@@ -2,25 +2,24 @@ package load
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
-	"net"
-	"net/http"
-	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/gorilla/websocket"
 
 	"github.com/sockscope/sockscope/demo/wire"
+	"github.com/sockscope/sockscope/internal/transport"
 )
 
 // lonely returns the first peer of a run without a network, which has begun.
 func lonely(t testing.TB, scenario Scenario) *peer {
 	t.Helper()
-	r, err := newRun(Config{URLs: []string{"ws://127.0.0.1:1/ws"}, Scenario: scenario})
+	cfg, err := Config{URLs: []string{"ws://127.0.0.1:1/ws"}, Scenario: scenario}.complete()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := newRun(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,6 +28,20 @@ func lonely(t testing.TB, scenario Scenario) *peer {
 	r.start = time.Now()
 	close(r.started)
 	return r.groups[0].peers[0]
+}
+
+// dial opens a WebSocket.
+func dial(t testing.TB, address string) transport.Conn {
+	t.Helper()
+	cfg, err := Config{URLs: []string{address}, Scenario: chat(1, 1, 1, time.Second)}.complete()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := newDialer(cfg).dial(t.Context(), transport.WebSocket, 0, 0, 0, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }
 
 // hand has the peer receive what the server would send.
@@ -43,7 +56,7 @@ func (p *peer) hand(t testing.TB, typ wire.Type, id string, seq uint64, payload 
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.receive(data, time.Now())
+	p.receive(data, transport.Socket{}.Decode, time.Now())
 }
 
 // TestFarBehind has a peer that was away for so long that it does not get all missed messages when it joins again. It
@@ -57,11 +70,7 @@ func TestFarBehind(t *testing.T) {
 			p.askAgain(nil, askHistory)
 		},
 		"cut off": func(t *testing.T, p *peer, greeting, _ string) {
-			dialer := newDialer(Config{URLs: []string{wrongServer(t, func(*conversation, string) {})}})
-			conn, err := dialer.dial(t.Context(), 0, 0, 0, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
+			conn := dial(t, wrongServer(t, func(*conversation, string) {}))
 			p.over = true // it is this test that comes back
 			p.ended(conn, io.ErrUnexpectedEOF)
 			p.join()
@@ -104,9 +113,9 @@ func TestFarBehind(t *testing.T) {
 				t.Errorf("in the end it asks up to %d, and has missed %d", p.upTo, p.missed())
 			}
 			type counts struct{ Delivered, ByHistory, Twice, OutOfOrder, Strange int64 }
+			tally := r.tally
 			got := counts{
-				r.tally.delivered.Load(), r.tally.byHistory.Load(), r.tally.deliverTwice.Load(), r.tally.outOfOrder.Load(),
-				r.tally.strange.Load(),
+				tally.total(delivered), tally.total(byHistory), tally.total(twiceDelivered), tally.total(outOfOrder), tally.strange.Load(),
 			}
 			if diff := cmp.Diff(counts{Delivered: 11, ByHistory: 7}, got); diff != "" {
 				t.Errorf("counts (-want +got):\n%s\n%v", diff, r.tally.reasons)
@@ -135,41 +144,6 @@ func TestRefusalsHideNoLostAcks(t *testing.T) {
 	want := map[string]int64{"acknowledgements missing": 3, "requests refused": 3, "unexpected frames": 1}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("what is wrong (-want +got):\n%s\n%v", diff, r.tally.reasons)
-	}
-}
-
-// TestWhyWritingFails has the server close a connection and reset it, which the peer notices when it writes: the reason
-// is still to be read.
-func TestWhyWritingFails(t *testing.T) {
-	connected, reset := make(chan struct{}), make(chan error, 1)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := new(websocket.Upgrader).Upgrade(w, r, nil)
-		if err == nil {
-			<-connected // or the frame comes with the handshake
-			frame := websocket.FormatCloseMessage(websocket.ClosePolicyViolation, "reads too slowly")
-			err = conn.WriteControl(websocket.CloseMessage, frame, time.Now().Add(time.Second))
-			err = errors.Join(err, conn.NetConn().(*net.TCPConn).SetLinger(0), conn.Close())
-		}
-		reset <- err
-	}))
-	t.Cleanup(server.Close)
-	p := lonely(t, chat(1, 1, 10, time.Second))
-	dialer := newDialer(Config{URLs: []string{"ws" + strings.TrimPrefix(server.URL, "http")}})
-	conn, err := dialer.dial(t.Context(), 0, 0, 0, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	close(connected)
-	if err := <-reset; err != nil {
-		t.Fatal(err)
-	}
-	for range 2 { // the second is after the reset for certain
-		p.write(conn, websocket.TextMessage, []byte("hello"))
-	}
-	_, _, err = conn.NextReader()
-	if got, want := endReason(err), "closed by the server with 1008 reads too slowly"; got != want {
-		t.Errorf("ended because %s, want %s", got, want)
 	}
 }
 
@@ -211,8 +185,8 @@ func FuzzReceive(f *testing.F) {
 			return
 		}
 		p := lonely(t, Scenario{Duration: time.Second, Groups: []Group{g}})
-		p.receive(data, time.Now())
-		p.receive(data, time.Now())
+		p.receive(data, transport.Socket{}.Decode, time.Now())
+		p.receive(data, transport.Socket{}.Decode, time.Now())
 		p.missed()
 	})
 }
@@ -253,7 +227,7 @@ func TestIDsOfOthers(t *testing.T) {
 }
 
 func TestReasonsAreBounded(t *testing.T) {
-	tally := newTally()
+	tally := newTally(Scenario{})
 	for i := range 10 * maxReasons {
 		tally.note(&tally.strange, string(rune('a'+i)))
 	}

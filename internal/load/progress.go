@@ -23,17 +23,17 @@ type Progress struct {
 func (r *run) watch(ctx context.Context, interval time.Duration, progress func(Progress)) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
-	last, sent, delivered := time.Now(), int64(0), int64(0)
+	last, sent, came := time.Now(), int64(0), int64(0)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
 			p := r.progress(now)
-			s, d := r.tally.sent.Load(), r.tally.delivered.Load()
+			s, d := r.tally.sent.Load(), r.tally.total(delivered)
 			seconds := now.Sub(last).Seconds()
-			p.SentPerSecond, p.DeliveredPerSecond = float64(s-sent)/seconds, float64(d-delivered)/seconds
-			last, sent, delivered = now, s, d
+			p.SentPerSecond, p.DeliveredPerSecond = float64(s-sent)/seconds, float64(d-came)/seconds
+			last, sent, came = now, s, d
 			progress(p)
 		}
 	}
@@ -44,8 +44,8 @@ func (r *run) progress(now time.Time) Progress {
 	p := Progress{
 		Connections: int64(r.cfg.Scenario.connections()), Open: t.open.Load(), Total: r.cfg.Scenario.Duration,
 		Acked: t.acked.Load(),
-		Errors: t.refused.Load() + t.requestsRefused.Load() + t.ended.Load() + t.failed.Load() + t.strange.Load() + t.ackedTwice.Load() +
-			t.deliverTwice.Load() + t.outOfOrder.Load() + t.ticksMissing.Load() + t.ticksDisturbed.Load(),
+		Errors: t.refused.Load() + t.requestsRefused.Load() + t.failed.Load() + t.strange.Load() + t.ackedTwice.Load() +
+			t.total(endedEarly) + t.total(twiceDelivered) + t.total(outOfOrder) + t.ticksMissing.Load() + t.ticksDisturbed.Load(),
 		AckMS: t.ack.percentiles(),
 	}
 	select {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sockscope/sockscope/demo/auth"
 	"github.com/sockscope/sockscope/demo/wire"
+	"github.com/sockscope/sockscope/internal/transport"
 )
 
 // provocation is something that the server has to refuse. The zero value is none.
@@ -71,12 +72,16 @@ func (g *group) provocation(n int) provocation {
 	return g.provocations[n%len(g.provocations)]
 }
 
-func (p *peer) provoke(conn *websocket.Conn, n int) {
+// provoke writes what message n of the group is. If that fails, the connection has ended, which the reader notices.
+func (p *peer) provoke(conn transport.Conn, n int) {
+	socket, ok := conn.(transport.Socket)
 	what := p.group.provocation(n)
-	if what.kind == 0 {
-		p.writeRaw(conn, []byte(what.data))
-	} else {
-		p.write(conn, what.kind, []byte(what.data))
+	switch {
+	case !ok: // only WebSockets are provoked, see Group.check
+	case what.kind == 0:
+		_ = socket.WriteRaw([]byte(what.data))
+	default:
+		_ = socket.WriteFrame(what.kind, []byte(what.data))
 	}
 }
 
@@ -104,7 +109,7 @@ func (p *peer) takeRefusal(a answer) {
 }
 
 // rebuffed reports whether a connection has ended because of the last thing that was written to it, and judges how.
-func (p *peer) rebuffed(written, code int, err error) bool {
+func (p *peer) rebuffed(written int, err error) bool {
 	if !p.group.provokes() || written == 0 {
 		return false
 	}
@@ -117,12 +122,13 @@ func (p *peer) rebuffed(written, code int, err error) bool {
 	}
 	p.answered(n)
 	t := p.group.run.tally
-	if code != what.code {
+	var end *transport.EndError
+	if !errors.As(err, &end) || end.Code != what.code {
 		t.note(&t.strange, what.name+": "+endReason(err))
 		return true
 	}
 	t.rebuffed.Add(1)
-	t.expect(fmt.Sprintf("%s: closed with %d", what.name, code), 1)
+	t.expect(fmt.Sprintf("%s: closed with %d", what.name, end.Code), 1)
 	return true
 }
 
@@ -164,15 +170,15 @@ func (g *group) tryBadToken(n int) {
 		t.note(&t.strange, "no bad token: "+err.Error())
 		return
 	}
-	conn, err := g.run.dialer.dial(g.run.live, n, 0, 0, http.Header{"Authorization": {header}})
-	var refused *refusedError
+	conn, err := g.run.dialer.dial(g.run.live, g.Transport, n, 0, 0, header)
+	var refused *transport.RefusedError
 	switch {
 	case err == nil:
-		_ = conn.Close()
+		conn.Cut()
 		t.note(&t.strange, what+" was accepted")
-	case errors.As(err, &refused) && refused.status == http.StatusUnauthorized:
+	case errors.As(err, &refused) && refused.Status == http.StatusUnauthorized:
 		t.rebuffed.Add(1)
-		t.expect(fmt.Sprintf("%s: refused with %d", what, refused.status), 1)
+		t.expect(fmt.Sprintf("%s: refused with %d", what, refused.Status), 1)
 	case errors.Is(err, context.Canceled): // the run is over
 	default:
 		t.note(&t.strange, what+": "+failure(err))

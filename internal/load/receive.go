@@ -4,13 +4,9 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"github.com/sockscope/sockscope/demo/wire"
+	"github.com/sockscope/sockscope/internal/transport"
 )
-
-// codeTokenExpired is the close code by which the server ends a connection whose token has expired.
-const codeTokenExpired = 4401
 
 // The requests of a peer that are not part of the load.
 const (
@@ -25,16 +21,16 @@ func (p *peer) ask(typ wire.Type, kind int, payload any) {
 	p.mu.Lock()
 	conn := p.conn
 	p.mu.Unlock()
-	f, err := wire.NewFrame(typ, p.group.run.ids.of(request, p.number*askKinds+kind), payload)
+	env, err := wire.New(typ, p.group.run.ids.of(request, p.number*askKinds+kind), payload)
 	if err == nil && conn != nil { // payloads of package wire can be encoded
-		p.write(conn, websocket.TextMessage, f.Data)
+		_ = conn.Send(&env) // if it fails, the connection has ended, which the reader notices
 	}
 }
 
-// receive takes one frame.
-func (p *peer) receive(data []byte, now time.Time) {
+// receive takes one frame, and decodes it if it is not known.
+func (p *peer) receive(data []byte, decode func([]byte) (wire.Envelope, error), now time.Time) {
 	r := p.group.run
-	f, err := r.shared.read(data)
+	f, err := r.shared.read(data, decode)
 	if err != nil {
 		r.tally.note(&r.tally.strange, "frame that can't be read")
 		return
@@ -145,7 +141,7 @@ func (p *peer) denied(refused *wire.RefusalError, kind int) {
 }
 
 // askAgain repeats a refused request, unless the connection has ended meanwhile.
-func (p *peer) askAgain(conn *websocket.Conn, kind int) {
+func (p *peer) askAgain(conn transport.Conn, kind int) {
 	p.mu.Lock()
 	ended := p.conn != conn
 	p.mu.Unlock()

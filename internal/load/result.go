@@ -57,6 +57,9 @@ type Result struct {
 	FeedMS     Percentiles `json:"feed_ms"`
 	ConnectMS  Percentiles `json:"connect_ms"`
 
+	// Transports says what came of each, if the scenario uses several.
+	Transports []Transport `json:"transports,omitempty"`
+
 	// Reasons counts what went wrong by its reason, and Expected what had to go wrong.
 	Reasons  map[string]int `json:"reasons"`
 	Expected map[string]int `json:"expected"`
@@ -67,21 +70,40 @@ type Result struct {
 	unverified error // why not all histories could be read
 }
 
+// Transport is what came of the connections over one transport.
+type Transport struct {
+	Transport      string      `json:"transport"`
+	Connections    int         `json:"connections"`
+	EndedEarly     int64       `json:"ended_early"`
+	Delivered      int64       `json:"delivered"`
+	ByHistory      int64       `json:"by_history"`
+	DeliveredTwice int64       `json:"delivered_twice"`
+	OutOfOrder     int64       `json:"out_of_order"`
+	LostDeliveries int64       `json:"lost_deliveries"`
+	DeliveryMS     Percentiles `json:"delivery_ms"`
+}
+
 func (r *run) result(sending time.Duration, interrupted bool) *Result {
 	t, s := r.tally, r.cfg.Scenario
-	lost := r.missed()
+	over := r.transports()
+	var lost int64
+	var delivery []latencies
+	for i, share := range t.shares {
+		lost += over[i].LostDeliveries
+		delivery = append(delivery, share.delivery)
+	}
 	result := &Result{
 		URL: strings.Join(r.cfg.URLs, ","), Scenario: s.Name, Connections: s.connections(), Rooms: s.rooms(),
 		Seconds: sending.Seconds(), Interrupted: interrupted,
-		Connected: t.connected.Load(), ConnectFailed: t.failed.Load(), EndedEarly: t.ended.Load(),
+		Connected: t.connected.Load(), ConnectFailed: t.failed.Load(), EndedEarly: t.total(endedEarly),
 		Sent: t.sent.Load(), Skipped: t.due.Load() - t.sent.Load(),
 		Acked: t.acked.Load(), AckedTwice: t.ackedTwice.Load(), Traced: t.traced.Load(), Refused: t.refused.Load(),
-		Delivered: t.delivered.Load(), ByHistory: t.byHistory.Load(), DeliveredTwice: t.deliverTwice.Load(),
-		OutOfOrder: t.outOfOrder.Load(), LostDeliveries: lost, Unexpected: t.strange.Load(),
+		Delivered: t.total(delivered), ByHistory: t.total(byHistory), DeliveredTwice: t.total(twiceDelivered),
+		OutOfOrder: t.total(outOfOrder), LostDeliveries: lost, Unexpected: t.strange.Load(),
 		RequestsRefused: t.requestsRefused.Load(),
 		Batches:         t.batches.Load(), LostTicks: t.ticksMissing.Load(), TicksDisturbed: t.ticksDisturbed.Load(),
 		Provocations: t.provoked.Load(), ProvocationsMet: t.rebuffed.Load(),
-		AckMS: t.ack.percentiles(), DeliveryMS: t.delivery.percentiles(), LagMS: t.lag.percentiles(),
+		AckMS: t.ack.percentiles(), DeliveryMS: merged(delivery...).percentiles(), LagMS: t.lag.percentiles(),
 		FeedMS: t.feed.percentiles(), ConnectMS: t.connect.percentiles(),
 	}
 	t.mu.Lock()
@@ -92,6 +114,9 @@ func (r *run) result(sending time.Duration, interrupted bool) *Result {
 			result.Rate += g.Rate
 		}
 	}
+	if len(over) > 1 {
+		result.Transports = over
+	}
 	result.LostAcks = result.Sent - result.Acked - result.Refused
 	if result.Seconds > 0 {
 		result.SentPerSecond = float64(result.Sent) / result.Seconds
@@ -99,9 +124,26 @@ func (r *run) result(sending time.Duration, interrupted bool) *Result {
 	return result
 }
 
-// missed returns how many messages did not come to members of their rooms, and notes what may be missed.
-func (r *run) missed() (lost int64) {
+// transports returns what came of each transport, in the order of the shares.
+func (r *run) transports() []Transport {
+	all := make([]Transport, 0, len(r.tally.shares))
+	for _, s := range r.tally.shares {
+		all = append(all, Transport{
+			Transport: s.over.String(), Connections: s.connections, EndedEarly: s.ended.Load(), Delivered: s.delivered.Load(),
+			ByHistory: s.byHistory.Load(), DeliveredTwice: s.twice.Load(), OutOfOrder: s.outOfOrder.Load(),
+			LostDeliveries: r.missed(s), DeliveryMS: s.delivery.percentiles(),
+		})
+	}
+	return all
+}
+
+// missed returns how many messages did not come over a transport to members of their rooms, and notes what may be
+// missed.
+func (r *run) missed(s *share) (lost int64) {
 	for _, g := range r.groups {
+		if g.share != s {
+			continue
+		}
 		for _, p := range g.peers {
 			n := p.missed()
 			if g.lenient() {
@@ -190,6 +232,7 @@ func (r *Result) Print(w io.Writer) error {
 			h.Kept, h.Lost, h.Twice, h.Trimmed, h.Unread, h.Unacked)
 	}
 	r.printTimes(out)
+	r.printTransports(out)
 	printCounts(out, "expected", r.Expected)
 	printCounts(out, "wrong", r.Reasons)
 	if err := r.Err(); err != nil {
@@ -212,6 +255,17 @@ func (r *Result) printTimes(out *printer) {
 		if row.p.Max > 0 {
 			out.line("  %-13s  %9.2f %9.2f %9.2f %9.2f %9.2f", row.name, row.p.P50, row.p.P90, row.p.P99, row.p.P999, row.p.Max)
 		}
+	}
+}
+
+func (r *Result) printTransports(out *printer) {
+	if len(r.Transports) == 0 {
+		return
+	}
+	out.line("  over           conns     ended delivered      lost     twice  disorder  p50 (ms)       p99       max")
+	for _, t := range r.Transports {
+		out.line("  %-10s %9d %9d %9d %9d %9d %9d %9.2f %9.2f %9.2f", t.Transport, t.Connections, t.EndedEarly, t.Delivered,
+			t.LostDeliveries, t.DeliveredTwice, t.OutOfOrder, t.DeliveryMS.P50, t.DeliveryMS.P99, t.DeliveryMS.Max)
 	}
 }
 

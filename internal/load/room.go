@@ -7,9 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"github.com/sockscope/sockscope/demo/wire"
+	"github.com/sockscope/sockscope/internal/transport"
 )
 
 // quote is the text of every message, repeated if the message has to be longer.
@@ -34,7 +33,7 @@ func (r *room) reach(seq uint64) {
 }
 
 // send writes message n.
-func (p *peer) send(conn *websocket.Conn, n int) {
+func (p *peer) send(conn transport.Conn, n int) {
 	g := p.group
 	if g.provokes() {
 		p.provoke(conn, n)
@@ -44,9 +43,9 @@ func (p *peer) send(conn *websocket.Conn, n int) {
 		g.run.tally.sent.Add(1)
 		g.run.tally.lag.record(time.Since(g.due(n)))
 	}
-	f, err := wire.NewFrame(wire.TypeMessage, g.run.ids.of(g.index, n), wire.MessagePayload{Room: p.room.name, Text: g.text()})
+	env, err := wire.New(wire.TypeMessage, g.run.ids.of(g.index, n), wire.MessagePayload{Room: p.room.name, Text: g.text()})
 	if err == nil { // payloads of package wire can be encoded
-		p.write(conn, websocket.TextMessage, f.Data)
+		_ = conn.Send(&env) // if it fails, the connection has ended, which the reader notices
 	}
 }
 
@@ -90,7 +89,7 @@ func (p *peer) place(g *group, n int, seq uint64) {
 
 // delivered takes a message of the room.
 func (p *peer) delivered(f *frame, now time.Time) {
-	t := p.group.run.tally
+	t, s := p.group.run.tally, p.group.share
 	g := p.sentBy(f)
 	if g == nil || f.Seq == 0 {
 		t.note(&t.strange, "message of another room or nobody, or without a sequence number")
@@ -99,15 +98,15 @@ func (p *peer) delivered(f *frame, now time.Time) {
 	p.place(g, f.n, f.Seq)
 	switch p.take(f.Seq) {
 	case inOrder:
-		t.delivered.Add(1)
+		s.delivered.Add(1)
 		if !p.group.lenient() {
-			t.delivery.record(now.Sub(g.due(f.n)))
+			s.delivery.record(now.Sub(g.due(f.n)))
 		}
 	case late:
-		t.delivered.Add(1)
-		t.outOfOrder.Add(1)
+		s.delivered.Add(1)
+		s.outOfOrder.Add(1)
 	case twice:
-		t.deliverTwice.Add(1)
+		s.twice.Add(1)
 	}
 }
 
@@ -183,7 +182,7 @@ func (p *peer) catchUp() {
 
 // caughtUp takes a piece of the history. It comes when a peer joins again, or because the peer asked for it.
 func (p *peer) caughtUp(f *frame) {
-	t := p.group.run.tally
+	t, s := p.group.run.tally, p.group.share
 	var piece wire.HistoryPayload
 	if err := json.Unmarshal(f.Payload, &piece); err != nil || p.room == nil || piece.Room != p.room.name {
 		t.note(&t.strange, "history that nobody asked for")
@@ -209,10 +208,10 @@ func (p *peer) caughtUp(f *frame) {
 		p.place(g, one.n, m.Seq)
 		switch verdict := p.take(m.Seq); {
 		case verdict != twice:
-			t.delivered.Add(1)
-			t.byHistory.Add(1)
+			s.delivered.Add(1)
+			s.byHistory.Add(1)
 		case !asked: // else it was in the middle of what was asked for
-			t.deliverTwice.Add(1)
+			s.twice.Add(1)
 		}
 	}
 	if !asked {

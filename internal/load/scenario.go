@@ -10,12 +10,14 @@ import (
 	"math"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/sockscope/sockscope/demo/wire"
+	"github.com/sockscope/sockscope/internal/transport"
 )
 
 //go:embed scenarios/*.yaml
@@ -31,17 +33,18 @@ type Scenario struct {
 
 // Group is a number of connections that behave alike.
 type Group struct {
-	Name        string        `yaml:"name"`
-	Does        Behaviour     `yaml:"does"`
-	Connections int           `yaml:"connections"`
-	Ramp        time.Duration `yaml:"ramp"`
-	Rooms       int           `yaml:"rooms"`
-	Rate        float64       `yaml:"rate"`
-	Text        int           `yaml:"text"`
-	Lifetime    time.Duration `yaml:"lifetime"`
-	Storm       time.Duration `yaml:"storm"`
-	Read        int           `yaml:"read"`
-	Vanish      time.Duration `yaml:"vanish"`
+	Name        string         `yaml:"name"`
+	Does        Behaviour      `yaml:"does"`
+	Transport   transport.Name `yaml:"transport"`
+	Connections int            `yaml:"connections"`
+	Ramp        time.Duration  `yaml:"ramp"`
+	Rooms       int            `yaml:"rooms"`
+	Rate        float64        `yaml:"rate"`
+	Text        int            `yaml:"text"`
+	Lifetime    time.Duration  `yaml:"lifetime"`
+	Storm       time.Duration  `yaml:"storm"`
+	Read        int            `yaml:"read"`
+	Vanish      time.Duration  `yaml:"vanish"`
 }
 
 // Behaviour is what the connections of a group do.
@@ -145,6 +148,39 @@ func (s Scenario) Scale(connections int, rate float64, rooms int) (Scenario, err
 	return scaled, scaled.check()
 }
 
+// Over returns the scenario with all groups on that transport. Clients that poll can't send, so of a group that sends
+// one connection for each room stays on a WebSocket and sends all.
+func (s Scenario) Over(name transport.Name) (Scenario, error) {
+	var groups []Group
+	for _, g := range s.Groups {
+		if !name.Sends() && g.Does == Chat && g.Rate > 0 {
+			senders := g
+			senders.Name, senders.Rooms = g.Name+", sending", g.rooms()
+			senders.Connections = senders.Rooms
+			groups = append(groups, senders)
+			g.Rate, g.Rooms, g.Connections = 0, senders.Rooms, max(senders.Rooms, g.Connections-senders.Connections)
+		}
+		g.Transport = name
+		groups = append(groups, g)
+	}
+	s.Groups = groups
+	return s, s.check()
+}
+
+// uses reports whether a group is on that transport.
+func (s Scenario) uses(name transport.Name) bool {
+	return slices.ContainsFunc(s.Groups, func(g Group) bool { return g.Transport.String() == name.String() })
+}
+
+func (s Scenario) connectionsOver(name transport.Name) (n int) {
+	for _, g := range s.Groups {
+		if g.Transport.String() == name.String() {
+			n += g.Connections
+		}
+	}
+	return n
+}
+
 func (s Scenario) connections() (n int) {
 	for _, g := range s.Groups {
 		n += g.Connections
@@ -217,6 +253,21 @@ func (g Group) check() error {
 		return errors.New("who vanishes neither sends nor comes back: leave rate, lifetime and storm out")
 	case g.provokes() && (g.Lifetime > 0 || g.Storm > 0 || g.Read > 0 || g.Vanish > 0):
 		return fmt.Errorf("does %s, which says all about its connections: leave lifetime, storm, read and vanish out", g.Does)
+	}
+	return g.checkTransport()
+}
+
+// checkTransport reports what the group's transport can't do.
+func (g Group) checkTransport() error {
+	switch over := g.Transport; {
+	case over.String() != transport.WebSocket.String() && g.provokes():
+		return fmt.Errorf("does %s, which is about WebSockets, over %s: leave transport out", g.Does, over)
+	case !over.Sends() && g.Rate > 0:
+		return fmt.Errorf("has a rate, but clients over %s can't send: leave the rate out, and have another group send", over)
+	case !over.Sends() && g.Does != Chat:
+		return fmt.Errorf("does %s, but clients over %s only listen to a room: give %s", g.Does, over, Chat)
+	case !over.Sends() && g.lenient():
+		return fmt.Errorf("reads slowly or vanishes, but clients over %s have no connection for that: leave read and vanish out", over)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package load
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sockscope/sockscope/demo"
+	"github.com/sockscope/sockscope/internal/transport"
 )
 
 // hasten makes a scenario small and quick.
@@ -50,6 +52,11 @@ func TestScenarios(t *testing.T) {
 		"oversize":     func(r *Result) bool { return r.Expected["oversize: closed with 1009"] > 0 },
 		"bad-tokens":   func(r *Result) bool { return r.Provocations > 50 && len(r.Expected) == 5 },
 		"malformed":    func(r *Result) bool { return r.Provocations > 50 && len(r.Expected) == len(malformed()) },
+		"transports": func(r *Result) bool {
+			return len(r.Transports) == len(transport.Names()) && !slices.ContainsFunc(r.Transports, func(t Transport) bool {
+				return t.Connections != 6 || t.Delivered == 0
+			}) && r.Connected > int64(r.Connections)
+		},
 		"mixed": func(r *Result) bool {
 			return r.Acked > 0 && r.Batches > 0 && r.Provocations > 0 && r.Connected > int64(r.Connections)
 		},
@@ -66,7 +73,7 @@ func TestScenarios(t *testing.T) {
 			}
 			s := start(t, cfg)
 			r := runLoad(t.Context(), t, Config{
-				URLs: []string{s.url}, Scenario: hasten(t, scenario, 30, duration), Verify: true,
+				URLs: []string{s.url}, GRPC: []string{s.grpc}, Scenario: hasten(t, scenario, 30, duration), Verify: true,
 			})
 			if err := r.Err(); err != nil {
 				t.Errorf("%v: %v", err, r.Reasons)
@@ -144,6 +151,35 @@ func TestScale(t *testing.T) {
 	}
 }
 
+func TestOver(t *testing.T) {
+	s := Scenario{Duration: time.Second, Groups: []Group{
+		{Name: "a", Does: Chat, Connections: 30, Rooms: 3, Rate: 10},
+		{Name: "b", Does: Chat, Connections: 5},
+	}}
+	got, err := s.Over(transport.SSE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Scenario{Duration: time.Second, Groups: []Group{
+		{Name: "a", Does: Chat, Transport: transport.SSE, Connections: 30, Rooms: 3, Rate: 10},
+		{Name: "b", Does: Chat, Transport: transport.SSE, Connections: 5},
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("over SSE (-want +got):\n%s", diff)
+	}
+	if got, err = s.Over(transport.Poll); err != nil {
+		t.Fatal(err)
+	}
+	want = Scenario{Duration: time.Second, Groups: []Group{
+		{Name: "a, sending", Does: Chat, Connections: 3, Rooms: 3, Rate: 10},
+		{Name: "a", Does: Chat, Transport: transport.Poll, Connections: 27, Rooms: 3},
+		{Name: "b", Does: Chat, Transport: transport.Poll, Connections: 5},
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("over polls (-want +got):\n%s", diff)
+	}
+}
+
 func TestParseScenarioRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ text, want string }{
 		"nothing":                {"", "EOF"},
@@ -168,6 +204,11 @@ func TestParseScenarioRefuses(t *testing.T) {
 		"negative time":          {oneGroup("does: chat, connections: 1, lifetime: -1s"), "negative"},
 		"vanishing sender":       {oneGroup("does: chat, connections: 1, vanish: 1s, rate: 1"), "vanishes"},
 		"slow provocation":       {oneGroup("does: oversize, connections: 1, rate: 1, read: 5"), "oversize"},
+		"provocation over SSE":   {oneGroup("does: oversize, connections: 1, rate: 1, transport: sse"), "WebSockets"},
+		"poll that sends":        {oneGroup("does: chat, connections: 1, rate: 1, transport: poll"), "can't send"},
+		"poll of the feed":       {oneGroup("does: feed, connections: 1, transport: poll"), "only listen"},
+		"poll that vanishes":     {oneGroup("does: chat, connections: 1, vanish: 1s, transport: poll"), "no connection"},
+		"unknown transport":      {oneGroup("does: chat, connections: 1, transport: pigeon"), "pigeon"},
 		"too much to count":      {oneGroup("does: chat, connections: 1, rate: 1e12"), "messages"},
 	} {
 		if _, err := ParseScenario([]byte(tc.text)); err == nil || !strings.Contains(err.Error(), tc.want) {

@@ -23,7 +23,7 @@ const (
 // connections share users.
 type tokens struct {
 	authority *auth.Authority
-	urls      []string // of WebSockets, whose servers issue tokens
+	servers   []upstream.Server // that issue tokens
 	client    *http.Client
 
 	mu    sync.Mutex
@@ -38,19 +38,16 @@ type token struct {
 
 func newTokens(cfg Config) *tokens {
 	return &tokens{
-		authority: cfg.Authority, urls: cfg.URLs,
+		authority: cfg.Authority, servers: cfg.servers,
 		client: &http.Client{Transport: &http.Transport{}, Timeout: dialTimeout},
 		known:  make(map[string]*token),
 	}
 }
 
-// header returns what goes with the handshake of a connection.
-func (t *tokens) header(ctx context.Context, connection int) (http.Header, error) {
+// authorization returns what goes with the handshake of a connection.
+func (t *tokens) authorization(ctx context.Context, connection int) (string, error) {
 	token, err := t.get(ctx, connection)
-	if err != nil {
-		return nil, err
-	}
-	return http.Header{"Authorization": {"Bearer " + token}}, nil
+	return "Bearer " + token, err
 }
 
 // get returns a token for a connection.
@@ -102,12 +99,8 @@ func (t *tokens) user(connection int) string {
 // request asks one server after the other, some of which may be down.
 func (t *tokens) request(ctx context.Context, user string) (value string, err error) {
 	var failed error
-	for _, url := range t.urls {
-		server, err := upstream.Parse(url)
-		if err == nil {
-			value, err = auth.RequestToken(ctx, t.client, server.HTTP("/auth/token"), user)
-		}
-		if err == nil {
+	for _, server := range t.servers {
+		if value, err = auth.RequestToken(ctx, t.client, server.HTTP("/auth/token"), user); err == nil {
 			return value, nil
 		}
 		failed = errors.Join(failed, err)

@@ -1,8 +1,6 @@
 package load
 
 import (
-	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +12,11 @@ import (
 
 func TestTokensOfTheServer(t *testing.T) {
 	s := start(t, demo.Config{})
-	tokens := newTokens(Config{URLs: []string{"ws://127.0.0.1:1/ws", s.url}}) // the first is down
+	cfg, err := Config{URLs: []string{"ws://127.0.0.1:1/ws", s.url}, Scenario: chat(1, 1, 1, time.Second)}.complete() // the first is down
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens := newTokens(cfg)
 	defer tokens.client.CloseIdleConnections()
 	get := func(connection int) string {
 		t.Helper()
@@ -56,15 +58,11 @@ func TestTokensOfAnAuthority(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	header, err := newTokens(Config{Authority: authority}).header(t.Context(), 12345)
+	authorization, err := newTokens(Config{Authority: authority}).authorization(t.Context(), 12345)
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, err := auth.TokenFromRequest(&http.Request{Header: header, URL: new(url.URL)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if who, err := authority.Verify(token); err != nil || who.User != "load-12345" {
+	if who, err := authority.Verify(strings.TrimPrefix(authorization, "Bearer ")); err != nil || who.User != "load-12345" {
 		t.Errorf("%+v, %v, want one of load-12345", who, err)
 	}
 }

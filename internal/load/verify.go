@@ -3,14 +3,14 @@ package load
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-	"github.com/gorilla/websocket"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sockscope/sockscope/demo/wire"
+	"github.com/sockscope/sockscope/internal/transport"
 )
 
 const (
@@ -103,25 +103,25 @@ func (r *run) verifyRooms(ctx context.Context, number int, rooms <-chan *room, f
 // verifier reads histories through a connection of its own.
 type verifier struct {
 	run  *run
-	conn *websocket.Conn
+	conn transport.Conn
 	stop func() bool
 }
 
 func (r *run) newVerifier(ctx context.Context, number int) (*verifier, error) {
-	header, err := r.tokens.header(ctx, number)
+	authorization, err := r.tokens.authorization(ctx, number)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := r.dialer.dial(ctx, number, 0, 0, header)
+	conn, err := r.dialer.dial(ctx, transport.WebSocket, number, 0, 0, authorization)
 	if err != nil {
 		return nil, err
 	}
-	return &verifier{run: r, conn: conn, stop: context.AfterFunc(ctx, func() { _ = conn.Close() })}, nil
+	return &verifier{run: r, conn: conn, stop: context.AfterFunc(ctx, conn.Cut)}, nil
 }
 
 func (v *verifier) close() {
 	v.stop()
-	_ = v.conn.Close() // it is of no more use
+	v.conn.Cut()
 }
 
 // verify reads the history of one room, page by page.
@@ -187,31 +187,30 @@ func (v *verifier) ask(ctx context.Context, typ wire.Type, payload any) (page wi
 }
 
 func (v *verifier) askOnce(typ wire.Type, payload any) (page wire.HistoryPayload, refused wire.Code, err error) {
-	id := uuid.NewString()
-	f, err := wire.NewFrame(typ, id, payload)
+	env, err := wire.New(typ, "", payload)
 	if err != nil {
 		return page, "", err
 	}
-	deadline := time.Now().Add(verifyPatience)
-	_ = v.conn.SetWriteDeadline(deadline) // it never fails
-	if err := v.conn.WriteMessage(websocket.TextMessage, f.Data); err != nil {
+	defer time.AfterFunc(verifyPatience, v.conn.Cut).Stop()
+	if err := v.conn.Send(&env); err != nil {
 		return page, "", err
 	}
-	_ = v.conn.SetReadDeadline(deadline) // or reading fails as well
 	for {
-		var env wire.Envelope
-		if err := v.conn.ReadJSON(&env); err != nil {
+		var came wire.Envelope
+		var unread error
+		err := v.conn.Receive(func(data []byte) { came, unread = v.conn.Decode(data) })
+		if err = errors.Join(err, unread); err != nil {
 			return page, "", err
 		}
-		if env.MessageID != id {
+		if came.MessageID != env.MessageID {
 			continue
 		}
 		var a answer
-		switch env.Type {
+		switch came.Type {
 		case wire.TypeHistory:
-			err = json.Unmarshal(env.Payload, &page)
+			err = json.Unmarshal(came.Payload, &page)
 		case wire.TypeAck, wire.TypeError:
-			if err := json.Unmarshal(env.Payload, &a); err != nil || a.Success {
+			if err := json.Unmarshal(came.Payload, &a); err != nil || a.Success {
 				return page, "", err
 			}
 			return page, a.refusal().Code, nil

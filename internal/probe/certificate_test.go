@@ -12,7 +12,6 @@ import (
 	"log"
 	"math/big"
 	"net"
-	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
@@ -67,7 +66,7 @@ func TestCertificateExpiry(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p.client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: roots}
+			p.dialer.TLS = &tls.Config{RootCAs: roots}
 			r := p.probe(t.Context(), target)
 			p.record(target, r)
 			if got, want := testutil.ToFloat64(p.certificateExpiry), float64(tt.want.Unix()); got != want {

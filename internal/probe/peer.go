@@ -3,39 +3,28 @@ package probe
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/coder/websocket"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sockscope/sockscope/demo/wire"
+	"github.com/sockscope/sockscope/internal/transport"
 )
 
-const (
-	// closeWait is how long the target has to answer a close frame.
-	closeWait = time.Second
-	// readLimit is the size of the largest frame that is read.
-	readLimit = 256 << 10
-	// told is the number of bytes of a refusal's text that are repeated.
-	told = 200
-)
+// closeWait is how long the target has to answer the end of a connection.
+const closeWait = time.Second
 
-// peer is one connection to the target. Its reader goes on when a phase has given up waiting, because ending a read
-// breaks the connection, and a close frame has to be read.
+// peer is one connection to the target. Its reader goes on when a phase has given up waiting, to read how the target
+// answers the end.
 type peer struct {
-	conn   *websocket.Conn
+	conn   transport.Conn
 	frames chan frame // closed when the connection has ended
 	err    error      // how it has; may be read then
 
 	closing chan struct{} // closed when nobody wants frames any more
-	cut     context.CancelFunc
 }
 
 // frame is a frame of the target.
@@ -57,60 +46,41 @@ func (f frame) traceID() string {
 }
 
 // dial connects and waits for the welcome.
-func dial(ctx context.Context, client *http.Client, address, token string) (*peer, error) {
-	conn, response, err := websocket.Dial(ctx, address, &websocket.DialOptions{ //nolint:bodyclose // Dial does
-		HTTPClient: client,
-		HTTPHeader: http.Header{"Authorization": {"Bearer " + token}},
-	})
+func (p *Prober) dial(ctx context.Context, over transport.Name, t Target, token string) (*peer, error) {
+	conn, err := p.dialer.Dial(ctx, over, transport.Options{Server: t.Server, Authorization: "Bearer " + token})
 	if err != nil {
-		return nil, refused(response, because(ctx, err))
+		return nil, because(ctx, err)
 	}
-	conn.SetReadLimit(readLimit)
-	reading, cut := context.WithCancel(context.WithoutCancel(ctx))
-	p := &peer{conn: conn, frames: make(chan frame), closing: make(chan struct{}), cut: cut}
-	go p.read(reading)
-	if _, err := p.await(ctx, func(f frame) bool { return f.Type == wire.TypeWelcome }); err != nil {
-		closeAll(p)
+	to := &peer{conn: conn, frames: make(chan frame), closing: make(chan struct{})}
+	go to.read()
+	if _, err := to.await(ctx, func(f frame) bool { return f.Type == wire.TypeWelcome }); err != nil {
+		closeAll(to)
 		return nil, fmt.Errorf("no welcome: %w", err)
 	}
-	return p, nil
+	return to, nil
 }
 
-// refused adds the server's text about a handshake that it did not accept.
-func refused(response *http.Response, err error) error {
-	if response == nil || response.StatusCode == http.StatusSwitchingProtocols {
-		return err
-	}
-	text, _ := io.ReadAll(io.LimitReader(response.Body, told)) // what there is will do
-	return fmt.Errorf("%w: %s", err, strings.TrimSpace(strings.ToValidUTF8(string(text), "")))
-}
-
-func (p *peer) read(ctx context.Context) {
+func (p *peer) read() {
 	defer close(p.frames)
 	for {
-		_, data, err := p.conn.Read(ctx)
-		if err != nil {
-			p.err = ended(err)
+		if err := p.conn.Receive(p.take); err != nil {
+			p.err = fmt.Errorf("the connection has ended: %w", err)
 			return
-		}
-		f := frame{came: time.Now()}
-		if err := json.Unmarshal(data, &f.Envelope); err != nil {
-			f.bad = fmt.Errorf("the server sent something that is no envelope: %w", err)
-		}
-		select {
-		case p.frames <- f:
-		case <-p.closing: // read on for the close frame
 		}
 	}
 }
 
-// ended says how a connection has ended.
-func ended(err error) error {
-	var closed websocket.CloseError
-	if errors.As(err, &closed) {
-		return fmt.Errorf("the server closed the connection with %d %s", closed.Code, closed.Reason)
+// take hands over what has come, if anybody wants it.
+func (p *peer) take(data []byte) {
+	f := frame{came: time.Now()}
+	var err error
+	if f.Envelope, err = p.conn.Decode(data); err != nil {
+		f.bad = fmt.Errorf("the server sent something that can't be read: %w", err)
 	}
-	return fmt.Errorf("the connection broke: %w", err)
+	select {
+	case p.frames <- f:
+	case <-p.closing:
+	}
 }
 
 // await returns the next wanted frame. It also returns errors that the server sends.
@@ -142,12 +112,9 @@ func (p *peer) ask(ctx context.Context, typ wire.Type, payload any) (frame, erro
 	if err != nil {
 		return frame{}, err
 	}
-	f, err := env.Frame()
-	if err != nil {
-		return frame{}, err
-	}
 	asked := time.Now()
-	if err := p.conn.Write(ctx, websocket.MessageText, f.Data); err != nil {
+	defer context.AfterFunc(ctx, p.conn.Cut)()
+	if err := p.conn.Send(&env); err != nil {
 		return frame{}, because(ctx, err)
 	}
 	answer, err := p.await(ctx, func(f frame) bool {
@@ -157,8 +124,8 @@ func (p *peer) ask(ctx context.Context, typ wire.Type, payload any) (frame, erro
 	return answer, err
 }
 
-// closeAll closes the connections, with the close handshake if the target still answers, and returns when nothing of
-// them is left. It ignores nil.
+// closeAll closes the connections, in order if the target still answers, and returns when nothing of them is left. It
+// ignores nil.
 func closeAll(peers ...*peer) {
 	var closing sync.WaitGroup
 	for _, p := range peers {
@@ -171,10 +138,8 @@ func closeAll(peers ...*peer) {
 
 func (p *peer) close() {
 	close(p.closing)
-	timer := time.AfterFunc(closeWait, p.cut)
-	defer timer.Stop()
-	_ = p.conn.Close(websocket.StatusNormalClosure, "") // an error means that it has ended already
-	p.cut()
+	defer time.AfterFunc(closeWait, p.conn.Cut).Stop()
+	p.conn.Close()
 	for range p.frames {
 	} // the reader ends
 }

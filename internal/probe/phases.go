@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sockscope/sockscope/demo/wire"
+	"github.com/sockscope/sockscope/internal/transport"
 )
 
 // user is the user as whom a probe connects.
@@ -91,12 +92,18 @@ func (p *Prober) probe(ctx context.Context, t Target) (r result) {
 // connectTwo opens two connections at once. If either fails, it closes the other.
 func (p *Prober) connectTwo(ctx context.Context, t Target, token string) (sender, receiver *peer, err error) {
 	var both errgroup.Group
-	for _, to := range []**peer{&sender, &receiver} {
-		both.Go(func() (err error) {
-			*to, err = dial(ctx, p.client, t.Server.Socket(), token)
-			return err
-		})
+	from := p.cfg.Transport
+	if !from.Sends() {
+		from = transport.WebSocket
 	}
+	both.Go(func() (err error) {
+		sender, err = p.dial(ctx, from, t, token)
+		return err
+	})
+	both.Go(func() (err error) {
+		receiver, err = p.dial(ctx, p.cfg.Transport, t, token)
+		return err
+	})
 	if err := both.Wait(); err != nil {
 		closeAll(sender, receiver)
 		return nil, nil, err

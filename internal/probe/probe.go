@@ -22,6 +22,8 @@
 //   - echo: a ping in a message, until the answer (the way there and back, and the handling)
 //   - delivery: a message of one connection, until it has arrived at the other (storing, publishing, delivering)
 //
+// A client that polls can't send. If polls are probed, the first connection is a WebSocket, and the second one polls.
+//
 // Nothing is kept from one probe to the next, not even a connection, so each probe goes through name resolution and the
 // load balancer. A probe closes its connections in order (1000), even after a failure if the target still answers, so
 // that the service does not see broken connections.
@@ -33,23 +35,25 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"strings"
 	"sync"
 	"time"
 	"unicode"
 
 	"github.com/sockscope/sockscope/demo/wire"
+	"github.com/sockscope/sockscope/internal/transport"
 	"github.com/sockscope/sockscope/internal/upstream"
 )
 
-// Config configures a Prober. All fields except Logger are required.
+// Config configures a Prober. All fields except Transport and Logger are required.
 type Config struct {
 	Targets  []Target
 	Interval time.Duration   // from the start of a probe to that of the next
 	Timeout  time.Duration   // for a whole probe, at most as long as the interval
 	Tokens   upstream.Tokens // asked before each probe
-	Logger   *slog.Logger    // default: no logs
+	// Transport is that of the connections; default: WebSocket. For gRPC the targets' servers need the address of it.
+	Transport transport.Name
+	Logger    *slog.Logger // default: no logs
 }
 
 // Target is a demo that is probed.
@@ -87,7 +91,7 @@ func (t Target) room() string {
 type Prober struct {
 	*metrics
 	cfg    Config
-	client *http.Client
+	dialer transport.Dialer
 }
 
 // New makes a Prober. It starts nothing: Run does.
@@ -106,6 +110,9 @@ func New(cfg Config) (*Prober, error) {
 				t.Name, t.Server.Socket())
 		}
 		seen[t.Name] = true
+		if cfg.Transport == transport.GRPC && t.Server.GRPC() == "" {
+			return nil, fmt.Errorf("there is no address of the gRPC of %q: give one for each target", t.Name)
+		}
 		if err := wire.CheckRoom(t.room()); err != nil {
 			return nil, fmt.Errorf("target %q is no name for a room, give it another, as in eu=%s: %w",
 				t.Name, t.Server.Socket(), err)
@@ -114,7 +121,7 @@ func New(cfg Config) (*Prober, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Prober{metrics: newMetrics(cfg.Targets), cfg: cfg, client: upstream.FreshClient()}, nil
+	return &Prober{metrics: newMetrics(cfg.Targets), cfg: cfg}, nil
 }
 
 // Run probes every target once per interval until ctx ends. The probes are spread evenly over the interval.

@@ -21,7 +21,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/sockscope/sockscope/demo"
+	"github.com/sockscope/sockscope/demo/demotest"
 	"github.com/sockscope/sockscope/demo/wire"
+	"github.com/sockscope/sockscope/internal/transport"
 	"github.com/sockscope/sockscope/internal/upstream"
 )
 
@@ -47,6 +49,38 @@ func TestGoodServer(t *testing.T) {
 	}
 	r.stop()
 	expectOrder(t, counted, 0)
+}
+
+// TestTransports probes a demo over each transport.
+func TestTransports(t *testing.T) {
+	handler, address := demotest.RunGRPC(t, demo.Config{})
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	target, err := ParseTarget("demo=" + socket(server))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens, err := upstream.TokensFrom("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{Targets: []Target{target}, Interval: patience, Timeout: patience, Tokens: tokens}
+	for _, over := range transport.Names() {
+		if cfg.Transport = over; over == transport.GRPC {
+			if _, err := New(cfg); err == nil {
+				t.Error("gRPC is probed without an address")
+			}
+			cfg.Targets[0].Server = target.Server.WithGRPC(address)
+		}
+		p, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := p.probe(t.Context(), cfg.Targets[0])
+		if r.err != nil || len(r.passed) != 3 || r.passed[2].took <= 0 {
+			t.Errorf("%s: after %v: %v", over, r.passed, r.err)
+		}
+	}
 }
 
 // expectOrder expects a demo to have no more than the given connections left, and the others to have ended in order.
@@ -114,7 +148,7 @@ func TestFailures(t *testing.T) {
 		"hanging":        {"ws://" + hanging + "/ws", "connect", "timeout of 2s"},
 		"no-upgrade":     {socket(handlerServer(t, http.NotFound)), "connect", "404 page not found"},
 		"mute":           {socket(handlerServer(t, speak(nil))), "connect", "no welcome: not done within"},
-		"garbage":        {socket(handlerServer(t, speak(func(wire.Envelope) []string { return []string{"{"} }))), "connect", "no envelope"},
+		"garbage":        {socket(handlerServer(t, speak(func(wire.Envelope) []string { return []string{"{"} }))), "connect", "not an envelope"},
 		"deaf":           {socket(handlerServer(t, speak(only()))), "echo", "timeout of 2s"},
 		"refusing":       {socket(handlerServer(t, speak(refuseAll))), "echo", "rate_limited: slowly"},
 		"closing":        {socket(handlerServer(t, closing)), "echo", "1012 again soon"},
@@ -240,7 +274,7 @@ func holdRoom(t *testing.T, address string) (release func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := dial(ctx, upstream.FreshClient(), address, token)
+	p, err := new(Prober).dial(ctx, transport.WebSocket, Target{Server: server}, token)
 	if err != nil {
 		t.Fatal(err)
 	}

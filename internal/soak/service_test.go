@@ -35,6 +35,7 @@ type process struct {
 	service *service
 	name    string
 	url     string // to ask whether it is ready; empty for Redis
+	grpc    string // address
 	args    []string
 	away    time.Duration // how long it stays so
 
@@ -63,8 +64,9 @@ func start(t *testing.T) *service {
 	s.redis.run()
 	for n := range 3 {
 		listen := net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(t)))
-		i := &process{service: s, name: fmt.Sprintf("demo-%d", n+1), url: "http://" + listen, away: 10 * time.Second, args: []string{
-			s.program, "demo", "--listen=" + listen, fmt.Sprintf("--node=demo-%d", n+1),
+		grpc := net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(t)))
+		i := &process{service: s, name: fmt.Sprintf("demo-%d", n+1), url: "http://" + listen, grpc: grpc, away: 10 * time.Second, args: []string{
+			s.program, "demo", "--listen=" + listen, "--grpc-listen=" + grpc, fmt.Sprintf("--node=demo-%d", n+1),
 			fmt.Sprintf("--redis=redis://127.0.0.1:%d/0", port), "--auth-key-file=" + s.key, "--log-level=warn", "--sample-ratio=0.01",
 		}}
 		i.run()
@@ -97,6 +99,14 @@ func (s *service) sockets() string {
 		urls = append(urls, strings.Replace(i.url, "http", "ws", 1)+"/ws")
 	}
 	return strings.Join(urls, ",")
+}
+
+func (s *service) rpcs() string {
+	var addresses []string
+	for _, i := range s.instances {
+		addresses = append(addresses, i.grpc)
+	}
+	return strings.Join(addresses, ",")
 }
 
 func (s *service) command(args ...string) *exec.Cmd {

@@ -15,13 +15,31 @@ import (
 
 	"github.com/sockscope/sockscope/demo/fault"
 	"github.com/sockscope/sockscope/internal/load"
+	"github.com/sockscope/sockscope/internal/transport"
 )
 
 // rest is how long the service is left in peace between two faults.
 const rest = 15 * time.Second
 
-func TestSoak(t *testing.T) {
-	duration := 30 * time.Minute
+func TestSoak(t *testing.T) { soak(t, "./soak.yaml", 30*time.Minute) }
+
+// TestTransports has clients of all transports in one room. Each transport has to work. Faults may take messages from
+// them: these are in the load's report.
+func TestTransports(t *testing.T) {
+	r := soak(t, "transports", 10*time.Minute)
+	if len(r.Transports) != len(transport.Names()) {
+		t.Errorf("the report is about %d transports", len(r.Transports))
+	}
+	for _, over := range r.Transports {
+		if over.Delivered == 0 {
+			t.Errorf("nothing was delivered over %s", over.Transport)
+		}
+	}
+}
+
+// soak runs a scenario among faults. It lasts for the duration, unless SOAK says otherwise.
+func soak(t *testing.T, scenario string, duration time.Duration) *load.Result {
+	t.Helper()
 	if text := os.Getenv("SOAK"); text != "" {
 		var err error
 		if duration, err = time.ParseDuration(text); err != nil {
@@ -30,7 +48,7 @@ func TestSoak(t *testing.T) {
 	}
 	s := start(t)
 	ended := make(chan *load.Result, 1)
-	go func() { ended <- s.load(duration) }()
+	go func() { ended <- s.load(scenario, duration) }()
 
 	ctx, cancel := context.WithTimeout(t.Context(), duration)
 	defer cancel()
@@ -58,6 +76,7 @@ func TestSoak(t *testing.T) {
 		t.Error("nothing was acknowledged")
 	}
 	s.check(t)
+	return r
 }
 
 // disturb switches on one fault after the other, each for a while on one of the instances, until ctx ends.
@@ -90,7 +109,7 @@ func wait(ctx context.Context, d time.Duration) {
 }
 
 // load drives the instances and returns what came of it, nil if it told nothing.
-func (s *service) load(duration time.Duration) *load.Result {
+func (s *service) load(scenario string, duration time.Duration) *load.Result {
 	report := filepath.Join(s.dir, "load.json")
 	out, err := os.Create(report)
 	if err != nil {
@@ -98,7 +117,7 @@ func (s *service) load(duration time.Duration) *load.Result {
 		return nil
 	}
 	defer func() { _ = out.Close() }()
-	cmd := s.command("load", "--scenario=./soak.yaml", "--duration="+duration.String(), "--url="+s.sockets(),
+	cmd := s.command("load", "--scenario="+scenario, "--duration="+duration.String(), "--url="+s.sockets(), "--grpc="+s.rpcs(),
 		"--auth-key-file="+s.key, "--verify", "--json")
 	cmd.Stdout = out
 	if err := cmd.Run(); err != nil {
@@ -123,8 +142,10 @@ func (s *service) check(t *testing.T) {
 		if err := i.ready(time.Minute); err != nil {
 			t.Error(err)
 		}
-		if open := i.metric(t, `websocket_active_connections{namespace="chat"}`); open != 0 {
-			t.Errorf("%s: %v connections are open after all clients have left", i.name, open)
+		for _, prefix := range []string{"websocket", "sse", "socketio", "grpc_stream"} {
+			if open := i.metric(t, prefix+`_active_connections{namespace="chat"}`); open != 0 {
+				t.Errorf("%s: %v %s connections are open after all clients have left", i.name, open, prefix)
+			}
 		}
 		if n := i.metric(t, "go_goroutines"); n > 200 {
 			t.Errorf("%s: %v goroutines are left", i.name, n)

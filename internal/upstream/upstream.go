@@ -21,7 +21,10 @@ const socketPath = "/ws"
 const lifetime = time.Hour
 
 // Server is the address of a demo. The zero value has no address.
-type Server struct{ socket url.URL }
+type Server struct {
+	socket url.URL
+	grpc   string
+}
 
 // Parse reads the address of a WebSocket, such as ws://127.0.0.1:8080/ws. The path may be left out.
 func Parse(address string) (Server, error) {
@@ -41,11 +44,23 @@ func Parse(address string) (Server, error) {
 	if !strings.HasSuffix(u.Path, socketPath) {
 		return Server{}, fmt.Errorf("%q does not end in %s: give the address of the demo's WebSocket", address, socketPath)
 	}
-	return Server{*u}, nil
+	return Server{socket: *u}, nil
 }
 
 // Socket returns the address of the WebSocket.
 func (s Server) Socket() string { return s.socket.String() }
+
+// WithGRPC returns the same server with the address of its gRPC, as host and port. It has TLS if the WebSocket has.
+func (s Server) WithGRPC(address string) Server {
+	s.grpc = address
+	return s
+}
+
+// GRPC returns the address of the server's gRPC, empty if that is not known.
+func (s Server) GRPC() string { return s.grpc }
+
+// TLS reports whether connections to the server are encrypted.
+func (s Server) TLS() bool { return s.socket.Scheme == "wss" }
 
 // Host returns host and port.
 func (s Server) Host() string { return s.socket.Host }

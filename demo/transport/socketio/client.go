@@ -11,6 +11,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/sockscope/sockscope/demo/auth"
+	"github.com/sockscope/sockscope/demo/transport/socketio/packet"
 	"github.com/sockscope/sockscope/instrument"
 )
 
@@ -272,7 +273,7 @@ func (c *client) ping() {
 	}
 	c.pongDue = time.AfterFunc(c.handler.cfg.PongTimeout, c.missPong)
 	c.mu.Unlock()
-	_, _ = c.send(unit{data: []byte{enginePing}}) // an error has ended the client
+	_, _ = c.send(unit{data: []byte{packet.EnginePing}}) // an error has ended the client
 }
 
 // missPong ends the client, unless nobody has read whether the pong is there, because a message is being handled.

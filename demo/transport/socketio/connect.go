@@ -8,6 +8,7 @@ import (
 
 	"github.com/sockscope/sockscope/demo/admission"
 	"github.com/sockscope/sockscope/demo/auth"
+	"github.com/sockscope/sockscope/demo/transport/socketio/packet"
 	"github.com/sockscope/sockscope/instrument"
 )
 
@@ -24,20 +25,20 @@ type credentials struct {
 const encodingMessagePack = "msgpack"
 
 // connect answers a client that wants to be in a namespace. An error means that it does not keep to the protocol.
-func (c *client) connect(p packet) error {
-	observer, known := c.handler.cfg.Namespaces[p.namespace]
+func (c *client) connect(p packet.Packet) error {
+	observer, known := c.handler.cfg.Namespaces[p.Namespace]
 	if !known {
-		c.refuse(p.namespace, "Invalid namespace", "")
+		c.refuse(p.Namespace, "Invalid namespace", "")
 		return nil
 	}
-	if c.member(p.namespace) != nil {
+	if c.member(p.Namespace) != nil {
 		return errors.New("socketio: the client is in the namespace already")
 	}
 	ctx, handshake := observer.BeginHandshake(context.Background(), instrument.HTTPRequest(c.request))
-	said, who, refused := c.identify(ctx, p.data)
+	said, who, refused := c.identify(ctx, p.Data)
 	if refused != nil {
 		handshake.Refused(refused.Status, 0, refused.Reason)
-		c.refuse(p.namespace, refused.Reason.Error(), refused.Status.String())
+		c.refuse(p.Namespace, refused.Reason.Error(), refused.Status.String())
 		return nil
 	}
 	was, recovers := place{}, false
@@ -52,7 +53,7 @@ func (c *client) connect(p packet) error {
 		id, was = newPrivateID(), newPlace()
 	}
 	c.open(&peer{
-		client: c, namespace: p.namespace, observer: observer, conn: handshake.Opened(0),
+		client: c, namespace: p.Namespace, observer: observer, conn: handshake.Opened(0),
 		binary: said.Encoding == encodingMessagePack, place: was.clone(),
 	}, id, who, was)
 	return nil
@@ -62,8 +63,8 @@ func (c *client) connect(p packet) error {
 func (c *client) open(p *peer, private string, who auth.Identity, was place) {
 	p.session = c.handler.cfg.Sessions.Open(p.observer, p.conn, p)
 	ids, _ := json.Marshal(map[string]string{"sid": publicID(private), "pid": private}) // strings
-	k := packet{kind: connect, namespace: p.namespace, data: ids}
-	if _, err := c.send(unit{data: k.append([]byte{engineMessage})}); err != nil || !c.join(p) {
+	k := packet.Packet{Kind: packet.Connect, Namespace: p.namespace, Data: ids}
+	if _, err := c.send(unit{data: k.Append([]byte{packet.EngineMessage})}); err != nil || !c.join(p) {
 		cause, _ := c.closing()
 		p.conn.Closed(cause)
 		return
@@ -99,6 +100,6 @@ func (c *client) refuse(namespace, reason, code string) {
 		said["data"] = map[string]string{"code": code}
 	}
 	data, _ := json.Marshal(said) // strings
-	k := packet{kind: connectError, namespace: namespace, data: data}
-	_, _ = c.send(unit{data: k.append([]byte{engineMessage})}) // an error has ended the client
+	k := packet.Packet{Kind: packet.ConnectError, Namespace: namespace, Data: data}
+	_, _ = c.send(unit{data: k.Append([]byte{packet.EngineMessage})}) // an error has ended the client
 }

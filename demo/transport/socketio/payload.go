@@ -6,18 +6,6 @@ import (
 	"errors"
 )
 
-// The packets of Engine.IO, revision 4. Each is a WebSocket message, or one of several in a payload of polling. A
-// binary packet is a message without this first byte.
-const (
-	engineOpen    = '0'
-	engineClose   = '1'
-	enginePing    = '2'
-	enginePong    = '3'
-	engineMessage = '4'
-	engineUpgrade = '5'
-	engineNoop    = '6'
-)
-
 const (
 	separator    = 0x1e // between the packets of a payload
 	base64Prefix = 'b'  // of a binary packet in a payload

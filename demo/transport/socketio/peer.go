@@ -10,6 +10,7 @@ import (
 
 	"github.com/sockscope/sockscope/demo/observe"
 	"github.com/sockscope/sockscope/demo/session"
+	"github.com/sockscope/sockscope/demo/transport/socketio/packet"
 	"github.com/sockscope/sockscope/demo/wire"
 	"github.com/sockscope/sockscope/instrument"
 )
@@ -150,9 +151,9 @@ func (p *peer) answer(r request, f *wire.Frame) (size int, err error) {
 	if !r.hasAck {
 		return p.emit(f, moved)
 	}
-	size, err = p.write(packet{kind: ack, id: r.ack, hasID: true}, "[", f, "]")
+	size, err = p.write(packet.Packet{Kind: packet.Ack, ID: r.ack, HasID: true}, "[", f, "]")
 	if err == nil && moved { // the client takes the offset from events only
-		_, err = p.client.send(unit{data: p.text(packet{kind: event}, `["offset"`, nil, p.offset()+"]")})
+		_, err = p.client.send(unit{data: p.text(packet.Packet{Kind: packet.Event}, `["offset"`, nil, p.offset()+"]")})
 	}
 	return size, err
 }
@@ -163,14 +164,14 @@ func (p *peer) emit(f *wire.Frame, moved bool) (size int, err error) {
 	if p.place.advance(f, p.session.Identity().User) || moved {
 		end = p.offset() + "]"
 	}
-	return p.write(packet{kind: event}, `["`+string(f.Type)+`",`, f, end)
+	return p.write(packet.Packet{Kind: packet.Event}, `["`+string(f.Type)+`",`, f, end)
 }
 
 // offset returns the place as an argument that follows another one.
 func (p *peer) offset() string { return `,"` + p.place.String() + `"` }
 
 // write sends a packet: the frame as text between before and after, or the frame as an attachment.
-func (p *peer) write(k packet, before string, f *wire.Frame, after string) (size int, err error) {
+func (p *peer) write(k packet.Packet, before string, f *wire.Frame, after string) (size int, err error) {
 	if !p.binary {
 		return p.client.send(unit{data: p.text(k, before, f.Data, after)})
 	}
@@ -178,8 +179,8 @@ func (p *peer) write(k packet, before string, f *wire.Frame, after string) (size
 	if err != nil {
 		return 0, err
 	}
-	k.kind += binaryEvent - event // likewise for an acknowledgement
-	k.attachments = 1
+	k.Kind += packet.BinaryEvent - packet.Event // likewise for an acknowledgement
+	k.Attachments = 1
 	return p.client.send(unit{data: p.text(k, before, []byte(placeholder), after)}, unit{binary: true, data: data})
 }
 
@@ -189,10 +190,10 @@ func prepare(data []byte) (any, error) {
 }
 
 // text returns a packet as a message of Engine.IO.
-func (p *peer) text(k packet, before string, data []byte, after string) []byte {
-	k.namespace = p.namespace
+func (p *peer) text(k packet.Packet, before string, data []byte, after string) []byte {
+	k.Namespace = p.namespace
 	to := make([]byte, 0, len(p.namespace)+len(before)+len(data)+len(after)+32)
-	to = k.append(append(to, engineMessage))
+	to = k.Append(append(to, packet.EngineMessage))
 	return append(append(append(to, before...), data...), after...)
 }
 
@@ -205,8 +206,8 @@ func (p *peer) Close(reason instrument.CloseReason, text string) {
 	cause := instrument.Cause{Initiator: instrument.InitiatorLocal, Reason: reason}
 	switch reason {
 	case instrument.ReasonPolicy, instrument.ReasonTokenExpired:
-		k := packet{kind: disconnect, namespace: p.namespace}
-		_, _ = p.client.send(unit{data: k.append([]byte{engineMessage})}) // an error has ended the client
+		k := packet.Packet{Kind: packet.Disconnect, Namespace: p.namespace}
+		_, _ = p.client.send(unit{data: k.Append([]byte{packet.EngineMessage})}) // an error has ended the client
 		p.client.leave(p, cause)
 		if reason == instrument.ReasonTokenExpired {
 			return // the other namespaces may have a newer token

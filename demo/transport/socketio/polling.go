@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sockscope/sockscope/demo/reply"
+	"github.com/sockscope/sockscope/demo/transport/socketio/packet"
 	"github.com/sockscope/sockscope/instrument"
 )
 
@@ -27,12 +28,12 @@ func (c *client) poll(w http.ResponseWriter, r *http.Request) {
 	last := closing && len(units) == 0
 	switch {
 	case last:
-		units = []unit{{data: []byte{engineClose}}}
+		units = []unit{{data: []byte{packet.EngineClose}}}
 	case r.Context().Err() != nil: // the client has gone away, or takes no answer any more
 		c.end(broken(r.Context().Err()))
 		return
 	case len(units) == 0:
-		units = []unit{{data: []byte{engineNoop}}}
+		units = []unit{{data: []byte{packet.EngineNoop}}}
 	}
 	// A client that does not read must not keep its place. A writer without deadlines keeps its own time.
 	control := http.NewResponseController(w)

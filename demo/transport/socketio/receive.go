@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sockscope/sockscope/demo/transport/socketio/packet"
 	"github.com/sockscope/sockscope/demo/wire"
 	"github.com/sockscope/sockscope/instrument"
 )
@@ -16,7 +17,7 @@ var errTooBig = errors.New("socketio: a message is longer than the server takes"
 
 // partial is a binary packet of which attachments are still to come.
 type partial struct {
-	packet
+	packet.Packet
 	text   []byte // nil if there is no such packet
 	pieces [][]byte
 	size   int
@@ -62,11 +63,11 @@ func (c *client) takeUnit(u unit) error {
 		return c.takePiece(u.data)
 	}
 	switch {
-	case len(u.data) == 1 && u.data[0] == enginePong:
+	case len(u.data) == 1 && u.data[0] == packet.EnginePong:
 		c.pong()
-	case len(u.data) == 1 && u.data[0] == engineClose:
+	case len(u.data) == 1 && u.data[0] == packet.EngineClose:
 		c.end(instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonNormal})
-	case len(u.data) > 0 && u.data[0] == engineMessage:
+	case len(u.data) > 0 && u.data[0] == packet.EngineMessage:
 		return c.takeText(u.data[1:])
 	default:
 		return errors.New("socketio: a packet of Engine.IO that a client does not send here")
@@ -81,12 +82,12 @@ func (c *client) takeText(text []byte) error {
 	if len(text) > wire.MaxFrameBytes {
 		return errTooBig
 	}
-	p, err := parsePacket(text)
+	p, err := packet.Parse(text)
 	if err != nil {
 		return err
 	}
-	if p.attachments > 0 {
-		c.partial = partial{packet: p, text: text, size: len(text)}
+	if p.Attachments > 0 {
+		c.partial = partial{Packet: p, text: text, size: len(text)}
 		return nil
 	}
 	return c.dispatch(p, text, nil)
@@ -102,29 +103,29 @@ func (c *client) takePiece(data []byte) error {
 	if whole.size += len(data); whole.size > wire.MaxFrameBytes {
 		return errTooBig
 	}
-	if len(whole.pieces) < whole.attachments {
+	if len(whole.pieces) < whole.Attachments {
 		return nil
 	}
 	p := *whole
 	c.partial = partial{}
-	return c.dispatch(p.packet, p.text, p.pieces)
+	return c.dispatch(p.Packet, p.text, p.pieces)
 }
 
 // dispatch handles a packet of Socket.IO.
-func (c *client) dispatch(p packet, text []byte, pieces [][]byte) error {
-	if p.kind == connect {
+func (c *client) dispatch(p packet.Packet, text []byte, pieces [][]byte) error {
+	if p.Kind == packet.Connect {
 		return c.connect(p)
 	}
-	if _, known := c.handler.cfg.Namespaces[p.namespace]; !known {
+	if _, known := c.handler.cfg.Namespaces[p.Namespace]; !known {
 		return errors.New("socketio: a packet for a namespace that there is not")
 	}
-	to := c.member(p.namespace)
-	switch p.kind {
-	case disconnect:
+	to := c.member(p.Namespace)
+	switch p.Kind {
+	case packet.Disconnect:
 		if to != nil {
 			c.leave(to, instrument.Cause{Initiator: instrument.InitiatorRemote, Reason: instrument.ReasonNormal})
 		}
-	case event, binaryEvent:
+	case packet.Event, packet.BinaryEvent:
 		if to != nil { // else the server has closed the namespace, and the client does not know yet
 			to.receive(p, text, pieces)
 		}
@@ -135,10 +136,10 @@ func (c *client) dispatch(p packet, text []byte, pieces [][]byte) error {
 }
 
 // receive hands an event to the session.
-func (p *peer) receive(e packet, text []byte, pieces [][]byte) {
+func (p *peer) receive(e packet.Packet, text []byte, pieces [][]byte) {
 	env, err := decode(e, pieces)
 	p.expect(request{
-		id: env.MessageID, typ: env.Type, what: subject(&env), ack: e.id, hasAck: e.hasID,
+		id: env.MessageID, typ: env.Type, what: subject(&env), ack: e.ID, hasAck: e.HasID,
 	})
 	for _, piece := range pieces {
 		text = append(text, piece...)
@@ -158,7 +159,7 @@ func subject(env *wire.Envelope) string {
 
 // decode reads the message in an event: its only argument, in JSON or as one attachment in MessagePack. The envelope
 // has a messageId even if the message can't be read, by which the answer finds its way.
-func decode(e packet, pieces [][]byte) (env wire.Envelope, err error) {
+func decode(e packet.Packet, pieces [][]byte) (env wire.Envelope, err error) {
 	defer func() {
 		if env.MessageID == "" {
 			env.MessageID = uuid.NewString()
@@ -167,7 +168,7 @@ func decode(e packet, pieces [][]byte) (env wire.Envelope, err error) {
 	refuse := func(reason string) (wire.Envelope, error) {
 		return wire.Envelope{}, &wire.RefusalError{Code: wire.CodeBadEnvelope, Reason: reason}
 	}
-	name, args := e.arguments()
+	name, args := e.Arguments()
 	switch {
 	case name == "" || len(args) > 1 || len(pieces) > 1:
 		return refuse("an event has a name and one argument: the message, or one attachment that is the message")
@@ -209,4 +210,16 @@ func decodeJSON(name string, arg json.RawMessage) (wire.Envelope, error) {
 		return wire.Envelope{}, &wire.RefusalError{Code: wire.CodeBadJSON, Reason: "the argument of an event can't be read"}
 	}
 	return wire.Decode(full)
+}
+
+// placeholder stands in a packet for its only attachment.
+const placeholder = `{"_placeholder":true,"num":0}`
+
+// isPlaceholder reports whether an argument stands for the first attachment.
+func isPlaceholder(arg json.RawMessage) bool {
+	var p struct {
+		Placeholder bool `json:"_placeholder"`
+		Num         int  `json:"num"`
+	}
+	return json.Unmarshal(arg, &p) == nil && p.Placeholder && p.Num == 0
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/sockscope/sockscope/demo/observe"
 	"github.com/sockscope/sockscope/demo/reply"
 	"github.com/sockscope/sockscope/demo/session"
+	"github.com/sockscope/sockscope/demo/transport/socketio/packet"
 	"github.com/sockscope/sockscope/demo/wire"
 	"github.com/sockscope/sockscope/instrument"
 )
@@ -199,7 +200,7 @@ func (c *client) welcome() unit {
 		"sid": c.id, "upgrades": upgrades, "maxPayload": MaxPayload,
 		"pingInterval": c.handler.cfg.Heartbeat.Milliseconds(), "pingTimeout": c.handler.cfg.PongTimeout.Milliseconds(),
 	})
-	return unit{data: append([]byte{engineOpen}, data...)}
+	return unit{data: append([]byte{packet.EngineOpen}, data...)}
 }
 
 func (h *Handler) list(c *client) {

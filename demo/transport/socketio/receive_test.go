@@ -2,103 +2,18 @@ package socketio
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/sockscope/sockscope/demo/transport/socketio/packet"
 	"github.com/sockscope/sockscope/demo/wire"
 )
 
-// comparing compares packets with all their fields.
-var comparing = cmp.AllowUnexported(packet{}, unit{}, place{})
-
-func TestParsePacket(t *testing.T) {
-	t.Parallel()
-	raw := func(s string) json.RawMessage { return json.RawMessage(s) }
-	for text, want := range map[string]packet{
-		`0`:                        {kind: connect, namespace: "/"},
-		`0{"token":"x"}`:           {kind: connect, namespace: "/", data: raw(`{"token":"x"}`)},
-		`0/feed,{}`:                {kind: connect, namespace: "/feed", data: raw(`{}`)},
-		`0/feed,`:                  {kind: connect, namespace: "/feed"},
-		`0/feed`:                   {kind: connect, namespace: "/feed"},
-		`1`:                        {kind: disconnect, namespace: "/"},
-		`1/feed,`:                  {kind: disconnect, namespace: "/feed"},
-		`2["ping"]`:                {kind: event, namespace: "/", data: raw(`["ping"]`)},
-		`20["ping"]`:               {kind: event, namespace: "/", hasID: true, data: raw(`["ping"]`)},
-		`2/feed,17["ping",{}]`:     {kind: event, namespace: "/feed", id: 17, hasID: true, data: raw(`["ping",{}]`)},
-		`29007199254740991["x"]`:   {kind: event, namespace: "/", id: maxID, hasID: true, data: raw(`["x"]`)},
-		`317[]`:                    {kind: ack, namespace: "/", id: 17, hasID: true, data: raw(`[]`)},
-		`51-["x"]`:                 {kind: binaryEvent, attachments: 1, namespace: "/", data: raw(`["x"]`)},
-		`510-/feed,3["x"]`:         {kind: binaryEvent, attachments: 10, namespace: "/feed", id: 3, hasID: true, data: raw(`["x"]`)},
-		`60-3[]`:                   {kind: binaryAck, namespace: "/", id: 3, hasID: true, data: raw(`[]`)},
-		`4{"message":"no"}`:        {kind: connectError, namespace: "/", data: raw(`{"message":"no"}`)},
-		`2/` + "é" + `,["ping"]`:   {kind: event, namespace: "/é", data: raw(`["ping"]`)},
-		`2["` + "\u2028" + `", 1]`: {kind: event, namespace: "/", data: raw(`["` + "\u2028" + `", 1]`)},
-	} {
-		got, err := parsePacket([]byte(text))
-		if diff := cmp.Diff(want, got, comparing); diff != "" || err != nil {
-			t.Errorf("%s: %v (-want +got):\n%s", text, err, diff)
-		}
-	}
-	for text, want := range map[string]string{
-		"":                                   "no known kind",
-		"7":                                  "no known kind",
-		"x":                                  "no known kind",
-		"2[\"\xff\"]":                        "not UTF-8",
-		`5["x"]`:                             "how many attachments",
-		`5-["x"]`:                            "how many attachments",
-		`511-["x"]`:                          "how many attachments",
-		`5-1-["x"]`:                          "how many attachments",
-		`51["x"]`:                            "how many attachments",
-		`6999999999999999999999-1[]`:         "how many attachments",
-		`2/` + strings.Repeat("a", 64) + `,`: "longer than",
-		`29007199254740992["x"]`:             "too large",
-		`299999999999999999999["x"]`:         "too large",
-		`017{}`:                              "only an event",
-		`117`:                                "only an event",
-		`3[]`:                                "has to have an id",
-		`1{}`:                                "follows a disconnect",
-		`0[]`:                                "does not hold",
-		`0"x"`:                               "does not hold",
-		`2`:                                  "does not hold",
-		`2{}`:                                "does not hold",
-		`2["x"`:                              "does not hold",
-		`2["x"]]`:                            "does not hold",
-		`2-1["x"]`:                           "does not hold",
-		`31`:                                 "does not hold",
-		`4`:                                  "does not hold",
-	} {
-		if p, err := parsePacket([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %+v, %v, want %q", text, p, err, want)
-		}
-	}
-}
-
-// FuzzPacket reads any packet: what is accepted is within its bounds, and is the same when it is written again.
-func FuzzPacket(f *testing.F) {
-	for _, seed := range []string{
-		"", `0{"token":"x"}`, `2/feed,17["ping",{}]`, `51-["x",{"_placeholder":true,"num":0}]`, `61-3[]`, "2[\"\xff\"]", `1/a`, `4{}`, `2//,["x"]`,
-	} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		p, err := parsePacket(text)
-		if err != nil {
-			return
-		}
-		if p.attachments > maxAttachments || len(p.namespace) > maxNamespace || p.id > maxID || p.data != nil && !json.Valid(p.data) {
-			t.Fatalf("%q is accepted as %+v", text, p)
-		}
-		again, err := parsePacket(p.append(nil))
-		if diff := cmp.Diff(p, again, comparing); diff != "" || err != nil {
-			t.Errorf("%q, written again (%v):\n%s", text, err, diff)
-		}
-	})
-}
+// comparing compares values with all their fields.
+var comparing = cmp.AllowUnexported(unit{}, place{})
 
 func TestPayload(t *testing.T) {
 	t.Parallel()
@@ -168,7 +83,7 @@ func TestDecode(t *testing.T) {
 		"two attachments":     {text: `52-["ping",` + placeholder + `]`, pieces: [][]byte{packed, packed}, code: wire.CodeBadEnvelope},
 		"no MessagePack":      {text: `51-["ping",` + placeholder + `]`, pieces: [][]byte{{0xc1}}, code: wire.CodeBadMessagePack},
 	} {
-		p, err := parsePacket([]byte(tc.text))
+		p, err := packet.Parse([]byte(tc.text))
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -205,11 +120,11 @@ func FuzzDecode(f *testing.F) {
 		f.Add([]byte(seed), packed)
 	}
 	f.Fuzz(func(t *testing.T, text, piece []byte) {
-		p, err := parsePacket(text)
-		if err != nil || p.kind != event && p.kind != binaryEvent {
+		p, err := packet.Parse(text)
+		if err != nil || p.Kind != packet.Event && p.Kind != packet.BinaryEvent {
 			return
 		}
-		pieces := make([][]byte, p.attachments)
+		pieces := make([][]byte, p.Attachments)
 		for i := range pieces {
 			pieces[i] = bytes.Clone(piece)
 		}
