@@ -20,6 +20,7 @@ import (
 	"github.com/sockscope/sockscope/demo/transport/socketio"
 	"github.com/sockscope/sockscope/demo/use/chat"
 	"github.com/sockscope/sockscope/demo/use/dashboard"
+	"github.com/sockscope/sockscope/demo/use/game"
 	"github.com/sockscope/sockscope/demo/use/market"
 	"github.com/sockscope/sockscope/demo/use/stream"
 	"github.com/sockscope/sockscope/demo/wire"
@@ -39,6 +40,7 @@ type Server struct {
 	chat    *chat.Chat
 	streams *stream.Streams
 	market  *market.Market
+	game    *game.Game
 
 	door     *admission.Door
 	sessions *session.Sessions
@@ -54,8 +56,8 @@ type Server struct {
 	rpcs          *grpc.Server // nil without gRPC
 }
 
-// Run does what goes on beside the connections until ctx ends: it keeps in touch with the other nodes and publishes the
-// market and the dashboard.
+// Run does what goes on beside the connections until ctx ends: it keeps in touch with the other nodes, publishes the
+// market and the dashboard, and has the game tick.
 func (s *Server) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -65,6 +67,7 @@ func (s *Server) Run(ctx context.Context) error {
 			s.streams.Publish(ctx, wire.TypeTicks, wire.StreamMarket, batch)
 		})
 	})
+	running.Go(func() { s.game.Run(ctx) })
 	running.Go(func() { dashboard.Run(ctx, s.cfg.Node, s.counts, s.streams) })
 	if s.cfg.FaultAPI != Off {
 		running.Go(func() { s.faults.Run(ctx) })

@@ -82,6 +82,7 @@ func (g *stage) frame(t *testing.T, what, with byte) []byte {
 		wire.TypeHistory:     wire.HistoryRequest{Room: room, After: &seq, Limit: int(with)},
 		wire.TypeSubscribe:   wire.StreamPayload{Stream: []string{"market", "dashboard", "", "weather"}[with%4]},
 		wire.TypeUnsubscribe: wire.StreamPayload{Stream: []string{"market", "dashboard", "", "weather"}[with%4]},
+		wire.TypeGameInput:   wire.GameInputPayload{X: int(with%4) - 1, Y: -1, Ack: seq},
 		wire.TypeNotify:      wire.NotifyPayload{User: casting[with%4], Text: "wake up"},
 	}[typ]
 	if typ == wire.TypeJoin && with >= 128 {

@@ -104,6 +104,13 @@ func TestPayload(t *testing.T) {
 		"notify":                {TypeNotify, `{"user":"Ada","text":"hi"}`, ""},
 		"notify, nobody":        {TypeNotify, `{"text":"hi"}`, CodeBadPayload},
 		"notify, nothing":       {TypeNotify, `{"user":"Ada"}`, CodeBadPayload},
+		"game, a direction":     {TypeGameInput, `{"x":-1,"y":1,"ack":7}`, ""},
+		"game, too fast":        {TypeGameInput, `{"x":2,"y":0}`, CodeBadPayload},
+		"game, far too fast":    {TypeGameInput, `{"x":0,"y":-9223372036854775808}`, CodeBadPayload},
+		"game, a fraction":      {TypeGameInput, `{"x":0.5,"y":0}`, CodeBadPayload},
+		"game, ack below 0":     {TypeGameInput, `{"x":0,"y":0,"ack":-1}`, CodeBadPayload},
+		"game, a place":         {TypeGameInput, `{"x":0,"y":0,"player":3}`, CodeBadPayload},
+		"game, nothing":         {TypeGameInput, ``, CodeBadPayload},
 		"message, forged saved": {TypeMessage, `{"room":"lobby","text":"hi","savedId":"1"}`, CodeBadPayload},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -213,8 +220,29 @@ func decodePayload(env *Envelope) (err error) {
 		_, err = env.Stream()
 	case TypeNotify:
 		_, err = env.Notify()
+	case TypeGameInput:
+		_, err = env.GameInput()
 	}
 	return err
+}
+
+// FuzzGameInput has what steers a player be refused, or be a direction.
+func FuzzGameInput(f *testing.F) {
+	f.Add([]byte(`{"x":-1,"y":1,"ack":7}`))
+	f.Add([]byte(`{"x":1e0,"y":-0,"ack":18446744073709551615}`))
+	f.Add([]byte(`{"x":2,"y":0}`))
+	f.Add([]byte(`{"x":1,"x":-1}`))
+	f.Add([]byte(`null`))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		env := Envelope{Type: TypeGameInput, Payload: payload}
+		p, err := env.GameInput()
+		if codeOf(t, err) != "" {
+			return
+		}
+		if p.X < -1 || p.X > 1 || p.Y < -1 || p.Y > 1 {
+			t.Errorf("%s is taken for %+v", payload, p)
+		}
+	})
 }
 
 // codeOf returns the code of a refusal and fails on any other kind of error.

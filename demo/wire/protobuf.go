@@ -89,6 +89,12 @@ func payloadOf(request *chatv1.ChatRequest) (Type, any) {
 		return TypeUnsubscribe, StreamPayload{Stream: p.Unsubscribe.GetStream()}
 	case *chatv1.ChatRequest_Notify:
 		return TypeNotify, NotifyPayload{User: p.Notify.GetUser(), Text: p.Notify.GetText()}
+	case *chatv1.ChatRequest_GameJoin:
+		return TypeGameJoin, nil
+	case *chatv1.ChatRequest_GameLeave:
+		return TypeGameLeave, nil
+	case *chatv1.ChatRequest_GameInput:
+		return TypeGameInput, GameInputPayload{X: int(p.GameInput.GetX()), Y: int(p.GameInput.GetY()), Ack: p.GameInput.GetAck()}
 	case *chatv1.ChatRequest_Ping:
 		return TypePing, nil
 	}

@@ -19,7 +19,7 @@ import (
 // Type names what a message is about.
 type Type string
 
-// The types that a client sends. Each but ping and typing is answered by an ack with the same messageId.
+// The types that a client sends. Each but ping, typing and game_input is answered by an ack with the same messageId.
 const (
 	TypeAuth        Type = "auth"        // AuthPayload; first, where the handshake carried no token, and to renew one
 	TypeJoin        Type = "join"        // JoinPayload; answered by history where After is given, and room_users
@@ -31,6 +31,9 @@ const (
 	TypeSubscribe   Type = "subscribe"   // StreamPayload
 	TypeUnsubscribe Type = "unsubscribe" // StreamPayload
 	TypeNotify      Type = "notify"      // NotifyPayload; delivered to all connections of one user
+	TypeGameJoin    Type = "game_join"   // no payload; answered by game
+	TypeGameLeave   Type = "game_leave"  // no payload
+	TypeGameInput   Type = "game_input"  // GameInputPayload; not answered, as its effect is in the next game_state
 	TypePing        Type = "ping"        // no payload; answered by pong
 )
 
@@ -44,6 +47,8 @@ const (
 	TypeNotification  Type = "notification"   // NotificationPayload
 	TypeTicks         Type = "ticks"          // market.Batch, of the stream "market"
 	TypeDashboard     Type = "dashboard"      // DashboardPayload, of the stream "dashboard"
+	TypeGame          Type = "game"           // GamePayload
+	TypeGameState     Type = "game_state"     // GameStatePayload, at each tick
 	TypePong          Type = "pong"           // with the messageId of the ping
 	TypeError         Type = "error"          // ErrorPayload
 	TypeTokenExpiring Type = "token_expiring" // TokenExpiringPayload; send auth with a new one
@@ -53,13 +58,13 @@ const (
 // Types returns every type of the protocol.
 func Types() []Type {
 	return append(clientTypes(), TypeWelcome, TypeAck, TypeJoined, TypeLeft, TypeRoomUsers, TypeNotification, TypeTicks, TypeDashboard,
-		TypePong, TypeError, TypeTokenExpiring, TypeGoingAway)
+		TypeGame, TypeGameState, TypePong, TypeError, TypeTokenExpiring, TypeGoingAway)
 }
 
 func clientTypes() []Type {
 	return []Type{
 		TypeAuth, TypeJoin, TypeLeave, TypeMessage, TypeTyping, TypeRead, TypeHistory, TypeSubscribe, TypeUnsubscribe,
-		TypeNotify, TypePing,
+		TypeNotify, TypeGameJoin, TypeGameLeave, TypeGameInput, TypePing,
 	}
 }
 

@@ -459,6 +459,9 @@ type ChatRequest struct {
 	//	*ChatRequest_Unsubscribe
 	//	*ChatRequest_Notify
 	//	*ChatRequest_Ping
+	//	*ChatRequest_GameJoin
+	//	*ChatRequest_GameLeave
+	//	*ChatRequest_GameInput
 	Payload       isChatRequest_Payload `protobuf_oneof:"payload"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -628,6 +631,33 @@ func (x *ChatRequest) GetPing() *Ping {
 	return nil
 }
 
+func (x *ChatRequest) GetGameJoin() *GameJoin {
+	if x != nil {
+		if x, ok := x.Payload.(*ChatRequest_GameJoin); ok {
+			return x.GameJoin
+		}
+	}
+	return nil
+}
+
+func (x *ChatRequest) GetGameLeave() *GameLeave {
+	if x != nil {
+		if x, ok := x.Payload.(*ChatRequest_GameLeave); ok {
+			return x.GameLeave
+		}
+	}
+	return nil
+}
+
+func (x *ChatRequest) GetGameInput() *GameInput {
+	if x != nil {
+		if x, ok := x.Payload.(*ChatRequest_GameInput); ok {
+			return x.GameInput
+		}
+	}
+	return nil
+}
+
 type isChatRequest_Payload interface {
 	isChatRequest_Payload()
 }
@@ -687,6 +717,21 @@ type ChatRequest_Ping struct {
 	Ping *Ping `protobuf:"bytes,20,opt,name=ping,proto3,oneof"`
 }
 
+type ChatRequest_GameJoin struct {
+	// Joins the game.
+	GameJoin *GameJoin `protobuf:"bytes,21,opt,name=game_join,json=gameJoin,proto3,oneof"`
+}
+
+type ChatRequest_GameLeave struct {
+	// Leaves the game.
+	GameLeave *GameLeave `protobuf:"bytes,22,opt,name=game_leave,json=gameLeave,proto3,oneof"`
+}
+
+type ChatRequest_GameInput struct {
+	// Says where the caller's player goes, and which state has come.
+	GameInput *GameInput `protobuf:"bytes,23,opt,name=game_input,json=gameInput,proto3,oneof"`
+}
+
 func (*ChatRequest_Auth) isChatRequest_Payload() {}
 
 func (*ChatRequest_Join) isChatRequest_Payload() {}
@@ -708,6 +753,12 @@ func (*ChatRequest_Unsubscribe) isChatRequest_Payload() {}
 func (*ChatRequest_Notify) isChatRequest_Payload() {}
 
 func (*ChatRequest_Ping) isChatRequest_Payload() {}
+
+func (*ChatRequest_GameJoin) isChatRequest_Payload() {}
+
+func (*ChatRequest_GameLeave) isChatRequest_Payload() {}
+
+func (*ChatRequest_GameInput) isChatRequest_Payload() {}
 
 // ChatResponse is one message to the caller.
 type ChatResponse struct {
@@ -788,6 +839,8 @@ type Frame struct {
 	//	*Frame_Error
 	//	*Frame_TokenExpiring
 	//	*Frame_GoingAway
+	//	*Frame_Game
+	//	*Frame_GameState
 	Payload       isFrame_Payload `protobuf_oneof:"payload"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1009,6 +1062,24 @@ func (x *Frame) GetGoingAway() *GoingAway {
 	return nil
 }
 
+func (x *Frame) GetGame() *Game {
+	if x != nil {
+		if x, ok := x.Payload.(*Frame_Game); ok {
+			return x.Game
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetGameState() *GameState {
+	if x != nil {
+		if x, ok := x.Payload.(*Frame_GameState); ok {
+			return x.GameState
+		}
+	}
+	return nil
+}
+
 type isFrame_Payload interface {
 	isFrame_Payload()
 }
@@ -1093,6 +1164,16 @@ type Frame_GoingAway struct {
 	GoingAway *GoingAway `protobuf:"bytes,25,opt,name=going_away,json=goingAway,proto3,oneof"`
 }
 
+type Frame_Game struct {
+	// The game that the caller has joined.
+	Game *Game `protobuf:"bytes,26,opt,name=game,proto3,oneof"`
+}
+
+type Frame_GameState struct {
+	// Where the players of the game are.
+	GameState *GameState `protobuf:"bytes,27,opt,name=game_state,json=gameState,proto3,oneof"`
+}
+
 func (*Frame_Welcome) isFrame_Payload() {}
 
 func (*Frame_Ack) isFrame_Payload() {}
@@ -1124,6 +1205,10 @@ func (*Frame_Error) isFrame_Payload() {}
 func (*Frame_TokenExpiring) isFrame_Payload() {}
 
 func (*Frame_GoingAway) isFrame_Payload() {}
+
+func (*Frame_Game) isFrame_Payload() {}
+
+func (*Frame_GameState) isFrame_Payload() {}
 
 // Auth carries a newer token.
 type Auth struct {
@@ -1684,6 +1769,144 @@ func (x *Notify) GetText() string {
 	return ""
 }
 
+// GameJoin asks to play.
+type GameJoin struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GameJoin) Reset() {
+	*x = GameJoin{}
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GameJoin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GameJoin) ProtoMessage() {}
+
+func (x *GameJoin) ProtoReflect() protoreflect.Message {
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GameJoin.ProtoReflect.Descriptor instead.
+func (*GameJoin) Descriptor() ([]byte, []int) {
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{19}
+}
+
+// GameLeave ends that.
+type GameLeave struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GameLeave) Reset() {
+	*x = GameLeave{}
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GameLeave) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GameLeave) ProtoMessage() {}
+
+func (x *GameLeave) ProtoReflect() protoreflect.Message {
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GameLeave.ProtoReflect.Descriptor instead.
+func (*GameLeave) Descriptor() ([]byte, []int) {
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{20}
+}
+
+// GameInput is what a player does.
+type GameInput struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where to go: -1 left, 1 right, 0 neither.
+	X int32 `protobuf:"varint,1,opt,name=x,proto3" json:"x,omitempty"`
+	// Where to go: -1 up, 1 down, 0 neither.
+	Y int32 `protobuf:"varint,2,opt,name=y,proto3" json:"y,omitempty"`
+	// The tick of the newest state that the caller has.
+	Ack           uint64 `protobuf:"varint,3,opt,name=ack,proto3" json:"ack,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GameInput) Reset() {
+	*x = GameInput{}
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GameInput) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GameInput) ProtoMessage() {}
+
+func (x *GameInput) ProtoReflect() protoreflect.Message {
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GameInput.ProtoReflect.Descriptor instead.
+func (*GameInput) Descriptor() ([]byte, []int) {
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *GameInput) GetX() int32 {
+	if x != nil {
+		return x.X
+	}
+	return 0
+}
+
+func (x *GameInput) GetY() int32 {
+	if x != nil {
+		return x.Y
+	}
+	return 0
+}
+
+func (x *GameInput) GetAck() uint64 {
+	if x != nil {
+		return x.Ack
+	}
+	return 0
+}
+
 // Ping asks for a pong.
 type Ping struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1693,7 +1916,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[19]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1705,7 +1928,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[19]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1718,7 +1941,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{19}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{22}
 }
 
 // Welcome says whom the server takes the caller for.
@@ -1738,7 +1961,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[20]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1750,7 +1973,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[20]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1763,7 +1986,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{20}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Welcome) GetSession() string {
@@ -1813,7 +2036,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[21]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1825,7 +2048,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[21]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1838,7 +2061,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{21}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Ack) GetSuccess() bool {
@@ -1891,7 +2114,7 @@ type History struct {
 
 func (x *History) Reset() {
 	*x = History{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[22]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1903,7 +2126,7 @@ func (x *History) String() string {
 func (*History) ProtoMessage() {}
 
 func (x *History) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[22]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1916,7 +2139,7 @@ func (x *History) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use History.ProtoReflect.Descriptor instead.
 func (*History) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{22}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *History) GetRoom() string {
@@ -1963,7 +2186,7 @@ type HistoryMessage struct {
 
 func (x *HistoryMessage) Reset() {
 	*x = HistoryMessage{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[23]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1975,7 +2198,7 @@ func (x *HistoryMessage) String() string {
 func (*HistoryMessage) ProtoMessage() {}
 
 func (x *HistoryMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[23]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1988,7 +2211,7 @@ func (x *HistoryMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryMessage.ProtoReflect.Descriptor instead.
 func (*HistoryMessage) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{23}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *HistoryMessage) GetSeq() uint64 {
@@ -2053,7 +2276,7 @@ type Presence struct {
 
 func (x *Presence) Reset() {
 	*x = Presence{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[24]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2065,7 +2288,7 @@ func (x *Presence) String() string {
 func (*Presence) ProtoMessage() {}
 
 func (x *Presence) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[24]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2078,7 +2301,7 @@ func (x *Presence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Presence.ProtoReflect.Descriptor instead.
 func (*Presence) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{24}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Presence) GetRoom() string {
@@ -2114,7 +2337,7 @@ type RoomUsers struct {
 
 func (x *RoomUsers) Reset() {
 	*x = RoomUsers{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[25]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2126,7 +2349,7 @@ func (x *RoomUsers) String() string {
 func (*RoomUsers) ProtoMessage() {}
 
 func (x *RoomUsers) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[25]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2139,7 +2362,7 @@ func (x *RoomUsers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoomUsers.ProtoReflect.Descriptor instead.
 func (*RoomUsers) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{25}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RoomUsers) GetRoom() string {
@@ -2190,7 +2413,7 @@ type Notification struct {
 
 func (x *Notification) Reset() {
 	*x = Notification{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[26]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2202,7 +2425,7 @@ func (x *Notification) String() string {
 func (*Notification) ProtoMessage() {}
 
 func (x *Notification) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[26]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2215,7 +2438,7 @@ func (x *Notification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notification.ProtoReflect.Descriptor instead.
 func (*Notification) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{26}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Notification) GetFrom() string {
@@ -2249,7 +2472,7 @@ type Ticks struct {
 
 func (x *Ticks) Reset() {
 	*x = Ticks{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[27]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2261,7 +2484,7 @@ func (x *Ticks) String() string {
 func (*Ticks) ProtoMessage() {}
 
 func (x *Ticks) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[27]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2274,7 +2497,7 @@ func (x *Ticks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ticks.ProtoReflect.Descriptor instead.
 func (*Ticks) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{27}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Ticks) GetFirstSeq() uint64 {
@@ -2324,7 +2547,7 @@ type Tick struct {
 
 func (x *Tick) Reset() {
 	*x = Tick{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[28]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2336,7 +2559,7 @@ func (x *Tick) String() string {
 func (*Tick) ProtoMessage() {}
 
 func (x *Tick) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[28]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2349,7 +2572,7 @@ func (x *Tick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tick.ProtoReflect.Descriptor instead.
 func (*Tick) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{28}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Tick) GetSymbol() string {
@@ -2406,7 +2629,7 @@ type Dashboard struct {
 
 func (x *Dashboard) Reset() {
 	*x = Dashboard{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[29]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2418,7 +2641,7 @@ func (x *Dashboard) String() string {
 func (*Dashboard) ProtoMessage() {}
 
 func (x *Dashboard) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[29]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2431,7 +2654,7 @@ func (x *Dashboard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dashboard.ProtoReflect.Descriptor instead.
 func (*Dashboard) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{29}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Dashboard) GetNode() string {
@@ -2469,6 +2692,234 @@ func (x *Dashboard) GetSentPerSecond() float64 {
 	return 0
 }
 
+// Game is the game that was joined.
+type Game struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's player.
+	Player uint32 `protobuf:"varint,1,opt,name=player,proto3" json:"player,omitempty"`
+	// Ticks in a second.
+	Rate int32 `protobuf:"varint,2,opt,name=rate,proto3" json:"rate,omitempty"`
+	// Of the arena, in units.
+	Width int32 `protobuf:"varint,3,opt,name=width,proto3" json:"width,omitempty"`
+	// Of the arena, in units.
+	Height int32 `protobuf:"varint,4,opt,name=height,proto3" json:"height,omitempty"`
+	// How many of the newest ticks may be the base of a state.
+	Keep          int32 `protobuf:"varint,5,opt,name=keep,proto3" json:"keep,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Game) Reset() {
+	*x = Game{}
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Game) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Game) ProtoMessage() {}
+
+func (x *Game) ProtoReflect() protoreflect.Message {
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Game.ProtoReflect.Descriptor instead.
+func (*Game) Descriptor() ([]byte, []int) {
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *Game) GetPlayer() uint32 {
+	if x != nil {
+		return x.Player
+	}
+	return 0
+}
+
+func (x *Game) GetRate() int32 {
+	if x != nil {
+		return x.Rate
+	}
+	return 0
+}
+
+func (x *Game) GetWidth() int32 {
+	if x != nil {
+		return x.Width
+	}
+	return 0
+}
+
+func (x *Game) GetHeight() int32 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
+func (x *Game) GetKeep() int32 {
+	if x != nil {
+		return x.Keep
+	}
+	return 0
+}
+
+// GameState is where the players are at a tick.
+type GameState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of the tick.
+	Tick uint64 `protobuf:"varint,1,opt,name=tick,proto3" json:"tick,omitempty"`
+	// The tick of the state that this one is the difference to. Without it the state is whole.
+	Base uint64 `protobuf:"varint,2,opt,name=base,proto3" json:"base,omitempty"`
+	// The players that are new or have moved.
+	Players []*GamePlayer `protobuf:"bytes,3,rep,name=players,proto3" json:"players,omitempty"`
+	// The players that have left.
+	Gone          []uint32 `protobuf:"varint,4,rep,packed,name=gone,proto3" json:"gone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GameState) Reset() {
+	*x = GameState{}
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GameState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GameState) ProtoMessage() {}
+
+func (x *GameState) ProtoReflect() protoreflect.Message {
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GameState.ProtoReflect.Descriptor instead.
+func (*GameState) Descriptor() ([]byte, []int) {
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *GameState) GetTick() uint64 {
+	if x != nil {
+		return x.Tick
+	}
+	return 0
+}
+
+func (x *GameState) GetBase() uint64 {
+	if x != nil {
+		return x.Base
+	}
+	return 0
+}
+
+func (x *GameState) GetPlayers() []*GamePlayer {
+	if x != nil {
+		return x.Players
+	}
+	return nil
+}
+
+func (x *GameState) GetGone() []uint32 {
+	if x != nil {
+		return x.Gone
+	}
+	return nil
+}
+
+// GamePlayer is where a player is.
+type GamePlayer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The player.
+	Id uint32 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The name of a player that is new.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Units from the left.
+	X int32 `protobuf:"varint,3,opt,name=x,proto3" json:"x,omitempty"`
+	// Units from the top.
+	Y             int32 `protobuf:"varint,4,opt,name=y,proto3" json:"y,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GamePlayer) Reset() {
+	*x = GamePlayer{}
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GamePlayer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GamePlayer) ProtoMessage() {}
+
+func (x *GamePlayer) ProtoReflect() protoreflect.Message {
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GamePlayer.ProtoReflect.Descriptor instead.
+func (*GamePlayer) Descriptor() ([]byte, []int) {
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *GamePlayer) GetId() uint32 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *GamePlayer) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GamePlayer) GetX() int32 {
+	if x != nil {
+		return x.X
+	}
+	return 0
+}
+
+func (x *GamePlayer) GetY() int32 {
+	if x != nil {
+		return x.Y
+	}
+	return 0
+}
+
 // Pong answers a ping.
 type Pong struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2478,7 +2929,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[30]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2490,7 +2941,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[30]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2503,7 +2954,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{30}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{36}
 }
 
 // Error answers what is no request.
@@ -2519,7 +2970,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[31]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2531,7 +2982,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[31]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2544,7 +2995,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{31}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Error) GetCode() string {
@@ -2572,7 +3023,7 @@ type TokenExpiring struct {
 
 func (x *TokenExpiring) Reset() {
 	*x = TokenExpiring{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[32]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2584,7 +3035,7 @@ func (x *TokenExpiring) String() string {
 func (*TokenExpiring) ProtoMessage() {}
 
 func (x *TokenExpiring) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[32]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2597,7 +3048,7 @@ func (x *TokenExpiring) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenExpiring.ProtoReflect.Descriptor instead.
 func (*TokenExpiring) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{32}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *TokenExpiring) GetExpires() *timestamppb.Timestamp {
@@ -2620,7 +3071,7 @@ type GoingAway struct {
 
 func (x *GoingAway) Reset() {
 	*x = GoingAway{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[33]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2632,7 +3083,7 @@ func (x *GoingAway) String() string {
 func (*GoingAway) ProtoMessage() {}
 
 func (x *GoingAway) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[33]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2645,7 +3096,7 @@ func (x *GoingAway) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GoingAway.ProtoReflect.Descriptor instead.
 func (*GoingAway) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{33}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GoingAway) GetReason() string {
@@ -2692,7 +3143,7 @@ const file_sockscope_chat_v1_chat_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"H\n" +
 	"\x12UploadLogsResponse\x12\x18\n" +
 	"\awritten\x18\x01 \x01(\x04R\awritten\x12\x18\n" +
-	"\adropped\x18\x02 \x01(\x04R\adropped\"\x82\x06\n" +
+	"\adropped\x18\x02 \x01(\x04R\adropped\"\xbc\a\n" +
 	"\vChatRequest\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\tR\tmessageId\x128\n" +
@@ -2712,10 +3163,15 @@ const file_sockscope_chat_v1_chat_proto_rawDesc = "" +
 	"\tsubscribe\x18\x11 \x01(\v2\x1c.sockscope.chat.v1.SubscribeH\x00R\tsubscribe\x12B\n" +
 	"\vunsubscribe\x18\x12 \x01(\v2\x1e.sockscope.chat.v1.UnsubscribeH\x00R\vunsubscribe\x123\n" +
 	"\x06notify\x18\x13 \x01(\v2\x19.sockscope.chat.v1.NotifyH\x00R\x06notify\x12-\n" +
-	"\x04ping\x18\x14 \x01(\v2\x17.sockscope.chat.v1.PingH\x00R\x04pingB\t\n" +
+	"\x04ping\x18\x14 \x01(\v2\x17.sockscope.chat.v1.PingH\x00R\x04ping\x12:\n" +
+	"\tgame_join\x18\x15 \x01(\v2\x1b.sockscope.chat.v1.GameJoinH\x00R\bgameJoin\x12=\n" +
+	"\n" +
+	"game_leave\x18\x16 \x01(\v2\x1c.sockscope.chat.v1.GameLeaveH\x00R\tgameLeave\x12=\n" +
+	"\n" +
+	"game_input\x18\x17 \x01(\v2\x1c.sockscope.chat.v1.GameInputH\x00R\tgameInputB\t\n" +
 	"\apayload\">\n" +
 	"\fChatResponse\x12.\n" +
-	"\x05frame\x18\x01 \x01(\v2\x18.sockscope.chat.v1.FrameR\x05frame\"\xc2\b\n" +
+	"\x05frame\x18\x01 \x01(\v2\x18.sockscope.chat.v1.FrameR\x05frame\"\xb0\t\n" +
 	"\x05Frame\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\tR\tmessageId\x128\n" +
@@ -2743,7 +3199,10 @@ const file_sockscope_chat_v1_chat_proto_rawDesc = "" +
 	"\x05error\x18\x17 \x01(\v2\x18.sockscope.chat.v1.ErrorH\x00R\x05error\x12I\n" +
 	"\x0etoken_expiring\x18\x18 \x01(\v2 .sockscope.chat.v1.TokenExpiringH\x00R\rtokenExpiring\x12=\n" +
 	"\n" +
-	"going_away\x18\x19 \x01(\v2\x1c.sockscope.chat.v1.GoingAwayH\x00R\tgoingAwayB\t\n" +
+	"going_away\x18\x19 \x01(\v2\x1c.sockscope.chat.v1.GoingAwayH\x00R\tgoingAway\x12-\n" +
+	"\x04game\x18\x1a \x01(\v2\x17.sockscope.chat.v1.GameH\x00R\x04game\x12=\n" +
+	"\n" +
+	"game_state\x18\x1b \x01(\v2\x1c.sockscope.chat.v1.GameStateH\x00R\tgameStateB\t\n" +
 	"\apayload\"\x1c\n" +
 	"\x04Auth\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\"?\n" +
@@ -2777,7 +3236,14 @@ const file_sockscope_chat_v1_chat_proto_rawDesc = "" +
 	"\x06stream\x18\x01 \x01(\tR\x06stream\"0\n" +
 	"\x06Notify\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x12\n" +
-	"\x04text\x18\x02 \x01(\tR\x04text\"\x06\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"\n" +
+	"\n" +
+	"\bGameJoin\"\v\n" +
+	"\tGameLeave\"9\n" +
+	"\tGameInput\x12\f\n" +
+	"\x01x\x18\x01 \x01(\x05R\x01x\x12\f\n" +
+	"\x01y\x18\x02 \x01(\x05R\x01y\x12\x10\n" +
+	"\x03ack\x18\x03 \x01(\x04R\x03ack\"\x06\n" +
 	"\x04Ping\"\x81\x01\n" +
 	"\aWelcome\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x12\n" +
@@ -2834,7 +3300,24 @@ const file_sockscope_chat_v1_chat_proto_rawDesc = "" +
 	"\vconnections\x18\x02 \x01(\x03R\vconnections\x12\x14\n" +
 	"\x05rooms\x18\x03 \x01(\x03R\x05rooms\x12.\n" +
 	"\x13received_per_second\x18\x04 \x01(\x01R\x11receivedPerSecond\x12&\n" +
-	"\x0fsent_per_second\x18\x05 \x01(\x01R\rsentPerSecond\"\x06\n" +
+	"\x0fsent_per_second\x18\x05 \x01(\x01R\rsentPerSecond\"t\n" +
+	"\x04Game\x12\x16\n" +
+	"\x06player\x18\x01 \x01(\rR\x06player\x12\x12\n" +
+	"\x04rate\x18\x02 \x01(\x05R\x04rate\x12\x14\n" +
+	"\x05width\x18\x03 \x01(\x05R\x05width\x12\x16\n" +
+	"\x06height\x18\x04 \x01(\x05R\x06height\x12\x12\n" +
+	"\x04keep\x18\x05 \x01(\x05R\x04keep\"\x80\x01\n" +
+	"\tGameState\x12\x12\n" +
+	"\x04tick\x18\x01 \x01(\x04R\x04tick\x12\x12\n" +
+	"\x04base\x18\x02 \x01(\x04R\x04base\x127\n" +
+	"\aplayers\x18\x03 \x03(\v2\x1d.sockscope.chat.v1.GamePlayerR\aplayers\x12\x12\n" +
+	"\x04gone\x18\x04 \x03(\rR\x04gone\"L\n" +
+	"\n" +
+	"GamePlayer\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\f\n" +
+	"\x01x\x18\x03 \x01(\x05R\x01x\x12\f\n" +
+	"\x01y\x18\x04 \x01(\x05R\x01y\"\x06\n" +
 	"\x04Pong\"3\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x16\n" +
@@ -2870,7 +3353,7 @@ func file_sockscope_chat_v1_chat_proto_rawDescGZIP() []byte {
 }
 
 var file_sockscope_chat_v1_chat_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_sockscope_chat_v1_chat_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_sockscope_chat_v1_chat_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_sockscope_chat_v1_chat_proto_goTypes = []any{
 	(Severity)(0),                     // 0: sockscope.chat.v1.Severity
 	(*SendMessageRequest)(nil),        // 1: sockscope.chat.v1.SendMessageRequest
@@ -2892,32 +3375,38 @@ var file_sockscope_chat_v1_chat_proto_goTypes = []any{
 	(*Subscribe)(nil),                 // 17: sockscope.chat.v1.Subscribe
 	(*Unsubscribe)(nil),               // 18: sockscope.chat.v1.Unsubscribe
 	(*Notify)(nil),                    // 19: sockscope.chat.v1.Notify
-	(*Ping)(nil),                      // 20: sockscope.chat.v1.Ping
-	(*Welcome)(nil),                   // 21: sockscope.chat.v1.Welcome
-	(*Ack)(nil),                       // 22: sockscope.chat.v1.Ack
-	(*History)(nil),                   // 23: sockscope.chat.v1.History
-	(*HistoryMessage)(nil),            // 24: sockscope.chat.v1.HistoryMessage
-	(*Presence)(nil),                  // 25: sockscope.chat.v1.Presence
-	(*RoomUsers)(nil),                 // 26: sockscope.chat.v1.RoomUsers
-	(*Notification)(nil),              // 27: sockscope.chat.v1.Notification
-	(*Ticks)(nil),                     // 28: sockscope.chat.v1.Ticks
-	(*Tick)(nil),                      // 29: sockscope.chat.v1.Tick
-	(*Dashboard)(nil),                 // 30: sockscope.chat.v1.Dashboard
-	(*Pong)(nil),                      // 31: sockscope.chat.v1.Pong
-	(*Error)(nil),                     // 32: sockscope.chat.v1.Error
-	(*TokenExpiring)(nil),             // 33: sockscope.chat.v1.TokenExpiring
-	(*GoingAway)(nil),                 // 34: sockscope.chat.v1.GoingAway
-	nil,                               // 35: sockscope.chat.v1.UploadLogsRequest.AttributesEntry
-	nil,                               // 36: sockscope.chat.v1.RoomUsers.ReadEntry
-	(*timestamppb.Timestamp)(nil),     // 37: google.protobuf.Timestamp
+	(*GameJoin)(nil),                  // 20: sockscope.chat.v1.GameJoin
+	(*GameLeave)(nil),                 // 21: sockscope.chat.v1.GameLeave
+	(*GameInput)(nil),                 // 22: sockscope.chat.v1.GameInput
+	(*Ping)(nil),                      // 23: sockscope.chat.v1.Ping
+	(*Welcome)(nil),                   // 24: sockscope.chat.v1.Welcome
+	(*Ack)(nil),                       // 25: sockscope.chat.v1.Ack
+	(*History)(nil),                   // 26: sockscope.chat.v1.History
+	(*HistoryMessage)(nil),            // 27: sockscope.chat.v1.HistoryMessage
+	(*Presence)(nil),                  // 28: sockscope.chat.v1.Presence
+	(*RoomUsers)(nil),                 // 29: sockscope.chat.v1.RoomUsers
+	(*Notification)(nil),              // 30: sockscope.chat.v1.Notification
+	(*Ticks)(nil),                     // 31: sockscope.chat.v1.Ticks
+	(*Tick)(nil),                      // 32: sockscope.chat.v1.Tick
+	(*Dashboard)(nil),                 // 33: sockscope.chat.v1.Dashboard
+	(*Game)(nil),                      // 34: sockscope.chat.v1.Game
+	(*GameState)(nil),                 // 35: sockscope.chat.v1.GameState
+	(*GamePlayer)(nil),                // 36: sockscope.chat.v1.GamePlayer
+	(*Pong)(nil),                      // 37: sockscope.chat.v1.Pong
+	(*Error)(nil),                     // 38: sockscope.chat.v1.Error
+	(*TokenExpiring)(nil),             // 39: sockscope.chat.v1.TokenExpiring
+	(*GoingAway)(nil),                 // 40: sockscope.chat.v1.GoingAway
+	nil,                               // 41: sockscope.chat.v1.UploadLogsRequest.AttributesEntry
+	nil,                               // 42: sockscope.chat.v1.RoomUsers.ReadEntry
+	(*timestamppb.Timestamp)(nil),     // 43: google.protobuf.Timestamp
 }
 var file_sockscope_chat_v1_chat_proto_depIdxs = []int32{
 	11, // 0: sockscope.chat.v1.SubscribeMessagesRequest.rooms:type_name -> sockscope.chat.v1.Join
 	9,  // 1: sockscope.chat.v1.SubscribeMessagesResponse.frame:type_name -> sockscope.chat.v1.Frame
-	37, // 2: sockscope.chat.v1.UploadLogsRequest.time:type_name -> google.protobuf.Timestamp
+	43, // 2: sockscope.chat.v1.UploadLogsRequest.time:type_name -> google.protobuf.Timestamp
 	0,  // 3: sockscope.chat.v1.UploadLogsRequest.severity:type_name -> sockscope.chat.v1.Severity
-	35, // 4: sockscope.chat.v1.UploadLogsRequest.attributes:type_name -> sockscope.chat.v1.UploadLogsRequest.AttributesEntry
-	37, // 5: sockscope.chat.v1.ChatRequest.timestamp:type_name -> google.protobuf.Timestamp
+	41, // 4: sockscope.chat.v1.UploadLogsRequest.attributes:type_name -> sockscope.chat.v1.UploadLogsRequest.AttributesEntry
+	43, // 5: sockscope.chat.v1.ChatRequest.timestamp:type_name -> google.protobuf.Timestamp
 	10, // 6: sockscope.chat.v1.ChatRequest.auth:type_name -> sockscope.chat.v1.Auth
 	11, // 7: sockscope.chat.v1.ChatRequest.join:type_name -> sockscope.chat.v1.Join
 	12, // 8: sockscope.chat.v1.ChatRequest.leave:type_name -> sockscope.chat.v1.Leave
@@ -2928,45 +3417,51 @@ var file_sockscope_chat_v1_chat_proto_depIdxs = []int32{
 	17, // 13: sockscope.chat.v1.ChatRequest.subscribe:type_name -> sockscope.chat.v1.Subscribe
 	18, // 14: sockscope.chat.v1.ChatRequest.unsubscribe:type_name -> sockscope.chat.v1.Unsubscribe
 	19, // 15: sockscope.chat.v1.ChatRequest.notify:type_name -> sockscope.chat.v1.Notify
-	20, // 16: sockscope.chat.v1.ChatRequest.ping:type_name -> sockscope.chat.v1.Ping
-	9,  // 17: sockscope.chat.v1.ChatResponse.frame:type_name -> sockscope.chat.v1.Frame
-	37, // 18: sockscope.chat.v1.Frame.timestamp:type_name -> google.protobuf.Timestamp
-	21, // 19: sockscope.chat.v1.Frame.welcome:type_name -> sockscope.chat.v1.Welcome
-	22, // 20: sockscope.chat.v1.Frame.ack:type_name -> sockscope.chat.v1.Ack
-	13, // 21: sockscope.chat.v1.Frame.message:type_name -> sockscope.chat.v1.Message
-	14, // 22: sockscope.chat.v1.Frame.typing:type_name -> sockscope.chat.v1.Typing
-	15, // 23: sockscope.chat.v1.Frame.read:type_name -> sockscope.chat.v1.Read
-	23, // 24: sockscope.chat.v1.Frame.history:type_name -> sockscope.chat.v1.History
-	25, // 25: sockscope.chat.v1.Frame.joined:type_name -> sockscope.chat.v1.Presence
-	25, // 26: sockscope.chat.v1.Frame.left:type_name -> sockscope.chat.v1.Presence
-	26, // 27: sockscope.chat.v1.Frame.room_users:type_name -> sockscope.chat.v1.RoomUsers
-	27, // 28: sockscope.chat.v1.Frame.notification:type_name -> sockscope.chat.v1.Notification
-	28, // 29: sockscope.chat.v1.Frame.ticks:type_name -> sockscope.chat.v1.Ticks
-	30, // 30: sockscope.chat.v1.Frame.dashboard:type_name -> sockscope.chat.v1.Dashboard
-	31, // 31: sockscope.chat.v1.Frame.pong:type_name -> sockscope.chat.v1.Pong
-	32, // 32: sockscope.chat.v1.Frame.error:type_name -> sockscope.chat.v1.Error
-	33, // 33: sockscope.chat.v1.Frame.token_expiring:type_name -> sockscope.chat.v1.TokenExpiring
-	34, // 34: sockscope.chat.v1.Frame.going_away:type_name -> sockscope.chat.v1.GoingAway
-	37, // 35: sockscope.chat.v1.Welcome.expires:type_name -> google.protobuf.Timestamp
-	24, // 36: sockscope.chat.v1.History.messages:type_name -> sockscope.chat.v1.HistoryMessage
-	37, // 37: sockscope.chat.v1.HistoryMessage.timestamp:type_name -> google.protobuf.Timestamp
-	36, // 38: sockscope.chat.v1.RoomUsers.read:type_name -> sockscope.chat.v1.RoomUsers.ReadEntry
-	29, // 39: sockscope.chat.v1.Ticks.ticks:type_name -> sockscope.chat.v1.Tick
-	37, // 40: sockscope.chat.v1.Tick.time:type_name -> google.protobuf.Timestamp
-	37, // 41: sockscope.chat.v1.TokenExpiring.expires:type_name -> google.protobuf.Timestamp
-	1,  // 42: sockscope.chat.v1.ChatService.SendMessage:input_type -> sockscope.chat.v1.SendMessageRequest
-	3,  // 43: sockscope.chat.v1.ChatService.SubscribeMessages:input_type -> sockscope.chat.v1.SubscribeMessagesRequest
-	5,  // 44: sockscope.chat.v1.ChatService.UploadLogs:input_type -> sockscope.chat.v1.UploadLogsRequest
-	7,  // 45: sockscope.chat.v1.ChatService.Chat:input_type -> sockscope.chat.v1.ChatRequest
-	2,  // 46: sockscope.chat.v1.ChatService.SendMessage:output_type -> sockscope.chat.v1.SendMessageResponse
-	4,  // 47: sockscope.chat.v1.ChatService.SubscribeMessages:output_type -> sockscope.chat.v1.SubscribeMessagesResponse
-	6,  // 48: sockscope.chat.v1.ChatService.UploadLogs:output_type -> sockscope.chat.v1.UploadLogsResponse
-	8,  // 49: sockscope.chat.v1.ChatService.Chat:output_type -> sockscope.chat.v1.ChatResponse
-	46, // [46:50] is the sub-list for method output_type
-	42, // [42:46] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	23, // 16: sockscope.chat.v1.ChatRequest.ping:type_name -> sockscope.chat.v1.Ping
+	20, // 17: sockscope.chat.v1.ChatRequest.game_join:type_name -> sockscope.chat.v1.GameJoin
+	21, // 18: sockscope.chat.v1.ChatRequest.game_leave:type_name -> sockscope.chat.v1.GameLeave
+	22, // 19: sockscope.chat.v1.ChatRequest.game_input:type_name -> sockscope.chat.v1.GameInput
+	9,  // 20: sockscope.chat.v1.ChatResponse.frame:type_name -> sockscope.chat.v1.Frame
+	43, // 21: sockscope.chat.v1.Frame.timestamp:type_name -> google.protobuf.Timestamp
+	24, // 22: sockscope.chat.v1.Frame.welcome:type_name -> sockscope.chat.v1.Welcome
+	25, // 23: sockscope.chat.v1.Frame.ack:type_name -> sockscope.chat.v1.Ack
+	13, // 24: sockscope.chat.v1.Frame.message:type_name -> sockscope.chat.v1.Message
+	14, // 25: sockscope.chat.v1.Frame.typing:type_name -> sockscope.chat.v1.Typing
+	15, // 26: sockscope.chat.v1.Frame.read:type_name -> sockscope.chat.v1.Read
+	26, // 27: sockscope.chat.v1.Frame.history:type_name -> sockscope.chat.v1.History
+	28, // 28: sockscope.chat.v1.Frame.joined:type_name -> sockscope.chat.v1.Presence
+	28, // 29: sockscope.chat.v1.Frame.left:type_name -> sockscope.chat.v1.Presence
+	29, // 30: sockscope.chat.v1.Frame.room_users:type_name -> sockscope.chat.v1.RoomUsers
+	30, // 31: sockscope.chat.v1.Frame.notification:type_name -> sockscope.chat.v1.Notification
+	31, // 32: sockscope.chat.v1.Frame.ticks:type_name -> sockscope.chat.v1.Ticks
+	33, // 33: sockscope.chat.v1.Frame.dashboard:type_name -> sockscope.chat.v1.Dashboard
+	37, // 34: sockscope.chat.v1.Frame.pong:type_name -> sockscope.chat.v1.Pong
+	38, // 35: sockscope.chat.v1.Frame.error:type_name -> sockscope.chat.v1.Error
+	39, // 36: sockscope.chat.v1.Frame.token_expiring:type_name -> sockscope.chat.v1.TokenExpiring
+	40, // 37: sockscope.chat.v1.Frame.going_away:type_name -> sockscope.chat.v1.GoingAway
+	34, // 38: sockscope.chat.v1.Frame.game:type_name -> sockscope.chat.v1.Game
+	35, // 39: sockscope.chat.v1.Frame.game_state:type_name -> sockscope.chat.v1.GameState
+	43, // 40: sockscope.chat.v1.Welcome.expires:type_name -> google.protobuf.Timestamp
+	27, // 41: sockscope.chat.v1.History.messages:type_name -> sockscope.chat.v1.HistoryMessage
+	43, // 42: sockscope.chat.v1.HistoryMessage.timestamp:type_name -> google.protobuf.Timestamp
+	42, // 43: sockscope.chat.v1.RoomUsers.read:type_name -> sockscope.chat.v1.RoomUsers.ReadEntry
+	32, // 44: sockscope.chat.v1.Ticks.ticks:type_name -> sockscope.chat.v1.Tick
+	43, // 45: sockscope.chat.v1.Tick.time:type_name -> google.protobuf.Timestamp
+	36, // 46: sockscope.chat.v1.GameState.players:type_name -> sockscope.chat.v1.GamePlayer
+	43, // 47: sockscope.chat.v1.TokenExpiring.expires:type_name -> google.protobuf.Timestamp
+	1,  // 48: sockscope.chat.v1.ChatService.SendMessage:input_type -> sockscope.chat.v1.SendMessageRequest
+	3,  // 49: sockscope.chat.v1.ChatService.SubscribeMessages:input_type -> sockscope.chat.v1.SubscribeMessagesRequest
+	5,  // 50: sockscope.chat.v1.ChatService.UploadLogs:input_type -> sockscope.chat.v1.UploadLogsRequest
+	7,  // 51: sockscope.chat.v1.ChatService.Chat:input_type -> sockscope.chat.v1.ChatRequest
+	2,  // 52: sockscope.chat.v1.ChatService.SendMessage:output_type -> sockscope.chat.v1.SendMessageResponse
+	4,  // 53: sockscope.chat.v1.ChatService.SubscribeMessages:output_type -> sockscope.chat.v1.SubscribeMessagesResponse
+	6,  // 54: sockscope.chat.v1.ChatService.UploadLogs:output_type -> sockscope.chat.v1.UploadLogsResponse
+	8,  // 55: sockscope.chat.v1.ChatService.Chat:output_type -> sockscope.chat.v1.ChatResponse
+	52, // [52:56] is the sub-list for method output_type
+	48, // [48:52] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_sockscope_chat_v1_chat_proto_init() }
@@ -2986,6 +3481,9 @@ func file_sockscope_chat_v1_chat_proto_init() {
 		(*ChatRequest_Unsubscribe)(nil),
 		(*ChatRequest_Notify)(nil),
 		(*ChatRequest_Ping)(nil),
+		(*ChatRequest_GameJoin)(nil),
+		(*ChatRequest_GameLeave)(nil),
+		(*ChatRequest_GameInput)(nil),
 	}
 	file_sockscope_chat_v1_chat_proto_msgTypes[8].OneofWrappers = []any{
 		(*Frame_Welcome)(nil),
@@ -3004,6 +3502,8 @@ func file_sockscope_chat_v1_chat_proto_init() {
 		(*Frame_Error)(nil),
 		(*Frame_TokenExpiring)(nil),
 		(*Frame_GoingAway)(nil),
+		(*Frame_Game)(nil),
+		(*Frame_GameState)(nil),
 	}
 	file_sockscope_chat_v1_chat_proto_msgTypes[10].OneofWrappers = []any{}
 	file_sockscope_chat_v1_chat_proto_msgTypes[15].OneofWrappers = []any{}
@@ -3013,7 +3513,7 @@ func file_sockscope_chat_v1_chat_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sockscope_chat_v1_chat_proto_rawDesc), len(file_sockscope_chat_v1_chat_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   36,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
