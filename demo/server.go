@@ -20,6 +20,7 @@ import (
 	"github.com/sockscope/sockscope/demo/transport/socketio"
 	"github.com/sockscope/sockscope/demo/use/chat"
 	"github.com/sockscope/sockscope/demo/use/dashboard"
+	"github.com/sockscope/sockscope/demo/use/document"
 	"github.com/sockscope/sockscope/demo/use/game"
 	"github.com/sockscope/sockscope/demo/use/market"
 	"github.com/sockscope/sockscope/demo/use/stream"
@@ -37,10 +38,11 @@ type Server struct {
 	cluster *cluster.Cluster
 	hangUp  func() error // closes the connections to the other nodes
 
-	chat    *chat.Chat
-	streams *stream.Streams
-	market  *market.Market
-	game    *game.Game
+	chat      *chat.Chat
+	streams   *stream.Streams
+	market    *market.Market
+	game      *game.Game
+	documents *document.Documents
 
 	door     *admission.Door
 	sessions *session.Sessions
@@ -57,7 +59,7 @@ type Server struct {
 }
 
 // Run does what goes on beside the connections until ctx ends: it keeps in touch with the other nodes, publishes the
-// market and the dashboard, and has the game tick.
+// market and the dashboard, has the game tick, and reads what others edit.
 func (s *Server) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -68,6 +70,7 @@ func (s *Server) Run(ctx context.Context) error {
 		})
 	})
 	running.Go(func() { s.game.Run(ctx) })
+	running.Go(func() { s.documents.Run(ctx) })
 	running.Go(func() { dashboard.Run(ctx, s.cfg.Node, s.counts, s.streams) })
 	if s.cfg.FaultAPI != Off {
 		running.Go(func() { s.faults.Run(ctx) })

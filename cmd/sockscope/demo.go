@@ -49,8 +49,8 @@ func newDemoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run the demo: a realtime service that is observed",
-		Long: `Run the demo: chat rooms, a market feed, notifications, a dashboard and a
-game over WebSockets (/ws), server-sent events (/events), Socket.IO (/socket.io/),
+		Long: `Run the demo: chat rooms, documents, a market feed, notifications, a dashboard
+and a game over WebSockets (/ws), server-sent events (/events), Socket.IO (/socket.io/),
 polling (/poll) and gRPC (--grpc-listen), with a page to use it from.
 
 It needs nothing else: messages are kept in a file. With --redis any number of

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-//go:embed *.html *.css *.js *.svg game use
+//go:embed *.html *.css *.js *.svg document game use
 var files embed.FS
 
 // Policy lets the page have what this server serves and nothing else, and no markup that a script has made of text.

@@ -462,6 +462,10 @@ type ChatRequest struct {
 	//	*ChatRequest_GameJoin
 	//	*ChatRequest_GameLeave
 	//	*ChatRequest_GameInput
+	//	*ChatRequest_DocumentOpen
+	//	*ChatRequest_DocumentClose
+	//	*ChatRequest_DocumentEdit
+	//	*ChatRequest_DocumentCursor
 	Payload       isChatRequest_Payload `protobuf_oneof:"payload"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -658,6 +662,42 @@ func (x *ChatRequest) GetGameInput() *GameInput {
 	return nil
 }
 
+func (x *ChatRequest) GetDocumentOpen() *DocumentOpen {
+	if x != nil {
+		if x, ok := x.Payload.(*ChatRequest_DocumentOpen); ok {
+			return x.DocumentOpen
+		}
+	}
+	return nil
+}
+
+func (x *ChatRequest) GetDocumentClose() *DocumentClose {
+	if x != nil {
+		if x, ok := x.Payload.(*ChatRequest_DocumentClose); ok {
+			return x.DocumentClose
+		}
+	}
+	return nil
+}
+
+func (x *ChatRequest) GetDocumentEdit() *DocumentEdit {
+	if x != nil {
+		if x, ok := x.Payload.(*ChatRequest_DocumentEdit); ok {
+			return x.DocumentEdit
+		}
+	}
+	return nil
+}
+
+func (x *ChatRequest) GetDocumentCursor() *DocumentCursor {
+	if x != nil {
+		if x, ok := x.Payload.(*ChatRequest_DocumentCursor); ok {
+			return x.DocumentCursor
+		}
+	}
+	return nil
+}
+
 type isChatRequest_Payload interface {
 	isChatRequest_Payload()
 }
@@ -732,6 +772,26 @@ type ChatRequest_GameInput struct {
 	GameInput *GameInput `protobuf:"bytes,23,opt,name=game_input,json=gameInput,proto3,oneof"`
 }
 
+type ChatRequest_DocumentOpen struct {
+	// Opens a document.
+	DocumentOpen *DocumentOpen `protobuf:"bytes,24,opt,name=document_open,json=documentOpen,proto3,oneof"`
+}
+
+type ChatRequest_DocumentClose struct {
+	// Closes a document.
+	DocumentClose *DocumentClose `protobuf:"bytes,25,opt,name=document_close,json=documentClose,proto3,oneof"`
+}
+
+type ChatRequest_DocumentEdit struct {
+	// Edits a document that the caller has opened.
+	DocumentEdit *DocumentEdit `protobuf:"bytes,26,opt,name=document_edit,json=documentEdit,proto3,oneof"`
+}
+
+type ChatRequest_DocumentCursor struct {
+	// Tells the editors of a document where the caller's cursor is.
+	DocumentCursor *DocumentCursor `protobuf:"bytes,27,opt,name=document_cursor,json=documentCursor,proto3,oneof"`
+}
+
 func (*ChatRequest_Auth) isChatRequest_Payload() {}
 
 func (*ChatRequest_Join) isChatRequest_Payload() {}
@@ -759,6 +819,14 @@ func (*ChatRequest_GameJoin) isChatRequest_Payload() {}
 func (*ChatRequest_GameLeave) isChatRequest_Payload() {}
 
 func (*ChatRequest_GameInput) isChatRequest_Payload() {}
+
+func (*ChatRequest_DocumentOpen) isChatRequest_Payload() {}
+
+func (*ChatRequest_DocumentClose) isChatRequest_Payload() {}
+
+func (*ChatRequest_DocumentEdit) isChatRequest_Payload() {}
+
+func (*ChatRequest_DocumentCursor) isChatRequest_Payload() {}
 
 // ChatResponse is one message to the caller.
 type ChatResponse struct {
@@ -841,6 +909,10 @@ type Frame struct {
 	//	*Frame_GoingAway
 	//	*Frame_Game
 	//	*Frame_GameState
+	//	*Frame_Document
+	//	*Frame_DocumentClose
+	//	*Frame_DocumentEdit
+	//	*Frame_DocumentCursor
 	Payload       isFrame_Payload `protobuf_oneof:"payload"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1080,6 +1152,42 @@ func (x *Frame) GetGameState() *GameState {
 	return nil
 }
 
+func (x *Frame) GetDocument() *Document {
+	if x != nil {
+		if x, ok := x.Payload.(*Frame_Document); ok {
+			return x.Document
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetDocumentClose() *DocumentClose {
+	if x != nil {
+		if x, ok := x.Payload.(*Frame_DocumentClose); ok {
+			return x.DocumentClose
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetDocumentEdit() *DocumentEdit {
+	if x != nil {
+		if x, ok := x.Payload.(*Frame_DocumentEdit); ok {
+			return x.DocumentEdit
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetDocumentCursor() *DocumentCursor {
+	if x != nil {
+		if x, ok := x.Payload.(*Frame_DocumentCursor); ok {
+			return x.DocumentCursor
+		}
+	}
+	return nil
+}
+
 type isFrame_Payload interface {
 	isFrame_Payload()
 }
@@ -1174,6 +1282,26 @@ type Frame_GameState struct {
 	GameState *GameState `protobuf:"bytes,27,opt,name=game_state,json=gameState,proto3,oneof"`
 }
 
+type Frame_Document struct {
+	// A document that was opened.
+	Document *Document `protobuf:"bytes,28,opt,name=document,proto3,oneof"`
+}
+
+type Frame_DocumentClose struct {
+	// The caller's newer token does not open the document.
+	DocumentClose *DocumentClose `protobuf:"bytes,29,opt,name=document_close,json=documentClose,proto3,oneof"`
+}
+
+type Frame_DocumentEdit struct {
+	// Somebody has edited a document.
+	DocumentEdit *DocumentEdit `protobuf:"bytes,30,opt,name=document_edit,json=documentEdit,proto3,oneof"`
+}
+
+type Frame_DocumentCursor struct {
+	// Where somebody's cursor is.
+	DocumentCursor *DocumentCursor `protobuf:"bytes,31,opt,name=document_cursor,json=documentCursor,proto3,oneof"`
+}
+
 func (*Frame_Welcome) isFrame_Payload() {}
 
 func (*Frame_Ack) isFrame_Payload() {}
@@ -1209,6 +1337,14 @@ func (*Frame_GoingAway) isFrame_Payload() {}
 func (*Frame_Game) isFrame_Payload() {}
 
 func (*Frame_GameState) isFrame_Payload() {}
+
+func (*Frame_Document) isFrame_Payload() {}
+
+func (*Frame_DocumentClose) isFrame_Payload() {}
+
+func (*Frame_DocumentEdit) isFrame_Payload() {}
+
+func (*Frame_DocumentCursor) isFrame_Payload() {}
 
 // Auth carries a newer token.
 type Auth struct {
@@ -1907,6 +2043,444 @@ func (x *GameInput) GetAck() uint64 {
 	return 0
 }
 
+// DocumentOpen asks for a document.
+type DocumentOpen struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The document.
+	Document string `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	// The version that the caller has. It gets the edits since.
+	After *uint64 `protobuf:"varint,2,opt,name=after,proto3,oneof" json:"after,omitempty"`
+	// The id that came with that version.
+	SavedId       string `protobuf:"bytes,3,opt,name=saved_id,json=savedId,proto3" json:"saved_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DocumentOpen) Reset() {
+	*x = DocumentOpen{}
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DocumentOpen) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DocumentOpen) ProtoMessage() {}
+
+func (x *DocumentOpen) ProtoReflect() protoreflect.Message {
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DocumentOpen.ProtoReflect.Descriptor instead.
+func (*DocumentOpen) Descriptor() ([]byte, []int) {
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *DocumentOpen) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *DocumentOpen) GetAfter() uint64 {
+	if x != nil && x.After != nil {
+		return *x.After
+	}
+	return 0
+}
+
+func (x *DocumentOpen) GetSavedId() string {
+	if x != nil {
+		return x.SavedId
+	}
+	return ""
+}
+
+// DocumentClose names a document.
+type DocumentClose struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The document.
+	Document      string `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DocumentClose) Reset() {
+	*x = DocumentClose{}
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DocumentClose) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DocumentClose) ProtoMessage() {}
+
+func (x *DocumentClose) ProtoReflect() protoreflect.Message {
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DocumentClose.ProtoReflect.Descriptor instead.
+func (*DocumentClose) Descriptor() ([]byte, []int) {
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *DocumentClose) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+// DocumentEdit is an edit. The caller sets document, version and operations only.
+type DocumentEdit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The document.
+	Document string `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	// Of the caller: that of the text before the edit. Of the server: that of the text after it.
+	Version uint64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// What to do with the text, from its beginning to its end.
+	Operations []*DocumentOperation `protobuf:"bytes,3,rep,name=operations,proto3" json:"operations,omitempty"`
+	// The version before.
+	Base uint64 `protobuf:"varint,4,opt,name=base,proto3" json:"base,omitempty"`
+	// The id under which it was saved.
+	SavedId string `protobuf:"bytes,5,opt,name=saved_id,json=savedId,proto3" json:"saved_id,omitempty"`
+	// Who has made it.
+	User          string `protobuf:"bytes,6,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DocumentEdit) Reset() {
+	*x = DocumentEdit{}
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DocumentEdit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DocumentEdit) ProtoMessage() {}
+
+func (x *DocumentEdit) ProtoReflect() protoreflect.Message {
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DocumentEdit.ProtoReflect.Descriptor instead.
+func (*DocumentEdit) Descriptor() ([]byte, []int) {
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *DocumentEdit) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *DocumentEdit) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *DocumentEdit) GetOperations() []*DocumentOperation {
+	if x != nil {
+		return x.Operations
+	}
+	return nil
+}
+
+func (x *DocumentEdit) GetBase() uint64 {
+	if x != nil {
+		return x.Base
+	}
+	return 0
+}
+
+func (x *DocumentEdit) GetSavedId() string {
+	if x != nil {
+		return x.SavedId
+	}
+	return ""
+}
+
+func (x *DocumentEdit) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+// DocumentOperation is one of three things. Lengths are in UTF-16 code units.
+type DocumentOperation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many units stay.
+	Retain int32 `protobuf:"varint,1,opt,name=retain,proto3" json:"retain,omitempty"`
+	// What is inserted.
+	Insert string `protobuf:"bytes,2,opt,name=insert,proto3" json:"insert,omitempty"`
+	// How many units are deleted.
+	Delete        int32 `protobuf:"varint,3,opt,name=delete,proto3" json:"delete,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DocumentOperation) Reset() {
+	*x = DocumentOperation{}
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DocumentOperation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DocumentOperation) ProtoMessage() {}
+
+func (x *DocumentOperation) ProtoReflect() protoreflect.Message {
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DocumentOperation.ProtoReflect.Descriptor instead.
+func (*DocumentOperation) Descriptor() ([]byte, []int) {
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *DocumentOperation) GetRetain() int32 {
+	if x != nil {
+		return x.Retain
+	}
+	return 0
+}
+
+func (x *DocumentOperation) GetInsert() string {
+	if x != nil {
+		return x.Insert
+	}
+	return ""
+}
+
+func (x *DocumentOperation) GetDelete() int32 {
+	if x != nil {
+		return x.Delete
+	}
+	return 0
+}
+
+// DocumentCursor is where an editor's cursor is. The caller does not set session, user and gone.
+type DocumentCursor struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The document.
+	Document string `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	// That of the text in which the cursor is there.
+	Version uint64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Where the cursor is, or the selection begins, in UTF-16 code units.
+	Start int32 `protobuf:"varint,3,opt,name=start,proto3" json:"start,omitempty"`
+	// Where the selection ends.
+	End int32 `protobuf:"varint,4,opt,name=end,proto3" json:"end,omitempty"`
+	// The connection.
+	Session string `protobuf:"bytes,5,opt,name=session,proto3" json:"session,omitempty"`
+	// Whose cursor it is.
+	User string `protobuf:"bytes,6,opt,name=user,proto3" json:"user,omitempty"`
+	// Whether the editor has left.
+	Gone          bool `protobuf:"varint,7,opt,name=gone,proto3" json:"gone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DocumentCursor) Reset() {
+	*x = DocumentCursor{}
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DocumentCursor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DocumentCursor) ProtoMessage() {}
+
+func (x *DocumentCursor) ProtoReflect() protoreflect.Message {
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DocumentCursor.ProtoReflect.Descriptor instead.
+func (*DocumentCursor) Descriptor() ([]byte, []int) {
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *DocumentCursor) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *DocumentCursor) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *DocumentCursor) GetStart() int32 {
+	if x != nil {
+		return x.Start
+	}
+	return 0
+}
+
+func (x *DocumentCursor) GetEnd() int32 {
+	if x != nil {
+		return x.End
+	}
+	return 0
+}
+
+func (x *DocumentCursor) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *DocumentCursor) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *DocumentCursor) GetGone() bool {
+	if x != nil {
+		return x.Gone
+	}
+	return false
+}
+
+// Document is a document that was opened.
+type Document struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The document.
+	Document string `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	// Its version.
+	Version uint64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// The id of that version.
+	SavedId string `protobuf:"bytes,3,opt,name=saved_id,json=savedId,proto3" json:"saved_id,omitempty"`
+	// Its text. Without it the caller has the text, and gets the edits since.
+	Text          *string `protobuf:"bytes,4,opt,name=text,proto3,oneof" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Document) Reset() {
+	*x = Document{}
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Document) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Document) ProtoMessage() {}
+
+func (x *Document) ProtoReflect() protoreflect.Message {
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Document.ProtoReflect.Descriptor instead.
+func (*Document) Descriptor() ([]byte, []int) {
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Document) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *Document) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Document) GetSavedId() string {
+	if x != nil {
+		return x.SavedId
+	}
+	return ""
+}
+
+func (x *Document) GetText() string {
+	if x != nil && x.Text != nil {
+		return *x.Text
+	}
+	return ""
+}
+
 // Ping asks for a pong.
 type Ping struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1916,7 +2490,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[22]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1928,7 +2502,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[22]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1941,7 +2515,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{22}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{28}
 }
 
 // Welcome says whom the server takes the caller for.
@@ -1961,7 +2535,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[23]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1973,7 +2547,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[23]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1986,7 +2560,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{23}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Welcome) GetSession() string {
@@ -2036,7 +2610,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[24]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2048,7 +2622,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[24]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2061,7 +2635,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{24}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Ack) GetSuccess() bool {
@@ -2114,7 +2688,7 @@ type History struct {
 
 func (x *History) Reset() {
 	*x = History{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[25]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2126,7 +2700,7 @@ func (x *History) String() string {
 func (*History) ProtoMessage() {}
 
 func (x *History) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[25]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2139,7 +2713,7 @@ func (x *History) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use History.ProtoReflect.Descriptor instead.
 func (*History) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{25}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *History) GetRoom() string {
@@ -2186,7 +2760,7 @@ type HistoryMessage struct {
 
 func (x *HistoryMessage) Reset() {
 	*x = HistoryMessage{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[26]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2198,7 +2772,7 @@ func (x *HistoryMessage) String() string {
 func (*HistoryMessage) ProtoMessage() {}
 
 func (x *HistoryMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[26]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2211,7 +2785,7 @@ func (x *HistoryMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryMessage.ProtoReflect.Descriptor instead.
 func (*HistoryMessage) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{26}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *HistoryMessage) GetSeq() uint64 {
@@ -2276,7 +2850,7 @@ type Presence struct {
 
 func (x *Presence) Reset() {
 	*x = Presence{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[27]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2288,7 +2862,7 @@ func (x *Presence) String() string {
 func (*Presence) ProtoMessage() {}
 
 func (x *Presence) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[27]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2301,7 +2875,7 @@ func (x *Presence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Presence.ProtoReflect.Descriptor instead.
 func (*Presence) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{27}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Presence) GetRoom() string {
@@ -2337,7 +2911,7 @@ type RoomUsers struct {
 
 func (x *RoomUsers) Reset() {
 	*x = RoomUsers{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[28]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2349,7 +2923,7 @@ func (x *RoomUsers) String() string {
 func (*RoomUsers) ProtoMessage() {}
 
 func (x *RoomUsers) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[28]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2362,7 +2936,7 @@ func (x *RoomUsers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoomUsers.ProtoReflect.Descriptor instead.
 func (*RoomUsers) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{28}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RoomUsers) GetRoom() string {
@@ -2413,7 +2987,7 @@ type Notification struct {
 
 func (x *Notification) Reset() {
 	*x = Notification{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[29]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2425,7 +2999,7 @@ func (x *Notification) String() string {
 func (*Notification) ProtoMessage() {}
 
 func (x *Notification) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[29]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2438,7 +3012,7 @@ func (x *Notification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notification.ProtoReflect.Descriptor instead.
 func (*Notification) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{29}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Notification) GetFrom() string {
@@ -2472,7 +3046,7 @@ type Ticks struct {
 
 func (x *Ticks) Reset() {
 	*x = Ticks{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[30]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2484,7 +3058,7 @@ func (x *Ticks) String() string {
 func (*Ticks) ProtoMessage() {}
 
 func (x *Ticks) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[30]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2497,7 +3071,7 @@ func (x *Ticks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ticks.ProtoReflect.Descriptor instead.
 func (*Ticks) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{30}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Ticks) GetFirstSeq() uint64 {
@@ -2547,7 +3121,7 @@ type Tick struct {
 
 func (x *Tick) Reset() {
 	*x = Tick{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[31]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2559,7 +3133,7 @@ func (x *Tick) String() string {
 func (*Tick) ProtoMessage() {}
 
 func (x *Tick) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[31]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2572,7 +3146,7 @@ func (x *Tick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tick.ProtoReflect.Descriptor instead.
 func (*Tick) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{31}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Tick) GetSymbol() string {
@@ -2629,7 +3203,7 @@ type Dashboard struct {
 
 func (x *Dashboard) Reset() {
 	*x = Dashboard{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[32]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2641,7 +3215,7 @@ func (x *Dashboard) String() string {
 func (*Dashboard) ProtoMessage() {}
 
 func (x *Dashboard) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[32]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2654,7 +3228,7 @@ func (x *Dashboard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dashboard.ProtoReflect.Descriptor instead.
 func (*Dashboard) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{32}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Dashboard) GetNode() string {
@@ -2711,7 +3285,7 @@ type Game struct {
 
 func (x *Game) Reset() {
 	*x = Game{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[33]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2723,7 +3297,7 @@ func (x *Game) String() string {
 func (*Game) ProtoMessage() {}
 
 func (x *Game) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[33]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2736,7 +3310,7 @@ func (x *Game) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Game.ProtoReflect.Descriptor instead.
 func (*Game) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{33}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Game) GetPlayer() uint32 {
@@ -2791,7 +3365,7 @@ type GameState struct {
 
 func (x *GameState) Reset() {
 	*x = GameState{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[34]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2803,7 +3377,7 @@ func (x *GameState) String() string {
 func (*GameState) ProtoMessage() {}
 
 func (x *GameState) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[34]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2816,7 +3390,7 @@ func (x *GameState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GameState.ProtoReflect.Descriptor instead.
 func (*GameState) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{34}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *GameState) GetTick() uint64 {
@@ -2864,7 +3438,7 @@ type GamePlayer struct {
 
 func (x *GamePlayer) Reset() {
 	*x = GamePlayer{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[35]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2876,7 +3450,7 @@ func (x *GamePlayer) String() string {
 func (*GamePlayer) ProtoMessage() {}
 
 func (x *GamePlayer) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[35]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2889,7 +3463,7 @@ func (x *GamePlayer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GamePlayer.ProtoReflect.Descriptor instead.
 func (*GamePlayer) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{35}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GamePlayer) GetId() uint32 {
@@ -2929,7 +3503,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[36]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2941,7 +3515,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[36]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2954,7 +3528,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{36}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{42}
 }
 
 // Error answers what is no request.
@@ -2970,7 +3544,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[37]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2982,7 +3556,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[37]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2995,7 +3569,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{37}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Error) GetCode() string {
@@ -3023,7 +3597,7 @@ type TokenExpiring struct {
 
 func (x *TokenExpiring) Reset() {
 	*x = TokenExpiring{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[38]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3035,7 +3609,7 @@ func (x *TokenExpiring) String() string {
 func (*TokenExpiring) ProtoMessage() {}
 
 func (x *TokenExpiring) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[38]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3048,7 +3622,7 @@ func (x *TokenExpiring) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenExpiring.ProtoReflect.Descriptor instead.
 func (*TokenExpiring) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{38}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *TokenExpiring) GetExpires() *timestamppb.Timestamp {
@@ -3071,7 +3645,7 @@ type GoingAway struct {
 
 func (x *GoingAway) Reset() {
 	*x = GoingAway{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[39]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3083,7 +3657,7 @@ func (x *GoingAway) String() string {
 func (*GoingAway) ProtoMessage() {}
 
 func (x *GoingAway) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[39]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3096,7 +3670,7 @@ func (x *GoingAway) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GoingAway.ProtoReflect.Descriptor instead.
 func (*GoingAway) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{39}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GoingAway) GetReason() string {
@@ -3143,7 +3717,7 @@ const file_sockscope_chat_v1_chat_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"H\n" +
 	"\x12UploadLogsResponse\x12\x18\n" +
 	"\awritten\x18\x01 \x01(\x04R\awritten\x12\x18\n" +
-	"\adropped\x18\x02 \x01(\x04R\adropped\"\xbc\a\n" +
+	"\adropped\x18\x02 \x01(\x04R\adropped\"\xe5\t\n" +
 	"\vChatRequest\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\tR\tmessageId\x128\n" +
@@ -3168,10 +3742,14 @@ const file_sockscope_chat_v1_chat_proto_rawDesc = "" +
 	"\n" +
 	"game_leave\x18\x16 \x01(\v2\x1c.sockscope.chat.v1.GameLeaveH\x00R\tgameLeave\x12=\n" +
 	"\n" +
-	"game_input\x18\x17 \x01(\v2\x1c.sockscope.chat.v1.GameInputH\x00R\tgameInputB\t\n" +
+	"game_input\x18\x17 \x01(\v2\x1c.sockscope.chat.v1.GameInputH\x00R\tgameInput\x12F\n" +
+	"\rdocument_open\x18\x18 \x01(\v2\x1f.sockscope.chat.v1.DocumentOpenH\x00R\fdocumentOpen\x12I\n" +
+	"\x0edocument_close\x18\x19 \x01(\v2 .sockscope.chat.v1.DocumentCloseH\x00R\rdocumentClose\x12F\n" +
+	"\rdocument_edit\x18\x1a \x01(\v2\x1f.sockscope.chat.v1.DocumentEditH\x00R\fdocumentEdit\x12L\n" +
+	"\x0fdocument_cursor\x18\x1b \x01(\v2!.sockscope.chat.v1.DocumentCursorH\x00R\x0edocumentCursorB\t\n" +
 	"\apayload\">\n" +
 	"\fChatResponse\x12.\n" +
-	"\x05frame\x18\x01 \x01(\v2\x18.sockscope.chat.v1.FrameR\x05frame\"\xb0\t\n" +
+	"\x05frame\x18\x01 \x01(\v2\x18.sockscope.chat.v1.FrameR\x05frame\"\xcc\v\n" +
 	"\x05Frame\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\tR\tmessageId\x128\n" +
@@ -3202,7 +3780,11 @@ const file_sockscope_chat_v1_chat_proto_rawDesc = "" +
 	"going_away\x18\x19 \x01(\v2\x1c.sockscope.chat.v1.GoingAwayH\x00R\tgoingAway\x12-\n" +
 	"\x04game\x18\x1a \x01(\v2\x17.sockscope.chat.v1.GameH\x00R\x04game\x12=\n" +
 	"\n" +
-	"game_state\x18\x1b \x01(\v2\x1c.sockscope.chat.v1.GameStateH\x00R\tgameStateB\t\n" +
+	"game_state\x18\x1b \x01(\v2\x1c.sockscope.chat.v1.GameStateH\x00R\tgameState\x129\n" +
+	"\bdocument\x18\x1c \x01(\v2\x1b.sockscope.chat.v1.DocumentH\x00R\bdocument\x12I\n" +
+	"\x0edocument_close\x18\x1d \x01(\v2 .sockscope.chat.v1.DocumentCloseH\x00R\rdocumentClose\x12F\n" +
+	"\rdocument_edit\x18\x1e \x01(\v2\x1f.sockscope.chat.v1.DocumentEditH\x00R\fdocumentEdit\x12L\n" +
+	"\x0fdocument_cursor\x18\x1f \x01(\v2!.sockscope.chat.v1.DocumentCursorH\x00R\x0edocumentCursorB\t\n" +
 	"\apayload\"\x1c\n" +
 	"\x04Auth\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\"?\n" +
@@ -3243,7 +3825,41 @@ const file_sockscope_chat_v1_chat_proto_rawDesc = "" +
 	"\tGameInput\x12\f\n" +
 	"\x01x\x18\x01 \x01(\x05R\x01x\x12\f\n" +
 	"\x01y\x18\x02 \x01(\x05R\x01y\x12\x10\n" +
-	"\x03ack\x18\x03 \x01(\x04R\x03ack\"\x06\n" +
+	"\x03ack\x18\x03 \x01(\x04R\x03ack\"j\n" +
+	"\fDocumentOpen\x12\x1a\n" +
+	"\bdocument\x18\x01 \x01(\tR\bdocument\x12\x19\n" +
+	"\x05after\x18\x02 \x01(\x04H\x00R\x05after\x88\x01\x01\x12\x19\n" +
+	"\bsaved_id\x18\x03 \x01(\tR\asavedIdB\b\n" +
+	"\x06_after\"+\n" +
+	"\rDocumentClose\x12\x1a\n" +
+	"\bdocument\x18\x01 \x01(\tR\bdocument\"\xcd\x01\n" +
+	"\fDocumentEdit\x12\x1a\n" +
+	"\bdocument\x18\x01 \x01(\tR\bdocument\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\x12D\n" +
+	"\n" +
+	"operations\x18\x03 \x03(\v2$.sockscope.chat.v1.DocumentOperationR\n" +
+	"operations\x12\x12\n" +
+	"\x04base\x18\x04 \x01(\x04R\x04base\x12\x19\n" +
+	"\bsaved_id\x18\x05 \x01(\tR\asavedId\x12\x12\n" +
+	"\x04user\x18\x06 \x01(\tR\x04user\"[\n" +
+	"\x11DocumentOperation\x12\x16\n" +
+	"\x06retain\x18\x01 \x01(\x05R\x06retain\x12\x16\n" +
+	"\x06insert\x18\x02 \x01(\tR\x06insert\x12\x16\n" +
+	"\x06delete\x18\x03 \x01(\x05R\x06delete\"\xb0\x01\n" +
+	"\x0eDocumentCursor\x12\x1a\n" +
+	"\bdocument\x18\x01 \x01(\tR\bdocument\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x14\n" +
+	"\x05start\x18\x03 \x01(\x05R\x05start\x12\x10\n" +
+	"\x03end\x18\x04 \x01(\x05R\x03end\x12\x18\n" +
+	"\asession\x18\x05 \x01(\tR\asession\x12\x12\n" +
+	"\x04user\x18\x06 \x01(\tR\x04user\x12\x12\n" +
+	"\x04gone\x18\a \x01(\bR\x04gone\"}\n" +
+	"\bDocument\x12\x1a\n" +
+	"\bdocument\x18\x01 \x01(\tR\bdocument\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x19\n" +
+	"\bsaved_id\x18\x03 \x01(\tR\asavedId\x12\x17\n" +
+	"\x04text\x18\x04 \x01(\tH\x00R\x04text\x88\x01\x01B\a\n" +
+	"\x05_text\"\x06\n" +
 	"\x04Ping\"\x81\x01\n" +
 	"\aWelcome\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x12\n" +
@@ -3353,7 +3969,7 @@ func file_sockscope_chat_v1_chat_proto_rawDescGZIP() []byte {
 }
 
 var file_sockscope_chat_v1_chat_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_sockscope_chat_v1_chat_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_sockscope_chat_v1_chat_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_sockscope_chat_v1_chat_proto_goTypes = []any{
 	(Severity)(0),                     // 0: sockscope.chat.v1.Severity
 	(*SendMessageRequest)(nil),        // 1: sockscope.chat.v1.SendMessageRequest
@@ -3378,35 +3994,41 @@ var file_sockscope_chat_v1_chat_proto_goTypes = []any{
 	(*GameJoin)(nil),                  // 20: sockscope.chat.v1.GameJoin
 	(*GameLeave)(nil),                 // 21: sockscope.chat.v1.GameLeave
 	(*GameInput)(nil),                 // 22: sockscope.chat.v1.GameInput
-	(*Ping)(nil),                      // 23: sockscope.chat.v1.Ping
-	(*Welcome)(nil),                   // 24: sockscope.chat.v1.Welcome
-	(*Ack)(nil),                       // 25: sockscope.chat.v1.Ack
-	(*History)(nil),                   // 26: sockscope.chat.v1.History
-	(*HistoryMessage)(nil),            // 27: sockscope.chat.v1.HistoryMessage
-	(*Presence)(nil),                  // 28: sockscope.chat.v1.Presence
-	(*RoomUsers)(nil),                 // 29: sockscope.chat.v1.RoomUsers
-	(*Notification)(nil),              // 30: sockscope.chat.v1.Notification
-	(*Ticks)(nil),                     // 31: sockscope.chat.v1.Ticks
-	(*Tick)(nil),                      // 32: sockscope.chat.v1.Tick
-	(*Dashboard)(nil),                 // 33: sockscope.chat.v1.Dashboard
-	(*Game)(nil),                      // 34: sockscope.chat.v1.Game
-	(*GameState)(nil),                 // 35: sockscope.chat.v1.GameState
-	(*GamePlayer)(nil),                // 36: sockscope.chat.v1.GamePlayer
-	(*Pong)(nil),                      // 37: sockscope.chat.v1.Pong
-	(*Error)(nil),                     // 38: sockscope.chat.v1.Error
-	(*TokenExpiring)(nil),             // 39: sockscope.chat.v1.TokenExpiring
-	(*GoingAway)(nil),                 // 40: sockscope.chat.v1.GoingAway
-	nil,                               // 41: sockscope.chat.v1.UploadLogsRequest.AttributesEntry
-	nil,                               // 42: sockscope.chat.v1.RoomUsers.ReadEntry
-	(*timestamppb.Timestamp)(nil),     // 43: google.protobuf.Timestamp
+	(*DocumentOpen)(nil),              // 23: sockscope.chat.v1.DocumentOpen
+	(*DocumentClose)(nil),             // 24: sockscope.chat.v1.DocumentClose
+	(*DocumentEdit)(nil),              // 25: sockscope.chat.v1.DocumentEdit
+	(*DocumentOperation)(nil),         // 26: sockscope.chat.v1.DocumentOperation
+	(*DocumentCursor)(nil),            // 27: sockscope.chat.v1.DocumentCursor
+	(*Document)(nil),                  // 28: sockscope.chat.v1.Document
+	(*Ping)(nil),                      // 29: sockscope.chat.v1.Ping
+	(*Welcome)(nil),                   // 30: sockscope.chat.v1.Welcome
+	(*Ack)(nil),                       // 31: sockscope.chat.v1.Ack
+	(*History)(nil),                   // 32: sockscope.chat.v1.History
+	(*HistoryMessage)(nil),            // 33: sockscope.chat.v1.HistoryMessage
+	(*Presence)(nil),                  // 34: sockscope.chat.v1.Presence
+	(*RoomUsers)(nil),                 // 35: sockscope.chat.v1.RoomUsers
+	(*Notification)(nil),              // 36: sockscope.chat.v1.Notification
+	(*Ticks)(nil),                     // 37: sockscope.chat.v1.Ticks
+	(*Tick)(nil),                      // 38: sockscope.chat.v1.Tick
+	(*Dashboard)(nil),                 // 39: sockscope.chat.v1.Dashboard
+	(*Game)(nil),                      // 40: sockscope.chat.v1.Game
+	(*GameState)(nil),                 // 41: sockscope.chat.v1.GameState
+	(*GamePlayer)(nil),                // 42: sockscope.chat.v1.GamePlayer
+	(*Pong)(nil),                      // 43: sockscope.chat.v1.Pong
+	(*Error)(nil),                     // 44: sockscope.chat.v1.Error
+	(*TokenExpiring)(nil),             // 45: sockscope.chat.v1.TokenExpiring
+	(*GoingAway)(nil),                 // 46: sockscope.chat.v1.GoingAway
+	nil,                               // 47: sockscope.chat.v1.UploadLogsRequest.AttributesEntry
+	nil,                               // 48: sockscope.chat.v1.RoomUsers.ReadEntry
+	(*timestamppb.Timestamp)(nil),     // 49: google.protobuf.Timestamp
 }
 var file_sockscope_chat_v1_chat_proto_depIdxs = []int32{
 	11, // 0: sockscope.chat.v1.SubscribeMessagesRequest.rooms:type_name -> sockscope.chat.v1.Join
 	9,  // 1: sockscope.chat.v1.SubscribeMessagesResponse.frame:type_name -> sockscope.chat.v1.Frame
-	43, // 2: sockscope.chat.v1.UploadLogsRequest.time:type_name -> google.protobuf.Timestamp
+	49, // 2: sockscope.chat.v1.UploadLogsRequest.time:type_name -> google.protobuf.Timestamp
 	0,  // 3: sockscope.chat.v1.UploadLogsRequest.severity:type_name -> sockscope.chat.v1.Severity
-	41, // 4: sockscope.chat.v1.UploadLogsRequest.attributes:type_name -> sockscope.chat.v1.UploadLogsRequest.AttributesEntry
-	43, // 5: sockscope.chat.v1.ChatRequest.timestamp:type_name -> google.protobuf.Timestamp
+	47, // 4: sockscope.chat.v1.UploadLogsRequest.attributes:type_name -> sockscope.chat.v1.UploadLogsRequest.AttributesEntry
+	49, // 5: sockscope.chat.v1.ChatRequest.timestamp:type_name -> google.protobuf.Timestamp
 	10, // 6: sockscope.chat.v1.ChatRequest.auth:type_name -> sockscope.chat.v1.Auth
 	11, // 7: sockscope.chat.v1.ChatRequest.join:type_name -> sockscope.chat.v1.Join
 	12, // 8: sockscope.chat.v1.ChatRequest.leave:type_name -> sockscope.chat.v1.Leave
@@ -3417,51 +4039,60 @@ var file_sockscope_chat_v1_chat_proto_depIdxs = []int32{
 	17, // 13: sockscope.chat.v1.ChatRequest.subscribe:type_name -> sockscope.chat.v1.Subscribe
 	18, // 14: sockscope.chat.v1.ChatRequest.unsubscribe:type_name -> sockscope.chat.v1.Unsubscribe
 	19, // 15: sockscope.chat.v1.ChatRequest.notify:type_name -> sockscope.chat.v1.Notify
-	23, // 16: sockscope.chat.v1.ChatRequest.ping:type_name -> sockscope.chat.v1.Ping
+	29, // 16: sockscope.chat.v1.ChatRequest.ping:type_name -> sockscope.chat.v1.Ping
 	20, // 17: sockscope.chat.v1.ChatRequest.game_join:type_name -> sockscope.chat.v1.GameJoin
 	21, // 18: sockscope.chat.v1.ChatRequest.game_leave:type_name -> sockscope.chat.v1.GameLeave
 	22, // 19: sockscope.chat.v1.ChatRequest.game_input:type_name -> sockscope.chat.v1.GameInput
-	9,  // 20: sockscope.chat.v1.ChatResponse.frame:type_name -> sockscope.chat.v1.Frame
-	43, // 21: sockscope.chat.v1.Frame.timestamp:type_name -> google.protobuf.Timestamp
-	24, // 22: sockscope.chat.v1.Frame.welcome:type_name -> sockscope.chat.v1.Welcome
-	25, // 23: sockscope.chat.v1.Frame.ack:type_name -> sockscope.chat.v1.Ack
-	13, // 24: sockscope.chat.v1.Frame.message:type_name -> sockscope.chat.v1.Message
-	14, // 25: sockscope.chat.v1.Frame.typing:type_name -> sockscope.chat.v1.Typing
-	15, // 26: sockscope.chat.v1.Frame.read:type_name -> sockscope.chat.v1.Read
-	26, // 27: sockscope.chat.v1.Frame.history:type_name -> sockscope.chat.v1.History
-	28, // 28: sockscope.chat.v1.Frame.joined:type_name -> sockscope.chat.v1.Presence
-	28, // 29: sockscope.chat.v1.Frame.left:type_name -> sockscope.chat.v1.Presence
-	29, // 30: sockscope.chat.v1.Frame.room_users:type_name -> sockscope.chat.v1.RoomUsers
-	30, // 31: sockscope.chat.v1.Frame.notification:type_name -> sockscope.chat.v1.Notification
-	31, // 32: sockscope.chat.v1.Frame.ticks:type_name -> sockscope.chat.v1.Ticks
-	33, // 33: sockscope.chat.v1.Frame.dashboard:type_name -> sockscope.chat.v1.Dashboard
-	37, // 34: sockscope.chat.v1.Frame.pong:type_name -> sockscope.chat.v1.Pong
-	38, // 35: sockscope.chat.v1.Frame.error:type_name -> sockscope.chat.v1.Error
-	39, // 36: sockscope.chat.v1.Frame.token_expiring:type_name -> sockscope.chat.v1.TokenExpiring
-	40, // 37: sockscope.chat.v1.Frame.going_away:type_name -> sockscope.chat.v1.GoingAway
-	34, // 38: sockscope.chat.v1.Frame.game:type_name -> sockscope.chat.v1.Game
-	35, // 39: sockscope.chat.v1.Frame.game_state:type_name -> sockscope.chat.v1.GameState
-	43, // 40: sockscope.chat.v1.Welcome.expires:type_name -> google.protobuf.Timestamp
-	27, // 41: sockscope.chat.v1.History.messages:type_name -> sockscope.chat.v1.HistoryMessage
-	43, // 42: sockscope.chat.v1.HistoryMessage.timestamp:type_name -> google.protobuf.Timestamp
-	42, // 43: sockscope.chat.v1.RoomUsers.read:type_name -> sockscope.chat.v1.RoomUsers.ReadEntry
-	32, // 44: sockscope.chat.v1.Ticks.ticks:type_name -> sockscope.chat.v1.Tick
-	43, // 45: sockscope.chat.v1.Tick.time:type_name -> google.protobuf.Timestamp
-	36, // 46: sockscope.chat.v1.GameState.players:type_name -> sockscope.chat.v1.GamePlayer
-	43, // 47: sockscope.chat.v1.TokenExpiring.expires:type_name -> google.protobuf.Timestamp
-	1,  // 48: sockscope.chat.v1.ChatService.SendMessage:input_type -> sockscope.chat.v1.SendMessageRequest
-	3,  // 49: sockscope.chat.v1.ChatService.SubscribeMessages:input_type -> sockscope.chat.v1.SubscribeMessagesRequest
-	5,  // 50: sockscope.chat.v1.ChatService.UploadLogs:input_type -> sockscope.chat.v1.UploadLogsRequest
-	7,  // 51: sockscope.chat.v1.ChatService.Chat:input_type -> sockscope.chat.v1.ChatRequest
-	2,  // 52: sockscope.chat.v1.ChatService.SendMessage:output_type -> sockscope.chat.v1.SendMessageResponse
-	4,  // 53: sockscope.chat.v1.ChatService.SubscribeMessages:output_type -> sockscope.chat.v1.SubscribeMessagesResponse
-	6,  // 54: sockscope.chat.v1.ChatService.UploadLogs:output_type -> sockscope.chat.v1.UploadLogsResponse
-	8,  // 55: sockscope.chat.v1.ChatService.Chat:output_type -> sockscope.chat.v1.ChatResponse
-	52, // [52:56] is the sub-list for method output_type
-	48, // [48:52] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	23, // 20: sockscope.chat.v1.ChatRequest.document_open:type_name -> sockscope.chat.v1.DocumentOpen
+	24, // 21: sockscope.chat.v1.ChatRequest.document_close:type_name -> sockscope.chat.v1.DocumentClose
+	25, // 22: sockscope.chat.v1.ChatRequest.document_edit:type_name -> sockscope.chat.v1.DocumentEdit
+	27, // 23: sockscope.chat.v1.ChatRequest.document_cursor:type_name -> sockscope.chat.v1.DocumentCursor
+	9,  // 24: sockscope.chat.v1.ChatResponse.frame:type_name -> sockscope.chat.v1.Frame
+	49, // 25: sockscope.chat.v1.Frame.timestamp:type_name -> google.protobuf.Timestamp
+	30, // 26: sockscope.chat.v1.Frame.welcome:type_name -> sockscope.chat.v1.Welcome
+	31, // 27: sockscope.chat.v1.Frame.ack:type_name -> sockscope.chat.v1.Ack
+	13, // 28: sockscope.chat.v1.Frame.message:type_name -> sockscope.chat.v1.Message
+	14, // 29: sockscope.chat.v1.Frame.typing:type_name -> sockscope.chat.v1.Typing
+	15, // 30: sockscope.chat.v1.Frame.read:type_name -> sockscope.chat.v1.Read
+	32, // 31: sockscope.chat.v1.Frame.history:type_name -> sockscope.chat.v1.History
+	34, // 32: sockscope.chat.v1.Frame.joined:type_name -> sockscope.chat.v1.Presence
+	34, // 33: sockscope.chat.v1.Frame.left:type_name -> sockscope.chat.v1.Presence
+	35, // 34: sockscope.chat.v1.Frame.room_users:type_name -> sockscope.chat.v1.RoomUsers
+	36, // 35: sockscope.chat.v1.Frame.notification:type_name -> sockscope.chat.v1.Notification
+	37, // 36: sockscope.chat.v1.Frame.ticks:type_name -> sockscope.chat.v1.Ticks
+	39, // 37: sockscope.chat.v1.Frame.dashboard:type_name -> sockscope.chat.v1.Dashboard
+	43, // 38: sockscope.chat.v1.Frame.pong:type_name -> sockscope.chat.v1.Pong
+	44, // 39: sockscope.chat.v1.Frame.error:type_name -> sockscope.chat.v1.Error
+	45, // 40: sockscope.chat.v1.Frame.token_expiring:type_name -> sockscope.chat.v1.TokenExpiring
+	46, // 41: sockscope.chat.v1.Frame.going_away:type_name -> sockscope.chat.v1.GoingAway
+	40, // 42: sockscope.chat.v1.Frame.game:type_name -> sockscope.chat.v1.Game
+	41, // 43: sockscope.chat.v1.Frame.game_state:type_name -> sockscope.chat.v1.GameState
+	28, // 44: sockscope.chat.v1.Frame.document:type_name -> sockscope.chat.v1.Document
+	24, // 45: sockscope.chat.v1.Frame.document_close:type_name -> sockscope.chat.v1.DocumentClose
+	25, // 46: sockscope.chat.v1.Frame.document_edit:type_name -> sockscope.chat.v1.DocumentEdit
+	27, // 47: sockscope.chat.v1.Frame.document_cursor:type_name -> sockscope.chat.v1.DocumentCursor
+	26, // 48: sockscope.chat.v1.DocumentEdit.operations:type_name -> sockscope.chat.v1.DocumentOperation
+	49, // 49: sockscope.chat.v1.Welcome.expires:type_name -> google.protobuf.Timestamp
+	33, // 50: sockscope.chat.v1.History.messages:type_name -> sockscope.chat.v1.HistoryMessage
+	49, // 51: sockscope.chat.v1.HistoryMessage.timestamp:type_name -> google.protobuf.Timestamp
+	48, // 52: sockscope.chat.v1.RoomUsers.read:type_name -> sockscope.chat.v1.RoomUsers.ReadEntry
+	38, // 53: sockscope.chat.v1.Ticks.ticks:type_name -> sockscope.chat.v1.Tick
+	49, // 54: sockscope.chat.v1.Tick.time:type_name -> google.protobuf.Timestamp
+	42, // 55: sockscope.chat.v1.GameState.players:type_name -> sockscope.chat.v1.GamePlayer
+	49, // 56: sockscope.chat.v1.TokenExpiring.expires:type_name -> google.protobuf.Timestamp
+	1,  // 57: sockscope.chat.v1.ChatService.SendMessage:input_type -> sockscope.chat.v1.SendMessageRequest
+	3,  // 58: sockscope.chat.v1.ChatService.SubscribeMessages:input_type -> sockscope.chat.v1.SubscribeMessagesRequest
+	5,  // 59: sockscope.chat.v1.ChatService.UploadLogs:input_type -> sockscope.chat.v1.UploadLogsRequest
+	7,  // 60: sockscope.chat.v1.ChatService.Chat:input_type -> sockscope.chat.v1.ChatRequest
+	2,  // 61: sockscope.chat.v1.ChatService.SendMessage:output_type -> sockscope.chat.v1.SendMessageResponse
+	4,  // 62: sockscope.chat.v1.ChatService.SubscribeMessages:output_type -> sockscope.chat.v1.SubscribeMessagesResponse
+	6,  // 63: sockscope.chat.v1.ChatService.UploadLogs:output_type -> sockscope.chat.v1.UploadLogsResponse
+	8,  // 64: sockscope.chat.v1.ChatService.Chat:output_type -> sockscope.chat.v1.ChatResponse
+	61, // [61:65] is the sub-list for method output_type
+	57, // [57:61] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_sockscope_chat_v1_chat_proto_init() }
@@ -3484,6 +4115,10 @@ func file_sockscope_chat_v1_chat_proto_init() {
 		(*ChatRequest_GameJoin)(nil),
 		(*ChatRequest_GameLeave)(nil),
 		(*ChatRequest_GameInput)(nil),
+		(*ChatRequest_DocumentOpen)(nil),
+		(*ChatRequest_DocumentClose)(nil),
+		(*ChatRequest_DocumentEdit)(nil),
+		(*ChatRequest_DocumentCursor)(nil),
 	}
 	file_sockscope_chat_v1_chat_proto_msgTypes[8].OneofWrappers = []any{
 		(*Frame_Welcome)(nil),
@@ -3504,16 +4139,22 @@ func file_sockscope_chat_v1_chat_proto_init() {
 		(*Frame_GoingAway)(nil),
 		(*Frame_Game)(nil),
 		(*Frame_GameState)(nil),
+		(*Frame_Document)(nil),
+		(*Frame_DocumentClose)(nil),
+		(*Frame_DocumentEdit)(nil),
+		(*Frame_DocumentCursor)(nil),
 	}
 	file_sockscope_chat_v1_chat_proto_msgTypes[10].OneofWrappers = []any{}
 	file_sockscope_chat_v1_chat_proto_msgTypes[15].OneofWrappers = []any{}
+	file_sockscope_chat_v1_chat_proto_msgTypes[22].OneofWrappers = []any{}
+	file_sockscope_chat_v1_chat_proto_msgTypes[27].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sockscope_chat_v1_chat_proto_rawDesc), len(file_sockscope_chat_v1_chat_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   42,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
