@@ -17,6 +17,7 @@ import (
 	"github.com/sockscope/sockscope/demo/history"
 	"github.com/sockscope/sockscope/demo/outbox"
 	"github.com/sockscope/sockscope/demo/room"
+	"github.com/sockscope/sockscope/demo/use/game"
 	"github.com/sockscope/sockscope/demo/use/market"
 	"github.com/sockscope/sockscope/instrument/console"
 )
@@ -56,6 +57,7 @@ type Config struct {
 	CompressAbove int
 	// BatchWindow is how long prices are gathered before they are sent to who has subscribed.
 	BatchWindow time.Duration
+	GameRate    int // ticks of the game in a second, 20 to 60
 	// DrainSpread is over how long a drain closes connections, so that clients don't come back all at once; default:
 	// they are closed at once.
 	DrainSpread time.Duration
@@ -78,6 +80,7 @@ type Limits struct {
 	MessageBurst          int     // of one connection, at once
 	Rooms                 int     // at once
 	RoomsPerConnection    int
+	Players               int           // of the game, at once
 	SendQueue             int           // frames that wait for one connection
 	SendPolicy            outbox.Policy // what happens when as many wait
 	Handshake             time.Duration // from the upgrade until a token has come
@@ -97,6 +100,7 @@ func Defaults() Config {
 		NodeTimeout: 15 * time.Second,
 		Heartbeat:   30 * time.Second,
 		BatchWindow: market.DefaultWindow,
+		GameRate:    game.DefaultRate,
 		Limits: Limits{
 			Connections:           60_000,
 			ConnectionsPerAddress: math.MaxInt,
@@ -107,6 +111,7 @@ func Defaults() Config {
 			MessageBurst:          200,
 			Rooms:                 room.DefaultLimit,
 			RoomsPerConnection:    16,
+			Players:               game.DefaultPlayers,
 			SendQueue:             outbox.DefaultCapacity,
 			Handshake:             5 * time.Second,
 			Write:                 10 * time.Second,
@@ -135,6 +140,7 @@ func (c Config) withDefaults() (Config, error) {
 		fallBack("Heartbeat", &c.Heartbeat, d.Heartbeat),
 		fallBack("CompressAbove", &c.CompressAbove, d.CompressAbove),
 		fallBack("BatchWindow", &c.BatchWindow, d.BatchWindow),
+		fallBack("GameRate", &c.GameRate, d.GameRate),
 		fallBack("DrainSpread", &c.DrainSpread, d.DrainSpread),
 		fallBack("Limits.Connections", &l.Connections, d.Limits.Connections),
 		fallBack("Limits.ConnectionsPerAddress", &l.ConnectionsPerAddress, d.Limits.ConnectionsPerAddress),
@@ -145,6 +151,7 @@ func (c Config) withDefaults() (Config, error) {
 		fallBack("Limits.MessageBurst", &l.MessageBurst, d.Limits.MessageBurst),
 		fallBack("Limits.Rooms", &l.Rooms, d.Limits.Rooms),
 		fallBack("Limits.RoomsPerConnection", &l.RoomsPerConnection, d.Limits.RoomsPerConnection),
+		fallBack("Limits.Players", &l.Players, d.Limits.Players),
 		fallBack("Limits.SendQueue", &l.SendQueue, d.Limits.SendQueue),
 		fallBack("Limits.Handshake", &l.Handshake, d.Limits.Handshake),
 		fallBack("Limits.Idle", &l.Idle, d.Limits.Idle),

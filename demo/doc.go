@@ -1,7 +1,7 @@
 // Package demo is a realtime service as people run them: chat rooms with presence, history and receipts, a market feed,
-// notifications and a dashboard, over WebSockets, server-sent events, Socket.IO, gRPC and polling, on one node or
-// several. Everything that is observable of their connections is so through package instrument; the demo is that
-// package's largest example.
+// notifications, a dashboard, documents and a game, over WebSockets, server-sent events, Socket.IO, gRPC and polling,
+// on one node or several. Everything that is observable of their connections is so through package instrument; the demo
+// is that package's largest example.
 //
 // Its parts are packages of their own, each of which knows only those further up in this list:
 //

@@ -22,6 +22,8 @@ import (
 	"github.com/sockscope/sockscope/demo/transport/websocket"
 	"github.com/sockscope/sockscope/demo/use"
 	"github.com/sockscope/sockscope/demo/use/chat"
+	"github.com/sockscope/sockscope/demo/use/document"
+	"github.com/sockscope/sockscope/demo/use/game"
 	"github.com/sockscope/sockscope/demo/use/market"
 	"github.com/sockscope/sockscope/demo/use/notify"
 	"github.com/sockscope/sockscope/demo/use/stream"
@@ -95,7 +97,17 @@ func build(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	uses := []use.Use{talk, streams, notify.New(topics, nodes)}
+	arena, err := game.New(game.Config{
+		Observer: sockets, Registerer: cfg.Registerer, Rate: cfg.GameRate, Players: limits.Players,
+	})
+	if err != nil {
+		return nil, err
+	}
+	texts := document.New(document.Config{
+		History: store, Rooms: rooms, Topics: topics, Cluster: nodes, Observer: sockets, Logger: logger,
+		PerPeer: limits.RoomsPerConnection,
+	})
+	uses := []use.Use{talk, streams, notify.New(topics, nodes), arena, texts}
 
 	// The gate, and the sessions of clients that are let in.
 	door := admission.New(admission.Config{
@@ -142,7 +154,7 @@ func build(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, faults: faults, history: store, rooms: rooms, topics: topics, cluster: nodes, hangUp: hangUp,
-		chat: talk, streams: streams, market: prices, door: door, sessions: sessions,
+		chat: talk, streams: streams, market: prices, game: arena, documents: texts, door: door, sessions: sessions,
 		observers: append(spaces, sockets, events),
 		sockets:   faults.Upgrades(ws), events: faults.Streams(es), posts: es, polls: polls, pollDoor: pollDoor, page: pages,
 		socketIO: io, socketIOWire: faults.Streams(faults.Upgrades(io)),

@@ -20,6 +20,8 @@ import (
 	"github.com/sockscope/sockscope/demo/transport/socketio"
 	"github.com/sockscope/sockscope/demo/use/chat"
 	"github.com/sockscope/sockscope/demo/use/dashboard"
+	"github.com/sockscope/sockscope/demo/use/document"
+	"github.com/sockscope/sockscope/demo/use/game"
 	"github.com/sockscope/sockscope/demo/use/market"
 	"github.com/sockscope/sockscope/demo/use/stream"
 	"github.com/sockscope/sockscope/demo/wire"
@@ -36,9 +38,11 @@ type Server struct {
 	cluster *cluster.Cluster
 	hangUp  func() error // closes the connections to the other nodes
 
-	chat    *chat.Chat
-	streams *stream.Streams
-	market  *market.Market
+	chat      *chat.Chat
+	streams   *stream.Streams
+	market    *market.Market
+	game      *game.Game
+	documents *document.Documents
 
 	door     *admission.Door
 	sessions *session.Sessions
@@ -54,8 +58,8 @@ type Server struct {
 	rpcs          *grpc.Server // nil without gRPC
 }
 
-// Run does what goes on beside the connections until ctx ends: it keeps in touch with the other nodes and publishes the
-// market and the dashboard.
+// Run does what goes on beside the connections until ctx ends: it keeps in touch with the other nodes, publishes the
+// market and the dashboard, has the game tick, and reads what others edit.
 func (s *Server) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -65,6 +69,8 @@ func (s *Server) Run(ctx context.Context) error {
 			s.streams.Publish(ctx, wire.TypeTicks, wire.StreamMarket, batch)
 		})
 	})
+	running.Go(func() { s.game.Run(ctx) })
+	running.Go(func() { s.documents.Run(ctx) })
 	running.Go(func() { dashboard.Run(ctx, s.cfg.Node, s.counts, s.streams) })
 	if s.cfg.FaultAPI != Off {
 		running.Go(func() { s.faults.Run(ctx) })

@@ -49,9 +49,9 @@ func newDemoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run the demo: a realtime service that is observed",
-		Long: `Run the demo: chat rooms, a market feed, notifications and a dashboard over
-WebSockets (/ws), server-sent events (/events), Socket.IO (/socket.io/), polling
-(/poll) and gRPC (--grpc-listen), with a page to use it from.
+		Long: `Run the demo: chat rooms, documents, a market feed, notifications, a dashboard
+and a game over WebSockets (/ws), server-sent events (/events), Socket.IO (/socket.io/),
+polling (/poll) and gRPC (--grpc-listen), with a page to use it from.
 
 It needs nothing else: messages are kept in a file. With --redis any number of
 instances form one service. Put a load balancer in front of them.
@@ -92,6 +92,7 @@ sockscope fault.`,
 
 	flags.DurationVar(&f.server.Heartbeat, "heartbeat", f.server.Heartbeat, "time between pings, and the time that a pong may take")
 	flags.DurationVar(&f.server.BatchWindow, "batch-window", f.server.BatchWindow, "time for which prices are gathered before they are sent")
+	flags.IntVar(&f.server.GameRate, "game-rate", f.server.GameRate, "ticks of the game in a second, 20 to 60")
 	flags.IntVar(&f.server.CompressAbove, "compress-above", f.server.CompressAbove, "compress frames of this many bytes or more (permessage-deflate); takes 1.2 MB for each frame meanwhile, and 45 KB for each that is read (default none)")
 	flags.DurationVar(&f.drainTimeout, "drain-timeout", 20*time.Second, "time that connections get to end in order")
 	flags.DurationVar(&f.server.DrainSpread, "drain-spread", 5*time.Second, "time over which a drain closes connections, so that clients don't come back all at once")
@@ -104,6 +105,7 @@ sockscope fault.`,
 	flags.Float64Var(&l.MessagesPerSecond, "message-rate", l.MessagesPerSecond, "messages per second that one connection may send in the long run")
 	flags.IntVar(&l.MessageBurst, "message-burst", l.MessageBurst, "messages that one connection may send at once")
 	flags.IntVar(&l.RoomsPerConnection, "rooms-per-connection", l.RoomsPerConnection, "rooms that one connection may be in")
+	flags.IntVar(&l.Players, "player-limit", l.Players, "players that may be in the game at once")
 	flags.IntVar(&l.SendQueue, "send-queue", l.SendQueue, "frames that may wait for one connection")
 	flags.TextVar(&l.SendPolicy, "send-policy", l.SendPolicy, "what to do when the queue is full: disconnect, drop_oldest or coalesce")
 	flags.DurationVar(&l.Idle, "idle-timeout", l.Idle, "time after which a client that sends nothing is disconnected (default never)")

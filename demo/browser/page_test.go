@@ -44,6 +44,8 @@ func TestPage(t *testing.T) {
 		{"a room is flooded", roomIsFlooded},
 		{"the keyboard is enough", keyboardIsEnough},
 		{"text stays text", textStaysText},
+		{"players move", playersMove},
+		{"two people edit", twoPeopleEdit},
 		{"a token is renewed", tokenIsRenewed},
 		{"a token runs out", tokenRunsOut},
 		{"a token is wrong", tokenIsWrong},

@@ -89,7 +89,7 @@ func (m *Message) key() string { return m.From + "\x00" + m.ID }
 
 // checkRoom refuses what is no room's name, which also keeps it out of the syntax of keys.
 func checkRoom(room string) error {
-	if err := wire.CheckRoom(room); err != nil {
+	if err := wire.CheckRoomName(room); err != nil {
 		return invalid("%v", err)
 	}
 	return nil

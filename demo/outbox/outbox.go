@@ -17,7 +17,8 @@ const DefaultCapacity = 256
 // frame counts as dropped for that reason, and the next one is written.
 var ErrExpired = errors.New("frame is not worth being written any more")
 
-// Policy says what happens to a frame for which there is no room.
+// Policy says what happens to a frame for which there is no room. With any policy, a frame that supersedes takes the
+// place of the one with its key that waits, see [wire.Frame.Supersedes].
 type Policy uint8
 
 const (
@@ -112,7 +113,7 @@ func (o *Outbox) Put(f *wire.Frame, b *instrument.Broadcast) bool {
 
 // admit queues the entry if the policy finds a place for it, and otherwise lets no other in.
 func (o *Outbox) admit(e *entry) bool {
-	if o.cfg.Policy == Coalesce && e.frame.Key != "" {
+	if e.frame.Key != "" && (e.frame.Supersedes || o.cfg.Policy == Coalesce) {
 		if older := o.queue.find(e.frame.Key); older != nil {
 			older.delivery.Dropped(instrument.DropExpired)
 			o.queue.replace(older, e)

@@ -152,6 +152,32 @@ func TestBytes(t *testing.T) {
 	}
 }
 
+// TestSupersedes has frames of which only the newest is of worth take each other's place, whatever the policy.
+func TestSupersedes(t *testing.T) {
+	for _, policy := range []Policy{Disconnect, DropOldest, Coalesce} {
+		synctest.Test(t, func(t *testing.T) {
+			o := observe(t)
+			p := newPeer(o)
+			out := New(Config{Capacity: 3, Policy: policy, Write: oneByOne(p.write), Conn: o.open(t)})
+			out.Put(frame("0"), nil)
+			synctest.Wait() // until it is being written
+			for _, put := range []put{{"a", "a1"}, {"", "1"}, {"a", "a2"}, {"b", "b1"}, {"a", "a3"}, {"b", "b2"}} {
+				f := keyed(put.key, put.text)
+				f.Supersedes = put.key != ""
+				out.Put(f, nil)
+			}
+			close(p.let)
+			if err := out.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if diff := cmp.Diff([]string{"0", "a3", "1", "b2"}, p.got); diff != "" {
+				t.Errorf("%v: the peer got (-want +got):\n%s", policy, diff)
+			}
+			o.check(t, outcome{Sent: 4, Delivered: 4, Dropped: map[string]int{"expired": 3}})
+		})
+	}
+}
+
 // TestCloseFlushes closes twice at once while frames wait, and puts another.
 func TestCloseFlushes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

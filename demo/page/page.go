@@ -1,4 +1,4 @@
-// Package page is the demo's page in the browser: its files, and the handler that serves them.
+// Package page is the demo in the browser: the page at / and those of single uses, and the handler that serves them.
 package page
 
 import (
@@ -7,20 +7,21 @@ import (
 	"embed"
 	"encoding/hex"
 	"html/template"
+	"io/fs"
 	"net/http"
-	"strings"
+	"path"
 	"time"
 )
 
-//go:embed *.html *.css *.js *.svg
+//go:embed *.html *.css *.js *.svg document game use
 var files embed.FS
 
 // Policy lets the page have what this server serves and nothing else, and no markup that a script has made of text.
 const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// Handler serves the page at / and the files that belong to it. Files that have not changed are not sent again. A trace
-// id is appended to traceURL for a link; an empty one makes no links.
+// Handler serves the page at /, those of single uses below it, such as /game/, and the files that belong to them. Files
+// that have not changed are not sent again. A trace id is appended to traceURL for a link; an empty one makes no links.
 func Handler(traceURL string) (http.Handler, error) {
 	modules, version, err := inspect()
 	if err != nil {
@@ -53,23 +54,23 @@ func Handler(traceURL string) (http.Handler, error) {
 	}), nil
 }
 
-// inspect returns the names of the page's modules, which it loads at once rather than one because of the other, and a
-// version of all its files together, so that a browser never mixes two.
+// inspect returns the names of the modules of the page at /, which it loads at once rather than one because of the
+// other, and a version of all files together, so that a browser never mixes two.
 func inspect() (modules []string, version string, err error) {
-	entries, err := files.ReadDir(".")
-	if err != nil {
-		return nil, "", err
-	}
 	sum := sha256.New()
-	for _, e := range entries {
-		data, err := files.ReadFile(e.Name())
+	err = fs.WalkDir(files, ".", func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		data, err := files.ReadFile(name)
 		if err != nil {
-			return nil, "", err
+			return err
 		}
-		_, _ = sum.Write(data) // never fails
-		if strings.HasSuffix(e.Name(), ".js") {
-			modules = append(modules, e.Name())
+		_, _ = sum.Write(data)                     // never fails
+		if ok, _ := path.Match("*.js", name); ok { // which has no folder
+			modules = append(modules, name)
 		}
-	}
-	return modules, hex.EncodeToString(sum.Sum(nil)[:8]), nil
+		return nil
+	})
+	return modules, hex.EncodeToString(sum.Sum(nil)[:8]), err
 }

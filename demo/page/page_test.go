@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	pathpkg "path"
 	"regexp"
 	"strings"
 	"testing"
@@ -46,7 +47,10 @@ func TestPageIsWhole(t *testing.T) {
 			t.Errorf("%s: %d", todo[0], resp.StatusCode)
 		}
 		for _, found := range reference.FindAllStringSubmatch(body, -1) {
-			path := strings.TrimPrefix(found[1], ".")
+			path := found[1]
+			if strings.HasPrefix(path, ".") {
+				path = pathpkg.Join(pathpkg.Dir(todo[0]), path)
+			}
 			if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") {
 				t.Errorf("%s refers to %s", todo[0], found[1])
 				continue

@@ -73,16 +73,23 @@ func (g *stage) frame(t *testing.T, what, with byte) []byte {
 	types := wire.Types()
 	typ := types[int(what)%len(types)]
 	payload := map[wire.Type]any{
-		wire.TypeAuth:        wire.AuthPayload{Token: g.token(t, casting[with%4], time.Hour)},
-		wire.TypeJoin:        wire.JoinPayload{Room: room},
-		wire.TypeLeave:       wire.RoomPayload{Room: room},
-		wire.TypeMessage:     wire.MessagePayload{Room: room, Text: strings.Repeat("x", int(with/4))},
-		wire.TypeTyping:      wire.TypingPayload{Room: room, Typing: with >= 128},
-		wire.TypeRead:        wire.ReadPayload{Room: room, Seq: seq},
-		wire.TypeHistory:     wire.HistoryRequest{Room: room, After: &seq, Limit: int(with)},
-		wire.TypeSubscribe:   wire.StreamPayload{Stream: []string{"market", "dashboard", "", "weather"}[with%4]},
-		wire.TypeUnsubscribe: wire.StreamPayload{Stream: []string{"market", "dashboard", "", "weather"}[with%4]},
-		wire.TypeNotify:      wire.NotifyPayload{User: casting[with%4], Text: "wake up"},
+		wire.TypeAuth:          wire.AuthPayload{Token: g.token(t, casting[with%4], time.Hour)},
+		wire.TypeJoin:          wire.JoinPayload{Room: room},
+		wire.TypeLeave:         wire.RoomPayload{Room: room},
+		wire.TypeMessage:       wire.MessagePayload{Room: room, Text: strings.Repeat("x", int(with/4))},
+		wire.TypeTyping:        wire.TypingPayload{Room: room, Typing: with >= 128},
+		wire.TypeRead:          wire.ReadPayload{Room: room, Seq: seq},
+		wire.TypeHistory:       wire.HistoryRequest{Room: room, After: &seq, Limit: int(with)},
+		wire.TypeSubscribe:     wire.StreamPayload{Stream: []string{"market", "dashboard", "", "weather"}[with%4]},
+		wire.TypeUnsubscribe:   wire.StreamPayload{Stream: []string{"market", "dashboard", "", "weather"}[with%4]},
+		wire.TypeGameInput:     wire.GameInputPayload{X: int(with%4) - 1, Y: -1, Ack: seq},
+		wire.TypeDocumentOpen:  wire.DocumentOpenPayload{Document: []string{"notes", "a", "private", ""}[with%4], After: &seq},
+		wire.TypeDocumentClose: wire.DocumentClosePayload{Document: "notes"},
+		wire.TypeDocumentEdit: wire.DocumentEditPayload{
+			Document: "notes", Version: seq, Operations: []wire.DocumentOperation{{Insert: strings.Repeat("x", int(with%4))}},
+		},
+		wire.TypeDocumentCursor: wire.DocumentCursorPayload{Document: "notes", Version: seq, Start: int(with), End: int(with)},
+		wire.TypeNotify:         wire.NotifyPayload{User: casting[with%4], Text: "wake up"},
 	}[typ]
 	if typ == wire.TypeJoin && with >= 128 {
 		payload = wire.JoinPayload{Room: room, After: &seq}

@@ -16,6 +16,8 @@ import (
 	"github.com/sockscope/sockscope/demo/room"
 	"github.com/sockscope/sockscope/demo/use"
 	"github.com/sockscope/sockscope/demo/use/chat"
+	"github.com/sockscope/sockscope/demo/use/document"
+	"github.com/sockscope/sockscope/demo/use/game"
 	"github.com/sockscope/sockscope/demo/use/notify"
 	"github.com/sockscope/sockscope/demo/use/stream"
 )
@@ -56,9 +58,14 @@ func newService(t *testing.T, store history.Store, registry prometheus.Registere
 	fail(err)
 	s.streams = stream.New(stream.Config{Topics: topics, Observer: s.observer, Logger: logger})
 	cfg.Logger, cfg.Verify = logger, admission.New(admission.Config{Verifier: s.authority}).Verify
+	arena, err := game.New(game.Config{Observer: s.observer})
+	fail(err)
 	cfg.Uses = []use.Use{
 		chat.New(chat.Config{History: store, Rooms: s.rooms, Cluster: s.cluster, RoomsPerPeer: 1, SaveTimeout: time.Second}),
-		notify.New(topics, s.cluster), s.streams,
+		notify.New(topics, s.cluster), s.streams, arena,
+		document.New(document.Config{
+			History: store, Rooms: s.rooms, Topics: topics, Cluster: s.cluster, Observer: s.observer, Logger: logger, PerPeer: 1,
+		}),
 	}
 	cfg.Heartbeat, cfg.LoginTimeout = 30*time.Second, 5*time.Second
 	if cfg.MessageBurst == 0 {

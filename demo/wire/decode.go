@@ -45,6 +45,7 @@ const (
 	CodeNotInRoom      Code = "not_in_room"
 	CodeRateLimited    Code = "rate_limited"
 	CodeServerFull     Code = "server_full"
+	CodeOutdated       Code = "outdated"    // an edit of a version that is not kept
 	CodeUnavailable    Code = "unavailable" // the store does not answer; send again with the same messageId
 )
 
@@ -206,11 +207,14 @@ func (e *Envelope) Notify() (NotifyPayload, error) {
 	return p, err
 }
 
-// Room returns the name of the room that a client's message is about, whether there can be such a room or not. It is
-// empty if the message is about none.
+// Room returns the name of the room that a client's message is about, or that holds the document it is about, whether
+// there can be such a room or not. It is empty if the message is about none.
 func (e *Envelope) Room() string {
-	var p RoomPayload
+	var p struct{ Room, Document string }
 	_ = json.Unmarshal(e.Payload, &p) // what can't be read is refused by who reads all of it
+	if p.Document != "" {
+		return DocumentRoom(p.Document)
+	}
 	return p.Room
 }
 
@@ -285,8 +289,16 @@ func CheckText(text string) error {
 	return nil
 }
 
-// CheckRoom reports what is wrong with the name of a room.
+// CheckRoom reports what is wrong with the name of a room that a client is to be in.
 func CheckRoom(room string) error {
+	if strings.HasPrefix(room, documentRooms) {
+		return problem(CodeBadPayload, "rooms whose names begin with %s hold documents: open the document", documentRooms)
+	}
+	return CheckRoomName(room)
+}
+
+// CheckRoomName reports what is wrong with the name of a room.
+func CheckRoomName(room string) error {
 	switch {
 	case room == "":
 		return problem(CodeBadPayload, "room is missing")

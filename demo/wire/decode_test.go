@@ -66,45 +66,69 @@ func TestPayload(t *testing.T) {
 		payload string
 		code    Code
 	}{
-		"join":                  {TypeJoin, `{"room":"lobby"}`, ""},
-		"join, letters of any":  {TypeJoin, `{"room":"Зал-1.a_b"}`, ""},
-		"join, no payload":      {TypeJoin, ``, CodeBadPayload},
-		"join, null":            {TypeJoin, `null`, CodeBadPayload},
-		"join, list":            {TypeJoin, `["lobby"]`, CodeBadPayload},
-		"join, no room":         {TypeJoin, `{}`, CodeBadPayload},
-		"join, space":           {TypeJoin, `{"room":"the lobby"}`, CodeBadPayload},
-		"join, control":         {TypeJoin, `{"room":"a\u0000b"}`, CodeBadPayload},
-		"join, unknown field":   {TypeJoin, `{"room":"lobby","as":"admin"}`, CodeBadPayload},
-		"join, longest":         {TypeJoin, `{"room":"` + strings.Repeat("r", MaxRoomBytes) + `"}`, ""},
-		"join, too long":        {TypeJoin, `{"room":"` + strings.Repeat("r", MaxRoomBytes+1) + `"}`, CodeBadPayload},
-		"leave":                 {TypeLeave, `{"room":"lobby"}`, ""},
-		"leave, room is number": {TypeLeave, `{"room":4}`, CodeBadPayload},
-		"message":               {TypeMessage, `{"room":"lobby","text":"hi"}`, ""},
-		"message, blank":        {TypeMessage, `{"room":"lobby","text":" \n"}`, CodeBadPayload},
-		"message, no room":      {TypeMessage, `{"text":"hi"}`, CodeBadPayload},
-		"message, longest":      {TypeMessage, `{"room":"lobby","text":"` + strings.Repeat("x", MaxTextBytes) + `"}`, ""},
-		"message, too long":     {TypeMessage, `{"room":"lobby","text":"` + strings.Repeat("x", MaxTextBytes+1) + `"}`, CodeBadPayload},
-		"message, forged from":  {TypeMessage, `{"room":"lobby","text":"hi","from":"root"}`, CodeBadPayload},
-		"join, after":           {TypeJoin, `{"room":"lobby","after":0}`, ""},
-		"join, after is below":  {TypeJoin, `{"room":"lobby","after":-1}`, CodeBadPayload},
-		"auth":                  {TypeAuth, `{"token":"a.b.c"}`, ""},
-		"auth, no token":        {TypeAuth, `{}`, CodeBadPayload},
-		"auth, too long":        {TypeAuth, `{"token":"` + strings.Repeat("x", MaxTokenBytes+1) + `"}`, CodeBadPayload},
-		"typing":                {TypeTyping, `{"room":"lobby","typing":true}`, ""},
-		"typing, forged user":   {TypeTyping, `{"room":"lobby","typing":true,"user":"root"}`, CodeBadPayload},
-		"read":                  {TypeRead, `{"room":"lobby","seq":3}`, ""},
-		"read, nothing":         {TypeRead, `{"room":"lobby"}`, CodeBadPayload},
-		"read, forged user":     {TypeRead, `{"room":"lobby","seq":3,"user":"root"}`, CodeBadPayload},
-		"history":               {TypeHistory, `{"room":"lobby","after":3,"limit":10}`, ""},
-		"history, too much":     {TypeHistory, `{"room":"lobby","limit":101}`, CodeBadPayload},
-		"history, less than 0":  {TypeHistory, `{"room":"lobby","limit":-1}`, CodeBadPayload},
-		"subscribe":             {TypeSubscribe, `{"stream":"market"}`, ""},
-		"subscribe, to what":    {TypeSubscribe, `{"stream":"lobby"}`, CodeBadPayload},
-		"unsubscribe":           {TypeUnsubscribe, `{"stream":"dashboard"}`, ""},
-		"notify":                {TypeNotify, `{"user":"Ada","text":"hi"}`, ""},
-		"notify, nobody":        {TypeNotify, `{"text":"hi"}`, CodeBadPayload},
-		"notify, nothing":       {TypeNotify, `{"user":"Ada"}`, CodeBadPayload},
-		"message, forged saved": {TypeMessage, `{"room":"lobby","text":"hi","savedId":"1"}`, CodeBadPayload},
+		"join":                   {TypeJoin, `{"room":"lobby"}`, ""},
+		"join, letters of any":   {TypeJoin, `{"room":"Зал-1.a_b"}`, ""},
+		"join, no payload":       {TypeJoin, ``, CodeBadPayload},
+		"join, null":             {TypeJoin, `null`, CodeBadPayload},
+		"join, list":             {TypeJoin, `["lobby"]`, CodeBadPayload},
+		"join, no room":          {TypeJoin, `{}`, CodeBadPayload},
+		"join, space":            {TypeJoin, `{"room":"the lobby"}`, CodeBadPayload},
+		"join, control":          {TypeJoin, `{"room":"a\u0000b"}`, CodeBadPayload},
+		"join, unknown field":    {TypeJoin, `{"room":"lobby","as":"admin"}`, CodeBadPayload},
+		"join, longest":          {TypeJoin, `{"room":"` + strings.Repeat("r", MaxRoomBytes) + `"}`, ""},
+		"join, too long":         {TypeJoin, `{"room":"` + strings.Repeat("r", MaxRoomBytes+1) + `"}`, CodeBadPayload},
+		"leave":                  {TypeLeave, `{"room":"lobby"}`, ""},
+		"leave, room is number":  {TypeLeave, `{"room":4}`, CodeBadPayload},
+		"message":                {TypeMessage, `{"room":"lobby","text":"hi"}`, ""},
+		"message, blank":         {TypeMessage, `{"room":"lobby","text":" \n"}`, CodeBadPayload},
+		"message, no room":       {TypeMessage, `{"text":"hi"}`, CodeBadPayload},
+		"message, longest":       {TypeMessage, `{"room":"lobby","text":"` + strings.Repeat("x", MaxTextBytes) + `"}`, ""},
+		"message, too long":      {TypeMessage, `{"room":"lobby","text":"` + strings.Repeat("x", MaxTextBytes+1) + `"}`, CodeBadPayload},
+		"message, forged from":   {TypeMessage, `{"room":"lobby","text":"hi","from":"root"}`, CodeBadPayload},
+		"join, after":            {TypeJoin, `{"room":"lobby","after":0}`, ""},
+		"join, after is below":   {TypeJoin, `{"room":"lobby","after":-1}`, CodeBadPayload},
+		"auth":                   {TypeAuth, `{"token":"a.b.c"}`, ""},
+		"auth, no token":         {TypeAuth, `{}`, CodeBadPayload},
+		"auth, too long":         {TypeAuth, `{"token":"` + strings.Repeat("x", MaxTokenBytes+1) + `"}`, CodeBadPayload},
+		"typing":                 {TypeTyping, `{"room":"lobby","typing":true}`, ""},
+		"typing, forged user":    {TypeTyping, `{"room":"lobby","typing":true,"user":"root"}`, CodeBadPayload},
+		"read":                   {TypeRead, `{"room":"lobby","seq":3}`, ""},
+		"read, nothing":          {TypeRead, `{"room":"lobby"}`, CodeBadPayload},
+		"read, forged user":      {TypeRead, `{"room":"lobby","seq":3,"user":"root"}`, CodeBadPayload},
+		"history":                {TypeHistory, `{"room":"lobby","after":3,"limit":10}`, ""},
+		"history, too much":      {TypeHistory, `{"room":"lobby","limit":101}`, CodeBadPayload},
+		"history, less than 0":   {TypeHistory, `{"room":"lobby","limit":-1}`, CodeBadPayload},
+		"subscribe":              {TypeSubscribe, `{"stream":"market"}`, ""},
+		"subscribe, to what":     {TypeSubscribe, `{"stream":"lobby"}`, CodeBadPayload},
+		"unsubscribe":            {TypeUnsubscribe, `{"stream":"dashboard"}`, ""},
+		"notify":                 {TypeNotify, `{"user":"Ada","text":"hi"}`, ""},
+		"notify, nobody":         {TypeNotify, `{"text":"hi"}`, CodeBadPayload},
+		"notify, nothing":        {TypeNotify, `{"user":"Ada"}`, CodeBadPayload},
+		"game, a direction":      {TypeGameInput, `{"x":-1,"y":1,"ack":7}`, ""},
+		"game, too fast":         {TypeGameInput, `{"x":2,"y":0}`, CodeBadPayload},
+		"game, far too fast":     {TypeGameInput, `{"x":0,"y":-9223372036854775808}`, CodeBadPayload},
+		"game, a fraction":       {TypeGameInput, `{"x":0.5,"y":0}`, CodeBadPayload},
+		"game, ack below 0":      {TypeGameInput, `{"x":0,"y":0,"ack":-1}`, CodeBadPayload},
+		"game, a place":          {TypeGameInput, `{"x":0,"y":0,"player":3}`, CodeBadPayload},
+		"game, nothing":          {TypeGameInput, ``, CodeBadPayload},
+		"join, a document":       {TypeJoin, `{"room":"document.notes"}`, CodeBadPayload},
+		"document":               {TypeDocumentOpen, `{"document":"notes","after":7,"savedId":"x"}`, ""},
+		"document, no name":      {TypeDocumentOpen, `{}`, CodeBadPayload},
+		"document, bad name":     {TypeDocumentOpen, `{"document":"my notes"}`, CodeBadPayload},
+		"document, longest":      {TypeDocumentClose, `{"document":"` + strings.Repeat("d", MaxRoomBytes-9) + `"}`, ""},
+		"document, too long":     {TypeDocumentClose, `{"document":"` + strings.Repeat("d", MaxRoomBytes-8) + `"}`, CodeBadPayload},
+		"edit":                   {TypeDocumentEdit, `{"document":"notes","version":0,"operations":[{"insert":"👋"},{"retain":1},{"delete":2}]}`, ""},
+		"edit, nothing":          {TypeDocumentEdit, `{"document":"notes","version":0,"operations":[{"retain":1}]}`, CodeBadPayload},
+		"edit, empty":            {TypeDocumentEdit, `{"document":"notes","version":0,"operations":[{}]}`, CodeBadPayload},
+		"edit, two in one":       {TypeDocumentEdit, `{"document":"notes","version":0,"operations":[{"retain":1,"delete":1}]}`, CodeBadPayload},
+		"edit, back":             {TypeDocumentEdit, `{"document":"notes","version":0,"operations":[{"delete":-1}]}`, CodeBadPayload},
+		"edit, too far":          {TypeDocumentEdit, `{"document":"notes","version":0,"operations":[{"delete":9223372036854775807}]}`, CodeBadPayload},
+		"edit, half a character": {TypeDocumentEdit, `{"document":"notes","version":0,"operations":[{"insert":"\ud83d"}]}`, CodeBadPayload},
+		"edit, forged":           {TypeDocumentEdit, `{"document":"notes","version":0,"operations":[{"insert":"a"}],"user":"root"}`, CodeBadPayload},
+		"cursor":                 {TypeDocumentCursor, `{"document":"notes","version":0,"start":1,"end":1}`, ""},
+		"cursor, back":           {TypeDocumentCursor, `{"document":"notes","version":0,"start":2,"end":1}`, CodeBadPayload},
+		"cursor, forged":         {TypeDocumentCursor, `{"document":"notes","version":0,"start":1,"end":1,"gone":true}`, CodeBadPayload},
+		"message, forged saved":  {TypeMessage, `{"room":"lobby","text":"hi","savedId":"1"}`, CodeBadPayload},
 	} {
 		t.Run(name, func(t *testing.T) {
 			env := Envelope{Type: tc.typ, Payload: json.RawMessage(tc.payload)}
@@ -173,6 +197,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(frame("history", `{"room":"lobby","after":3,"limit":10}`)))
 	f.Add([]byte(frame("read", `{"room":"lobby","seq":3}`)))
 	f.Add([]byte(frame("subscribe", `{"stream":"market"}`)))
+	f.Add([]byte(frame("document_edit", `{"document":"a","version":1,"operations":[{"retain":1},{"insert":"x"},{"delete":1}]}`)))
 	f.Add([]byte(`{"type":"ping"}`))
 	f.Add([]byte(`[[[[`))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -213,8 +238,37 @@ func decodePayload(env *Envelope) (err error) {
 		_, err = env.Stream()
 	case TypeNotify:
 		_, err = env.Notify()
+	case TypeGameInput:
+		_, err = env.GameInput()
+	case TypeDocumentOpen:
+		_, err = env.DocumentOpen()
+	case TypeDocumentClose:
+		_, err = env.DocumentClose()
+	case TypeDocumentEdit:
+		_, err = env.DocumentEdit()
+	case TypeDocumentCursor:
+		_, err = env.DocumentCursor()
 	}
 	return err
+}
+
+// FuzzGameInput has what steers a player be refused, or be a direction.
+func FuzzGameInput(f *testing.F) {
+	f.Add([]byte(`{"x":-1,"y":1,"ack":7}`))
+	f.Add([]byte(`{"x":1e0,"y":-0,"ack":18446744073709551615}`))
+	f.Add([]byte(`{"x":2,"y":0}`))
+	f.Add([]byte(`{"x":1,"x":-1}`))
+	f.Add([]byte(`null`))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		env := Envelope{Type: TypeGameInput, Payload: payload}
+		p, err := env.GameInput()
+		if codeOf(t, err) != "" {
+			return
+		}
+		if p.X < -1 || p.X > 1 || p.Y < -1 || p.Y > 1 {
+			t.Errorf("%s is taken for %+v", payload, p)
+		}
+	})
 }
 
 // codeOf returns the code of a refusal and fails on any other kind of error.

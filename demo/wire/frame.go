@@ -34,6 +34,9 @@ type Frame struct {
 	// Key says what the frame is the newest of: while it waits in a send queue, a newer frame with the same key may
 	// take its place. Frames with an empty key are all of worth.
 	Key string
+	// Supersedes says that the frame takes the place of the one with the same key that waits, whatever the policy of
+	// the send queue: the older one is of no worth.
+	Supersedes bool
 
 	// Data is the frame as JSON.
 	Data []byte

@@ -89,8 +89,43 @@ func payloadOf(request *chatv1.ChatRequest) (Type, any) {
 		return TypeUnsubscribe, StreamPayload{Stream: p.Unsubscribe.GetStream()}
 	case *chatv1.ChatRequest_Notify:
 		return TypeNotify, NotifyPayload{User: p.Notify.GetUser(), Text: p.Notify.GetText()}
+	case *chatv1.ChatRequest_GameJoin:
+		return TypeGameJoin, nil
+	case *chatv1.ChatRequest_GameLeave:
+		return TypeGameLeave, nil
+	case *chatv1.ChatRequest_GameInput:
+		return TypeGameInput, GameInputPayload{X: int(p.GameInput.GetX()), Y: int(p.GameInput.GetY()), Ack: p.GameInput.GetAck()}
 	case *chatv1.ChatRequest_Ping:
 		return TypePing, nil
+	}
+	return documentPayloadOf(request)
+}
+
+// documentPayloadOf is payloadOf for requests that are about a document.
+func documentPayloadOf(request *chatv1.ChatRequest) (Type, any) {
+	switch p := request.GetPayload().(type) {
+	case *chatv1.ChatRequest_DocumentOpen:
+		o := p.DocumentOpen
+		return TypeDocumentOpen, DocumentOpenPayload{Document: o.GetDocument(), After: o.After, SavedID: o.GetSavedId()}
+	case *chatv1.ChatRequest_DocumentClose:
+		return TypeDocumentClose, DocumentClosePayload{Document: p.DocumentClose.GetDocument()}
+	case *chatv1.ChatRequest_DocumentEdit:
+		e := p.DocumentEdit
+		payload := DocumentEditPayload{
+			Document: e.GetDocument(), Version: e.GetVersion(), Base: e.GetBase(), SavedID: e.GetSavedId(), User: e.GetUser(),
+		}
+		for _, o := range e.GetOperations() {
+			payload.Operations = append(payload.Operations, DocumentOperation{
+				Retain: int(o.GetRetain()), Insert: o.GetInsert(), Delete: int(o.GetDelete()),
+			})
+		}
+		return TypeDocumentEdit, payload
+	case *chatv1.ChatRequest_DocumentCursor:
+		c := p.DocumentCursor
+		return TypeDocumentCursor, DocumentCursorPayload{
+			Document: c.GetDocument(), Version: c.GetVersion(), Start: int(c.GetStart()), End: int(c.GetEnd()),
+			Session: c.GetSession(), User: c.GetUser(), Gone: c.GetGone(),
+		}
 	}
 	return "", nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,7 +33,9 @@ func payloadNames(m proto.Message) []string {
 
 // Protobuf has every type, each under its name, and no others.
 func TestProtobufHasAllTypes(t *testing.T) {
-	server := []Type{TypeMessage, TypeTyping, TypeRead, TypeHistory}
+	server := []Type{
+		TypeMessage, TypeTyping, TypeRead, TypeHistory, TypeDocumentClose, TypeDocumentEdit, TypeDocumentCursor,
+	}
 	for _, typ := range Types() {
 		if !slices.Contains(clientTypes(), typ) {
 			server = append(server, typ)
@@ -49,6 +52,7 @@ func TestProtobufHasAllTypes(t *testing.T) {
 // filled returns a payload in which no field has its zero value.
 func filled(typ Type) any {
 	at := time.Date(2026, 1, 2, 15, 4, 5, 600, time.FixedZone("", 3600))
+	someText := "one\ntwo 👋"
 	return map[Type]any{
 		TypeWelcome: WelcomePayload{Session: "s", Node: "n", User: "ann", Expires: at},
 		TypeAck:     AckPayload{Success: true, SavedID: "7-0", Seq: 1 << 60, Error: CodeForbidden, Reason: "why"},
@@ -58,11 +62,24 @@ func filled(typ Type) any {
 		TypeHistory: HistoryPayload{Room: "lobby", More: true, Messages: []HistoryMessage{
 			{Seq: 1, SavedID: "1-0", MessageID: someID, From: "ben", Text: "hello", Timestamp: at, Traceparent: "00-"},
 		}},
-		TypeJoined:        PresencePayload{Room: "lobby", User: "ben"},
-		TypeLeft:          PresencePayload{Room: "lobby", User: "ben"},
-		TypeRoomUsers:     RoomUsersPayload{Room: "lobby", Users: []string{"ben"}, Count: 7, Seq: 9, Read: map[string]uint64{"ben": 8}},
-		TypeNotification:  NotificationPayload{From: "ben", Text: "wake up"},
-		TypeDashboard:     DashboardPayload{Node: "n", Connections: 1, Rooms: 2, ReceivedPerSecond: 0.5, SentPerSecond: 1e6},
+		TypeJoined:       PresencePayload{Room: "lobby", User: "ben"},
+		TypeLeft:         PresencePayload{Room: "lobby", User: "ben"},
+		TypeRoomUsers:    RoomUsersPayload{Room: "lobby", Users: []string{"ben"}, Count: 7, Seq: 9, Read: map[string]uint64{"ben": 8}},
+		TypeNotification: NotificationPayload{From: "ben", Text: "wake up"},
+		TypeDashboard:    DashboardPayload{Node: "n", Connections: 1, Rooms: 2, ReceivedPerSecond: 0.5, SentPerSecond: 1e6},
+		TypeGame:         GamePayload{Player: 7, Rate: 30, Width: 1600, Height: 900, Keep: 128},
+		TypeGameState: GameStatePayload{
+			Tick: 1 << 60, Base: 9, Players: []GamePlayer{{ID: 7, Name: "ben", X: 3, Y: 4}}, Gone: []uint32{6},
+		},
+		TypeDocument:      DocumentPayload{Document: "notes", Version: 1 << 60, SavedID: "7-0", Text: &someText},
+		TypeDocumentClose: DocumentClosePayload{Document: "notes"},
+		TypeDocumentEdit: DocumentEditPayload{
+			Document: "notes", Version: 9, Base: 7, SavedID: "9-0", User: "ben",
+			Operations: []DocumentOperation{{Retain: 5, Insert: "hällo <👋>", Delete: 2}},
+		},
+		TypeDocumentCursor: DocumentCursorPayload{
+			Document: "notes", Version: 9, Start: 3, End: 4, Session: "s", User: "ben", Gone: true,
+		},
 		TypeError:         ErrorPayload{Code: CodeBadProtobuf, Reason: "why"},
 		TypeTokenExpiring: TokenExpiringPayload{Expires: at},
 		TypeGoingAway:     GoingAwayPayload{Reason: "restart", ReconnectAfterMS: 1500},
@@ -175,7 +192,7 @@ func marshaled(t testing.TB, m proto.Message) []byte {
 	return data
 }
 
-// requests are one of each type, in protobuf and in JSON.
+// requests are one of each type, in protobuf and by their payload in JSON. Those without one differ in blanks.
 func requests() map[string]*chatv1.ChatRequest {
 	after := uint64(9007199254740993)
 	return map[string]*chatv1.ChatRequest{
@@ -207,6 +224,29 @@ func requests() map[string]*chatv1.ChatRequest {
 		`{"user":"ben","text":"wake up"}`: request(func(r *chatv1.ChatRequest) {
 			r.Payload = &chatv1.ChatRequest_Notify{Notify: &chatv1.Notify{User: "ben", Text: "wake up"}}
 		}),
+		`{"x":-1,"y":1,"ack":9007199254740993}`: request(func(r *chatv1.ChatRequest) {
+			r.Payload = &chatv1.ChatRequest_GameInput{GameInput: &chatv1.GameInput{X: -1, Y: 1, Ack: after}}
+		}),
+		`{"document":"notes","after":9007199254740993,"savedId":"7-0"}`: request(func(r *chatv1.ChatRequest) {
+			r.Payload = &chatv1.ChatRequest_DocumentOpen{DocumentOpen: &chatv1.DocumentOpen{Document: "notes", After: &after, SavedId: "7-0"}}
+		}),
+		`{"document":"notes"}`: request(func(r *chatv1.ChatRequest) {
+			r.Payload = &chatv1.ChatRequest_DocumentClose{DocumentClose: &chatv1.DocumentClose{Document: "notes"}}
+		}),
+		`{"document":"notes","version":9,"operations":[{"retain":5},{"insert":"👋"},{"delete":2}]}`: request(func(r *chatv1.ChatRequest) {
+			r.Payload = &chatv1.ChatRequest_DocumentEdit{DocumentEdit: &chatv1.DocumentEdit{
+				Document: "notes", Version: 9, Operations: []*chatv1.DocumentOperation{{Retain: 5}, {Insert: "👋"}, {Delete: 2}},
+			}}
+		}),
+		`{"document":"notes","version":9,"start":3,"end":4}`: request(func(r *chatv1.ChatRequest) {
+			r.Payload = &chatv1.ChatRequest_DocumentCursor{DocumentCursor: &chatv1.DocumentCursor{Document: "notes", Version: 9, Start: 3, End: 4}}
+		}),
+		` `: request(func(r *chatv1.ChatRequest) {
+			r.Payload = &chatv1.ChatRequest_GameJoin{GameJoin: new(chatv1.GameJoin)}
+		}),
+		`  `: request(func(r *chatv1.ChatRequest) {
+			r.Payload = &chatv1.ChatRequest_GameLeave{GameLeave: new(chatv1.GameLeave)}
+		}),
 		``: request(func(r *chatv1.ChatRequest) { r.Payload = &chatv1.ChatRequest_Ping{Ping: new(chatv1.Ping)} }),
 	}
 }
@@ -225,7 +265,7 @@ func TestProtobufIsJSON(t *testing.T) {
 			Type: got.Type, Payload: json.RawMessage(payload), MessageID: someID, Timestamp: time.Unix(1_700_000_000, 0).UTC(),
 			Traceparent: "00-1", Tracestate: "a=b",
 		}
-		if payload == "" {
+		if strings.TrimSpace(payload) == "" {
 			want.Payload = nil
 		}
 		if diff := cmp.Diff(want, got); diff != "" {

@@ -21,7 +21,9 @@ func TestProtocolPage(t *testing.T) {
 	if diff := cmp.Diff(sorted(clientTypes()), firstColumn(page, "the client sends")); diff != "" {
 		t.Errorf("what a client sends (-code +page):\n%s", diff)
 	}
-	server := []Type{TypeMessage, TypeTyping, TypeRead, TypeHistory}
+	server := []Type{
+		TypeMessage, TypeTyping, TypeRead, TypeHistory, TypeDocumentClose, TypeDocumentEdit, TypeDocumentCursor,
+	}
 	for _, typ := range Types() {
 		if !slices.Contains(clientTypes(), typ) {
 			server = append(server, typ)

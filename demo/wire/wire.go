@@ -19,22 +19,31 @@ import (
 // Type names what a message is about.
 type Type string
 
-// The types that a client sends. Each but ping and typing is answered by an ack with the same messageId.
+// The types that a client sends. Each but ping, typing, game_input and document_cursor is answered by an ack with the
+// same messageId.
 const (
-	TypeAuth        Type = "auth"        // AuthPayload; first, where the handshake carried no token, and to renew one
-	TypeJoin        Type = "join"        // JoinPayload; answered by history where After is given, and room_users
-	TypeLeave       Type = "leave"       // RoomPayload
-	TypeMessage     Type = "message"     // MessagePayload; delivered to the room once it is saved
-	TypeTyping      Type = "typing"      // TypingPayload; delivered to the others in the room unless they are a crowd, not answered
-	TypeRead        Type = "read"        // ReadPayload; delivered to the room unless it is a crowd
-	TypeHistory     Type = "history"     // HistoryRequest; answered by history
-	TypeSubscribe   Type = "subscribe"   // StreamPayload
-	TypeUnsubscribe Type = "unsubscribe" // StreamPayload
-	TypeNotify      Type = "notify"      // NotifyPayload; delivered to all connections of one user
-	TypePing        Type = "ping"        // no payload; answered by pong
+	TypeAuth           Type = "auth"            // AuthPayload; first, where the handshake carried no token, and to renew one
+	TypeJoin           Type = "join"            // JoinPayload; answered by history where After is given, and room_users
+	TypeLeave          Type = "leave"           // RoomPayload
+	TypeMessage        Type = "message"         // MessagePayload; delivered to the room once it is saved
+	TypeTyping         Type = "typing"          // TypingPayload; delivered to the others in the room unless they are a crowd, not answered
+	TypeRead           Type = "read"            // ReadPayload; delivered to the room unless it is a crowd
+	TypeHistory        Type = "history"         // HistoryRequest; answered by history
+	TypeSubscribe      Type = "subscribe"       // StreamPayload
+	TypeUnsubscribe    Type = "unsubscribe"     // StreamPayload
+	TypeNotify         Type = "notify"          // NotifyPayload; delivered to all connections of one user
+	TypeGameJoin       Type = "game_join"       // no payload; answered by game
+	TypeGameLeave      Type = "game_leave"      // no payload
+	TypeGameInput      Type = "game_input"      // GameInputPayload; not answered, as its effect is in the next game_state
+	TypeDocumentOpen   Type = "document_open"   // DocumentOpenPayload; answered by document
+	TypeDocumentClose  Type = "document_close"  // DocumentClosePayload
+	TypeDocumentEdit   Type = "document_edit"   // DocumentEditPayload; delivered to all editors once it is saved
+	TypeDocumentCursor Type = "document_cursor" // DocumentCursorPayload; delivered to all editors, not answered
+	TypePing           Type = "ping"            // no payload; answered by pong
 )
 
-// The types that only the server sends. It delivers message, typing, read and history as well.
+// The types that only the server sends. It delivers message, typing, read, history, document_close, document_edit and
+// document_cursor as well.
 const (
 	TypeWelcome       Type = "welcome"        // WelcomePayload; first, as soon as it is known who the client is
 	TypeAck           Type = "ack"            // AckPayload, with the messageId of what it answers
@@ -44,6 +53,9 @@ const (
 	TypeNotification  Type = "notification"   // NotificationPayload
 	TypeTicks         Type = "ticks"          // market.Batch, of the stream "market"
 	TypeDashboard     Type = "dashboard"      // DashboardPayload, of the stream "dashboard"
+	TypeGame          Type = "game"           // GamePayload
+	TypeGameState     Type = "game_state"     // GameStatePayload, at each tick
+	TypeDocument      Type = "document"       // DocumentPayload
 	TypePong          Type = "pong"           // with the messageId of the ping
 	TypeError         Type = "error"          // ErrorPayload
 	TypeTokenExpiring Type = "token_expiring" // TokenExpiringPayload; send auth with a new one
@@ -53,13 +65,14 @@ const (
 // Types returns every type of the protocol.
 func Types() []Type {
 	return append(clientTypes(), TypeWelcome, TypeAck, TypeJoined, TypeLeft, TypeRoomUsers, TypeNotification, TypeTicks, TypeDashboard,
-		TypePong, TypeError, TypeTokenExpiring, TypeGoingAway)
+		TypeGame, TypeGameState, TypeDocument, TypePong, TypeError, TypeTokenExpiring, TypeGoingAway)
 }
 
 func clientTypes() []Type {
 	return []Type{
 		TypeAuth, TypeJoin, TypeLeave, TypeMessage, TypeTyping, TypeRead, TypeHistory, TypeSubscribe, TypeUnsubscribe,
-		TypeNotify, TypePing,
+		TypeNotify, TypeGameJoin, TypeGameLeave, TypeGameInput,
+		TypeDocumentOpen, TypeDocumentClose, TypeDocumentEdit, TypeDocumentCursor, TypePing,
 	}
 }
 

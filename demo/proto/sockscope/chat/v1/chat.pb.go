@@ -459,6 +459,13 @@ type ChatRequest struct {
 	//	*ChatRequest_Unsubscribe
 	//	*ChatRequest_Notify
 	//	*ChatRequest_Ping
+	//	*ChatRequest_GameJoin
+	//	*ChatRequest_GameLeave
+	//	*ChatRequest_GameInput
+	//	*ChatRequest_DocumentOpen
+	//	*ChatRequest_DocumentClose
+	//	*ChatRequest_DocumentEdit
+	//	*ChatRequest_DocumentCursor
 	Payload       isChatRequest_Payload `protobuf_oneof:"payload"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -628,6 +635,69 @@ func (x *ChatRequest) GetPing() *Ping {
 	return nil
 }
 
+func (x *ChatRequest) GetGameJoin() *GameJoin {
+	if x != nil {
+		if x, ok := x.Payload.(*ChatRequest_GameJoin); ok {
+			return x.GameJoin
+		}
+	}
+	return nil
+}
+
+func (x *ChatRequest) GetGameLeave() *GameLeave {
+	if x != nil {
+		if x, ok := x.Payload.(*ChatRequest_GameLeave); ok {
+			return x.GameLeave
+		}
+	}
+	return nil
+}
+
+func (x *ChatRequest) GetGameInput() *GameInput {
+	if x != nil {
+		if x, ok := x.Payload.(*ChatRequest_GameInput); ok {
+			return x.GameInput
+		}
+	}
+	return nil
+}
+
+func (x *ChatRequest) GetDocumentOpen() *DocumentOpen {
+	if x != nil {
+		if x, ok := x.Payload.(*ChatRequest_DocumentOpen); ok {
+			return x.DocumentOpen
+		}
+	}
+	return nil
+}
+
+func (x *ChatRequest) GetDocumentClose() *DocumentClose {
+	if x != nil {
+		if x, ok := x.Payload.(*ChatRequest_DocumentClose); ok {
+			return x.DocumentClose
+		}
+	}
+	return nil
+}
+
+func (x *ChatRequest) GetDocumentEdit() *DocumentEdit {
+	if x != nil {
+		if x, ok := x.Payload.(*ChatRequest_DocumentEdit); ok {
+			return x.DocumentEdit
+		}
+	}
+	return nil
+}
+
+func (x *ChatRequest) GetDocumentCursor() *DocumentCursor {
+	if x != nil {
+		if x, ok := x.Payload.(*ChatRequest_DocumentCursor); ok {
+			return x.DocumentCursor
+		}
+	}
+	return nil
+}
+
 type isChatRequest_Payload interface {
 	isChatRequest_Payload()
 }
@@ -687,6 +757,41 @@ type ChatRequest_Ping struct {
 	Ping *Ping `protobuf:"bytes,20,opt,name=ping,proto3,oneof"`
 }
 
+type ChatRequest_GameJoin struct {
+	// Joins the game.
+	GameJoin *GameJoin `protobuf:"bytes,21,opt,name=game_join,json=gameJoin,proto3,oneof"`
+}
+
+type ChatRequest_GameLeave struct {
+	// Leaves the game.
+	GameLeave *GameLeave `protobuf:"bytes,22,opt,name=game_leave,json=gameLeave,proto3,oneof"`
+}
+
+type ChatRequest_GameInput struct {
+	// Says where the caller's player goes, and which state has come.
+	GameInput *GameInput `protobuf:"bytes,23,opt,name=game_input,json=gameInput,proto3,oneof"`
+}
+
+type ChatRequest_DocumentOpen struct {
+	// Opens a document.
+	DocumentOpen *DocumentOpen `protobuf:"bytes,24,opt,name=document_open,json=documentOpen,proto3,oneof"`
+}
+
+type ChatRequest_DocumentClose struct {
+	// Closes a document.
+	DocumentClose *DocumentClose `protobuf:"bytes,25,opt,name=document_close,json=documentClose,proto3,oneof"`
+}
+
+type ChatRequest_DocumentEdit struct {
+	// Edits a document that the caller has opened.
+	DocumentEdit *DocumentEdit `protobuf:"bytes,26,opt,name=document_edit,json=documentEdit,proto3,oneof"`
+}
+
+type ChatRequest_DocumentCursor struct {
+	// Tells the editors of a document where the caller's cursor is.
+	DocumentCursor *DocumentCursor `protobuf:"bytes,27,opt,name=document_cursor,json=documentCursor,proto3,oneof"`
+}
+
 func (*ChatRequest_Auth) isChatRequest_Payload() {}
 
 func (*ChatRequest_Join) isChatRequest_Payload() {}
@@ -708,6 +813,20 @@ func (*ChatRequest_Unsubscribe) isChatRequest_Payload() {}
 func (*ChatRequest_Notify) isChatRequest_Payload() {}
 
 func (*ChatRequest_Ping) isChatRequest_Payload() {}
+
+func (*ChatRequest_GameJoin) isChatRequest_Payload() {}
+
+func (*ChatRequest_GameLeave) isChatRequest_Payload() {}
+
+func (*ChatRequest_GameInput) isChatRequest_Payload() {}
+
+func (*ChatRequest_DocumentOpen) isChatRequest_Payload() {}
+
+func (*ChatRequest_DocumentClose) isChatRequest_Payload() {}
+
+func (*ChatRequest_DocumentEdit) isChatRequest_Payload() {}
+
+func (*ChatRequest_DocumentCursor) isChatRequest_Payload() {}
 
 // ChatResponse is one message to the caller.
 type ChatResponse struct {
@@ -788,6 +907,12 @@ type Frame struct {
 	//	*Frame_Error
 	//	*Frame_TokenExpiring
 	//	*Frame_GoingAway
+	//	*Frame_Game
+	//	*Frame_GameState
+	//	*Frame_Document
+	//	*Frame_DocumentClose
+	//	*Frame_DocumentEdit
+	//	*Frame_DocumentCursor
 	Payload       isFrame_Payload `protobuf_oneof:"payload"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1009,6 +1134,60 @@ func (x *Frame) GetGoingAway() *GoingAway {
 	return nil
 }
 
+func (x *Frame) GetGame() *Game {
+	if x != nil {
+		if x, ok := x.Payload.(*Frame_Game); ok {
+			return x.Game
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetGameState() *GameState {
+	if x != nil {
+		if x, ok := x.Payload.(*Frame_GameState); ok {
+			return x.GameState
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetDocument() *Document {
+	if x != nil {
+		if x, ok := x.Payload.(*Frame_Document); ok {
+			return x.Document
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetDocumentClose() *DocumentClose {
+	if x != nil {
+		if x, ok := x.Payload.(*Frame_DocumentClose); ok {
+			return x.DocumentClose
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetDocumentEdit() *DocumentEdit {
+	if x != nil {
+		if x, ok := x.Payload.(*Frame_DocumentEdit); ok {
+			return x.DocumentEdit
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetDocumentCursor() *DocumentCursor {
+	if x != nil {
+		if x, ok := x.Payload.(*Frame_DocumentCursor); ok {
+			return x.DocumentCursor
+		}
+	}
+	return nil
+}
+
 type isFrame_Payload interface {
 	isFrame_Payload()
 }
@@ -1093,6 +1272,36 @@ type Frame_GoingAway struct {
 	GoingAway *GoingAway `protobuf:"bytes,25,opt,name=going_away,json=goingAway,proto3,oneof"`
 }
 
+type Frame_Game struct {
+	// The game that the caller has joined.
+	Game *Game `protobuf:"bytes,26,opt,name=game,proto3,oneof"`
+}
+
+type Frame_GameState struct {
+	// Where the players of the game are.
+	GameState *GameState `protobuf:"bytes,27,opt,name=game_state,json=gameState,proto3,oneof"`
+}
+
+type Frame_Document struct {
+	// A document that was opened.
+	Document *Document `protobuf:"bytes,28,opt,name=document,proto3,oneof"`
+}
+
+type Frame_DocumentClose struct {
+	// The caller's newer token does not open the document.
+	DocumentClose *DocumentClose `protobuf:"bytes,29,opt,name=document_close,json=documentClose,proto3,oneof"`
+}
+
+type Frame_DocumentEdit struct {
+	// Somebody has edited a document.
+	DocumentEdit *DocumentEdit `protobuf:"bytes,30,opt,name=document_edit,json=documentEdit,proto3,oneof"`
+}
+
+type Frame_DocumentCursor struct {
+	// Where somebody's cursor is.
+	DocumentCursor *DocumentCursor `protobuf:"bytes,31,opt,name=document_cursor,json=documentCursor,proto3,oneof"`
+}
+
 func (*Frame_Welcome) isFrame_Payload() {}
 
 func (*Frame_Ack) isFrame_Payload() {}
@@ -1124,6 +1333,18 @@ func (*Frame_Error) isFrame_Payload() {}
 func (*Frame_TokenExpiring) isFrame_Payload() {}
 
 func (*Frame_GoingAway) isFrame_Payload() {}
+
+func (*Frame_Game) isFrame_Payload() {}
+
+func (*Frame_GameState) isFrame_Payload() {}
+
+func (*Frame_Document) isFrame_Payload() {}
+
+func (*Frame_DocumentClose) isFrame_Payload() {}
+
+func (*Frame_DocumentEdit) isFrame_Payload() {}
+
+func (*Frame_DocumentCursor) isFrame_Payload() {}
 
 // Auth carries a newer token.
 type Auth struct {
@@ -1684,6 +1905,582 @@ func (x *Notify) GetText() string {
 	return ""
 }
 
+// GameJoin asks to play.
+type GameJoin struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GameJoin) Reset() {
+	*x = GameJoin{}
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GameJoin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GameJoin) ProtoMessage() {}
+
+func (x *GameJoin) ProtoReflect() protoreflect.Message {
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GameJoin.ProtoReflect.Descriptor instead.
+func (*GameJoin) Descriptor() ([]byte, []int) {
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{19}
+}
+
+// GameLeave ends that.
+type GameLeave struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GameLeave) Reset() {
+	*x = GameLeave{}
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GameLeave) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GameLeave) ProtoMessage() {}
+
+func (x *GameLeave) ProtoReflect() protoreflect.Message {
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GameLeave.ProtoReflect.Descriptor instead.
+func (*GameLeave) Descriptor() ([]byte, []int) {
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{20}
+}
+
+// GameInput is what a player does.
+type GameInput struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where to go: -1 left, 1 right, 0 neither.
+	X int32 `protobuf:"varint,1,opt,name=x,proto3" json:"x,omitempty"`
+	// Where to go: -1 up, 1 down, 0 neither.
+	Y int32 `protobuf:"varint,2,opt,name=y,proto3" json:"y,omitempty"`
+	// The tick of the newest state that the caller has.
+	Ack           uint64 `protobuf:"varint,3,opt,name=ack,proto3" json:"ack,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GameInput) Reset() {
+	*x = GameInput{}
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GameInput) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GameInput) ProtoMessage() {}
+
+func (x *GameInput) ProtoReflect() protoreflect.Message {
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GameInput.ProtoReflect.Descriptor instead.
+func (*GameInput) Descriptor() ([]byte, []int) {
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *GameInput) GetX() int32 {
+	if x != nil {
+		return x.X
+	}
+	return 0
+}
+
+func (x *GameInput) GetY() int32 {
+	if x != nil {
+		return x.Y
+	}
+	return 0
+}
+
+func (x *GameInput) GetAck() uint64 {
+	if x != nil {
+		return x.Ack
+	}
+	return 0
+}
+
+// DocumentOpen asks for a document.
+type DocumentOpen struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The document.
+	Document string `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	// The version that the caller has. It gets the edits since.
+	After *uint64 `protobuf:"varint,2,opt,name=after,proto3,oneof" json:"after,omitempty"`
+	// The id that came with that version.
+	SavedId       string `protobuf:"bytes,3,opt,name=saved_id,json=savedId,proto3" json:"saved_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DocumentOpen) Reset() {
+	*x = DocumentOpen{}
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DocumentOpen) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DocumentOpen) ProtoMessage() {}
+
+func (x *DocumentOpen) ProtoReflect() protoreflect.Message {
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DocumentOpen.ProtoReflect.Descriptor instead.
+func (*DocumentOpen) Descriptor() ([]byte, []int) {
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *DocumentOpen) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *DocumentOpen) GetAfter() uint64 {
+	if x != nil && x.After != nil {
+		return *x.After
+	}
+	return 0
+}
+
+func (x *DocumentOpen) GetSavedId() string {
+	if x != nil {
+		return x.SavedId
+	}
+	return ""
+}
+
+// DocumentClose names a document.
+type DocumentClose struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The document.
+	Document      string `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DocumentClose) Reset() {
+	*x = DocumentClose{}
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DocumentClose) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DocumentClose) ProtoMessage() {}
+
+func (x *DocumentClose) ProtoReflect() protoreflect.Message {
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DocumentClose.ProtoReflect.Descriptor instead.
+func (*DocumentClose) Descriptor() ([]byte, []int) {
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *DocumentClose) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+// DocumentEdit is an edit. The caller sets document, version and operations only.
+type DocumentEdit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The document.
+	Document string `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	// Of the caller: that of the text before the edit. Of the server: that of the text after it.
+	Version uint64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// What to do with the text, from its beginning to its end.
+	Operations []*DocumentOperation `protobuf:"bytes,3,rep,name=operations,proto3" json:"operations,omitempty"`
+	// The version before.
+	Base uint64 `protobuf:"varint,4,opt,name=base,proto3" json:"base,omitempty"`
+	// The id under which it was saved.
+	SavedId string `protobuf:"bytes,5,opt,name=saved_id,json=savedId,proto3" json:"saved_id,omitempty"`
+	// Who has made it.
+	User          string `protobuf:"bytes,6,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DocumentEdit) Reset() {
+	*x = DocumentEdit{}
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DocumentEdit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DocumentEdit) ProtoMessage() {}
+
+func (x *DocumentEdit) ProtoReflect() protoreflect.Message {
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DocumentEdit.ProtoReflect.Descriptor instead.
+func (*DocumentEdit) Descriptor() ([]byte, []int) {
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *DocumentEdit) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *DocumentEdit) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *DocumentEdit) GetOperations() []*DocumentOperation {
+	if x != nil {
+		return x.Operations
+	}
+	return nil
+}
+
+func (x *DocumentEdit) GetBase() uint64 {
+	if x != nil {
+		return x.Base
+	}
+	return 0
+}
+
+func (x *DocumentEdit) GetSavedId() string {
+	if x != nil {
+		return x.SavedId
+	}
+	return ""
+}
+
+func (x *DocumentEdit) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+// DocumentOperation is one of three things. Lengths are in UTF-16 code units.
+type DocumentOperation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many units stay.
+	Retain int32 `protobuf:"varint,1,opt,name=retain,proto3" json:"retain,omitempty"`
+	// What is inserted.
+	Insert string `protobuf:"bytes,2,opt,name=insert,proto3" json:"insert,omitempty"`
+	// How many units are deleted.
+	Delete        int32 `protobuf:"varint,3,opt,name=delete,proto3" json:"delete,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DocumentOperation) Reset() {
+	*x = DocumentOperation{}
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DocumentOperation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DocumentOperation) ProtoMessage() {}
+
+func (x *DocumentOperation) ProtoReflect() protoreflect.Message {
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DocumentOperation.ProtoReflect.Descriptor instead.
+func (*DocumentOperation) Descriptor() ([]byte, []int) {
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *DocumentOperation) GetRetain() int32 {
+	if x != nil {
+		return x.Retain
+	}
+	return 0
+}
+
+func (x *DocumentOperation) GetInsert() string {
+	if x != nil {
+		return x.Insert
+	}
+	return ""
+}
+
+func (x *DocumentOperation) GetDelete() int32 {
+	if x != nil {
+		return x.Delete
+	}
+	return 0
+}
+
+// DocumentCursor is where an editor's cursor is. The caller does not set session, user and gone.
+type DocumentCursor struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The document.
+	Document string `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	// That of the text in which the cursor is there.
+	Version uint64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Where the cursor is, or the selection begins, in UTF-16 code units.
+	Start int32 `protobuf:"varint,3,opt,name=start,proto3" json:"start,omitempty"`
+	// Where the selection ends.
+	End int32 `protobuf:"varint,4,opt,name=end,proto3" json:"end,omitempty"`
+	// The connection.
+	Session string `protobuf:"bytes,5,opt,name=session,proto3" json:"session,omitempty"`
+	// Whose cursor it is.
+	User string `protobuf:"bytes,6,opt,name=user,proto3" json:"user,omitempty"`
+	// Whether the editor has left.
+	Gone          bool `protobuf:"varint,7,opt,name=gone,proto3" json:"gone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DocumentCursor) Reset() {
+	*x = DocumentCursor{}
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DocumentCursor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DocumentCursor) ProtoMessage() {}
+
+func (x *DocumentCursor) ProtoReflect() protoreflect.Message {
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DocumentCursor.ProtoReflect.Descriptor instead.
+func (*DocumentCursor) Descriptor() ([]byte, []int) {
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *DocumentCursor) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *DocumentCursor) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *DocumentCursor) GetStart() int32 {
+	if x != nil {
+		return x.Start
+	}
+	return 0
+}
+
+func (x *DocumentCursor) GetEnd() int32 {
+	if x != nil {
+		return x.End
+	}
+	return 0
+}
+
+func (x *DocumentCursor) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *DocumentCursor) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *DocumentCursor) GetGone() bool {
+	if x != nil {
+		return x.Gone
+	}
+	return false
+}
+
+// Document is a document that was opened.
+type Document struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The document.
+	Document string `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	// Its version.
+	Version uint64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// The id of that version.
+	SavedId string `protobuf:"bytes,3,opt,name=saved_id,json=savedId,proto3" json:"saved_id,omitempty"`
+	// Its text. Without it the caller has the text, and gets the edits since.
+	Text          *string `protobuf:"bytes,4,opt,name=text,proto3,oneof" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Document) Reset() {
+	*x = Document{}
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Document) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Document) ProtoMessage() {}
+
+func (x *Document) ProtoReflect() protoreflect.Message {
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Document.ProtoReflect.Descriptor instead.
+func (*Document) Descriptor() ([]byte, []int) {
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Document) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *Document) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Document) GetSavedId() string {
+	if x != nil {
+		return x.SavedId
+	}
+	return ""
+}
+
+func (x *Document) GetText() string {
+	if x != nil && x.Text != nil {
+		return *x.Text
+	}
+	return ""
+}
+
 // Ping asks for a pong.
 type Ping struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1693,7 +2490,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[19]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1705,7 +2502,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[19]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1718,7 +2515,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{19}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{28}
 }
 
 // Welcome says whom the server takes the caller for.
@@ -1738,7 +2535,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[20]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1750,7 +2547,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[20]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1763,7 +2560,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{20}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Welcome) GetSession() string {
@@ -1813,7 +2610,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[21]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1825,7 +2622,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[21]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1838,7 +2635,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{21}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Ack) GetSuccess() bool {
@@ -1891,7 +2688,7 @@ type History struct {
 
 func (x *History) Reset() {
 	*x = History{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[22]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1903,7 +2700,7 @@ func (x *History) String() string {
 func (*History) ProtoMessage() {}
 
 func (x *History) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[22]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1916,7 +2713,7 @@ func (x *History) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use History.ProtoReflect.Descriptor instead.
 func (*History) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{22}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *History) GetRoom() string {
@@ -1963,7 +2760,7 @@ type HistoryMessage struct {
 
 func (x *HistoryMessage) Reset() {
 	*x = HistoryMessage{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[23]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1975,7 +2772,7 @@ func (x *HistoryMessage) String() string {
 func (*HistoryMessage) ProtoMessage() {}
 
 func (x *HistoryMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[23]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1988,7 +2785,7 @@ func (x *HistoryMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryMessage.ProtoReflect.Descriptor instead.
 func (*HistoryMessage) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{23}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *HistoryMessage) GetSeq() uint64 {
@@ -2053,7 +2850,7 @@ type Presence struct {
 
 func (x *Presence) Reset() {
 	*x = Presence{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[24]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2065,7 +2862,7 @@ func (x *Presence) String() string {
 func (*Presence) ProtoMessage() {}
 
 func (x *Presence) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[24]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2078,7 +2875,7 @@ func (x *Presence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Presence.ProtoReflect.Descriptor instead.
 func (*Presence) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{24}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Presence) GetRoom() string {
@@ -2114,7 +2911,7 @@ type RoomUsers struct {
 
 func (x *RoomUsers) Reset() {
 	*x = RoomUsers{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[25]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2126,7 +2923,7 @@ func (x *RoomUsers) String() string {
 func (*RoomUsers) ProtoMessage() {}
 
 func (x *RoomUsers) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[25]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2139,7 +2936,7 @@ func (x *RoomUsers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoomUsers.ProtoReflect.Descriptor instead.
 func (*RoomUsers) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{25}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RoomUsers) GetRoom() string {
@@ -2190,7 +2987,7 @@ type Notification struct {
 
 func (x *Notification) Reset() {
 	*x = Notification{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[26]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2202,7 +2999,7 @@ func (x *Notification) String() string {
 func (*Notification) ProtoMessage() {}
 
 func (x *Notification) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[26]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2215,7 +3012,7 @@ func (x *Notification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notification.ProtoReflect.Descriptor instead.
 func (*Notification) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{26}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Notification) GetFrom() string {
@@ -2249,7 +3046,7 @@ type Ticks struct {
 
 func (x *Ticks) Reset() {
 	*x = Ticks{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[27]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2261,7 +3058,7 @@ func (x *Ticks) String() string {
 func (*Ticks) ProtoMessage() {}
 
 func (x *Ticks) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[27]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2274,7 +3071,7 @@ func (x *Ticks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ticks.ProtoReflect.Descriptor instead.
 func (*Ticks) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{27}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Ticks) GetFirstSeq() uint64 {
@@ -2324,7 +3121,7 @@ type Tick struct {
 
 func (x *Tick) Reset() {
 	*x = Tick{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[28]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2336,7 +3133,7 @@ func (x *Tick) String() string {
 func (*Tick) ProtoMessage() {}
 
 func (x *Tick) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[28]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2349,7 +3146,7 @@ func (x *Tick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tick.ProtoReflect.Descriptor instead.
 func (*Tick) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{28}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Tick) GetSymbol() string {
@@ -2406,7 +3203,7 @@ type Dashboard struct {
 
 func (x *Dashboard) Reset() {
 	*x = Dashboard{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[29]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2418,7 +3215,7 @@ func (x *Dashboard) String() string {
 func (*Dashboard) ProtoMessage() {}
 
 func (x *Dashboard) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[29]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2431,7 +3228,7 @@ func (x *Dashboard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dashboard.ProtoReflect.Descriptor instead.
 func (*Dashboard) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{29}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Dashboard) GetNode() string {
@@ -2469,6 +3266,234 @@ func (x *Dashboard) GetSentPerSecond() float64 {
 	return 0
 }
 
+// Game is the game that was joined.
+type Game struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's player.
+	Player uint32 `protobuf:"varint,1,opt,name=player,proto3" json:"player,omitempty"`
+	// Ticks in a second.
+	Rate int32 `protobuf:"varint,2,opt,name=rate,proto3" json:"rate,omitempty"`
+	// Of the arena, in units.
+	Width int32 `protobuf:"varint,3,opt,name=width,proto3" json:"width,omitempty"`
+	// Of the arena, in units.
+	Height int32 `protobuf:"varint,4,opt,name=height,proto3" json:"height,omitempty"`
+	// How many of the newest ticks may be the base of a state.
+	Keep          int32 `protobuf:"varint,5,opt,name=keep,proto3" json:"keep,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Game) Reset() {
+	*x = Game{}
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Game) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Game) ProtoMessage() {}
+
+func (x *Game) ProtoReflect() protoreflect.Message {
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Game.ProtoReflect.Descriptor instead.
+func (*Game) Descriptor() ([]byte, []int) {
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *Game) GetPlayer() uint32 {
+	if x != nil {
+		return x.Player
+	}
+	return 0
+}
+
+func (x *Game) GetRate() int32 {
+	if x != nil {
+		return x.Rate
+	}
+	return 0
+}
+
+func (x *Game) GetWidth() int32 {
+	if x != nil {
+		return x.Width
+	}
+	return 0
+}
+
+func (x *Game) GetHeight() int32 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
+func (x *Game) GetKeep() int32 {
+	if x != nil {
+		return x.Keep
+	}
+	return 0
+}
+
+// GameState is where the players are at a tick.
+type GameState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of the tick.
+	Tick uint64 `protobuf:"varint,1,opt,name=tick,proto3" json:"tick,omitempty"`
+	// The tick of the state that this one is the difference to. Without it the state is whole.
+	Base uint64 `protobuf:"varint,2,opt,name=base,proto3" json:"base,omitempty"`
+	// The players that are new or have moved.
+	Players []*GamePlayer `protobuf:"bytes,3,rep,name=players,proto3" json:"players,omitempty"`
+	// The players that have left.
+	Gone          []uint32 `protobuf:"varint,4,rep,packed,name=gone,proto3" json:"gone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GameState) Reset() {
+	*x = GameState{}
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GameState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GameState) ProtoMessage() {}
+
+func (x *GameState) ProtoReflect() protoreflect.Message {
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GameState.ProtoReflect.Descriptor instead.
+func (*GameState) Descriptor() ([]byte, []int) {
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *GameState) GetTick() uint64 {
+	if x != nil {
+		return x.Tick
+	}
+	return 0
+}
+
+func (x *GameState) GetBase() uint64 {
+	if x != nil {
+		return x.Base
+	}
+	return 0
+}
+
+func (x *GameState) GetPlayers() []*GamePlayer {
+	if x != nil {
+		return x.Players
+	}
+	return nil
+}
+
+func (x *GameState) GetGone() []uint32 {
+	if x != nil {
+		return x.Gone
+	}
+	return nil
+}
+
+// GamePlayer is where a player is.
+type GamePlayer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The player.
+	Id uint32 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The name of a player that is new.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Units from the left.
+	X int32 `protobuf:"varint,3,opt,name=x,proto3" json:"x,omitempty"`
+	// Units from the top.
+	Y             int32 `protobuf:"varint,4,opt,name=y,proto3" json:"y,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GamePlayer) Reset() {
+	*x = GamePlayer{}
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GamePlayer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GamePlayer) ProtoMessage() {}
+
+func (x *GamePlayer) ProtoReflect() protoreflect.Message {
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GamePlayer.ProtoReflect.Descriptor instead.
+func (*GamePlayer) Descriptor() ([]byte, []int) {
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *GamePlayer) GetId() uint32 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *GamePlayer) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GamePlayer) GetX() int32 {
+	if x != nil {
+		return x.X
+	}
+	return 0
+}
+
+func (x *GamePlayer) GetY() int32 {
+	if x != nil {
+		return x.Y
+	}
+	return 0
+}
+
 // Pong answers a ping.
 type Pong struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2478,7 +3503,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[30]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2490,7 +3515,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[30]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2503,7 +3528,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{30}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{42}
 }
 
 // Error answers what is no request.
@@ -2519,7 +3544,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[31]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2531,7 +3556,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[31]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2544,7 +3569,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{31}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Error) GetCode() string {
@@ -2572,7 +3597,7 @@ type TokenExpiring struct {
 
 func (x *TokenExpiring) Reset() {
 	*x = TokenExpiring{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[32]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2584,7 +3609,7 @@ func (x *TokenExpiring) String() string {
 func (*TokenExpiring) ProtoMessage() {}
 
 func (x *TokenExpiring) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[32]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2597,7 +3622,7 @@ func (x *TokenExpiring) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenExpiring.ProtoReflect.Descriptor instead.
 func (*TokenExpiring) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{32}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *TokenExpiring) GetExpires() *timestamppb.Timestamp {
@@ -2620,7 +3645,7 @@ type GoingAway struct {
 
 func (x *GoingAway) Reset() {
 	*x = GoingAway{}
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[33]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2632,7 +3657,7 @@ func (x *GoingAway) String() string {
 func (*GoingAway) ProtoMessage() {}
 
 func (x *GoingAway) ProtoReflect() protoreflect.Message {
-	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[33]
+	mi := &file_sockscope_chat_v1_chat_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2645,7 +3670,7 @@ func (x *GoingAway) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GoingAway.ProtoReflect.Descriptor instead.
 func (*GoingAway) Descriptor() ([]byte, []int) {
-	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{33}
+	return file_sockscope_chat_v1_chat_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GoingAway) GetReason() string {
@@ -2692,7 +3717,7 @@ const file_sockscope_chat_v1_chat_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"H\n" +
 	"\x12UploadLogsResponse\x12\x18\n" +
 	"\awritten\x18\x01 \x01(\x04R\awritten\x12\x18\n" +
-	"\adropped\x18\x02 \x01(\x04R\adropped\"\x82\x06\n" +
+	"\adropped\x18\x02 \x01(\x04R\adropped\"\xe5\t\n" +
 	"\vChatRequest\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\tR\tmessageId\x128\n" +
@@ -2712,10 +3737,19 @@ const file_sockscope_chat_v1_chat_proto_rawDesc = "" +
 	"\tsubscribe\x18\x11 \x01(\v2\x1c.sockscope.chat.v1.SubscribeH\x00R\tsubscribe\x12B\n" +
 	"\vunsubscribe\x18\x12 \x01(\v2\x1e.sockscope.chat.v1.UnsubscribeH\x00R\vunsubscribe\x123\n" +
 	"\x06notify\x18\x13 \x01(\v2\x19.sockscope.chat.v1.NotifyH\x00R\x06notify\x12-\n" +
-	"\x04ping\x18\x14 \x01(\v2\x17.sockscope.chat.v1.PingH\x00R\x04pingB\t\n" +
+	"\x04ping\x18\x14 \x01(\v2\x17.sockscope.chat.v1.PingH\x00R\x04ping\x12:\n" +
+	"\tgame_join\x18\x15 \x01(\v2\x1b.sockscope.chat.v1.GameJoinH\x00R\bgameJoin\x12=\n" +
+	"\n" +
+	"game_leave\x18\x16 \x01(\v2\x1c.sockscope.chat.v1.GameLeaveH\x00R\tgameLeave\x12=\n" +
+	"\n" +
+	"game_input\x18\x17 \x01(\v2\x1c.sockscope.chat.v1.GameInputH\x00R\tgameInput\x12F\n" +
+	"\rdocument_open\x18\x18 \x01(\v2\x1f.sockscope.chat.v1.DocumentOpenH\x00R\fdocumentOpen\x12I\n" +
+	"\x0edocument_close\x18\x19 \x01(\v2 .sockscope.chat.v1.DocumentCloseH\x00R\rdocumentClose\x12F\n" +
+	"\rdocument_edit\x18\x1a \x01(\v2\x1f.sockscope.chat.v1.DocumentEditH\x00R\fdocumentEdit\x12L\n" +
+	"\x0fdocument_cursor\x18\x1b \x01(\v2!.sockscope.chat.v1.DocumentCursorH\x00R\x0edocumentCursorB\t\n" +
 	"\apayload\">\n" +
 	"\fChatResponse\x12.\n" +
-	"\x05frame\x18\x01 \x01(\v2\x18.sockscope.chat.v1.FrameR\x05frame\"\xc2\b\n" +
+	"\x05frame\x18\x01 \x01(\v2\x18.sockscope.chat.v1.FrameR\x05frame\"\xcc\v\n" +
 	"\x05Frame\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\tR\tmessageId\x128\n" +
@@ -2743,7 +3777,14 @@ const file_sockscope_chat_v1_chat_proto_rawDesc = "" +
 	"\x05error\x18\x17 \x01(\v2\x18.sockscope.chat.v1.ErrorH\x00R\x05error\x12I\n" +
 	"\x0etoken_expiring\x18\x18 \x01(\v2 .sockscope.chat.v1.TokenExpiringH\x00R\rtokenExpiring\x12=\n" +
 	"\n" +
-	"going_away\x18\x19 \x01(\v2\x1c.sockscope.chat.v1.GoingAwayH\x00R\tgoingAwayB\t\n" +
+	"going_away\x18\x19 \x01(\v2\x1c.sockscope.chat.v1.GoingAwayH\x00R\tgoingAway\x12-\n" +
+	"\x04game\x18\x1a \x01(\v2\x17.sockscope.chat.v1.GameH\x00R\x04game\x12=\n" +
+	"\n" +
+	"game_state\x18\x1b \x01(\v2\x1c.sockscope.chat.v1.GameStateH\x00R\tgameState\x129\n" +
+	"\bdocument\x18\x1c \x01(\v2\x1b.sockscope.chat.v1.DocumentH\x00R\bdocument\x12I\n" +
+	"\x0edocument_close\x18\x1d \x01(\v2 .sockscope.chat.v1.DocumentCloseH\x00R\rdocumentClose\x12F\n" +
+	"\rdocument_edit\x18\x1e \x01(\v2\x1f.sockscope.chat.v1.DocumentEditH\x00R\fdocumentEdit\x12L\n" +
+	"\x0fdocument_cursor\x18\x1f \x01(\v2!.sockscope.chat.v1.DocumentCursorH\x00R\x0edocumentCursorB\t\n" +
 	"\apayload\"\x1c\n" +
 	"\x04Auth\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\"?\n" +
@@ -2777,7 +3818,48 @@ const file_sockscope_chat_v1_chat_proto_rawDesc = "" +
 	"\x06stream\x18\x01 \x01(\tR\x06stream\"0\n" +
 	"\x06Notify\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x12\n" +
-	"\x04text\x18\x02 \x01(\tR\x04text\"\x06\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"\n" +
+	"\n" +
+	"\bGameJoin\"\v\n" +
+	"\tGameLeave\"9\n" +
+	"\tGameInput\x12\f\n" +
+	"\x01x\x18\x01 \x01(\x05R\x01x\x12\f\n" +
+	"\x01y\x18\x02 \x01(\x05R\x01y\x12\x10\n" +
+	"\x03ack\x18\x03 \x01(\x04R\x03ack\"j\n" +
+	"\fDocumentOpen\x12\x1a\n" +
+	"\bdocument\x18\x01 \x01(\tR\bdocument\x12\x19\n" +
+	"\x05after\x18\x02 \x01(\x04H\x00R\x05after\x88\x01\x01\x12\x19\n" +
+	"\bsaved_id\x18\x03 \x01(\tR\asavedIdB\b\n" +
+	"\x06_after\"+\n" +
+	"\rDocumentClose\x12\x1a\n" +
+	"\bdocument\x18\x01 \x01(\tR\bdocument\"\xcd\x01\n" +
+	"\fDocumentEdit\x12\x1a\n" +
+	"\bdocument\x18\x01 \x01(\tR\bdocument\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\x12D\n" +
+	"\n" +
+	"operations\x18\x03 \x03(\v2$.sockscope.chat.v1.DocumentOperationR\n" +
+	"operations\x12\x12\n" +
+	"\x04base\x18\x04 \x01(\x04R\x04base\x12\x19\n" +
+	"\bsaved_id\x18\x05 \x01(\tR\asavedId\x12\x12\n" +
+	"\x04user\x18\x06 \x01(\tR\x04user\"[\n" +
+	"\x11DocumentOperation\x12\x16\n" +
+	"\x06retain\x18\x01 \x01(\x05R\x06retain\x12\x16\n" +
+	"\x06insert\x18\x02 \x01(\tR\x06insert\x12\x16\n" +
+	"\x06delete\x18\x03 \x01(\x05R\x06delete\"\xb0\x01\n" +
+	"\x0eDocumentCursor\x12\x1a\n" +
+	"\bdocument\x18\x01 \x01(\tR\bdocument\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x14\n" +
+	"\x05start\x18\x03 \x01(\x05R\x05start\x12\x10\n" +
+	"\x03end\x18\x04 \x01(\x05R\x03end\x12\x18\n" +
+	"\asession\x18\x05 \x01(\tR\asession\x12\x12\n" +
+	"\x04user\x18\x06 \x01(\tR\x04user\x12\x12\n" +
+	"\x04gone\x18\a \x01(\bR\x04gone\"}\n" +
+	"\bDocument\x12\x1a\n" +
+	"\bdocument\x18\x01 \x01(\tR\bdocument\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x19\n" +
+	"\bsaved_id\x18\x03 \x01(\tR\asavedId\x12\x17\n" +
+	"\x04text\x18\x04 \x01(\tH\x00R\x04text\x88\x01\x01B\a\n" +
+	"\x05_text\"\x06\n" +
 	"\x04Ping\"\x81\x01\n" +
 	"\aWelcome\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x12\n" +
@@ -2834,7 +3916,24 @@ const file_sockscope_chat_v1_chat_proto_rawDesc = "" +
 	"\vconnections\x18\x02 \x01(\x03R\vconnections\x12\x14\n" +
 	"\x05rooms\x18\x03 \x01(\x03R\x05rooms\x12.\n" +
 	"\x13received_per_second\x18\x04 \x01(\x01R\x11receivedPerSecond\x12&\n" +
-	"\x0fsent_per_second\x18\x05 \x01(\x01R\rsentPerSecond\"\x06\n" +
+	"\x0fsent_per_second\x18\x05 \x01(\x01R\rsentPerSecond\"t\n" +
+	"\x04Game\x12\x16\n" +
+	"\x06player\x18\x01 \x01(\rR\x06player\x12\x12\n" +
+	"\x04rate\x18\x02 \x01(\x05R\x04rate\x12\x14\n" +
+	"\x05width\x18\x03 \x01(\x05R\x05width\x12\x16\n" +
+	"\x06height\x18\x04 \x01(\x05R\x06height\x12\x12\n" +
+	"\x04keep\x18\x05 \x01(\x05R\x04keep\"\x80\x01\n" +
+	"\tGameState\x12\x12\n" +
+	"\x04tick\x18\x01 \x01(\x04R\x04tick\x12\x12\n" +
+	"\x04base\x18\x02 \x01(\x04R\x04base\x127\n" +
+	"\aplayers\x18\x03 \x03(\v2\x1d.sockscope.chat.v1.GamePlayerR\aplayers\x12\x12\n" +
+	"\x04gone\x18\x04 \x03(\rR\x04gone\"L\n" +
+	"\n" +
+	"GamePlayer\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\f\n" +
+	"\x01x\x18\x03 \x01(\x05R\x01x\x12\f\n" +
+	"\x01y\x18\x04 \x01(\x05R\x01y\"\x06\n" +
 	"\x04Pong\"3\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x16\n" +
@@ -2870,7 +3969,7 @@ func file_sockscope_chat_v1_chat_proto_rawDescGZIP() []byte {
 }
 
 var file_sockscope_chat_v1_chat_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_sockscope_chat_v1_chat_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_sockscope_chat_v1_chat_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_sockscope_chat_v1_chat_proto_goTypes = []any{
 	(Severity)(0),                     // 0: sockscope.chat.v1.Severity
 	(*SendMessageRequest)(nil),        // 1: sockscope.chat.v1.SendMessageRequest
@@ -2892,32 +3991,44 @@ var file_sockscope_chat_v1_chat_proto_goTypes = []any{
 	(*Subscribe)(nil),                 // 17: sockscope.chat.v1.Subscribe
 	(*Unsubscribe)(nil),               // 18: sockscope.chat.v1.Unsubscribe
 	(*Notify)(nil),                    // 19: sockscope.chat.v1.Notify
-	(*Ping)(nil),                      // 20: sockscope.chat.v1.Ping
-	(*Welcome)(nil),                   // 21: sockscope.chat.v1.Welcome
-	(*Ack)(nil),                       // 22: sockscope.chat.v1.Ack
-	(*History)(nil),                   // 23: sockscope.chat.v1.History
-	(*HistoryMessage)(nil),            // 24: sockscope.chat.v1.HistoryMessage
-	(*Presence)(nil),                  // 25: sockscope.chat.v1.Presence
-	(*RoomUsers)(nil),                 // 26: sockscope.chat.v1.RoomUsers
-	(*Notification)(nil),              // 27: sockscope.chat.v1.Notification
-	(*Ticks)(nil),                     // 28: sockscope.chat.v1.Ticks
-	(*Tick)(nil),                      // 29: sockscope.chat.v1.Tick
-	(*Dashboard)(nil),                 // 30: sockscope.chat.v1.Dashboard
-	(*Pong)(nil),                      // 31: sockscope.chat.v1.Pong
-	(*Error)(nil),                     // 32: sockscope.chat.v1.Error
-	(*TokenExpiring)(nil),             // 33: sockscope.chat.v1.TokenExpiring
-	(*GoingAway)(nil),                 // 34: sockscope.chat.v1.GoingAway
-	nil,                               // 35: sockscope.chat.v1.UploadLogsRequest.AttributesEntry
-	nil,                               // 36: sockscope.chat.v1.RoomUsers.ReadEntry
-	(*timestamppb.Timestamp)(nil),     // 37: google.protobuf.Timestamp
+	(*GameJoin)(nil),                  // 20: sockscope.chat.v1.GameJoin
+	(*GameLeave)(nil),                 // 21: sockscope.chat.v1.GameLeave
+	(*GameInput)(nil),                 // 22: sockscope.chat.v1.GameInput
+	(*DocumentOpen)(nil),              // 23: sockscope.chat.v1.DocumentOpen
+	(*DocumentClose)(nil),             // 24: sockscope.chat.v1.DocumentClose
+	(*DocumentEdit)(nil),              // 25: sockscope.chat.v1.DocumentEdit
+	(*DocumentOperation)(nil),         // 26: sockscope.chat.v1.DocumentOperation
+	(*DocumentCursor)(nil),            // 27: sockscope.chat.v1.DocumentCursor
+	(*Document)(nil),                  // 28: sockscope.chat.v1.Document
+	(*Ping)(nil),                      // 29: sockscope.chat.v1.Ping
+	(*Welcome)(nil),                   // 30: sockscope.chat.v1.Welcome
+	(*Ack)(nil),                       // 31: sockscope.chat.v1.Ack
+	(*History)(nil),                   // 32: sockscope.chat.v1.History
+	(*HistoryMessage)(nil),            // 33: sockscope.chat.v1.HistoryMessage
+	(*Presence)(nil),                  // 34: sockscope.chat.v1.Presence
+	(*RoomUsers)(nil),                 // 35: sockscope.chat.v1.RoomUsers
+	(*Notification)(nil),              // 36: sockscope.chat.v1.Notification
+	(*Ticks)(nil),                     // 37: sockscope.chat.v1.Ticks
+	(*Tick)(nil),                      // 38: sockscope.chat.v1.Tick
+	(*Dashboard)(nil),                 // 39: sockscope.chat.v1.Dashboard
+	(*Game)(nil),                      // 40: sockscope.chat.v1.Game
+	(*GameState)(nil),                 // 41: sockscope.chat.v1.GameState
+	(*GamePlayer)(nil),                // 42: sockscope.chat.v1.GamePlayer
+	(*Pong)(nil),                      // 43: sockscope.chat.v1.Pong
+	(*Error)(nil),                     // 44: sockscope.chat.v1.Error
+	(*TokenExpiring)(nil),             // 45: sockscope.chat.v1.TokenExpiring
+	(*GoingAway)(nil),                 // 46: sockscope.chat.v1.GoingAway
+	nil,                               // 47: sockscope.chat.v1.UploadLogsRequest.AttributesEntry
+	nil,                               // 48: sockscope.chat.v1.RoomUsers.ReadEntry
+	(*timestamppb.Timestamp)(nil),     // 49: google.protobuf.Timestamp
 }
 var file_sockscope_chat_v1_chat_proto_depIdxs = []int32{
 	11, // 0: sockscope.chat.v1.SubscribeMessagesRequest.rooms:type_name -> sockscope.chat.v1.Join
 	9,  // 1: sockscope.chat.v1.SubscribeMessagesResponse.frame:type_name -> sockscope.chat.v1.Frame
-	37, // 2: sockscope.chat.v1.UploadLogsRequest.time:type_name -> google.protobuf.Timestamp
+	49, // 2: sockscope.chat.v1.UploadLogsRequest.time:type_name -> google.protobuf.Timestamp
 	0,  // 3: sockscope.chat.v1.UploadLogsRequest.severity:type_name -> sockscope.chat.v1.Severity
-	35, // 4: sockscope.chat.v1.UploadLogsRequest.attributes:type_name -> sockscope.chat.v1.UploadLogsRequest.AttributesEntry
-	37, // 5: sockscope.chat.v1.ChatRequest.timestamp:type_name -> google.protobuf.Timestamp
+	47, // 4: sockscope.chat.v1.UploadLogsRequest.attributes:type_name -> sockscope.chat.v1.UploadLogsRequest.AttributesEntry
+	49, // 5: sockscope.chat.v1.ChatRequest.timestamp:type_name -> google.protobuf.Timestamp
 	10, // 6: sockscope.chat.v1.ChatRequest.auth:type_name -> sockscope.chat.v1.Auth
 	11, // 7: sockscope.chat.v1.ChatRequest.join:type_name -> sockscope.chat.v1.Join
 	12, // 8: sockscope.chat.v1.ChatRequest.leave:type_name -> sockscope.chat.v1.Leave
@@ -2928,45 +4039,60 @@ var file_sockscope_chat_v1_chat_proto_depIdxs = []int32{
 	17, // 13: sockscope.chat.v1.ChatRequest.subscribe:type_name -> sockscope.chat.v1.Subscribe
 	18, // 14: sockscope.chat.v1.ChatRequest.unsubscribe:type_name -> sockscope.chat.v1.Unsubscribe
 	19, // 15: sockscope.chat.v1.ChatRequest.notify:type_name -> sockscope.chat.v1.Notify
-	20, // 16: sockscope.chat.v1.ChatRequest.ping:type_name -> sockscope.chat.v1.Ping
-	9,  // 17: sockscope.chat.v1.ChatResponse.frame:type_name -> sockscope.chat.v1.Frame
-	37, // 18: sockscope.chat.v1.Frame.timestamp:type_name -> google.protobuf.Timestamp
-	21, // 19: sockscope.chat.v1.Frame.welcome:type_name -> sockscope.chat.v1.Welcome
-	22, // 20: sockscope.chat.v1.Frame.ack:type_name -> sockscope.chat.v1.Ack
-	13, // 21: sockscope.chat.v1.Frame.message:type_name -> sockscope.chat.v1.Message
-	14, // 22: sockscope.chat.v1.Frame.typing:type_name -> sockscope.chat.v1.Typing
-	15, // 23: sockscope.chat.v1.Frame.read:type_name -> sockscope.chat.v1.Read
-	23, // 24: sockscope.chat.v1.Frame.history:type_name -> sockscope.chat.v1.History
-	25, // 25: sockscope.chat.v1.Frame.joined:type_name -> sockscope.chat.v1.Presence
-	25, // 26: sockscope.chat.v1.Frame.left:type_name -> sockscope.chat.v1.Presence
-	26, // 27: sockscope.chat.v1.Frame.room_users:type_name -> sockscope.chat.v1.RoomUsers
-	27, // 28: sockscope.chat.v1.Frame.notification:type_name -> sockscope.chat.v1.Notification
-	28, // 29: sockscope.chat.v1.Frame.ticks:type_name -> sockscope.chat.v1.Ticks
-	30, // 30: sockscope.chat.v1.Frame.dashboard:type_name -> sockscope.chat.v1.Dashboard
-	31, // 31: sockscope.chat.v1.Frame.pong:type_name -> sockscope.chat.v1.Pong
-	32, // 32: sockscope.chat.v1.Frame.error:type_name -> sockscope.chat.v1.Error
-	33, // 33: sockscope.chat.v1.Frame.token_expiring:type_name -> sockscope.chat.v1.TokenExpiring
-	34, // 34: sockscope.chat.v1.Frame.going_away:type_name -> sockscope.chat.v1.GoingAway
-	37, // 35: sockscope.chat.v1.Welcome.expires:type_name -> google.protobuf.Timestamp
-	24, // 36: sockscope.chat.v1.History.messages:type_name -> sockscope.chat.v1.HistoryMessage
-	37, // 37: sockscope.chat.v1.HistoryMessage.timestamp:type_name -> google.protobuf.Timestamp
-	36, // 38: sockscope.chat.v1.RoomUsers.read:type_name -> sockscope.chat.v1.RoomUsers.ReadEntry
-	29, // 39: sockscope.chat.v1.Ticks.ticks:type_name -> sockscope.chat.v1.Tick
-	37, // 40: sockscope.chat.v1.Tick.time:type_name -> google.protobuf.Timestamp
-	37, // 41: sockscope.chat.v1.TokenExpiring.expires:type_name -> google.protobuf.Timestamp
-	1,  // 42: sockscope.chat.v1.ChatService.SendMessage:input_type -> sockscope.chat.v1.SendMessageRequest
-	3,  // 43: sockscope.chat.v1.ChatService.SubscribeMessages:input_type -> sockscope.chat.v1.SubscribeMessagesRequest
-	5,  // 44: sockscope.chat.v1.ChatService.UploadLogs:input_type -> sockscope.chat.v1.UploadLogsRequest
-	7,  // 45: sockscope.chat.v1.ChatService.Chat:input_type -> sockscope.chat.v1.ChatRequest
-	2,  // 46: sockscope.chat.v1.ChatService.SendMessage:output_type -> sockscope.chat.v1.SendMessageResponse
-	4,  // 47: sockscope.chat.v1.ChatService.SubscribeMessages:output_type -> sockscope.chat.v1.SubscribeMessagesResponse
-	6,  // 48: sockscope.chat.v1.ChatService.UploadLogs:output_type -> sockscope.chat.v1.UploadLogsResponse
-	8,  // 49: sockscope.chat.v1.ChatService.Chat:output_type -> sockscope.chat.v1.ChatResponse
-	46, // [46:50] is the sub-list for method output_type
-	42, // [42:46] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	29, // 16: sockscope.chat.v1.ChatRequest.ping:type_name -> sockscope.chat.v1.Ping
+	20, // 17: sockscope.chat.v1.ChatRequest.game_join:type_name -> sockscope.chat.v1.GameJoin
+	21, // 18: sockscope.chat.v1.ChatRequest.game_leave:type_name -> sockscope.chat.v1.GameLeave
+	22, // 19: sockscope.chat.v1.ChatRequest.game_input:type_name -> sockscope.chat.v1.GameInput
+	23, // 20: sockscope.chat.v1.ChatRequest.document_open:type_name -> sockscope.chat.v1.DocumentOpen
+	24, // 21: sockscope.chat.v1.ChatRequest.document_close:type_name -> sockscope.chat.v1.DocumentClose
+	25, // 22: sockscope.chat.v1.ChatRequest.document_edit:type_name -> sockscope.chat.v1.DocumentEdit
+	27, // 23: sockscope.chat.v1.ChatRequest.document_cursor:type_name -> sockscope.chat.v1.DocumentCursor
+	9,  // 24: sockscope.chat.v1.ChatResponse.frame:type_name -> sockscope.chat.v1.Frame
+	49, // 25: sockscope.chat.v1.Frame.timestamp:type_name -> google.protobuf.Timestamp
+	30, // 26: sockscope.chat.v1.Frame.welcome:type_name -> sockscope.chat.v1.Welcome
+	31, // 27: sockscope.chat.v1.Frame.ack:type_name -> sockscope.chat.v1.Ack
+	13, // 28: sockscope.chat.v1.Frame.message:type_name -> sockscope.chat.v1.Message
+	14, // 29: sockscope.chat.v1.Frame.typing:type_name -> sockscope.chat.v1.Typing
+	15, // 30: sockscope.chat.v1.Frame.read:type_name -> sockscope.chat.v1.Read
+	32, // 31: sockscope.chat.v1.Frame.history:type_name -> sockscope.chat.v1.History
+	34, // 32: sockscope.chat.v1.Frame.joined:type_name -> sockscope.chat.v1.Presence
+	34, // 33: sockscope.chat.v1.Frame.left:type_name -> sockscope.chat.v1.Presence
+	35, // 34: sockscope.chat.v1.Frame.room_users:type_name -> sockscope.chat.v1.RoomUsers
+	36, // 35: sockscope.chat.v1.Frame.notification:type_name -> sockscope.chat.v1.Notification
+	37, // 36: sockscope.chat.v1.Frame.ticks:type_name -> sockscope.chat.v1.Ticks
+	39, // 37: sockscope.chat.v1.Frame.dashboard:type_name -> sockscope.chat.v1.Dashboard
+	43, // 38: sockscope.chat.v1.Frame.pong:type_name -> sockscope.chat.v1.Pong
+	44, // 39: sockscope.chat.v1.Frame.error:type_name -> sockscope.chat.v1.Error
+	45, // 40: sockscope.chat.v1.Frame.token_expiring:type_name -> sockscope.chat.v1.TokenExpiring
+	46, // 41: sockscope.chat.v1.Frame.going_away:type_name -> sockscope.chat.v1.GoingAway
+	40, // 42: sockscope.chat.v1.Frame.game:type_name -> sockscope.chat.v1.Game
+	41, // 43: sockscope.chat.v1.Frame.game_state:type_name -> sockscope.chat.v1.GameState
+	28, // 44: sockscope.chat.v1.Frame.document:type_name -> sockscope.chat.v1.Document
+	24, // 45: sockscope.chat.v1.Frame.document_close:type_name -> sockscope.chat.v1.DocumentClose
+	25, // 46: sockscope.chat.v1.Frame.document_edit:type_name -> sockscope.chat.v1.DocumentEdit
+	27, // 47: sockscope.chat.v1.Frame.document_cursor:type_name -> sockscope.chat.v1.DocumentCursor
+	26, // 48: sockscope.chat.v1.DocumentEdit.operations:type_name -> sockscope.chat.v1.DocumentOperation
+	49, // 49: sockscope.chat.v1.Welcome.expires:type_name -> google.protobuf.Timestamp
+	33, // 50: sockscope.chat.v1.History.messages:type_name -> sockscope.chat.v1.HistoryMessage
+	49, // 51: sockscope.chat.v1.HistoryMessage.timestamp:type_name -> google.protobuf.Timestamp
+	48, // 52: sockscope.chat.v1.RoomUsers.read:type_name -> sockscope.chat.v1.RoomUsers.ReadEntry
+	38, // 53: sockscope.chat.v1.Ticks.ticks:type_name -> sockscope.chat.v1.Tick
+	49, // 54: sockscope.chat.v1.Tick.time:type_name -> google.protobuf.Timestamp
+	42, // 55: sockscope.chat.v1.GameState.players:type_name -> sockscope.chat.v1.GamePlayer
+	49, // 56: sockscope.chat.v1.TokenExpiring.expires:type_name -> google.protobuf.Timestamp
+	1,  // 57: sockscope.chat.v1.ChatService.SendMessage:input_type -> sockscope.chat.v1.SendMessageRequest
+	3,  // 58: sockscope.chat.v1.ChatService.SubscribeMessages:input_type -> sockscope.chat.v1.SubscribeMessagesRequest
+	5,  // 59: sockscope.chat.v1.ChatService.UploadLogs:input_type -> sockscope.chat.v1.UploadLogsRequest
+	7,  // 60: sockscope.chat.v1.ChatService.Chat:input_type -> sockscope.chat.v1.ChatRequest
+	2,  // 61: sockscope.chat.v1.ChatService.SendMessage:output_type -> sockscope.chat.v1.SendMessageResponse
+	4,  // 62: sockscope.chat.v1.ChatService.SubscribeMessages:output_type -> sockscope.chat.v1.SubscribeMessagesResponse
+	6,  // 63: sockscope.chat.v1.ChatService.UploadLogs:output_type -> sockscope.chat.v1.UploadLogsResponse
+	8,  // 64: sockscope.chat.v1.ChatService.Chat:output_type -> sockscope.chat.v1.ChatResponse
+	61, // [61:65] is the sub-list for method output_type
+	57, // [57:61] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_sockscope_chat_v1_chat_proto_init() }
@@ -2986,6 +4112,13 @@ func file_sockscope_chat_v1_chat_proto_init() {
 		(*ChatRequest_Unsubscribe)(nil),
 		(*ChatRequest_Notify)(nil),
 		(*ChatRequest_Ping)(nil),
+		(*ChatRequest_GameJoin)(nil),
+		(*ChatRequest_GameLeave)(nil),
+		(*ChatRequest_GameInput)(nil),
+		(*ChatRequest_DocumentOpen)(nil),
+		(*ChatRequest_DocumentClose)(nil),
+		(*ChatRequest_DocumentEdit)(nil),
+		(*ChatRequest_DocumentCursor)(nil),
 	}
 	file_sockscope_chat_v1_chat_proto_msgTypes[8].OneofWrappers = []any{
 		(*Frame_Welcome)(nil),
@@ -3004,16 +4137,24 @@ func file_sockscope_chat_v1_chat_proto_init() {
 		(*Frame_Error)(nil),
 		(*Frame_TokenExpiring)(nil),
 		(*Frame_GoingAway)(nil),
+		(*Frame_Game)(nil),
+		(*Frame_GameState)(nil),
+		(*Frame_Document)(nil),
+		(*Frame_DocumentClose)(nil),
+		(*Frame_DocumentEdit)(nil),
+		(*Frame_DocumentCursor)(nil),
 	}
 	file_sockscope_chat_v1_chat_proto_msgTypes[10].OneofWrappers = []any{}
 	file_sockscope_chat_v1_chat_proto_msgTypes[15].OneofWrappers = []any{}
+	file_sockscope_chat_v1_chat_proto_msgTypes[22].OneofWrappers = []any{}
+	file_sockscope_chat_v1_chat_proto_msgTypes[27].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sockscope_chat_v1_chat_proto_rawDesc), len(file_sockscope_chat_v1_chat_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   36,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
