@@ -1,6 +1,6 @@
-// Package browser has a JavaScript module for web pages: a client of WebSockets and event streams that reconnects, notices
-// silence and gaps, measures round trips, and begins traces that the server continues. It is to pages what package
-// client is to programs. See docs/browser.md.
+// Package browser has a JavaScript module for web pages: a client of WebSockets and event streams that reconnects,
+// notices silence and gaps, measures round trips, and begins traces that the server continues. It is to pages what
+// package client is to programs. See docs/browser.md.
 //
 // The module has no dependencies and no build step. Install it by npm, or serve it from your own program by [Files].
 //
@@ -21,13 +21,13 @@ import (
 //go:embed *.js
 var modules embed.FS
 
-// Files returns the JavaScript modules. Pages import index.js, which imports the others. Serve all of them in one folder
-// as text/javascript. They need no more than script-src 'self', and in connect-src the endpoint of traces.
+// Files returns the JavaScript modules. Pages import index.js, which imports the others. Serve all of them in one
+// folder as text/javascript. They need no more than script-src 'self', and in connect-src the endpoint of traces.
 func Files() fs.FS { return modules }
 
-// Headers moves the query parameters traceparent, tracestate and last-event-id into the request's headers, unless it has
-// these headers already. Put it around the handlers of WebSockets and event streams, outside of what observes them. The
-// page's trace context is then treated like any other peer's: it is linked, or continued if the peer is trusted.
+// Headers moves the query parameters traceparent, tracestate and last-event-id into the request's headers, unless it
+// has these headers already. Put it around the handlers of WebSockets and event streams, outside of what observes them.
+// The page's trace context is then treated like any other peer's: it is linked, or continued if the peer is trusted.
 func Headers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, withHeaders(r))

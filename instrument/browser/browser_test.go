@@ -1,6 +1,7 @@
 package browser_test
 
 import (
+	"context"
 	"encoding/json"
 	"io/fs"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -35,8 +37,10 @@ func TestModule(t *testing.T) {
 		t.Fatalf("no tests: %v", err)
 	}
 	s := newServer(t)
-	cmd := exec.CommandContext(t.Context(), node, append(append(flags, "--no-warnings", "--test", "--test-reporter=tap", "--test-concurrency=2"), tests...)...)
-	cmd.Env = append(os.Environ(), "SERVER="+s.URL)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // on a busy machine
+	defer cancel()
+	cmd := exec.CommandContext(ctx, node, append(append(flags, "--no-warnings", "--test", "--test-reporter=tap", "--test-concurrency=2"), tests...)...)
+	cmd.Env = append(os.Environ(), "SERVER="+s.URL, "SCRATCH="+t.TempDir(), "EXAMPLE="+example(t))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -45,6 +49,21 @@ func TestModule(t *testing.T) {
 	if passed == nil || string(passed[1]) == "0" {
 		t.Errorf("no test has passed:\n%s", out)
 	}
+}
+
+// example returns the guide's example, which is short.
+func example(t *testing.T) string {
+	t.Helper()
+	guide, err := os.ReadFile("../../docs/browser.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(guide), "```js\n")
+	code, _, closed := strings.Cut(rest, "```\n")
+	if lines := strings.Count(code, "\n"); !found || !closed || lines > 30 {
+		t.Fatalf("the guide's example has %d lines, want 30 at most", lines)
+	}
+	return code
 }
 
 // TestFiles holds the files to each other: what is imported is served, and what is served is published by npm.

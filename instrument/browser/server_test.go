@@ -58,6 +58,10 @@ func newServer(t *testing.T) *server {
 	mux.HandleFunc("GET /refused", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
 	mux.Handle("GET /observed", browser.Headers(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serveObserved(w, r, observer) })))
 	mux.Handle("GET /events", browser.Headers(http.HandlerFunc(serveEvents)))
+	mux.HandleFunc("GET /feed", serveFeed)
+	mux.HandleFunc("GET /api/stock", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"seq": 7, "items": {"tea": 8, "coffee": 5}}`)
+	})
 	mux.HandleFunc("GET /spans", s.serveSpans)
 	mux.HandleFunc("POST /v1/traces", s.takeTraces)
 	mux.HandleFunc("GET /v1/traces", s.serveTraces)
@@ -105,6 +109,41 @@ func (s *server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		}
 		if err := conn.Write(ctx, typ, data); err != nil {
 			return
+		}
+	}
+}
+
+// serveFeed is the server of the guide's example.
+func serveFeed(w http.ResponseWriter, r *http.Request) {
+	conn, err := websocket.Accept(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer conn.CloseNow()
+	for {
+		_, data, err := conn.Read(r.Context())
+		if err != nil {
+			return
+		}
+		var asked struct {
+			Op string
+			ID int
+		}
+		if err := json.Unmarshal(data, &asked); err != nil {
+			return
+		}
+		answers := []string{fmt.Sprintf(`{"op":"pong","id":%d}`, asked.ID)}
+		if asked.Op == "subscribe" {
+			answers = []string{
+				`{"op":"stock","seq":7,"at":"2026-01-02T15:04:05Z","item":"tea","left":8}`,
+				`{"op":"stock","seq":8,"at":"2026-01-02T15:04:05Z","item":"coffee","left":5}`,
+				`{"op":"stock","seq":9,"at":"2026-01-02T15:04:05Z","item":"tea","left":7}`,
+			}
+		}
+		for _, answer := range answers {
+			if err := conn.Write(r.Context(), websocket.MessageText, []byte(answer)); err != nil {
+				return
+			}
 		}
 	}
 }

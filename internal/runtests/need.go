@@ -68,6 +68,11 @@ func needs() []need {
 			tests:    []string{"TestStack/service_in_Node", "TestStack/gRPC_client_in_Node", "TestSocketIOClient"},
 		},
 		{
+			what: "Node.js", why: "the module for web pages is tested in it", suites: []string{unit}, programs: []string{"node"},
+			packages: map[string]string{"apt-get": "nodejs", "dnf": "nodejs", "pacman": "nodejs", "brew": "node"},
+			folders:  []string{"instrument/browser"},
+		},
+		{
 			what: "Docker", why: "the compose file is run by it", suites: []string{compose}, programs: []string{"docker"},
 			there:    runsContainers,
 			packages: map[string]string{"apt-get": "docker.io iptables"},
