@@ -63,7 +63,10 @@ type Config struct {
 	DrainSpread time.Duration
 
 	TraceURL string // what a trace id is appended to for a link; default: no link
-	FaultAPI Access // who may switch faults, at /fault; default: callers on this machine
+	// PageSpansURL is where the page sends its spans by OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces. That
+	// server must allow the page's origin. Default: the page sends none.
+	PageSpansURL string
+	FaultAPI     Access // who may switch faults, at /fault; default: callers on this machine
 
 	Console       *console.Console // shows the live connections, at /debug/realtime/; default: not served
 	ConsoleAccess Access           // who may see it; default: callers on this machine

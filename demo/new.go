@@ -148,7 +148,7 @@ func build(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("polls: %w", err)
 	}
-	pages, err := page.Handler(cfg.TraceURL)
+	pages, err := page.Handler(page.Config{TraceURL: cfg.TraceURL, SpansURL: cfg.PageSpansURL})
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sockscope/sockscope/demo/reply"
+	"github.com/sockscope/sockscope/instrument/browser"
 )
 
 // readyTimeout is how long the store and the other nodes get to say that they are there.
@@ -16,8 +17,8 @@ const readyTimeout = 2 * time.Second
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /", s.page)
-	mux.Handle("GET /ws", s.sockets)
-	mux.Handle("GET /events", s.events)
+	mux.Handle("GET /ws", browser.Headers(s.sockets))
+	mux.Handle("GET /events", browser.Headers(s.events))
 	mux.Handle("POST /events", s.posts)
 	mux.Handle("GET /poll", s.polls)
 	mux.Handle("GET /socket.io/", s.socketIOWire)

@@ -29,6 +29,10 @@ const flushTimeout = 5 * time.Second
 // requestTimeout bounds the end of requests that are under way when all connections have been drained.
 const requestTimeout = time.Second
 
+// pageSpansVariable is the variable in place of --page-spans-url, which reaches the demo through "sockscope up" and
+// docker-compose.yml.
+const pageSpansVariable = "SOCKSCOPE_PAGE_SPANS_URL"
+
 // demoFlags are the settings of the demo command.
 type demoFlags struct {
 	listen       string
@@ -81,6 +85,7 @@ sockscope fault.`,
 	flags.StringVar(&f.redis, "redis", "", "Redis that keeps the messages and connects the instances, as in redis://127.0.0.1:6379/0")
 	flags.StringVar(&f.server.Node, "node", "", "name of this instance (default a random one)")
 	flags.StringVar(&f.server.TraceURL, "trace-url", "", "address for links on the pages, to which a trace id is appended, such as http://127.0.0.1:8090/trace/")
+	flags.StringVar(&f.server.PageSpansURL, "page-spans-url", "", "where the page sends its spans by OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces (default the variable "+pageSpansVariable+", or nowhere)")
 	flags.StringVar(&f.storyURL, "story-url", "", "address for links in the live console, to which a connection's id is appended, such as http://127.0.0.1:8090/connection/")
 
 	flags.StringArrayVar(&f.keyFiles, "auth-key-file", nil, "file with a key for tokens, 32 bytes or more; give two to replace one: the first signs")
@@ -177,6 +182,9 @@ func (f *demoFlags) listeners(ctx context.Context) (on listeners, err error) {
 
 // complete turns the flags into the server's configuration.
 func (f *demoFlags) complete() error {
+	if f.server.PageSpansURL == "" {
+		f.server.PageSpansURL = os.Getenv(pageSpansVariable)
+	}
 	keys := make([][]byte, 0, len(f.keyFiles))
 	for _, path := range f.keyFiles {
 		key, err := auth.LoadKey(path)

@@ -137,37 +137,15 @@ func modulesKeepOrder(browser context.Context, t *testing.T) {
 			for (let seq = 1; seq <= 1000; seq++) room.deliver(message(seq));
 			return [room.log.entries.length, room.log.entries[0].seq, room.log.message("m1") === undefined];`,
 			`[300,701,true]`},
-		{"backoff", `
-			const { Backoff } = await import("/backoff.js");
-			const highest = (code, prepare = () => {}) => {
-				let most = 0;
-				for (let i = 0; i < 200; i++) {
-					const backoff = new Backoff();
-					prepare(backoff);
-					most = Math.max(most, backoff.next(code));
-				}
-				return most;
-			};
-			const often = (n) => (backoff) => { for (let i = 0; i < n; i++) backoff.next(1006); };
-			const lowest = (code, prepare) => { const backoff = new Backoff(); prepare?.(backoff); return backoff.next(code); };
-			return [
-				highest(1006) <= 500, highest(1006, often(3)) > 1_000, highest(1006, often(3)) <= 4_000, highest(1006, often(100)) <= 15_000,
-				lowest(1013) >= 5_000, lowest(1008) >= 5_000, highest(1012) <= 1_000, highest(4401) <= 500,
-				lowest(1012, (b) => b.postpone(2_000)) > 1_900, lowest(1006, (b) => b.postpone(1e9)) <= 60_500,
-				highest(1006, (b) => { often(9)(b); b.reset(); }) <= 500,
-			];`,
-			`[true,true,true,true,true,true,true,true,true,true,true]`},
 		{"envelopes", `
-			const { envelope, traceOf } = await import("/envelope.js");
+			const { envelope } = await import("/envelope.js");
 			const made = Array.from({ length: 100 }, () => envelope("ping"));
-			const distinct = (list) => new Set(list).size;
 			return [
-				distinct(made.map((e) => e.messageId)), distinct(made.map((e) => traceOf(e.traceparent))),
+				new Set(made.map((e) => e.messageId)).size,
 				made.every((e) => /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(e.messageId)),
-				made.every((e) => /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/.test(e.traceparent)), envelope("message", {}, "again").messageId,
-				traceOf("00-xyz"), traceOf(undefined),
-			];`,
-			`[100,100,true,true,"again","",""]`},
+				envelope("message", {}, { messageId: "again", traceparent: "00-" }), JSON.stringify(envelope("ping")).includes("traceparent"),
+			].map((e) => e.timestamp ? { ...e, timestamp: "" } : e);`,
+			`[100,true,{"type":"message","timestamp":"","messageId":"again","traceparent":"00-","payload":{}},false]`},
 	} {
 		var got json.RawMessage
 		tab.run(chromedp.Evaluate(fmt.Sprintf("(async () => {%s})()", test.script), &got,

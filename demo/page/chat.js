@@ -1,7 +1,8 @@
 // The rooms that the page is in, kept as they are on the server: joined again after a loss, what was missed asked for,
 // and what was not acknowledged sent again under the same id, which the server saves once.
 
-import { traceOf, uuid } from "./envelope.js";
+import { uuid } from "./envelope.js";
+import { parseTraceparent } from "./instrument/index.js";
 import { Room } from "./room.js";
 
 const MOST_ATTEMPTS = 5;
@@ -156,7 +157,7 @@ export class Chat extends EventTarget {
     entry.sending = true;
     try {
       const { ack, env, place } = await this.#connection.request("message", { room: room.name, text: entry.text }, entry.id);
-      const changes = { state: "sent", reason: "", trace: entry.trace || traceOf(env.traceparent), place };
+      const changes = { state: "sent", reason: "", trace: entry.trace || parseTraceparent(env.traceparent)?.traceId, place };
       room.log.change(entry, entry.seq === undefined ? { ...changes, seq: ack.seq } : changes);
     } catch (error) {
       if (entry.state === "pending") this.#failed(room, entry, error);

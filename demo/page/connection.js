@@ -1,13 +1,10 @@
-// A connection that comes back by itself.
+// The page's connection: requests and their answers, tokens, and what the module instrument/browser does for any page.
 
-import { Backoff, causeOf } from "./backoff.js";
+import { Client } from "./instrument/index.js";
 import { envelope } from "./envelope.js";
-import { Heartbeat } from "./heartbeat.js";
-import { Refused } from "./token.js";
 
 const WELCOME_WITHIN = 10_000;
 const ANSWER_WITHIN = 10_000;
-const STEADY_AFTER = 10_000;
 const TOKEN_EXPIRED = 4401;
 
 /** Why a request was not granted: code and reason of the server, or "lost" where no answer has come. */
@@ -26,124 +23,108 @@ export class RequestError extends Error {
  *   "frame"   all else that isn't an answer to a request
  */
 export class Connection extends EventTarget {
+  #client;
   #tokens;
-  #ws = null;
-  #welcomed = 0; // when, 0 while it isn't
-  #id = ""; // of the connection, on the server's spans and log records
-  #sent = 0; // messages on the connection, as the server numbers them on its spans
-  #received = 0;
-  #timer = 0;
-  #stopped = false;
-  #backoff = new Backoff();
-  #heartbeat = new Heartbeat(
-    () => this.send("ping"),
-    () => this.#giveUp("no answer to a ping"),
-  );
-  #requests = new Map(); // messageId → {granted, refused, timer, place, history}
+  #welcomed = null; // called when the server says welcome
+  #id = ""; // of the connection, on the server's spans and log records; empty without one
+  #requests = new Map(); // messageId → {granted, refused, timer, span, place, history}
 
-  constructor(tokens) {
+  /** Connects. The market has a stream of its own, and handles its events. */
+  constructor(tokens, tracer, market) {
     super();
     this.#tokens = tokens;
-    window.addEventListener("online", this.#online);
-    window.addEventListener("offline", this.#offline);
-    this.#connect();
+    this.#client = new Client(
+      () => this.#endpoint(),
+      {
+        streams: [market.stream],
+        subscribe: () => this.#subscribe(),
+        decode: ({ data }) => this.#decode(JSON.parse(data)),
+        handle: ({ stream, value, messageNumber }) =>
+          stream === market.stream.name
+            ? market.handle(value)
+            : this.#emit("frame", { ...value, place: this.#place("transmit", messageNumber) }),
+      },
+      { name: "page", heartbeat: { ping: () => this.send("ping") }, tracer },
+    );
+    this.#client.addEventListener("state", ({ detail }) => (detail.stream ? market.changed(detail.to) : this.#changed(detail)));
+    this.#client.addEventListener("rtt", ({ detail }) => this.#emit("rtt", detail));
+    this.#client.addEventListener("failed", ({ detail }) => console.error(detail.error));
+    this.#client.run();
   }
 
   /** Sends what is not answered, and returns its id, or undefined while there is no connection. */
   send(type, payload) {
     const env = envelope(type, payload);
-    return this.#write(env) ? env.messageId : undefined;
+    return this.#id && this.#client.send(JSON.stringify(env)) ? env.messageId : undefined;
   }
 
   /**
    * Sends a request and returns what the server acknowledges: {ack, history, env, place}. It fails with a RequestError. A
-   * request is not sent again; whoever does has to use the same envelope's id.
+   * request is not sent again; whoever does has to use the same envelope's id. Its span lasts until the answer.
    */
-  request(type, payload, id) {
-    const env = envelope(type, payload, id);
+  request(type, payload, messageId) {
+    const span = this.#client.begin(type);
+    const env = envelope(type, payload, { messageId, traceparent: span.traceparent });
     return new Promise((granted, refused) => {
-      const place = this.#write(env);
-      if (!place) {
-        refused(new RequestError("lost", "there is no connection"));
-        return;
-      }
+      const number = this.#id ? this.#client.send(JSON.stringify(env), span) : 0;
       const timer = setTimeout(() => this.#settle(env.messageId, new RequestError("lost", "no answer")), ANSWER_WITHIN);
-      this.#requests.set(env.messageId, { granted, refused, timer, place });
+      this.#requests.set(env.messageId, { granted, refused, timer, span, env, place: this.#place("receive", number) });
+      if (number === 0) this.#settle(env.messageId, new RequestError("lost", "there is no connection"));
     });
-  }
-
-  /** Ends the connection for good. */
-  close() {
-    this.#stop("closed");
-    this.#ws?.close(1000);
   }
 
   /** Connects at once if it is waiting to. */
   retry() {
-    if (this.#ws || this.#stopped || !this.#timer) return;
-    this.#connect();
+    this.#client.retry();
   }
 
-  async #connect() {
-    clearTimeout(this.#timer);
-    this.#timer = 0;
-    this.#state("connecting");
-    let token;
-    try {
-      token = await this.#tokens.get();
-    } catch (error) {
-      if (this.#stopped) return;
-      if (error instanceof Refused) this.#stop(error.message);
-      else this.#wait(this.#backoff.next(1006), "the server does not answer");
-      return;
-    }
-    if (!this.#stopped) this.#open(token);
+  async #endpoint() {
+    const token = await this.#tokens.get();
+    return { url: "/ws", protocols: ["sockscope.json", `bearer.${token}`] };
   }
 
-  #open(token) {
-    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    const ws = new WebSocket(`${scheme}//${location.host}/ws`, ["sockscope.json", `bearer.${token}`]);
-    this.#ws = ws;
-    this.#sent = this.#received = 0;
-    this.#timer = setTimeout(() => this.#giveUp("no welcome"), WELCOME_WITHIN);
-    ws.onmessage = (event) => ws === this.#ws && this.#receive(JSON.parse(event.data), ++this.#received);
-    ws.onclose = (event) => ws === this.#ws && this.#lost(event.code, causeOf(event));
+  async #subscribe() {
+    await new Promise((welcomed, failed) => {
+      this.#welcomed = welcomed;
+      setTimeout(() => failed(new Error("no welcome")), WELCOME_WITHIN);
+    });
+    // Without it no prices come, which the market tells.
+    await this.request("subscribe", { stream: "market" }).catch(() => {});
   }
 
-  #receive(env, number) {
+  #decode(env) {
     switch (env.type) {
       case "welcome":
-        clearTimeout(this.#timer);
-        this.#welcomed = Date.now();
         this.#id = env.payload.session;
-        this.#heartbeat.ping();
-        this.#state("connected");
+        this.#welcomed();
         this.#emit("welcome", env.payload);
-        return;
-      case "pong": {
-        const rtt = this.#heartbeat.pong(env.messageId);
-        if (rtt !== undefined) this.#emit("rtt", rtt);
-        return;
-      }
+        return [];
+      case "pong":
+        this.#client.ponged(env.messageId);
+        return [];
       case "ack":
-        if (env.payload.success) this.#settle(env.messageId, null, env);
+        if (env.payload.success) this.#settle(env.messageId, null, env.payload);
         else this.#settle(env.messageId, new RequestError(env.payload.error, env.payload.reason));
-        return;
+        return [];
       case "error":
-        if (!this.#settle(env.messageId, new RequestError(env.payload.code, env.payload.reason)))
-          this.#emit("frame", env);
-        return;
+        if (this.#settle(env.messageId, new RequestError(env.payload.code, env.payload.reason))) return [];
+        break;
       case "history":
-        if (this.#requests.has(env.messageId)) this.#requests.get(env.messageId).history = env.payload;
-        else this.#emit("frame", env);
-        return;
+        if (!this.#requests.has(env.messageId)) break;
+        this.#requests.get(env.messageId).history = env.payload;
+        return [];
       case "token_expiring":
         this.#renewSoon(Date.parse(env.payload.expires) - Date.now());
-        return;
+        return [];
       case "going_away":
-        this.#backoff.postpone(env.payload.reconnectAfterMs);
+        this.#client.postpone(env.payload.reconnectAfterMs);
+        break;
+      case "ticks": {
+        const { firstSeq, lastSeq } = env.payload;
+        return [{ stream: "market", first: firstSeq, last: lastSeq, value: env.payload }];
+      }
     }
-    this.#emit("frame", { ...env, place: this.#place("transmit", number) });
+    return [{ value: env, time: Date.parse(env.timestamp), traceparent: env.traceparent }];
   }
 
   // Where a message is found among the server's spans, whatever its payload carries. The directions are the server's.
@@ -153,11 +134,11 @@ export class Connection extends EventTarget {
 
   // At any time in the first half of what is left, so that clients that came together don't all ask at once.
   #renewSoon(left) {
-    const ws = this.#ws;
-    setTimeout(() => ws === this.#ws && this.#renew(), (Math.random() * Math.max(left, 0)) / 2);
+    const id = this.#id;
+    setTimeout(() => id === this.#id && this.#renew(), (Math.random() * Math.max(left, 0)) / 2);
   }
 
-  // The connection outlives its token if a new one comes in time. If none does, the server ends it, see #lost.
+  // The connection outlives its token if a new one comes in time. If none does, the server ends it, see #changed.
   async #renew() {
     try {
       await this.request("auth", { token: await this.#tokens.renew() });
@@ -166,64 +147,51 @@ export class Connection extends EventTarget {
     }
   }
 
-  // A dead connection can't be closed in order: the answer to the close frame would never come.
-  #giveUp(cause) {
-    const ws = this.#ws;
-    this.#lost(1006, cause);
-    ws?.close();
-  }
-
-  #lost(code, cause) {
-    this.#ws = null;
-    clearTimeout(this.#timer);
-    this.#heartbeat.stop();
-    for (const id of [...this.#requests.keys()]) this.#settle(id, new RequestError("lost", "the connection was lost"));
+  // A connection with stale or old prices is one all the same.
+  #changed({ from, to, cause, error, retryAt }) {
+    const open = (state) => ["reconciling", "stale", "live"].includes(state);
+    if (open(to)) {
+      if (!open(from)) this.#emit("state", { state: "connected" });
+      return;
+    }
     // Browsers don't tell why a handshake failed. That may be the token, after the server has got another key.
-    if (!this.#welcomed || code === TOKEN_EXPIRED) this.#tokens.forget();
-    if (this.#welcomed && Date.now() - this.#welcomed > STEADY_AFTER) this.#backoff.reset();
-    this.#welcomed = 0;
-    if (!this.#stopped) this.#wait(this.#backoff.next(code), cause);
+    if (to === "waiting" && (!this.#id || cause.code === TOKEN_EXPIRED)) this.#tokens.forget();
+    this.#id = "";
+    for (const id of [...this.#requests.keys()]) this.#settle(id, new RequestError("lost", "the connection was lost"));
+    if (to === "closed") this.#emit("state", { state: "stopped", cause: error.message });
+    else this.#emit("state", { state: to, cause: cause && inWords(cause, error), retryAt });
   }
 
-  #wait(delay, cause) {
-    this.#state("waiting", { cause, retryAt: Date.now() + delay });
-    this.#timer = setTimeout(() => this.#connect(), delay);
-  }
-
-  #stop(cause) {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    this.#heartbeat.stop();
-    window.removeEventListener("online", this.#online);
-    window.removeEventListener("offline", this.#offline);
-    this.#state("stopped", { cause });
-  }
-
-  #write(env) {
-    if (!this.#welcomed || this.#ws?.readyState !== WebSocket.OPEN) return undefined;
-    this.#ws.send(JSON.stringify(env));
-    return this.#place("receive", ++this.#sent);
-  }
-
-  #settle(id, error, env) {
+  #settle(id, error, ack) {
     const request = this.#requests.get(id);
     if (!request) return false;
     this.#requests.delete(id);
     clearTimeout(request.timer);
+    request.span.end(error);
+    const { env, place, history } = request;
     if (error) request.refused(error);
-    else request.granted({ ack: env.payload, history: request.history, env, place: request.place });
+    else request.granted({ ack, history, env, place });
     return true;
-  }
-
-  // What the browser thinks of the network is a hint to look, no more.
-  #online = () => this.retry();
-  #offline = () => this.#welcomed && this.#heartbeat.ping();
-
-  #state(state, more) {
-    this.#emit("state", { state, ...more });
   }
 
   #emit(name, detail) {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
+}
+
+/** Says in words how a connection ended. An error is of what the page asked for before. */
+function inWords({ code, reason, text }, error) {
+  if (error) return "the server does not answer";
+  const known = {
+    abnormal: "lost",
+    going_away: "the server goes away",
+    internal: "the server failed",
+    normal: "closed",
+    ping_timeout: "no answer to a ping",
+    policy: "refused",
+    restart: "the server restarts",
+    try_again_later: "the server is overloaded",
+  };
+  if (code === TOKEN_EXPIRED) return text || "the token has expired";
+  return text || known[reason] || `closed with ${code}`;
 }

@@ -6,6 +6,7 @@ import { Connection } from "./connection.js";
 import { Dashboard } from "./dashboard.js";
 import { byId } from "./element.js";
 import { Faults } from "./faults.js";
+import { Tracer } from "./instrument/index.js";
 import { Messages } from "./messages.js";
 import { People } from "./people.js";
 import { Status } from "./status.js";
@@ -22,13 +23,14 @@ function enter(user, token, rooms) {
   byId("welcome").hidden = true;
   byId("app").hidden = false;
   byId("connection").hidden = false;
-  const connection = new Connection(new Tokens(user, token));
+  const { traceUrl, spansUrl } = document.body.dataset;
+  const tracer = new Tracer({ service: "sockscope-page", endpoint: spansUrl, sampleRatio: 1 });
+  const connection = new Connection(new Tokens(user, token), tracer, new Ticker());
   const chat = new Chat(connection);
-  const messages = new Messages(byId("log"), chat, document.body.dataset.traceUrl);
+  const messages = new Messages(byId("log"), chat, traceUrl);
   const people = new People(chat, toast);
   const composer = new Composer(chat);
   new Status(connection, chat);
-  new Ticker(connection);
   new Dashboard(connection);
   new Faults();
 

@@ -5,7 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	pathpkg "path"
+	"path"
 	"regexp"
 	"strings"
 	"testing"
@@ -14,7 +14,7 @@ import (
 func TestPageIsClosed(t *testing.T) {
 	f := serve(t, `http://127.0.0.1:8090/trace/"><script>`)
 	for path, want := range map[string]string{
-		"/": "text/html", "/main.js": "text/javascript", "/base.css": "text/css", "/page.css": "text/css", "/icon.svg": "image/svg",
+		"/": "text/html", "/main.js": "text/javascript", "/instrument/index.js": "text/javascript", "/base.css": "text/css", "/page.css": "text/css", "/icon.svg": "image/svg",
 	} {
 		resp := f.get(path, "")
 		if got := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || !strings.HasPrefix(got, want) {
@@ -27,8 +27,27 @@ func TestPageIsClosed(t *testing.T) {
 	if _, body := f.do("/", ""); strings.Contains(body, `"><script>`) {
 		t.Error("the trace URL is not escaped")
 	}
-	if resp := f.get("/page.go", ""); resp.StatusCode != http.StatusNotFound {
-		t.Errorf("/page.go: %d, want 404", resp.StatusCode)
+	for _, path := range []string{"/page.go", "/instrument/browser.go", "/instrument/package.json"} {
+		if resp := f.get(path, ""); resp.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %d, want 404", path, resp.StatusCode)
+		}
+	}
+}
+
+// TestPolicyNamesTheCollector lets the page send spans to one origin more, and to no other.
+func TestPolicyNamesTheCollector(t *testing.T) {
+	f := serveConfig(t, Config{SpansURL: "https://collector.example:4318/v1/traces"})
+	policy := f.get("/", "").Header.Get("Content-Security-Policy")
+	if want := strings.Replace(Policy, "connect-src 'self';", "connect-src 'self' https://collector.example:4318;", 1); policy != want {
+		t.Errorf("the policy is %q, want %q", policy, want)
+	}
+	if _, body := f.do("/", ""); !strings.Contains(body, `data-spans-url="https://collector.example:4318/v1/traces"`) {
+		t.Error("the page is not told where spans go")
+	}
+	for _, bad := range []string{"collector", "ftp://collector/", "http://", "http://a;script-src/*", "http://a b/", "http://a,b/", "://"} {
+		if _, err := Handler(Config{SpansURL: bad}); err == nil {
+			t.Errorf("spans may go to %q", bad)
+		}
 	}
 }
 
@@ -47,15 +66,15 @@ func TestPageIsWhole(t *testing.T) {
 			t.Errorf("%s: %d", todo[0], resp.StatusCode)
 		}
 		for _, found := range reference.FindAllStringSubmatch(body, -1) {
-			path := found[1]
-			if strings.HasPrefix(path, ".") {
-				path = pathpkg.Join(pathpkg.Dir(todo[0]), path)
-			}
-			if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") {
+			to, relative := strings.CutPrefix(found[1], ".")
+			if !strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//") {
 				t.Errorf("%s refers to %s", todo[0], found[1])
 				continue
 			}
-			todo = append(todo, path)
+			if relative {
+				to = path.Join(path.Dir(todo[0]), to)
+			}
+			todo = append(todo, to)
 		}
 	}
 	if len(seen) < 10 {
@@ -88,7 +107,12 @@ type served struct {
 
 func serve(t *testing.T, traceURL string) *served {
 	t.Helper()
-	h, err := Handler(traceURL)
+	return serveConfig(t, Config{TraceURL: traceURL})
+}
+
+func serveConfig(t *testing.T, cfg Config) *served {
+	t.Helper()
+	h, err := Handler(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,7 @@
 // One room as the page knows it: what was said, who is there, and what is missing.
 
 import { Log } from "./log.js";
-import { traceOf } from "./envelope.js";
+import { parseTraceparent } from "./instrument/index.js";
 
 const TYPING_FOR = 6_000;
 const MOST_AHEAD = 200;
@@ -161,7 +161,7 @@ export class Room extends EventTarget {
   // The same message comes as an acknowledgement, a delivery and a piece of history.
   #put(m, truth) {
     this.#said = Math.max(this.#said, Date.parse(m.at));
-    const trace = traceOf(m.traceparent);
+    const trace = parseTraceparent(m.traceparent)?.traceId ?? "";
     const known = this.log.message(m.id);
     if (!known) {
       this.log.add({

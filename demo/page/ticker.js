@@ -5,53 +5,50 @@ import { byId, count, element } from "./element.js";
 const POINTS = 60;
 const WIDTH = 100;
 const HEIGHT = 24;
-const STALE_AFTER = 4_000;
+const EXPECTED_EVERY = 4_000;
 
 export class Ticker {
-  #connection;
+  /** The feed is the trigger, the snapshot the truth: at first and after a gap, prices are what it says. */
+  stream = {
+    name: "market",
+    expect: EXPECTED_EVERY,
+    tolerate: true,
+    snapshot: fetchMarket,
+    restore: (snapshot) => this.#restore(snapshot),
+  };
   #quotes = new Map(); // symbol → {price, points, nodes}
   #last = 0;
   #gaps = 0;
   #missed = 0;
+  #stale = false;
   #at = 0; // when prices came
 
-  constructor(connection) {
-    this.#connection = connection;
-    connection.addEventListener("welcome", () => this.#subscribe());
-    connection.addEventListener("frame", ({ detail }) => detail.type === "ticks" && this.#batch(detail.payload));
+  constructor() {
     setInterval(() => this.#look(), 1_000);
   }
 
-  async #subscribe() {
-    try {
-      await this.#connection.request("subscribe", { stream: "market" });
-      await this.#reconcile();
-    } catch {
-      // #look tells that no prices come
-    }
-  }
-
-  // The feed is the trigger, the snapshot the truth: after a gap, and at first, prices are what it says.
-  async #reconcile() {
-    const response = await fetch("/api/market", { signal: AbortSignal.timeout(5_000) });
-    if (!response.ok) return;
-    const snapshot = await response.json();
-    if (snapshot.seq < this.#last) return; // newer ones have come meanwhile
-    for (const [symbol, quote] of Object.entries(snapshot.quotes)) this.#price(symbol, quote.price);
-  }
-
-  #batch({ firstSeq, lastSeq, ticks }) {
-    if (this.#last > 0 && firstSeq > this.#last + 1) {
-      this.#gaps++;
-      this.#missed += firstSeq - this.#last - 1;
-      this.#reconcile().catch(() => {}); // the next batch has prices, too
-    }
-    if (lastSeq <= this.#last) return; // a repetition
+  /** Takes prices that follow those before. */
+  handle({ lastSeq, ticks }) {
     this.#last = lastSeq;
     this.#at = Date.now();
     const newest = new Map(ticks.map((tick) => [tick.symbol, tick.price]));
     for (const [symbol, price] of newest) this.#price(symbol, price);
     this.#look();
+  }
+
+  /** Takes the state of the stream. */
+  changed(state) {
+    this.#stale = state !== "live" && state !== "reconciling";
+    this.#look();
+  }
+
+  #restore({ seq, quotes }) {
+    if (this.#last > 0 && seq > this.#last) {
+      this.#gaps++;
+      this.#missed += seq - this.#last;
+    }
+    this.#last = seq;
+    for (const [symbol, quote] of Object.entries(quotes)) this.#price(symbol, quote.price);
   }
 
   #price(symbol, price) {
@@ -90,13 +87,19 @@ export class Ticker {
 
   #look() {
     if (this.#at === 0) return;
-    const age = Date.now() - this.#at;
-    const stale = age > STALE_AFTER;
-    byId("market").classList.toggle("stale", stale);
+    byId("market").classList.toggle("stale", this.#stale);
     const gaps = this.#gaps === 0 ? "no gaps" : `${count(this.#gaps, "gap")}, ${count(this.#missed, "tick")} missed`;
-    byId("market-state").textContent = stale ? `no prices for ${Math.round(age / 1_000)} s · ${gaps}` : gaps;
+    const age = `no prices for ${Math.round((Date.now() - this.#at) / 1_000)} s`;
+    byId("market-state").textContent = this.#stale ? `${age} · ${gaps}` : gaps;
     byId("market-state").dataset.gaps = this.#gaps;
   }
+}
+
+async function fetchMarket(signal) {
+  const response = await fetch("/api/market", { signal });
+  if (!response.ok) throw new Error(`the market answers ${response.status}`);
+  const value = await response.json();
+  return { last: value.seq, value };
 }
 
 function cents(n) {

@@ -1,13 +1,15 @@
 // Tokens, which say who is connected. The server issues them to whoever asks on its own machine; elsewhere people bring
 // their own.
 
+import { Permanent } from "./instrument/index.js";
+
 const RENEW_BEFORE = 30_000; // a token that ends sooner than that is not begun with
 const ANSWER_WITHIN = 10_000;
 const NOT_THERE = new Set([404, 405]);
 const REFUSED = 401;
 
 /** Why there is no token and will be none: asking again does not help. */
-export class Refused extends Error {}
+export class Refused extends Permanent {}
 
 export class Tokens {
   #user;

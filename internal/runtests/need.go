@@ -68,9 +68,10 @@ func needs() []need {
 			tests:    []string{"TestStack/service_in_Node", "TestStack/gRPC_client_in_Node", "TestSocketIOClient"},
 		},
 		{
-			what: "Node.js", why: "the page's editors of a document run in it", suites: []string{unit}, programs: []string{"node"},
+			what: "Node.js", why: "the module for web pages and the page's editors of a document run in it", suites: []string{unit}, programs: []string{"node"},
 			packages: map[string]string{"apt-get": "nodejs", "dnf": "nodejs", "pacman": "nodejs", "brew": "node"},
 			tests:    []string{"TestPagesConverge"},
+			folders:  []string{"instrument/browser"},
 		},
 		{
 			what: "Docker", why: "the compose file is run by it", suites: []string{compose}, programs: []string{"docker"},

@@ -1,0 +1,3 @@
+export { Client, Permanent } from "./client.js";
+export { Sequence } from "./sequence.js";
+export { parseTraceparent, Tracer } from "./tracing.js";
