@@ -28,7 +28,9 @@ const alertSpeed = 20
 func TestStack(t *testing.T) {
 	binary := program(t)
 	data := t.TempDir()
-	s := start(t, binary, freeOffset(t, 10000), data, fmt.Sprintf("--alert-speed=%d", alertSpeed))
+	offset := freeOffset(t, 10000)
+	s := begin(t, binary, offset, data, pageExports(offset), fmt.Sprintf("--alert-speed=%d", alertSpeed))
+	s.awaitUp(t)
 
 	if broken := s.output.since(0, "broken"); len(broken) > 0 {
 		t.Errorf("the check at the end of the start: %s", broken)
@@ -40,6 +42,7 @@ func TestStack(t *testing.T) {
 	t.Run("drill", s.testDrill)
 	t.Run("components", s.testComponents)
 	t.Run("links", s.testLinks)
+	t.Run("page", s.testPage)
 	t.Run("service in Node", s.testNodeService)
 	t.Run("gRPC client in Node", s.testGRPCClient)
 	t.Run("collector killed under load", s.testCollectorKilled)

@@ -46,9 +46,10 @@ func needs() []need {
 			packages: map[string]string{"apt-get": "gcc libc6-dev", "dnf": "gcc", "pacman": "gcc"},
 		},
 		{
-			what: "Chromium", why: "pages are tested in it", suites: []string{unit}, programs: []string{"chromium"},
+			what: "Chromium", why: "pages are tested in it", suites: []string{unit, e2e}, programs: []string{"chromium"},
 			packages: map[string]string{"apt-get": "chromium", "dnf": "chromium", "pacman": "chromium", "brew": "chromium"},
-			folders:  []string{"demo/browser", "internal/desk"},
+			folders:  []string{"demo/browser", "internal/desk", "internal/e2e"},
+			tests:    []string{"TestStack/page"},
 		},
 		{
 			what: "Redis", why: "nodes of one service are in step through it", suites: []string{unit, compose, soak}, programs: []string{"redis-server"},
