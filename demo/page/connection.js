@@ -25,28 +25,30 @@ export class RequestError extends Error {
 export class Connection extends EventTarget {
   #client;
   #tokens;
+  #market;
   #welcomed = null; // called when the server says welcome
   #id = ""; // of the connection, on the server's spans and log records; empty without one
   #requests = new Map(); // messageId → {granted, refused, timer, span, place, history}
 
-  /** Connects. The market has a stream of its own, and handles its events. */
-  constructor(tokens, tracer, market) {
+  /** Connects. The market, if the page shows it, has a stream of its own, and handles its events. */
+  constructor(tokens, { tracer, market } = {}) {
     super();
     this.#tokens = tokens;
+    this.#market = market;
     this.#client = new Client(
       () => this.#endpoint(),
       {
-        streams: [market.stream],
+        streams: market ? [market.stream] : [],
         subscribe: () => this.#subscribe(),
         decode: ({ data }) => this.#decode(JSON.parse(data)),
         handle: ({ stream, value, messageNumber }) =>
-          stream === market.stream.name
+          market && stream === market.stream.name
             ? market.handle(value)
             : this.#emit("frame", { ...value, place: this.#place("transmit", messageNumber) }),
       },
       { name: "page", heartbeat: { ping: () => this.send("ping") }, tracer },
     );
-    this.#client.addEventListener("state", ({ detail }) => (detail.stream ? market.changed(detail.to) : this.#changed(detail)));
+    this.#client.addEventListener("state", ({ detail }) => (detail.stream ? market?.changed(detail.to) : this.#changed(detail)));
     this.#client.addEventListener("rtt", ({ detail }) => this.#emit("rtt", detail));
     this.#client.addEventListener("failed", ({ detail }) => console.error(detail.error));
     this.#client.run();
@@ -64,7 +66,7 @@ export class Connection extends EventTarget {
    */
   request(type, payload, messageId) {
     const span = this.#client.begin(type);
-    const env = envelope(type, payload, { messageId, traceparent: span.traceparent });
+    const env = envelope(type, payload, { messageId, traceparent: span?.traceparent });
     return new Promise((granted, refused) => {
       const number = this.#id ? this.#client.send(JSON.stringify(env), span) : 0;
       const timer = setTimeout(() => this.#settle(env.messageId, new RequestError("lost", "no answer")), ANSWER_WITHIN);
@@ -89,7 +91,7 @@ export class Connection extends EventTarget {
       setTimeout(() => failed(new Error("no welcome")), WELCOME_WITHIN);
     });
     // Without it no prices come, which the market tells.
-    await this.request("subscribe", { stream: "market" }).catch(() => {});
+    if (this.#market) await this.request("subscribe", { stream: "market" }).catch(() => {});
   }
 
   #decode(env) {
@@ -167,7 +169,7 @@ export class Connection extends EventTarget {
     if (!request) return false;
     this.#requests.delete(id);
     clearTimeout(request.timer);
-    request.span.end(error);
+    request.span?.end(error);
     const { env, place, history } = request;
     if (error) request.refused(error);
     else request.granted({ ack, history, env, place });

@@ -25,7 +25,7 @@ function enter(user, token, rooms) {
   byId("connection").hidden = false;
   const { traceUrl, spansUrl } = document.body.dataset;
   const tracer = new Tracer({ service: "sockscope-page", endpoint: spansUrl, sampleRatio: 1 });
-  const connection = new Connection(new Tokens(user, token), tracer, new Ticker());
+  const connection = new Connection(new Tokens(user, token), { tracer, market: new Ticker() });
   const chat = new Chat(connection);
   const messages = new Messages(byId("log"), chat, traceUrl);
   const people = new People(chat, toast);

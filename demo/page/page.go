@@ -89,8 +89,8 @@ func Handler(cfg Config) (http.Handler, error) {
 	}), nil
 }
 
-// inspect returns the paths of the modules of the page at /, which it loads at once rather than one because of the other,
-// and a version of all files together, so that a browser never mixes two.
+// inspect returns the paths of the modules of the page at /, which it loads at once rather than one because of the
+// other, and a version of all files together, so that a browser never mixes two.
 func inspect() (modules []string, version string, err error) {
 	sum := sha256.New()
 	for _, part := range []struct {
