@@ -38,7 +38,7 @@ export function openSocket(url, { protocols = [] }, on) {
   };
   return {
     send: (data) => ws.send(data),
-    buffered: () => ws.bufferedAmount,
+    buffered: () => (ws.readyState === WebSocket.OPEN ? ws.bufferedAmount : Infinity), // the close frame may be here already
     close() {
       ws.onopen = ws.onmessage = ws.onclose = ws.onerror = null;
       ws.close(1000); // 1000 is the only code of the protocol's own that a page may send
