@@ -40,13 +40,13 @@ func (s *stack) testPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refused := s.sayOnPage(t, browser, "http://localhost:"+port)
+	refused := s.sayOnPage(browser, t, "http://localhost:"+port)
 	select {
 	case <-refused:
 	case <-time.After(time.Minute):
 		t.Fatal("the Collector does not refuse the origin that is not allowed")
 	}
-	s.sayOnPage(t, browser, "http://"+s.at.Demo)
+	s.sayOnPage(browser, t, "http://"+s.at.Demo)
 
 	finder := tracing.NewFinder("http://"+s.at.JaegerQuery, nil, http.DefaultTransport)
 	began := time.Now().Add(-10 * time.Minute)
@@ -115,7 +115,7 @@ func newBrowser(t *testing.T) context.Context {
 
 // sayOnPage enters the page at an address and says something, until the server has acknowledged it. The tab stays open.
 // The channel is closed when the browser keeps the page from sending something to another origin.
-func (s *stack) sayOnPage(t *testing.T, browser context.Context, address string) (refused <-chan struct{}) {
+func (s *stack) sayOnPage(browser context.Context, t *testing.T, address string) (refused <-chan struct{}) {
 	t.Helper()
 	tab, cancel := chromedp.NewContext(browser)
 	t.Cleanup(cancel)
