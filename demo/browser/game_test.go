@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
-	"github.com/chromedp/chromedp/kb"
 
 	"github.com/sockscope/sockscope/demo"
 )
@@ -18,6 +18,12 @@ func (b *tab) play(url, name string) {
 	b.open(url + "/game/")
 	b.run(chromedp.Evaluate(`document.querySelector("#name").select()`, nil), typed("#name", name+"\r"))
 	b.awaitText("#arena", name+" at ")
+}
+
+// hold presses or releases a key of the keyboard.
+func (b *tab) hold(key string, what input.KeyType) {
+	b.t.Helper()
+	b.run(input.DispatchKeyEvent(what).WithKey(key))
 }
 
 // playersMove lets one player move, with keys and with a finger: both see it at the same place.
@@ -41,9 +47,10 @@ func playersMove(browser context.Context, t *testing.T) {
 	down("ArrowRight", false)
 	down("ArrowDown", false)
 	ada.run(chromedp.Evaluate(`document.querySelector("#arena").focus()`, nil))
-	ada.press(kb.ArrowLeft)
+	ada.hold("ArrowLeft", input.KeyDown)
 	ben.await(func() bool { return !strings.Contains(ben.text("#arena"), "Ada at 1600") },
 		func() string { return "Ben sees " + ben.text("#arena") + ": a key moves nobody" })
+	ada.hold("ArrowLeft", input.KeyUp)
 
 	ben.run(press("#arena"))
 	ben.awaitText("#arena", "Ben at ")

@@ -7,6 +7,7 @@ import { Clock, States } from "/game/states.js";
 
 const BEHIND = 2; // ticks: so that there are states on both sides of what is shown
 const ACK_EVERY = 100; // milliseconds
+const TAP = 100; // milliseconds that a key counts at least: of the inputs within a tick, only the last one does
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const NEAR = 12; // a finger that is that near to the player moves it nowhere
 const RADIUS = 14;
@@ -17,7 +18,7 @@ class Game {
   #game = null; // what the server says of it
   #states = null;
   #clock = null;
-  #keys = new Set(); // that are down
+  #keys = new Map(); // that are down, and since when
   #finger = null; // where it is, in units
   #sent = { x: 0, y: 0, ack: 0, at: 0 };
 
@@ -68,9 +69,17 @@ class Game {
   #key(event, down) {
     if (!(event.key in KEYS)) return;
     event.preventDefault(); // it would scroll the page
-    if (down) this.#keys.add(event.key);
-    else this.#keys.delete(event.key);
-    this.#input();
+    if (down) {
+      if (!this.#keys.has(event.key)) this.#keys.set(event.key, performance.now());
+      this.#input();
+      return;
+    }
+    const since = this.#keys.get(event.key);
+    setTimeout(() => {
+      if (this.#keys.get(event.key) !== since) return; // it was pressed again
+      this.#keys.delete(event.key);
+      this.#input();
+    }, since + TAP - performance.now());
   }
 
   #point(event) {
@@ -86,7 +95,7 @@ class Game {
   // Where to go: where the arrow keys say, else to the finger.
   #heading() {
     let [x, y] = [0, 0];
-    for (const key of this.#keys) {
+    for (const key of this.#keys.keys()) {
       x += KEYS[key][0];
       y += KEYS[key][1];
     }
