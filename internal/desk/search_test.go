@@ -113,7 +113,7 @@ func TestFollow(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	renew := chromedp.Evaluate(`renew()`, nil, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) })
+	renew := chromedp.Evaluate(`import("/static/desk.js").then((desk) => desk.renew())`, nil, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) })
 	run(chromedp.Navigate(address+"/logs?follow=on"), chromedp.WaitVisible("#following"), renew, chromedp.WaitVisible("ol.records li + li"))
 
 	var shown, same string

@@ -10,7 +10,7 @@ const seconds = Number(document.body.dataset.refresh);
 const lost = document.getElementById("lost");
 let last = "";
 
-async function renew() {
+export async function renew() {
   if (document.hidden || String(getSelection()) || ["INPUT", "SELECT"].includes(document.activeElement.tagName) ||
     document.querySelector("[data-held] details[open]")) return;
   let text;
