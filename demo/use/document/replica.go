@@ -54,8 +54,8 @@ type outdatedError struct{}
 
 func (outdatedError) Error() string { return "the version is not kept any more" }
 
-// take reads the next message. It returns the change that it is, nil if it is none. That is decided by what all nodes
-// have read before, so that all decide alike.
+// take reads the next message and returns its change, or nil if it makes none. The result depends only on what all nodes
+// have read before, so all of them agree.
 func (r *replica) take(m history.Message) *change {
 	before := r.version
 	r.version, r.savedID = m.Seq, m.SavedID
@@ -151,7 +151,7 @@ func (r *replica) lastChange() uint64 {
 	return r.first
 }
 
-// applied returns the change that a user's edit has become, nil if it is none that is kept.
+// applied returns the change that a user's edit became, or nil if that is not kept.
 func (r *replica) applied(user, id string) *change {
 	for i := len(r.changes) - 1; i >= 0; i-- {
 		if c := &r.changes[i]; c.id == id && c.From == user {
