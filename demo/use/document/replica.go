@@ -54,8 +54,8 @@ type outdatedError struct{}
 
 func (outdatedError) Error() string { return "the version is not kept any more" }
 
-// take reads the next message and returns its change, or nil if it makes none. The result depends only on what all nodes
-// have read before, so all of them agree.
+// take reads the next message and returns its change, or nil if it makes none. The result depends only on what all
+// nodes have read before, so all of them agree.
 func (r *replica) take(m history.Message) *change {
 	before := r.version
 	r.version, r.savedID = m.Seq, m.SavedID
