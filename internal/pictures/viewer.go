@@ -51,13 +51,16 @@ func clickFirst(selector string) step {
 	return plain("click on the first "+selector, clickOn(selector, ""))
 }
 
-// clickOn presses the mouse in the middle of the element, wherever it is by then: pages renew themselves.
+// clickOn presses the mouse in the middle of the element, wherever it is by then: pages renew themselves. If it is a
+// link to another page, clickOn waits until this page is left, or the next click could be on what is still there of it.
 func clickOn(selector, text string) chromedp.Action {
 	const middle = `(selector, text) => {
 		const found = [...document.querySelectorAll(selector)].find(e => e.checkVisibility() && e.textContent.includes(text));
 		if (!found) return null;
 		found.scrollIntoView({ block: "center", behavior: "instant" });
 		const box = found.getClientRects()[0];
+		const to = found.closest("a")?.href.split("#")[0];
+		window.leaving = Boolean(to) && to !== location.href.split("#")[0];
 		return [box.x + box.width / 2, box.y + box.height / 2];
 	}`
 	return chromedp.ActionFunc(func(ctx context.Context) error {
@@ -65,7 +68,10 @@ func clickOn(selector, text string) chromedp.Action {
 		if err := until(middle, &at, selector, text).Do(ctx); err != nil {
 			return err
 		}
-		return chromedp.MouseClickXY(at[0], at[1]).Do(ctx)
+		if err := chromedp.MouseClickXY(at[0], at[1]).Do(ctx); err != nil {
+			return err
+		}
+		return until(`() => !window.leaving`, nil).Do(ctx)
 	})
 }
 
@@ -73,7 +79,7 @@ func clickOn(selector, text string) chromedp.Action {
 // to another one meanwhile.
 func until(function string, result any, arguments ...string) chromedp.Action {
 	return chromedp.ActionFunc(func(ctx context.Context) error {
-		encoded, err := json.Marshal(arguments)
+		encoded, err := json.Marshal(append([]string{}, arguments...)) // never null
 		if err != nil {
 			return err
 		}
