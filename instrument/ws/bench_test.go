@@ -38,7 +38,11 @@ func BenchmarkEcho(b *testing.B) {
 // BenchmarkEchoInTurns compares the same two.
 func BenchmarkEchoInTurns(b *testing.B) {
 	for name, server := range echoServers() {
-		b.Run(name, func(b *testing.B) { turns.Compare(b, dialEcho(b, server), dialEcho(b, handler(b, server))) })
+		b.Run(name, func(b *testing.B) {
+			turns.Compare(b,
+				func() func() { return dialEcho(b, server) },
+				func() func() { return dialEcho(b, handler(b, server)) })
+		})
 	}
 }
 

@@ -76,8 +76,9 @@ type dueClose struct {
 }
 
 // SendClose sends a close frame with the code and text after the frame that is being written, for which it waits at
-// most a second. After another close frame it does nothing. The text is cut to the 123 bytes that fit into the frame. A
-// code that must not be sent leads to a frame without code and text. Nothing can be written afterwards.
+// most a second, and then instead of that frame if nothing of it has been written. After another close frame it does
+// nothing. The text is cut to the 123 bytes that fit into the frame. A code that must not be sent leads to a frame
+// without code and text. Nothing can be written afterwards.
 func (c *Conn) SendClose(code int, text string) error {
 	// Also for a write that holds the lock.
 	if err := c.Conn.SetWriteDeadline(time.Now().Add(closeTimeout)); err != nil {
@@ -96,7 +97,7 @@ func (c *Conn) SendClose(code int, text string) error {
 	case <-due.done:
 		return due.err
 	case <-timeout.C:
-		return errWithinFrame
+		return c.closeInstead(due)
 	}
 }
 
@@ -109,7 +110,7 @@ func (c *Conn) begunClose(frame []byte) (*dueClose, error) {
 		return nil, nil
 	case c.torn, c.out.Lost():
 		return nil, errWithinFrame
-	case c.due == nil && c.out.Aligned():
+	case c.due == nil && c.out.Aligned() && !c.holding:
 		return nil, c.writeLast(frame)
 	case c.due == nil:
 		c.due = &dueClose{frame: frame, done: make(chan struct{})}
@@ -117,8 +118,26 @@ func (c *Conn) begunClose(frame []byte) (*dueClose, error) {
 	return c.due, nil
 }
 
+// closeInstead writes the due close frame instead of the frame that it waits for, if nothing of that has been written.
+func (c *Conn) closeInstead(due *dueClose) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	switch {
+	case c.due != due:
+		<-due.done
+		return due.err
+	case !c.holding:
+		return errWithinFrame
+	}
+	if err := c.Conn.SetWriteDeadline(time.Now().Add(closeTimeout)); err != nil {
+		return err
+	}
+	c.holding = false
+	c.closeBehind(nil)
+	return due.err
+}
+
 func (c *Conn) writeLast(frame []byte) error {
-	c.holding = false // the held bytes have not been written, and must not be written after the close frame
 	_, err := c.write(frame)
 	c.stopped = true
 	return err

@@ -42,7 +42,7 @@ func observed(t *testing.T, r *realtimetest.Recorder) (*Conn, net.Conn) {
 // nothing after it.
 func TestCloseWithinFrame(t *testing.T) {
 	c, peer := observed(t, realtimetest.New(t))
-	if _, err := c.Write([]byte{0x82, 4, 'o', 'n'}); err != nil {
+	if _, err := c.Write([]byte("\x82\x10once upon a ti")); err != nil {
 		t.Fatal(err)
 	}
 	closed := make(chan error, 2)
@@ -54,7 +54,7 @@ func TestCloseWithinFrame(t *testing.T) {
 		due = c.due != nil
 		c.writing.Unlock()
 	}
-	if _, err := c.Write([]byte("ce")); err != nil {
+	if _, err := c.Write([]byte("me")); err != nil {
 		t.Error(err)
 	}
 	for range cap(closed) {
@@ -69,7 +69,7 @@ func TestCloseWithinFrame(t *testing.T) {
 		t.Error(err)
 	}
 	got, err := io.ReadAll(peer)
-	if want := []byte("\x82\x04once\x88\x05\x03\xe9bye"); !bytes.Equal(got, want) || err != nil {
+	if want := []byte("\x82\x10once upon a time\x88\x05\x03\xe9bye"); !bytes.Equal(got, want) || err != nil {
 		t.Errorf("the peer reads %q, %v, want %q", got, err, want)
 	}
 }
@@ -134,12 +134,12 @@ func (f *full) Write(p []byte) (int, error) {
 
 // TestCloseWithinFrameWithoutEnd closes connections in the middle of a frame that nobody ends.
 func TestCloseWithinFrameWithoutEnd(t *testing.T) {
-	for name, message := range map[string][]byte{"left": []byte("\x82\x04on"), "failed": []byte("\x82\x04once")} {
+	for name, message := range map[string]string{"left": "\x82\x10once upon a ti", "failed": "\x82\x10once upon a time"} {
 		t.Run(name, func(t *testing.T) {
 			r := realtimetest.New(t)
 			c, _ := observed(t, r)
-			c.Conn = &full{c.Conn, 4}
-			if _, err := c.Write(message); (err != nil) != (name == "failed") {
+			c.Conn = &full{c.Conn, 16}
+			if _, err := c.Write([]byte(message)); (err != nil) != (name == "failed") {
 				t.Fatal(err)
 			}
 			if err := c.CloseFor(instrument.ReasonSlowConsumer, 1008, ""); !errors.Is(err, errWithinFrame) {

@@ -10,8 +10,12 @@ import (
 	"github.com/sockscope/sockscope/instrument/internal/frames"
 )
 
-// probeTimeout is how long Probe waits for what the peer has sent already.
-const probeTimeout = time.Millisecond
+const (
+	// probeTimeout is how long Probe waits for what the peer has sent already.
+	probeTimeout = time.Millisecond
+	// maxHeader is the size of the longest header of a frame.
+	maxHeader = 14
+)
 
 // Config configures a Conn.
 type Config struct {
@@ -25,7 +29,8 @@ type Config struct {
 	// does not mean that somebody gives up a write.
 	RearmsWrites bool
 	// GathersFrames is for libraries that write a long frame by two calls of Write in a row, and do not change the
-	// bytes of the first call before the second. The Conn then writes both at once.
+	// bytes of the first call before the second. The Conn then writes both at once, as it always does if the first call
+	// has little more than the header.
 	GathersFrames bool
 	// EndOnClose ends the observation when the connection is closed. Otherwise the adapter calls End.
 	EndOnClose bool
@@ -56,6 +61,7 @@ type Conn struct {
 
 	parts  [2][]byte // of a frame: the beginning that is held, and the rest while both are written
 	unsent net.Buffers
+	header [maxHeader]byte // a copy of the beginning that is held, if it is short
 
 	in frames.Follower
 
@@ -283,8 +289,7 @@ func (c *Conn) writeRest(p []byte) (int, error) {
 
 // writePieces writes anything but one whole message.
 func (c *Conn) writePieces(p []byte) (int, error) {
-	if c.config.GathersFrames && c.out.Begins(p) {
-		c.holding, c.parts[0] = true, p
+	if c.out.Begins(p) && c.hold(p) {
 		return len(p), nil
 	}
 	var closes *instrument.Cause
@@ -307,6 +312,21 @@ func (c *Conn) writePieces(p []byte) (int, error) {
 	}
 	c.wrote(err)
 	return n, err
+}
+
+// hold holds the beginning of a frame until its rest is written, which saves a system call and a packet. It returns
+// false if that takes more than copying a header.
+func (c *Conn) hold(p []byte) bool {
+	switch {
+	case c.config.GathersFrames:
+		c.parts[0] = p
+	case len(p) <= len(c.header):
+		c.parts[0] = c.header[:copy(c.header[:], p)]
+	default:
+		return false
+	}
+	c.holding = true
+	return true
 }
 
 // wrote notes how a write has ended.

@@ -76,7 +76,40 @@ func TestGathersFrames(t *testing.T) {
 	}
 }
 
-// TestCloseBeforeFrame sends a close frame while the beginning of another frame is held, which is not sent anymore.
+// TestGathersHeaders writes frames of a library that may change the header after it has been written.
+func TestGathersHeaders(t *testing.T) {
+	for name, tt := range map[string]struct {
+		pieces []string
+		held   bool // the first piece, until the second is written
+	}{
+		"a header alone":         {[]string{"\x82\x05", "abcde"}, true},
+		"a longer header":        {[]string{"\x82\x7E\x00\x80", string(make([]byte, 128))}, true},
+		"a ping":                 {[]string{"\x89\x01", "a"}, false},
+		"a frame without pieces": {[]string{"\x82\x05abcde"}, false},
+		"much of the payload":    {[]string{"\x82\x14abcdefghijklmnop", "qrst"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			transport := &pieces{room: 1000}
+			c := New(transport)
+			c.Begin(Config{}, nil)
+			for i, s := range tt.pieces {
+				p := []byte(s)
+				if n, err := c.Write(p); n != len(p) || err != nil {
+					t.Errorf("Write = %d, %v, want %d", n, err, len(p))
+				}
+				clear(p)
+				if held := len(transport.written) == 0; i == 0 && held != tt.held {
+					t.Errorf("the beginning is held: %v, want %v", held, tt.held)
+				}
+			}
+			if diff := cmp.Diff(tt.pieces, transport.written); diff != "" {
+				t.Errorf("written, -want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestCloseBeforeFrame sends a close frame while the beginning of another frame is held, whose rest does not come.
 func TestCloseBeforeFrame(t *testing.T) {
 	server, peer := net.Pipe()
 	defer peer.Close()

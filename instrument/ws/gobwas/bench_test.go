@@ -33,9 +33,13 @@ func BenchmarkEcho(b *testing.B) {
 
 // BenchmarkEchoInTurns compares the adapter with the transport alone.
 func BenchmarkEchoInTurns(b *testing.B) {
-	bare := dialEcho(b, echoBare)
-	b.Run("observed", func(b *testing.B) { turns.Compare(b, bare, dialEcho(b, echoCounted)) })
-	b.Run("timed", func(b *testing.B) { turns.Compare(b, bare, dialEcho(b, echoTimed)) })
+	for name, echo := range map[string]handler{"observed": echoCounted, "timed": echoTimed} {
+		b.Run(name, func(b *testing.B) {
+			turns.Compare(b,
+				func() func() { return dialEcho(b, echoBare) },
+				func() func() { return dialEcho(b, echo) })
+		})
+	}
 }
 
 // dialEcho returns a function that sends a message and waits for its echo.

@@ -31,13 +31,13 @@ func TestCloseForWithoutCode(t *testing.T) {
 // TestCloseFrameDoesNoHarm closes where a close frame would be taken for something else, and compares what the peer
 // gets.
 func TestCloseFrameDoesNoHarm(t *testing.T) {
-	header := []byte{0x81, 10}
+	header := []byte{0x81, 20}
 	tests := map[string]struct {
 		written []byte
 		fails   bool
 	}{
 		"within a header":       {header[:1], true},
-		"within a frame":        {header, true},
+		"within a frame":        {append(header, "letter by letter"...), true},
 		"after another":         {ws.CompiledCloseGoingAway, false},
 		"after a lost position": {[]byte{0x82, 127, 0xFF, 0, 0, 0, 0, 0, 0, 0}, true},
 	}

@@ -20,9 +20,11 @@
 //		})
 //	}
 //
-// The adapter follows the frames in the bytes that pass through the Conn, without changing, holding back or copying
-// them, to find out who ended the connection and why. docs/ends.md lists all ends. These are particular to this
-// library:
+// The adapter follows the frames in the bytes that pass through the Conn, without changing them, to find out who ended
+// the connection and why. A header that is written by itself, as by ws.WriteFrame, is sent together with the first
+// bytes behind it. That saves a system call and a packet for each message, which is more than the adapter costs.
+//
+// docs/ends.md lists all ends. These are particular to this library:
 //
 //   - A read deadline that passes before this side closes is network and ping_timeout if a ping is unanswered. Otherwise
 //     it is local and idle_timeout, or local and normal if messages or pongs have arrived since it was set: then it is

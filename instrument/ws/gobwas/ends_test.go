@@ -160,9 +160,9 @@ func TestEnds(t *testing.T) {
 		"we close for a slow consumer, within a write": {
 			func(_ context.Context, _ *instrument.Observer, c *gobwas.Conn) {
 				const size = 1 << 26 // more than the buffers on the way hold
-				_ = ws.WriteHeader(c, ws.Header{Fin: true, OpCode: ws.OpBinary, Length: size})
+				begin(c, ws.Header{Fin: true, OpCode: ws.OpBinary, Length: size})
 				var writer sync.WaitGroup
-				writer.Go(func() { _, _ = c.Write(make([]byte, size)) })
+				writer.Go(func() { _, _ = c.Write(make([]byte, size-1)) })
 				_ = c.CloseFor(instrument.ReasonSlowConsumer, ws.StatusPolicyViolation, "too slow")
 				writer.Wait()
 			}, peerIsSilent, end{initiator: "local", reason: "slow_consumer", code: 1006},
@@ -477,11 +477,20 @@ func TestEnds(t *testing.T) {
 		"handler panics within a frame": {
 			func(_ context.Context, _ *instrument.Observer, c *gobwas.Conn) {
 				panics(t, "boom", c, func() {
-					_ = ws.WriteHeader(c, ws.Header{Fin: true, OpCode: ws.OpText, Length: 10})
+					begin(c, ws.Header{Fin: true, OpCode: ws.OpText, Length: 10})
 					panic("boom")
 				})
 			}, peerReads,
 			end{initiator: "local", reason: "internal", code: 1006, errors: map[string]float64{"panic": 1}},
+		},
+		"handler panics behind a header": { // which has not been written yet
+			func(_ context.Context, _ *instrument.Observer, c *gobwas.Conn) {
+				panics(t, "boom", c, func() {
+					_ = ws.WriteHeader(c, ws.Header{Fin: true, OpCode: ws.OpText, Length: 10})
+					panic("boom")
+				})
+			}, peerReads,
+			end{initiator: "local", reason: "internal", code: 1011, errors: map[string]float64{"panic": 1}},
 		},
 		"handler aborts": {
 			func(_ context.Context, _ *instrument.Observer, c *gobwas.Conn) {
@@ -557,6 +566,12 @@ func (s *server) ended(t *testing.T, want end) {
 	if opened := s.Record("connection opened"); opened["connection_id"] != closed["connection_id"] {
 		t.Errorf("sessions differ: %v and %v", opened, closed)
 	}
+}
+
+// begin writes a header and the first byte of the payload.
+func begin(c *gobwas.Conn, h ws.Header) {
+	_ = ws.WriteHeader(c, h)
+	_, _ = c.Write(make([]byte, 1))
 }
 
 // panics runs a handler that defers Close and wants its panic to arrive unchanged, as net/http would get it.
