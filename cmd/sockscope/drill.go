@@ -26,6 +26,7 @@ type drillFlags struct {
 	out        string
 	start      bool
 	speed      int
+	brief      bool
 	data       string
 	portOffset int
 	store      storeFlags
@@ -93,6 +94,7 @@ The exit status is 1 if a drill failed.`,
 	flags.StringVar(&f.out, "out", "", "write drills.md and drills.json into `DIR`; what is there of other drills stays")
 	flags.BoolVar(&f.start, "start", false, "start a stack for each drill, and stop it afterwards")
 	flags.IntVar(&f.speed, "speed", 1, "with --start: have rules, routes and their timers `N` times as fast")
+	flags.BoolVar(&f.brief, "skip-recovery", false, "end each drill when its fault is healed, without waiting until its alert is resolved")
 	flags.StringVar(&f.data, "data", "", "data directory of the stack that runs (default the one that up uses)")
 	flags.IntVar(&f.portOffset, "port-offset", 0, "what the stack adds to every port")
 	f.store.register(flags)
@@ -157,7 +159,7 @@ func (f *drillFlags) runAll(ctx context.Context, o stack.Options, drills []drill
 	if o.Data, err = filepath.Abs(o.Data); err != nil {
 		return err
 	}
-	return runDrills(ctx, o, drills, f.repeat, out, note)
+	return f.runDrills(ctx, o, drills, f.repeat, out, note)
 }
 
 // runEach runs each drill on a stack of its own, each time, so that none has to wait until another one's alerts are
@@ -166,7 +168,7 @@ func (f *drillFlags) runEach(ctx context.Context, o stack.Options, drills []dril
 	for _, d := range drills {
 		for range f.repeat {
 			if err := onOwnStack(ctx, o, func(o stack.Options) error {
-				return runDrills(ctx, o, []drill.Drill{d}, 1, out, note)
+				return f.runDrills(ctx, o, []drill.Drill{d}, 1, out, note)
 			}); err != nil {
 				return err
 			}
@@ -175,12 +177,12 @@ func (f *drillFlags) runEach(ctx context.Context, o stack.Options, drills []dril
 	return nil
 }
 
-func runDrills(ctx context.Context, o stack.Options, drills []drill.Drill, times int, out io.Writer, note func(drill.Result)) error {
+func (f *drillFlags) runDrills(ctx context.Context, o stack.Options, drills []drill.Drill, times int, out io.Writer, note func(drill.Result)) error {
 	s, err := drill.Attach(ctx, o.At, o.Data, o.Deploy)
 	if err != nil {
 		return err
 	}
-	runner := &drill.Runner{Stack: s, Docs: docs.Files(), Self: o.Self, Progress: printProgress(out)}
+	runner := &drill.Runner{Stack: s, Docs: docs.Files(), Self: o.Self, Progress: printProgress(out), SkipRecovery: f.brief}
 	return runner.Run(ctx, drills, times, note)
 }
 

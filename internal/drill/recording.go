@@ -14,6 +14,7 @@ type Recording struct {
 	Injected time.Time
 	Visible  time.Time // when the metric showed the fault; zero if it never did
 	Healed   time.Time
+	Left     bool      // when the fault was healed
 	Until    time.Time // the newest evaluation of rules that was seen
 
 	Samples []Sample // of ALERTS, in the order of time
@@ -74,6 +75,7 @@ type Result struct {
 	Drill string    `json:"drill"`
 	Speed int       `json:"speed"`
 	Began time.Time `json:"began"`
+	Left  bool      `json:"left,omitzero"` // when the fault was healed, without waiting for the alert to end
 
 	Seconds  map[Link]float64   `json:"seconds"`            // of the links that held
 	Channels map[string]float64 `json:"channels,omitempty"` // seconds from the fault to the notification
@@ -90,7 +92,7 @@ func (r Result) OK() bool { return len(r.Failures) == 0 }
 
 // judge works out what came of a run.
 func judge(d Drill, speed int, rec Recording, evidence []Finding) Result {
-	r := Result{Drill: d.Name, Speed: speed, Began: rec.Injected, Seconds: map[Link]float64{}, Evidence: evidence}
+	r := Result{Drill: d.Name, Speed: speed, Began: rec.Injected, Left: rec.Left, Seconds: map[Link]float64{}, Evidence: evidence}
 	r.Others = others(d, rec)
 	if d.Control() {
 		r.Failures = falseAlarms(r.Others)
@@ -329,6 +331,9 @@ func (r Result) broken(d Drill, severity string) string {
 		if _, ok := r.Channels[channel]; !ok {
 			return strings.Join(append(said, "but not by "+channel), "; ")
 		}
+	}
+	if r.Left {
+		return ""
 	}
 	said = append(said, "fault healed")
 	if _, ok := r.Seconds[Resolved]; !ok && !d.Unruled {

@@ -44,6 +44,7 @@ func (t *tape) notice(seconds float64, alert, channel string, resolved bool) *ta
 
 func (t *tape) visible() *tape               { t.rec.Visible = after(3); return t }
 func (t *tape) healed(seconds float64) *tape { t.rec.Healed = after(seconds); return t }
+func (t *tape) left() *tape                  { t.rec.Left = true; return t }
 func (t *tape) muted(by ...string) *tape     { t.rec.Mutes = by; return t }
 
 func (t *tape) rejected(seconds float64, alert, channel, why string) *tape {
@@ -156,6 +157,12 @@ func TestJudge(t *testing.T) {
 			seconds:  map[Link]float64{Visible: 3, Pending: 5, Firing: 5, Notified: 6},
 			channels: map[string]float64{"slack": 6},
 			failures: []string{"fault injected; metric moved after 3.0 s; rule pending after 5.0 s; firing after 5.0 s; notified after 6.0 s; fault healed; alert never resolved"},
+		},
+		{
+			name:     "left when it was healed",
+			tape:     recorded(40).visible().alert("Slow", "warning", 5, 40, true).notice(6, "Slow", "slack", false).healed(40).left(),
+			seconds:  map[Link]float64{Visible: 3, Pending: 5, Firing: 5, Notified: 6},
+			channels: map[string]float64{"slack": 6},
 		},
 		{
 			name:     "nobody told of the end",

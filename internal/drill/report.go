@@ -145,7 +145,8 @@ func (r Report) section(out *strings.Builder, speed int, all []Drill) {
 		fmt.Fprintf(out, "\n## %d times as fast\n\nRules, routes and their timers are %[1]d times as fast; scrapes are once a second, "+
 			"and the service's own timers stay as they are. Don't compare these times with those at true speed.\n", speed)
 	}
-	out.WriteString("\nTimes count from the fault, and for the last two columns from healing: the median of the runs, and the worst. The first page is of\nany alert. One cause should be one page.\n\n" +
+	out.WriteString("\nTimes count from the fault, and for the last two columns from healing: the median of the runs, and the worst. Runs that ended with\n" +
+		"healing (`--skip-recovery`) have no times there. The first page is of any alert. One cause should be one page.\n\n" +
 		"| drill | what is done | alert | runs | metric | pending | firing | notified | limit | first page | pages | resolved | told |\n" +
 		"|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	var controls, evidence, failures strings.Builder
