@@ -18,7 +18,7 @@ type Runner struct {
 	Self  string // the path of this program, which is the nodes of a cluster, too
 	// Progress is told what happens as it happens, and when: since the fault, or 0 before.
 	Progress func(since time.Duration, what string)
-	// SkipRecovery ends each drill when its fault is healed. What comes after that is not measured.
+	// SkipRecovery ends each drill when its fault is healed, and does not measure when the alert ends.
 	SkipRecovery bool
 
 	began time.Time // since when people have been there
