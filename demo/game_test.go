@@ -109,7 +109,7 @@ func TestSlowPlayer(t *testing.T) {
 	})
 	slow.send(wire.TypeGameJoin, nil)
 	f.eventually(func() bool {
-		return f.metrics("websocket_messages_dropped_total")["messages_dropped_total expired"] >= 20
+		return f.metrics("websocket_messages_dropped_total")["messages_dropped_total superseded"] >= 20
 	}, func() string { return "no state takes the place of another" })
 	ticks := 0
 	for seq := uint64(0); seq < last; {
@@ -128,6 +128,6 @@ func TestSlowPlayer(t *testing.T) {
 		t.Errorf("the state of tick %d comes first, after %d others, want one of 20 or later", s.Tick, ticks)
 	}
 	if dropped := f.metrics("websocket_messages_dropped_total"); len(dropped) != 1 {
-		t.Errorf("dropped %v, want states that have expired only", dropped)
+		t.Errorf("dropped %v, want superseded states only", dropped)
 	}
 }

@@ -262,8 +262,8 @@ func TestCoalesce(t *testing.T) {
 	}
 	say()
 	dropped := f.metrics("websocket_messages_dropped_total")
-	if n := dropped["messages_dropped_total expired"]; n < published-1 || len(dropped) != 1 {
-		t.Errorf("dropped %v, want %d or a few more, all for having expired", dropped, published-1)
+	if n := dropped["messages_dropped_total superseded"]; n < published-1 || len(dropped) != 1 {
+		t.Errorf("dropped %v, want %d or a few more, all superseded", dropped, published-1)
 	}
 	var seen []int
 	for seq := uint64(1); seq <= last; {

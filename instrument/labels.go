@@ -162,16 +162,19 @@ const (
 	DropQueueFull DropReason = iota + 1
 	// DropSlowConsumer is a message left in the queue of a connection that was closed for being too slow.
 	DropSlowConsumer
-	// DropClosed is a message for a connection that had already ended.
+	// DropClosed is a message for a connection that had already ended. It does not count as undelivered.
 	DropClosed
 	// DropExpired is a message that was too old to be worth sending.
 	DropExpired
 	// DropRateLimited is a message above the rate that the application allows.
 	DropRateLimited
+	// DropSuperseded is a message whose place a newer one has taken, such as an older state of what the newer one tells
+	// of. Its reader misses nothing, so it does not count as undelivered.
+	DropSuperseded
 )
 
 func dropNames() []string {
-	return []string{other, "queue_full", "slow_consumer", "closed", "expired", "rate_limited"}
+	return []string{other, "queue_full", "slow_consumer", "closed", "expired", "rate_limited", "superseded"}
 }
 
 // String returns the label value.

@@ -27,7 +27,7 @@ func TestLabelValues(t *testing.T) {
 			"shutdown", "other",
 		}},
 		"drop reason": {get: func(i int) fmt.Stringer { return instrument.DropQueueFull + instrument.DropReason(i) }, want: []string{
-			"queue_full", "slow_consumer", "closed", "expired", "rate_limited", "other",
+			"queue_full", "slow_consumer", "closed", "expired", "rate_limited", "superseded", "other",
 		}},
 		"error kind": {get: func(i int) fmt.Stringer { return instrument.ErrorHandshake + instrument.ErrorKind(i) }, want: []string{
 			"handshake", "auth", "read", "write", "decode", "handler", "timeout", "backplane", "panic", "other",

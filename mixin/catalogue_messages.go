@@ -177,6 +177,8 @@ func failing() []Situation {
 			lasting("8% of the messages are dropped", 14*minute, at("9m55s"), at("12m", "WebSocketDeliveryErrorBudgetBurn/critical", "WebSocketDeliveryErrorBudgetBurn/warning")),
 		service("a").set(dropped, `reason="closed"`, "10m:0 *:8").
 			lasting("people leave while they are sent to", 14*minute, at("13m")).near("WebSocketDeliveryErrorBudgetBurn"),
+		service("a").add(counter, dropped, `job="demo", `+chatA+`, reason="superseded"`, "10m:0 *:20").
+			lasting("slow players get only the newest states of a game", 14*minute, at("13m")).near("WebSocketDeliveryErrorBudgetBurn"),
 		between("*:50", "10m:0 *:2").
 			lasting("4% of what instances tell each other is lost", 14*minute, at("10m30s"), at("13m", "WebSocketBackplaneLosing/warning")),
 		between("*:50", "10m:0 *:0.3").

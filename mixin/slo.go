@@ -21,6 +21,7 @@ type objective struct {
 // transportObjectives are those of each transport.
 func transportObjectives() []objective {
 	const failed = `$P_connections_total{status=~"error|over_capacity"}`
+	const undelivered = `$P_messages_dropped_total{reason!~"closed|superseded"}`
 	return []objective{{
 		name: "connections", target: 0.999, by: "$by", minimum: 10, fast: 100,
 		bad: func(w string) string { return "sum by ($by) (" + grown(failed, w) + ")" },
@@ -37,17 +38,17 @@ func transportObjectives() []objective {
 	}, {
 		name: "delivery", target: 0.9995, by: "$by", minimum: 10, fast: 100,
 		bad: func(w string) string {
-			return `sum by ($by) (` + grown(`$P_messages_dropped_total{reason!="closed"}`, w) + `)`
+			return `sum by ($by) (` + grown(undelivered, w) + `)`
 		},
 		all: func(w string) string {
-			return `  sum by ($by) (` + grown(`$P_messages_dropped_total{reason!="closed"}`, w) + `)
+			return `  sum by ($by) (` + grown(undelivered, w) + `)
 				+ sum by ($by) (increase($P_messages_total{direction="transmit"}[` + w + `]))`
 		},
 		alert: Alert{
 			Name: "WebSocketDeliveryErrorBudgetBurn", Symptom: true, Panel: "Dropped Messages",
 			Summary:     "Messages of {namespace} are not delivered",
 			Description: "{{ $value | humanizePercentage }} of the messages that {job}/{namespace} sends to its connections are dropped. At this rate the month's error budget runs out early.",
-			Meaning:     "Outbound messages are dropped so often that the month's error budget runs out early. Messages to connections that have closed do not count.",
+			Meaning:     "Outbound messages are dropped so often that the month's error budget runs out early. Messages to connections that have closed do not count, and neither do those whose place a newer one has taken.",
 			First:       "Check why they are dropped. Full queues and slow consumers point to clients or too much traffic, expired messages to the service.",
 		},
 	}, {

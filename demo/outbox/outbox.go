@@ -115,7 +115,7 @@ func (o *Outbox) Put(f *wire.Frame, b *instrument.Broadcast) bool {
 func (o *Outbox) admit(e *entry) bool {
 	if e.frame.Key != "" && (e.frame.Supersedes || o.cfg.Policy == Coalesce) {
 		if older := o.queue.find(e.frame.Key); older != nil {
-			older.delivery.Dropped(instrument.DropExpired)
+			older.delivery.Dropped(instrument.DropSuperseded)
 			o.queue.replace(older, e)
 			return true
 		}

@@ -57,7 +57,7 @@ func TestPolicies(t *testing.T) {
 		},
 		"coalesce in place": {
 			Coalesce, []put{{"a", "a1"}, {"b", "b1"}, {"a", "a2"}, {"a", "a3"}, {"c", "c1"}, {"b", "b2"}},
-			[]string{"0", "a3", "b2", "c1"}, 0, map[string]int{"expired": 3},
+			[]string{"0", "a3", "b2", "c1"}, 0, map[string]int{"superseded": 3},
 		},
 		"coalesce nothing without a key": {
 			Coalesce, []put{{"", "1"}, {"a", "a1"}, {"", "2"}}, []string{"0", "1", "a1", "2"}, 0, nil,
@@ -127,7 +127,7 @@ func TestBytes(t *testing.T) {
 		"disconnect":                     {Disconnect, texts(small, big, small), []string{"0", small, big}, map[string]int{"queue_full": 1}},
 		"drop as many as it takes":       {DropOldest, texts(small, small, big), []string{"0", small, big}, map[string]int{"queue_full": 1}},
 		"drop all for one too large":     {DropOldest, texts(small, small, big+big), []string{"0", big + big}, map[string]int{"queue_full": 2}},
-		"coalesce counts what it leaves": {Coalesce, []put{{"a", big}, {"a", small}, {"b", big}}, []string{"0", small, big}, map[string]int{"expired": 1}},
+		"coalesce counts what it leaves": {Coalesce, []put{{"a", big}, {"a", small}, {"b", big}}, []string{"0", small, big}, map[string]int{"superseded": 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -173,7 +173,7 @@ func TestSupersedes(t *testing.T) {
 			if diff := cmp.Diff([]string{"0", "a3", "1", "b2"}, p.got); diff != "" {
 				t.Errorf("%v: the peer got (-want +got):\n%s", policy, diff)
 			}
-			o.check(t, outcome{Sent: 4, Delivered: 4, Dropped: map[string]int{"expired": 3}})
+			o.check(t, outcome{Sent: 4, Delivered: 4, Dropped: map[string]int{"superseded": 3}})
 		})
 	}
 }

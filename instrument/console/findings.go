@@ -127,7 +127,8 @@ func refusal(status string) string {
 
 func (e *evidence) dropped() *Finding {
 	dropped := e.sum(func(p Endpoint) map[string]float64 { return p.Dropped })
-	delete(dropped, instrument.DropClosed.String()) // their readers have gone
+	delete(dropped, instrument.DropClosed.String())     // their readers have gone
+	delete(dropped, instrument.DropSuperseded.String()) // their readers get the newer one
 	total := 0.0
 	for _, n := range dropped {
 		total += n

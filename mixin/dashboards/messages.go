@@ -48,7 +48,7 @@ func (s service) messages() board {
 				series(11, "Delivery Time", "s", "From the send queue to the socket: half, 95 and 99 of a hundred are faster. Normal: milliseconds. It grows when clients read slowly, or when more is sent than the network takes.",
 					delivery.quantiles()...).limits(warn(0.25)).above(0).sized(8, 8).alerting("WebSocketDeliveryLatencyErrorBudgetBurn"),
 				heat(12, "Delivery Times", "How long outbound messages waited, message by message. A second band far above is a few slow clients.", delivery.cells()...).sized(8, 8),
-				series(13, "Dropped Messages", "cps", "Outbound messages that were not written, by why. Normal: closed, to connections that have just closed. queue_full and slow_consumer point to clients that do not keep up, expired to the service.",
+				series(13, "Dropped Messages", "cps", "Outbound messages that were not written, by why. Normal: closed, to connections that have just closed, and superseded, by a newer message. queue_full and slow_consumer point to clients that do not keep up, expired to the service.",
 					ask("{{reason}}", rate("reason", s.endpoint("messages_dropped_total")))).above(0).sized(8, 8).alerting("WebSocketDeliveryErrorBudgetBurn"),
 				series(14, "Age of the Newest Message", "s", "How long ago an instance last received or sent anything. Normal: seconds. If nothing is sent and something is received, the producer has stalled.",
 					ask("{{instance}} {{direction}}", age("instance, direction"))).limits(bad(45)).above(0).sized(8, 8).alerting("WebSocketSilentStall", "WebSocketSilentInstance"),
