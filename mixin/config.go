@@ -35,7 +35,7 @@ type Config struct {
 // Default returns the configuration of the rules that are shipped.
 func Default() Config {
 	return Config{
-		Transports:     []string{"websocket", "sse", "grpc_stream"},
+		Transports:     []string{"websocket", "sse", "grpc_stream", "socketio"},
 		NamespaceLabel: "namespace",
 		RunbookURL:     "https://github.com/sockscope/sockscope/blob/main/docs/runbooks/",
 		DashboardURL:   "{{ $externalLabels.grafana_url }}/d/",

@@ -46,12 +46,12 @@ Findings are errors (something shows nothing, or wrong values), warnings, and no
   2  if a service or the stack could not be read`,
 		Example: `  sockscope lint 127.0.0.1:9464
   sockscope lint --service node-chat http://127.0.0.1:9464/metrics
-  sockscope lint --transport socketio --strict --json chat:8080`,
+  sockscope lint --transport signalr --strict --json chat:8080`,
 		RunE: f.run,
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.services, "service", nil, "service.name of the service whose traces and log records to check; may be repeated")
-	flags.StringSliceVar(&f.transports, "transport", nil, "further prefixes of its metrics' names, besides websocket, sse and grpc_stream")
+	flags.StringSliceVar(&f.transports, "transport", nil, "further prefixes of its metrics' names, besides websocket, sse, grpc_stream and socketio")
 	flags.BoolVar(&f.strict, "strict", false, "treat warnings like errors")
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON document instead of lines")
 	flags.DurationVar(&f.timeout, "timeout", 10*time.Second, "time for reading everything of one service")

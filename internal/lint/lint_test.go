@@ -250,11 +250,11 @@ func TestLibrary(t *testing.T) {
 }
 
 func TestTransports(t *testing.T) {
-	page := strings.ReplaceAll(good, "websocket_", "socketio_")
+	page := strings.ReplaceAll(good, "websocket_", "signalr_")
 	if got := serious(linter(t).Metrics(t.Context(), serve(t, text, page))); len(got) == 0 {
 		t.Error("a transport that nobody has named is known")
 	}
-	r := linter(t, "socketio").Metrics(t.Context(), serve(t, text, page))
+	r := linter(t, "signalr").Metrics(t.Context(), serve(t, text, page))
 	if got := serious(r); len(got) > 0 {
 		t.Errorf("with --transport:\n%s", strings.Join(got, "\n"))
 	}
