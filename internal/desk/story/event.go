@@ -30,11 +30,12 @@ const (
 const maxCaused = 20
 
 // connectionAttribute is the attribute by which a span belongs to a connection, connectionField that of a log record,
-// and peerAttribute that of the peer's spans.
+// and peerAttribute the end of that of the peer's spans, which has the protocol in front, as in
+// websocket.handshake.trace_id.
 const (
 	connectionAttribute = "connection.id"
 	connectionField     = "connection_id"
-	peerAttribute       = "websocket.handshake.trace_id" // of the spans of a client
+	peerAttribute       = ".handshake.trace_id"
 )
 
 // Event is one thing that happened to a connection.
@@ -210,7 +211,7 @@ func peerEvents(traces []tracing.Trace) []Event {
 	var list []Event
 	for _, t := range traces {
 		for _, s := range t.Spans {
-			if s.Attribute(peerAttribute) == "" {
+			if !slices.ContainsFunc(s.Attributes, func(a tracing.Attribute) bool { return strings.HasSuffix(a.Key, peerAttribute) }) {
 				continue
 			}
 			e := newSpan(s, t)

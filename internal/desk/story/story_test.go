@@ -296,28 +296,37 @@ func TestTell(t *testing.T) {
 func TestOtherEnd(t *testing.T) {
 	opened := time.Now().Add(-time.Hour).Truncate(time.Microsecond).UTC()
 	at := func(seconds int) time.Time { return opened.Add(time.Duration(seconds) * time.Second) }
-	for name, theirs := range map[string]string{"trusted": handshake, "untrusted": strings.Repeat("a", 32)} {
+	const trusted, untrusted = handshake, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	for name, given := range map[string]struct{ protocol, theirs string }{
+		"trusted":                {"websocket", trusted},
+		"untrusted":              {"websocket", untrusted},
+		"server-sent events":     {"sse", untrusted},
+		"Socket.IO":              {"socketio", trusted},
+		"a stream of gRPC":       {"grpc_stream", trusted},
+		"an untrusted gRPC peer": {"grpc_stream", untrusted},
+	} {
 		t.Run(name, func(t *testing.T) {
-			served := span{trace: handshake, id: "30cff0de4846df43", name: "websocket.handshake", service: "demo", at: at(0), tags: map[string]any{"connection.id": id, "span.kind": "server"}}
+			protocol, theirs := given.protocol, given.theirs
+			served := span{trace: handshake, id: "30cff0de4846df43", name: protocol + ".handshake", service: "demo", at: at(0), tags: map[string]any{"connection.id": id, "span.kind": "server"}}
 			if theirs != handshake {
 				served.link = theirs
 			}
 			ofClient := func(trace, name, kind string, second, number int) span {
 				return span{
 					trace: strings.Repeat(trace, 32), id: strings.Repeat(trace, 16), link: theirs, name: name, service: "bot", at: at(second), took: time.Millisecond,
-					tags: map[string]any{"websocket.handshake.trace_id": theirs, "websocket.message.number": number, "span.kind": kind},
+					tags: map[string]any{protocol + ".handshake.trace_id": theirs, protocol + ".message.number": number, "span.kind": kind},
 				}
 			}
 			spans := append(message(at(10), 2),
-				span{trace: theirs, id: "1111111111111111", name: "websocket.handshake", service: "bot", at: at(0), tags: map[string]any{"span.kind": "client"}},
+				span{trace: theirs, id: "1111111111111111", name: protocol + ".handshake", service: "bot", at: at(0), tags: map[string]any{"span.kind": "client"}},
 				served,
-				ofClient("b", "websocket.message book", "consumer", 5, 7),
+				ofClient("b", protocol+".message book", "consumer", 5, 7),
 				ofClient("c", "order", "internal", 9, 2),
 				ofClient("d", "order", "internal", 20, 3), // which the service has not sampled
 			)
 			s := teller(t, newJaeger(t, spans...).URL, records{}).Tell(t.Context(), id, Part{})
 			want := []string{
-				"handshake websocket.handshake", "message websocket.message book received 7", "unsampled 1",
+				"handshake " + protocol + ".handshake", "message " + protocol + ".message book received 7", "unsampled 1",
 				"message websocket.message chat received 2 → INSERT", "message order sent 3",
 			}
 			if diff := gocmp.Diff(want, lines(s)); diff != "" {

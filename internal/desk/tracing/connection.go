@@ -56,8 +56,8 @@ func (f *Finder) OfPeer(ctx context.Context, handshake Link, start, end time.Tim
 		}
 		return Window{Start: start, End: end}, err
 	}
-	for _, id := range peerHandshakes(trace) {
-		w, err := f.with(ctx, Attribute{peerSession, id}, start, end, newest)
+	for _, attribute := range peerHandshakes(trace) {
+		w, err := f.with(ctx, attribute, start, end, newest)
 		if err != nil || len(w.Traces) > 0 {
 			return w, err
 		}
@@ -65,20 +65,24 @@ func (f *Finder) OfPeer(ctx context.Context, handshake Link, start, end time.Tim
 	return Window{Start: start, End: end}, nil
 }
 
-// peerHandshakes returns the traces in which the peer may have begun the handshake.
-func peerHandshakes(trace Trace) []string {
-	var ids []string
+// peerHandshakes returns what the peer's spans may have as the trace in which it has begun the handshake. The name
+// begins with the handshake's, as in sse.handshake.trace_id for the span sse.handshake.
+func peerHandshakes(trace Trace) []Attribute {
+	var all []Attribute
 	for _, span := range trace.Spans {
+		key := span.Name + ".trace_id"
 		switch {
 		case !strings.HasSuffix(span.Name, ".handshake"):
 		case span.Kind == "client":
-			ids = append(ids, trace.ID)
+			all = append(all, Attribute{key, trace.ID})
 		case len(span.Links) > 0:
-			ids = append(ids, span.Links[0].TraceID)
+			all = append(all, Attribute{key, span.Links[0].TraceID})
 		}
 	}
-	slices.Sort(ids)
-	return slices.Compact(ids)
+	slices.SortFunc(all, func(a, b Attribute) int {
+		return cmp.Or(strings.Compare(a.Key, b.Key), strings.Compare(a.Value, b.Value))
+	})
+	return slices.Compact(all)
 }
 
 // with searches all services for the traces with a span that has the attribute.

@@ -23,8 +23,6 @@ const (
 	// recently is where records are looked for when there are no spans.
 	recently = 6 * time.Hour
 	session  = "connection.id"
-	// peerSession is what the spans of a client have in its place.
-	peerSession = "websocket.handshake.trace_id"
 )
 
 // Finder asks Jaeger and the log store.
