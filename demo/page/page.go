@@ -18,8 +18,13 @@ import (
 	"github.com/sockscope/sockscope/instrument/browser"
 )
 
-//go:embed *.html *.css *.js *.svg document game use
+//go:embed *.css *.js *.svg document/*.css document/*.js game/*.css game/*.js use
 var files embed.FS
+
+// templates are the pages, by the folder of each, and what they have in common.
+//
+//go:embed *.html document/*.html game/*.html
+var templates embed.FS
 
 // instrument is the folder of the page that has the modules of package browser.
 const instrument = "instrument"
@@ -60,17 +65,19 @@ func Handler(cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	tmpl, err := template.ParseFS(files, "index.html")
-	if err != nil {
-		return nil, err
-	}
-	var index bytes.Buffer
-	if err := tmpl.Execute(&index, map[string]any{"Config": cfg, "Modules": modules}); err != nil {
-		return nil, err
-	}
-	pageVersion := sha256.Sum256(index.Bytes())
-	indexVersion := version + hex.EncodeToString(pageVersion[:8])
 	mux := http.NewServeMux()
+	for _, folder := range []string{"/", "/document/", "/game/"} {
+		content, err := render(folder, map[string]any{"Config": cfg, "Modules": modules})
+		if err != nil {
+			return nil, err
+		}
+		sum := sha256.Sum256(content)
+		tag := `"` + version + hex.EncodeToString(sum[:8]) + `"`
+		mux.HandleFunc(folder+"{$}", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("ETag", tag)
+			http.ServeContent(w, r, "index.html", time.Time{}, bytes.NewReader(content))
+		})
+	}
 	mux.Handle("/", http.FileServerFS(files))
 	mux.Handle("/"+instrument+"/", http.StripPrefix("/"+instrument+"/", http.FileServerFS(browser.Files())))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -79,14 +86,20 @@ func Handler(cfg Config) (http.Handler, error) {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-cache")
-		if r.URL.Path == "/" {
-			h.Set("ETag", `"`+indexVersion+`"`)
-			http.ServeContent(w, r, "index.html", time.Time{}, bytes.NewReader(index.Bytes()))
-			return
-		}
 		h.Set("ETag", `"`+version+`"`)
 		mux.ServeHTTP(w, r)
 	}), nil
+}
+
+// render returns the page of a folder.
+func render(folder string, data any) ([]byte, error) {
+	t, err := template.ParseFS(templates, "frame.html", path.Join(".", folder, "index.html"))
+	if err != nil {
+		return nil, err
+	}
+	var page bytes.Buffer
+	err = t.ExecuteTemplate(&page, "index.html", data)
+	return page.Bytes(), err
 }
 
 // inspect returns the paths of the modules of the page at /, which it loads at once rather than one because of the

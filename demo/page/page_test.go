@@ -27,7 +27,7 @@ func TestPageIsClosed(t *testing.T) {
 	if _, body := f.do("/", ""); strings.Contains(body, `"><script>`) {
 		t.Error("the trace URL is not escaped")
 	}
-	for _, path := range []string{"/page.go", "/instrument/browser.go", "/instrument/package.json"} {
+	for _, path := range []string{"/page.go", "/frame.html", "/instrument/browser.go", "/instrument/package.json"} {
 		if resp := f.get(path, ""); resp.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: %d, want 404", path, resp.StatusCode)
 		}
@@ -85,7 +85,7 @@ func TestPageIsWhole(t *testing.T) {
 func TestPageIsNotSentTwice(t *testing.T) {
 	f := serve(t, "")
 	other := serve(t, "http://127.0.0.1:8090/trace/")
-	for _, path := range []string{"/", "/main.js"} {
+	for _, path := range []string{"/", "/game/", "/main.js"} {
 		version := f.get(path, "").Header.Get("ETag")
 		if resp := f.get(path, version); resp.StatusCode != http.StatusNotModified {
 			t.Errorf("%s again: %d, want 304", path, resp.StatusCode)
