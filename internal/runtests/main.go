@@ -4,8 +4,9 @@
 //	go run ./internal/runtests unit        # one of unit, e2e, settings, compose, soak, outage
 //	go run ./internal/runtests -install    # only install, for all of them and make check
 //
-// On Debian and Ubuntu it says what is missing and installs it. Elsewhere it says what is missing and how to get it,
-// runs the other tests, and fails at the end with a list of the tests that did not run.
+// On Debian and Ubuntu it says what is missing and installs it, with npm's Node.js where Debian's is too old. Elsewhere
+// it says what is missing and how to get it, runs the other tests, and fails at the end with a list of the tests that
+// did not run.
 package main
 
 import (

@@ -29,6 +29,8 @@ type need struct {
 	there    func(context.Context) bool
 	// Its packages, by the program that installs them.
 	packages map[string]string
+	// install installs what the packages may not have.
+	install func(context.Context) error
 	// The tests that need it: folders of packages, and names of tests. A suite without either can't be run at all,
 	// unless it is unit or e2e.
 	folders []string
@@ -69,9 +71,15 @@ func needs() []need {
 			tests:    []string{"TestStack/service_in_Node", "TestStack/gRPC_client_in_Node", "TestSocketIOClient"},
 		},
 		{
-			what: "Node.js", why: "the module for web pages and the page's editors of a document run in it", suites: []string{unit}, programs: []string{"node"},
+			what: "Node.js", why: "the page's editors of a document run in it", suites: []string{unit}, programs: []string{"node"},
 			packages: map[string]string{"apt-get": "nodejs", "dnf": "nodejs", "pacman": "nodejs", "brew": "node"},
 			tests:    []string{"TestPagesConverge"},
+		},
+		{
+			what: "Node.js with WebSocket and EventSource", why: "the module for web pages runs in it", suites: []string{unit},
+			there:    func(ctx context.Context) bool { return modernNode(ctx) != "" },
+			packages: map[string]string{"apt-get": "nodejs npm", "dnf": "nodejs npm", "pacman": "nodejs npm", "brew": "node"},
+			install:  installNode,
 			folders:  []string{"instrument/browser"},
 		},
 		{
@@ -156,12 +164,19 @@ func provide(ctx context.Context, suites []string) []need {
 		if err := aptInstall(ctx, prefix, packagesOf(missing, "apt-get")); err != nil {
 			fmt.Println(err)
 		}
-		if missing = lacking(ctx, suites); len(missing) == 0 {
-			return nil
-		}
-		fmt.Println("Still missing:")
+		missing = lacking(ctx, suites)
 	}
-	fmt.Print(advice(missing, manager()))
+	for _, n := range missing {
+		if n.install != nil {
+			if err := n.install(ctx); err != nil {
+				fmt.Println(err)
+			}
+		}
+	}
+	if missing = lacking(ctx, suites); len(missing) > 0 {
+		fmt.Println("Still missing:")
+		fmt.Print(advice(missing, manager()))
+	}
 	return missing
 }
 

@@ -160,3 +160,35 @@ func TestCollectorPackages(t *testing.T) {
 		t.Errorf("packages are %q", packages)
 	}
 }
+
+func TestModernNode(t *testing.T) {
+	t.Chdir(t.TempDir())
+	program := func(name, ends string) string {
+		path, err := filepath.Abs(name)
+		if err == nil {
+			err = os.MkdirAll(filepath.Dir(path), 0o700)
+		}
+		if err == nil {
+			err = os.WriteFile(path, []byte("#!/bin/sh\nexit "+ends+"\n"), 0o700)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	want := func(node string) {
+		t.Helper()
+		if got := modernNode(t.Context()); got != node {
+			t.Errorf("the modern one is %q, want %q", got, node)
+		}
+	}
+	t.Setenv("NODE", "")
+	t.Setenv("PATH", filepath.Dir(program("bin/node", "9"))) // one that does not know the flags
+	want("")
+	ours := program(nodeFolder+"/node_modules/.bin/node", "0")
+	want(ours)
+	program("bin/node", "0")
+	want("node")
+	t.Setenv("NODE", program("another", "0"))
+	want(os.Getenv("NODE"))
+}

@@ -78,6 +78,9 @@ func (r *runner) unit(ctx context.Context) error {
 		race = nil
 		r.leaveOut("the race detector", cCompiler)
 	}
+	if node := modernNode(ctx); node != "" {
+		tools = append(tools, "NODE="+node)
+	}
 	args := append(append(race, "-timeout", "15m"), r.skip(unit)...)
 	var failed []error
 	for _, module := range modules {
