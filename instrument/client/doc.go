@@ -97,7 +97,8 @@
 //
 // # Metrics
 //
-// A [Client] is a collector with the label client. Streams that are not registered appear as "other".
+// A [Client] is a collector with the label client. Streams that are not registered appear as "other". If the HTTP
+// client of [WithDialOptions] carries the messages over something else than a WebSocket, names stay as they are.
 //
 //   - websocket_client_connected, _disconnected_seconds_total: whether there is a connection, and for how long there
 //     was none, up to the moment of the scrape
