@@ -125,7 +125,7 @@ func Defaults() Config {
 
 func (c Config) withDefaults() (Config, error) {
 	if c.History == nil {
-		return c, fmt.Errorf("demo: History is missing: see history.OpenFile and history.NewRedis")
+		return c, fmt.Errorf("demo: History is missing: see history.OpenFile, history.NewRedis and history.OpenKafka")
 	}
 	if c.Authority == nil {
 		return c, fmt.Errorf("demo: Authority is missing: see auth.New")

@@ -108,15 +108,25 @@ type node struct {
 	cable *cable
 }
 
-// startNodes starts as many servers and waits until they hear each other.
+// startNodes starts as many servers, whose messages are in Redis, and waits until they hear each other.
 func startNodes(t *testing.T, r *redisServer, n int, cfg Config) []node {
+	t.Helper()
+	return startNodesWith(t, r, n, cfg, func(client *redis.Client) (history.Store, error) {
+		return history.NewRedis(client, history.Limits{})
+	})
+}
+
+// startNodesWith has each server use a store of its own.
+func startNodesWith(
+	t *testing.T, r *redisServer, n int, cfg Config, open func(*redis.Client) (history.Store, error),
+) []node {
 	t.Helper()
 	nodes := make([]node, n)
 	for i := range nodes {
 		nodes[i].cable = new(cable)
 		client := redis.NewClient(&redis.Options{Addr: r.addr, Dialer: nodes[i].cable.dial, ContextTimeoutEnabled: true})
 		t.Cleanup(func() { _ = client.Close() })
-		store, err := history.NewRedis(client, history.Limits{})
+		store, err := open(client)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,15 +9,12 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
 	"github.com/sockscope/sockscope/demo"
 	"github.com/sockscope/sockscope/demo/auth"
-	"github.com/sockscope/sockscope/demo/history"
 	"github.com/sockscope/sockscope/instrument/console"
 	"github.com/sockscope/sockscope/instrument/telemetry"
 	"github.com/sockscope/sockscope/internal/endpoint"
@@ -39,6 +36,7 @@ type demoFlags struct {
 	grpcListen   string
 	history      string
 	redis        string
+	kafka        string
 	storyURL     string
 	keyFiles     []string
 	origins      []string
@@ -58,7 +56,8 @@ and a game over WebSockets (/ws), server-sent events (/events), Socket.IO (/sock
 polling (/poll) and gRPC (--grpc-listen), with a page to use it from.
 
 It needs nothing else: messages are kept in a file. With --redis any number of
-instances form one service. Put a load balancer in front of them.
+instances form one service. Put a load balancer in front of them. With --kafka,
+too, Kafka keeps the messages, and Redis only connects the instances.
 
 Clients need a token. Without --auth-key-file the demo makes a key of its own and
 issues tokens to callers on this machine:
@@ -81,8 +80,9 @@ sockscope fault.`,
 	flags, l := cmd.Flags(), &f.server.Limits
 	flags.StringVar(&f.listen, "listen", endpoint.Local(0).Demo, "address to listen on")
 	flags.StringVar(&f.grpcListen, "grpc-listen", "", "address to listen on for gRPC, such as "+endpoint.Local(0).DemoGRPC+" (default none)")
-	flags.StringVar(&f.history, "history", "", "file that keeps the messages without --redis (default one that is gone at the end)")
-	flags.StringVar(&f.redis, "redis", "", "Redis that keeps the messages and connects the instances, as in redis://127.0.0.1:6379/0")
+	flags.StringVar(&f.history, "history", "", "file that keeps the messages without --redis, or what this instance has read with --kafka (default one that is gone at the end)")
+	flags.StringVar(&f.redis, "redis", "", "Redis that connects the instances and, without --kafka, keeps the messages, as in redis://127.0.0.1:6379/0")
+	flags.StringVar(&f.kafka, "kafka", "", "brokers and topic of the Kafka that keeps the messages, as in kafka://127.0.0.1:9092/sockscope-history")
 	flags.StringVar(&f.server.Node, "node", "", "name of this instance (default a random one)")
 	flags.StringVar(&f.server.TraceURL, "trace-url", "", "address for links on the pages, to which a trace id is appended, such as http://127.0.0.1:8090/trace/")
 	flags.StringVar(&f.server.PageSpansURL, "page-spans-url", "", "where the page sends its spans by OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces (default the variable "+pageSpansVariable+", or nowhere)")
@@ -141,13 +141,12 @@ func runDemo(ctx context.Context, f demoFlags, cmd *cobra.Command) (err error) {
 		defer cancel()
 		err = errors.Join(err, t.Shutdown(flush))
 	}()
-	closeHistory, err := f.openHistory()
+	closeHistory, err := f.openHistory(ctx, t.Logger())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeHistory()) }()
 
-	redis.SetLogger(redisLogger{t.Logger()})
 	f.server.Logger = t.Logger()
 	f.server.TracerProvider = t.TracerProvider()
 	f.server.Registerer = t.Registry()
@@ -215,53 +214,6 @@ func (f *demoFlags) complete() error {
 		f.server.Limits.TrustedProxies = append(f.server.Limits.TrustedProxies, prefix)
 	}
 	return nil
-}
-
-// openHistory opens the store of messages and, with it, the connection to Redis. end closes both.
-func (f *demoFlags) openHistory() (end func() error, err error) {
-	if f.redis == "" {
-		return f.openHistoryFile()
-	}
-	options, err := redis.ParseURL(f.redis)
-	if err != nil {
-		return nil, fmt.Errorf("--redis is %q, give redis://127.0.0.1:6379/0: %w", f.redis, err)
-	}
-	options.ContextTimeoutEnabled = true
-	client := redis.NewClient(options)
-	store, err := history.NewRedis(client, history.Limits{})
-	if err != nil {
-		return nil, errors.Join(err, client.Close())
-	}
-	f.server.Redis, f.server.History = client, store
-	return func() error { return errors.Join(store.Close(), client.Close()) }, nil
-}
-
-// redisLogger takes the library's messages about failed connections. The demo itself notices these, too.
-type redisLogger struct{ *slog.Logger }
-
-// Printf implements go-redis' interface for loggers.
-func (l redisLogger) Printf(ctx context.Context, format string, v ...any) {
-	l.DebugContext(ctx, "redis client", "text", fmt.Sprintf(format, v...))
-}
-
-func (f *demoFlags) openHistoryFile() (end func() error, err error) {
-	path, remove := f.history, func() error { return nil }
-	if path == "" {
-		dir, err := os.MkdirTemp("", "sockscope-demo-")
-		if err != nil {
-			return nil, fmt.Errorf("make a place for messages (--history): %w", err)
-		}
-		path, remove = filepath.Join(dir, "history.db"), func() error { return os.RemoveAll(dir) }
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("make a place for messages (--history): %w", err)
-	}
-	store, err := history.OpenFile(path, history.Limits{})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("--history: %w", err), remove())
-	}
-	f.server.History = store
-	return func() error { return errors.Join(store.Close(), remove()) }, nil
 }
 
 // serveDemo serves until ctx ends, then drains: the server keeps answering /readyz and refusing handshakes, and the

@@ -150,6 +150,8 @@ func TestDemoRefuses(t *testing.T) {
 		"--grpc-listen": {"--listen", "127.0.0.1:0", "--grpc-listen", taken.Addr().String()},
 		"--fault-api":   {"--fault-api", "maybe"},
 		"SampleRatio":   {"--sample-ratio", "2"},
+		"--redis is":    {"--redis", "127.0.0.1:6379"},
+		"--kafka is":    {"--kafka", "127.0.0.1:9092/topic"},
 	} {
 		if err := execute(t.Context(), io.Discard, append([]string{"demo"}, args...)...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("demo %v: %v, want an error that names %s", args, err, want)

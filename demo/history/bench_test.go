@@ -13,7 +13,7 @@ import (
 
 // BenchmarkAppend has many senders at once, bare and with a span that records.
 func BenchmarkAppend(b *testing.B) {
-	for _, name := range []string{"file", "redis"} {
+	for _, name := range []string{"file", "redis", "kafka"} {
 		for _, observed := range []string{"bare", "observed"} {
 			b.Run(name+"/"+observed, func(b *testing.B) {
 				s := stores[name](b, history.Limits{})
@@ -42,7 +42,7 @@ func BenchmarkAppend(b *testing.B) {
 }
 
 func BenchmarkLatest(b *testing.B) {
-	for _, name := range []string{"file", "redis"} {
+	for _, name := range []string{"file", "redis", "kafka"} {
 		b.Run(name, func(b *testing.B) {
 			s := stores[name](b, history.Limits{})
 			for i := range 100 {

@@ -1,7 +1,7 @@
 // Package history keeps what is said in rooms, numbered per room without gaps, before anybody else sees it.
 //
-// Two stores do the same: [File] is embedded, for a service of one instance, with nothing to install; [Redis] is shared
-// by the instances of a service.
+// Three stores do the same: [File] is embedded, for a service of one instance, with nothing to install; [Redis] and
+// [Kafka] are shared by the instances of a service.
 //
 //	store, err := history.OpenFile("chat.db", history.Limits{})
 //	defer store.Close()
@@ -9,9 +9,10 @@
 //
 // # What can be relied on
 //
-// A message that Append has returned is kept: in a File it is on disk, in Redis it is as safe as Redis has been told to
-// make it (see [NewRedis]). The messages of a room are numbered 1, 2, 3 …, whichever instance they came through, so
-// that a reader that sees 7 after 5 knows that 6 is missing and that [Store].After has it.
+// A message that Append has returned is kept: in a File it is on disk, in Redis and Kafka it is as safe as these have
+// been told to make it (see [NewRedis] and [OpenKafka]). The messages of a room are numbered 1, 2, 3 …, whichever
+// instance they came through, so that a reader that sees 7 after 5 knows that 6 is missing and that [Store].After has
+// it.
 //
 // When Append fails with ErrInvalid, ErrFull or ErrClosed, nothing was saved. Any other error, one of a deadline among
 // them, leaves that open: the answer may have been lost. Sending the same message again with the same ID settles it. It

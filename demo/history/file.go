@@ -39,6 +39,17 @@ var _ Store = (*File)(nil)
 // OpenFile opens the store in the file, which it creates if there is none. The file can be used by one process at a
 // time; another one is waited for for a second.
 func OpenFile(path string, limits Limits) (*File, error) {
+	f, err := openFile(path, limits)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.checkOwn(); err != nil {
+		return nil, errors.Join(f.wrap("open", err), f.Close())
+	}
+	return f, nil
+}
+
+func openFile(path string, limits Limits) (*File, error) {
 	limits, err := limits.withDefaults()
 	if err != nil {
 		return nil, fmt.Errorf("history: %w", err)

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Limits bound what a store keeps. A zero is replaced by the default. All instances that share a Redis should have the
-// same; where a limit was lowered, what is too much goes bit by bit as new messages come.
+// Limits bound what a store keeps. A zero is replaced by the default. All instances that share a Redis or a topic
+// should have the same; where a limit was lowered, what is too much goes bit by bit as new messages come.
 type Limits struct {
 	// Messages is the number of newest messages that a room keeps. The default is 10,000.
 	Messages int
@@ -16,7 +16,8 @@ type Limits struct {
 	// Reads is how many users' read marks a room keeps: those that are furthest ahead. The default is 1,000.
 	Reads int
 	// Retention is how long after its last message a room is kept for certain. Redis forgets it then, a File when its
-	// place is needed. The default is 7 days.
+	// place is needed, Kafka then or when something is said in it again. Kafka keeps no single message for longer,
+	// either, for instances that begin with a new file. The default is 7 days.
 	Retention time.Duration
 }
 

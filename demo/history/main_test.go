@@ -38,13 +38,18 @@ func TestMain(m *testing.M) {
 	if err == nil {
 		err = cluster.takeAllSlots()
 	}
+	var endBrokers func()
+	if err == nil {
+		endBrokers, err = startBrokers()
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(), goleak.Cleanup(func(code int) {
 		single.kill()
 		cluster.kill()
+		endBrokers()
 		os.RemoveAll(dir)
 		os.Exit(code)
 	}))
@@ -62,6 +67,9 @@ var stores = map[string]func(testing.TB, history.Limits) history.Store{
 		client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{cluster.addr}, ContextTimeoutEnabled: true})
 		t.Cleanup(func() { client.Close() })
 		return newRedis(t, client, limits)
+	},
+	"kafka": func(t testing.TB, limits history.Limits) history.Store {
+		return newKafka(t, limits)
 	},
 }
 

@@ -56,14 +56,18 @@ func (f *File) append(tx *bbolt.Tx, m Message, record []byte) (saved Message, ch
 	if err != nil {
 		return Message{}, false, err
 	}
+	return m, true, f.put(r, m, record, time.Now())
+}
+
+// put adds a message to its room, in which it was said at that time.
+func (f *File) put(r fileRoom, m Message, record []byte, said time.Time) error {
 	seq := number(m.Seq)
-	err = errors.Join(
+	return errors.Join(
 		r.messages.Put(seq, record),
 		r.ids.Put([]byte(m.key()), seq),
-		r.all.Put(saidKey, number(uint64(time.Now().UnixNano()))),
+		r.all.Put(saidKey, number(uint64(said.UnixNano()))),
 		f.trim(r, m),
 	)
-	return m, true, err
 }
 
 // trim deletes what is too old now that m is there.
@@ -131,8 +135,15 @@ func (f *File) newRoom(tx *bbolt.Tx, name string) (r fileRoom, changed bool, err
 	if rooms.Sequence() >= uint64(f.limits.Rooms) {
 		return r, changed, errRooms(f.limits)
 	}
+	r, err = makeRoom(tx, name)
+	return r, true, err
+}
+
+// makeRoom makes a room that is not there, however many there are.
+func makeRoom(tx *bbolt.Tx, name string) (r fileRoom, err error) {
+	rooms := tx.Bucket(roomsBucket)
 	if err := rooms.SetSequence(rooms.Sequence() + 1); err != nil {
-		return r, false, err
+		return r, err
 	}
 	all, err := rooms.CreateBucket([]byte(name))
 	for _, b := range [][]byte{messagesBucket, idsBucket, readsBucket} {
@@ -141,10 +152,15 @@ func (f *File) newRoom(tx *bbolt.Tx, name string) (r fileRoom, changed bool, err
 		}
 	}
 	if err != nil {
-		return r, false, err
+		return r, err
 	}
 	r, _, err = openRoom(tx, name)
-	return r, true, err
+	return r, err
+}
+
+// dropRoom deletes a room that is there.
+func dropRoom(rooms *bbolt.Bucket, name []byte) error {
+	return errors.Join(rooms.DeleteBucket(name), rooms.SetSequence(rooms.Sequence()-1))
 }
 
 func errRooms(l Limits) error {
@@ -159,21 +175,11 @@ func (f *File) forgetQuiet(rooms *bbolt.Bucket) (changed bool, err error) {
 	if now.Before(f.full) {
 		return false, nil
 	}
-	type quiet struct {
-		name []byte
-		said time.Time
-	}
-	var all []quiet
-	err = rooms.ForEachBucket(func(name []byte) error {
-		said := time.Unix(0, int64(toNumber(rooms.Bucket(name).Get(saidKey))))
-		all = append(all, quiet{bytes.Clone(name), said})
-		return nil
-	})
+	oldest, err := quietest(rooms)
 	if err != nil {
 		return false, err
 	}
-	slices.SortFunc(all, func(a, b quiet) int { return a.said.Compare(b.said) })
-	for _, room := range all[:min(sweep, len(all))] {
+	for _, room := range oldest {
 		if until := room.said.Add(f.limits.Retention); now.Before(until) {
 			if !changed {
 				f.full = until
@@ -181,15 +187,36 @@ func (f *File) forgetQuiet(rooms *bbolt.Bucket) (changed bool, err error) {
 			break
 		}
 		changed = true
-		err := errors.Join(rooms.DeleteBucket(room.name), rooms.SetSequence(rooms.Sequence()-1))
-		if err != nil {
+		if err := dropRoom(rooms, room.name); err != nil {
 			return changed, err
 		}
 	}
 	return changed, nil
 }
 
+// A quietRoom is one in which something was said at that time for the last time.
+type quietRoom struct {
+	name []byte
+	said time.Time
+}
+
+// quietest returns the rooms that have been quiet for longest, as many as make place at once.
+func quietest(rooms *bbolt.Bucket) ([]quietRoom, error) {
+	var all []quietRoom
+	err := rooms.ForEachBucket(func(name []byte) error {
+		all = append(all, quietRoom{bytes.Clone(name), toTime(rooms.Bucket(name).Get(saidKey))})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(all, func(a, b quietRoom) int { return a.said.Compare(b.said) })
+	return all[:min(sweep, len(all))], nil
+}
+
 // number encodes n so that the order of keys is that of numbers.
 func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
 func toNumber(b []byte) uint64 { return binary.BigEndian.Uint64(b) }
+
+func toTime(b []byte) time.Time { return time.Unix(0, int64(toNumber(b))) }

@@ -374,7 +374,8 @@ func TestLimitsAreChecked(t *testing.T) {
 	} {
 		_, err1 := history.OpenFile(t.TempDir()+"/chat.db", limits)
 		_, err2 := history.NewRedis(single.client(t), limits)
-		for _, err := range []error{err1, err2} {
+		_, err3 := history.OpenKafka(t.Context(), history.Topic{}, "", limits)
+		for _, err := range []error{err1, err2, err3} {
 			equal(t, "error", want, fmt.Sprint(err))
 		}
 	}

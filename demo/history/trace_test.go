@@ -28,6 +28,9 @@ func TestSpans(t *testing.T) {
 	}{
 		"file":  {trace.SpanKindInternal, "bbolt", "put", "get", "get", "get", "put"},
 		"redis": {trace.SpanKindClient, "redis", "EVALSHA", "XRANGE", "XREVRANGE", "ZRANGE", "EVALSHA"},
+		"kafka": {
+			trace.SpanKindClient, "kafka", "Produce", "ListOffsets", "ListOffsets", "ListOffsets", "Produce",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := stores[name](t, history.Limits{})

@@ -44,6 +44,7 @@ func TestStack(t *testing.T) {
 	t.Run("links", s.testLinks)
 	t.Run("page", s.testPage)
 	t.Run("service in Node", s.testNodeService)
+	t.Run("service in Python", s.testPythonService)
 	t.Run("gRPC client in Node", s.testGRPCClient)
 	t.Run("collector killed under load", s.testCollectorKilled)
 	t.Run("each component killed", s.testEachKilled)

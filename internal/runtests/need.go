@@ -65,6 +65,13 @@ func needs() []need {
 			tests:    []string{"TestForeignPeer"},
 		},
 		{
+			what: "the modules websockets and prometheus_client of Debian's Python 3", why: "a service in another language is observed",
+			suites:   []string{e2e},
+			there:    importsServices,
+			packages: map[string]string{"apt-get": "python3-websockets python3-prometheus-client"},
+			tests:    []string{"TestStack/service_in_Python"},
+		},
+		{
 			// Another Node.js than Debian's brings npm along, and conflicts with Debian's npm.
 			what: "Node.js with npm", why: "a service and clients in another language are observed", suites: []string{e2e}, programs: []string{"npm"},
 			packages: map[string]string{"apt-get": "nodejs npm", "dnf": "nodejs npm", "pacman": "nodejs npm", "brew": "node"},
@@ -136,6 +143,11 @@ func importsWebsockets(ctx context.Context) bool {
 		}
 	}
 	return false
+}
+
+// importsServices tries what the service in Python needs.
+func importsServices(ctx context.Context) bool {
+	return exec.CommandContext(ctx, "/usr/bin/python3", "-c", "import prometheus_client, websockets").Run() == nil
 }
 
 // lacking returns the needs of the suites that are missing.

@@ -24,16 +24,33 @@ import (
 	"github.com/sockscope/sockscope/internal/logstore"
 )
 
-// testNodeService runs examples/node, which emits what docs/foreign-services.md asks for, and looks whether the same
-// lint, dashboard, alerts, traces and log records work for it. Its targets are put beside the demo's while the stack
-// runs.
+// testNodeService runs examples/node.
 func (s *stack) testNodeService(t *testing.T) {
-	const (
-		service  = "node-chat"
-		messages = 60
-	)
+	const service = "node-chat"
+	dir := copyExample(t, "node")
+	npmInstall(t, dir)
+	node := exec.Command("node", "service.js")
+	node.Dir = dir
+	node.Env = append(os.Environ(),
+		"LOKI_URL=http://"+s.at.CollectorLoki, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+s.at.CollectorOTLPGRPC, "OTEL_BSP_SCHEDULE_DELAY=1000")
+	s.testForeignService(t, service, node)
+}
+
+// testPythonService runs examples/python, with Debian's Python, which sees Debian's packages.
+func (s *stack) testPythonService(t *testing.T) {
+	const service = "python-chat"
+	python := exec.Command("/usr/bin/python3", "service.py")
+	python.Dir = copyExample(t, "python")
+	python.Env = append(os.Environ(), "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+s.at.CollectorOTLPHTTP)
+	s.testForeignService(t, service, python)
+}
+
+// testForeignService runs a service that emits what docs/foreign-services.md asks for, and looks whether the same lint,
+// dashboard, alerts, traces and log records work for it. Its targets are put beside the demo's while the stack runs.
+func (s *stack) testForeignService(t *testing.T, service string, program *exec.Cmd) {
+	const messages = 60
 	began := time.Now()
-	address := s.startNode(t, service)
+	address := startForeign(t, service, program)
 	target := filepath.Join(s.data, "targets", service+".yaml")
 	if err := os.WriteFile(target, fmt.Appendf(nil, "- targets: [%q]\n  labels: {job: %s}\n", address, service), 0o600); err != nil {
 		t.Fatal(err)
@@ -44,8 +61,8 @@ func (s *stack) testNodeService(t *testing.T) {
 		return errors.Join(err, atLeast("targets up", up, 1))
 	})
 
-	talker, _ := dialNode(t, address)
-	listener, heard := dialNode(t, address)
+	talker, _ := dialForeign(t, address)
+	listener, heard := dialForeign(t, address)
 	for i := range messages {
 		said := fmt.Sprintf("message %d", i)
 		say(t, talker, said)
@@ -83,9 +100,9 @@ func (s *stack) testNodeService(t *testing.T) {
 			return err
 		})
 	}
-	s.lintNode(t, address, service)
-	s.nodeDashboard(t, address, service)
-	// winston's silly is as detailed as trace, its http and debug are details.
+	s.lintForeign(t, address, service)
+	s.foreignDashboard(t, address, service)
+	// winston's silly, like Python's level 5, is as detailed as trace, its http and debug are details.
 	for level, want := range map[string]int{"info": 4, "warn": 10, "debug": messages, "trace": 1} {
 		eventually(t, level+" log records", time.Minute, func() error {
 			records, err := s.logs().Records(t.Context(), logstore.Query{
@@ -97,9 +114,9 @@ func (s *stack) testNodeService(t *testing.T) {
 	}
 }
 
-// dialNode opens a connection to the service, on which pings are answered until it ends. The channel has the received
-// texts, as far as there is room.
-func dialNode(t *testing.T, address string) (*websocket.Conn, <-chan string) {
+// dialForeign opens a connection to the service, on which pings are answered until it ends. The channel has the
+// received texts, as far as there is room.
+func dialForeign(t *testing.T, address string) (*websocket.Conn, <-chan string) {
 	t.Helper()
 	conn, _, err := websocket.Dial(t.Context(), "ws://"+address+"/ws", nil)
 	if err != nil {
@@ -150,8 +167,8 @@ func (s *stack) failUntil(t *testing.T, conn *websocket.Conn, service, alert str
 	}
 }
 
-// lintNode has lint read the service, and what the stack has of it.
-func (s *stack) lintNode(t *testing.T, address, service string) {
+// lintForeign has lint read the service, and what the stack has of it.
+func (s *stack) lintForeign(t *testing.T, address, service string) {
 	t.Helper()
 	eventually(t, "lint", time.Minute, func() error {
 		out, err := s.run(t, "lint", "--json", "--strict", fmt.Sprintf("--port-offset=%d", s.offset), "--service="+service, address)
@@ -177,8 +194,8 @@ func (s *stack) lintNode(t *testing.T, address, service string) {
 	})
 }
 
-// nodeDashboard runs the queries of the overview for the service.
-func (s *stack) nodeDashboard(t *testing.T, address, service string) {
+// foreignDashboard runs the queries of the overview for the service.
+func (s *stack) foreignDashboard(t *testing.T, address, service string) {
 	t.Helper()
 	done, over := make(chan struct{}), make(chan struct{})
 	go func() { // a rate needs something to go on
@@ -219,38 +236,38 @@ func (s *stack) nodeDashboard(t *testing.T, address, service string) {
 	}
 }
 
-// startNode runs the service until the end of the test and returns its address.
-func (s *stack) startNode(t *testing.T, service string) string {
+// copyExample returns a folder with a copy of an example.
+func copyExample(t *testing.T, name string) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join(root(t), "examples", "node"))); err != nil {
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(root(t), "examples", name))); err != nil {
 		t.Fatal(err)
 	}
-	npmInstall(t, dir)
-	node := exec.Command("node", "service.js")
-	node.Dir = dir
-	node.Env = append(os.Environ(),
-		"PORT=0", "PING_INTERVAL_MS=500", "OTEL_SERVICE_NAME="+service, "LOKI_URL=http://"+s.at.CollectorLoki,
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://"+s.at.CollectorOTLPGRPC, "OTEL_BSP_SCHEDULE_DELAY=1000",
-	)
-	node.Stderr = os.Stderr
-	stdout, err := node.StdoutPipe()
+	return dir
+}
+
+// startForeign runs the service until the end of the test and returns its address.
+func startForeign(t *testing.T, service string, program *exec.Cmd) string {
+	t.Helper()
+	program.Env = append(program.Env, "PORT=0", "PING_INTERVAL_MS=500", "OTEL_SERVICE_NAME="+service)
+	program.Stderr = os.Stderr
+	stdout, err := program.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := node.Start(); err != nil {
+	if err := program.Start(); err != nil {
 		t.Fatal(err)
 	}
 	exited := make(chan error, 1)
 	t.Cleanup(func() {
-		_ = node.Process.Signal(syscall.SIGTERM)
+		_ = program.Process.Signal(syscall.SIGTERM)
 		select {
 		case err := <-exited:
 			if err != nil {
 				t.Errorf("the service ended with %v", err)
 			}
 		case <-time.After(20 * time.Second):
-			_ = node.Process.Kill()
+			_ = program.Process.Kill()
 			t.Error("the service does not stop")
 		}
 	})
@@ -258,6 +275,6 @@ func (s *stack) startNode(t *testing.T, service string) string {
 	if !lines.Scan() {
 		t.Fatalf("the service does not say where it listens: %v", lines.Err())
 	}
-	go func() { exited <- node.Wait() }()
+	go func() { exited <- program.Wait() }()
 	return strings.TrimSpace(lines.Text())
 }
