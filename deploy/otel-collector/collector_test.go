@@ -44,6 +44,8 @@ func (s *stack) testLogStore(t *testing.T) {
 	t.Run("logs", s.testLogs)
 	t.Run("application's level stays", s.testApplicationsLevelStays)
 	t.Run("bad records", s.testBadRecords)
+	t.Run("long names", s.testLongNames)
+	t.Run("long texts", s.testLongTexts)
 	t.Run("index is bounded", s.testIndexIsBounded)
 	t.Run("structured bodies", s.testStructuredBodies)
 	t.Run("runbooks", s.testRunbooks)
