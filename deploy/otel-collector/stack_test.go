@@ -76,6 +76,7 @@ func newStack(t testing.TB, logs string) *stack {
 		"OTELCOL_METRICS_PORT=" + ports[2], "OTELCOL_HEALTH_PORT=" + ports[11], "OTELCOL_SCRAPE_INTERVAL=1s",
 		"OTELCOL_QUEUE_DIR=" + filepath.Join(data, "queue"), "OTELCOL_TARGETS=" + s.targets,
 		"PROMETHEUS_URL=http://" + s.prometheus, "LOGS_OTLP_URL=" + s.logs.otlp, "JAEGER_OTLP=" + at(9),
+		"GOGC=400", "GOMEMLIMIT=320MiB",
 	}}
 	return s
 }
