@@ -15,14 +15,18 @@ import (
 
 // TestCollector runs the Collector with real stores and sends it what the field sends.
 func TestCollector(t *testing.T) {
-	s := start(t, "victoria-logs")
+	s := newStack(t, "victoria-logs")
+	s.collector.env = append(s.collector.env, `OTELCOL_CORS_ORIGINS=["https://chat.example.org"]`)
+	s.run(t)
 	t.Run("bad senders harm nobody", s.testBadSendersHarmNobody)
 	t.Run("names", s.testNames)
 	t.Run("instances", s.testInstances)
 	s.testLogStore(t)
 	t.Run("notable records", s.testNotableRecords)
 	t.Run("bad spans", s.testBadSpans)
-	t.Run("preflight", s.testPreflight)
+	t.Run("preflight", func(t *testing.T) {
+		s.checkOrigins(t, map[string]string{"https://chat.example.org": "https://chat.example.org", "https://evil.example.org": ""})
+	})
 	t.Run("killed", s.testKilled)
 }
 
@@ -40,6 +44,8 @@ func (s *stack) testLogStore(t *testing.T) {
 	t.Run("logs", s.testLogs)
 	t.Run("application's level stays", s.testApplicationsLevelStays)
 	t.Run("bad records", s.testBadRecords)
+	t.Run("long names", s.testLongNames)
+	t.Run("long texts", s.testLongTexts)
 	t.Run("index is bounded", s.testIndexIsBounded)
 	t.Run("structured bodies", s.testStructuredBodies)
 	t.Run("runbooks", s.testRunbooks)
@@ -164,6 +170,9 @@ func TestFullQueue(t *testing.T) {
 	s.collector.args = append(s.collector.args,
 		"--config=yaml:exporters::otlp_http/logs::sending_queue::queue_size: 20000", "--config=yaml:exporters::otlp_http/logs::sending_queue::batch::min_size: 10000")
 	s.run(t)
+	t.Run("preflight without a setting", func(t *testing.T) {
+		s.checkOrigins(t, map[string]string{"https://chat.example.org": ""})
+	})
 	s.logs.kill()
 	push := func(item int) int {
 		return post(t, s.otlp, "/v1/logs", object{"resourceLogs": list{object{"resource": resource("queued", nil), "scopeLogs": list{object{"logRecords": list{

@@ -125,10 +125,14 @@ func (s *stack) testBadSendersHarmNobody(t *testing.T) {
 			post(t, s.otlp, "/v1/metrics", metricsOf("worse", metric))
 		}
 	})
-	var deltas int
+	var deltas, observed int
 	every(250*time.Millisecond, func(round int) {
-		deltas += round
-		post(t, s.otlp, "/v1/metrics", metricsOf("delta", sum("sent", 1, point(time.Now(), round, nil))))
+		deltas, observed = deltas+round, observed+2
+		now := time.Now()
+		histogram := object{"name": "took", "histogram": object{"aggregationTemporality": 1, "dataPoints": list{object{
+			"startTimeUnixNano": nanos(now.Add(-time.Second)), "timeUnixNano": nanos(now), "count": "2", "sum": 3, "bucketCounts": list{"1", "1"}, "explicitBounds": list{1},
+		}}}}
+		post(t, s.otlp, "/v1/metrics", metricsOf("delta", sum("sent", 1, point(now, round, nil)), histogram))
 	})
 	senders.Wait()
 
@@ -164,13 +168,15 @@ func (s *stack) testBadSendersHarmNobody(t *testing.T) {
 			t.Errorf("a scraped name is lost: %v", err)
 		}
 	}
-	eventually(t, "deltas are summed", func() error {
-		got, err := s.last(`sent_total{job="delta"}`)
-		if err == nil && got != strconv.Itoa(deltas) {
-			err = fmt.Errorf("%s, want %d", got, deltas)
-		}
-		return err
-	})
+	for series, want := range map[string]int{"sent_total": deltas, "took_count": observed, "took_bucket": observed / 2} {
+		eventually(t, "deltas of "+series+" are summed", func() error {
+			got, err := s.last(series + `{job="delta",le!="+Inf"}`)
+			if err == nil && got != strconv.Itoa(want) {
+				err = fmt.Errorf("%s, want %d", got, want)
+			}
+			return err
+		})
+	}
 	eventually(t, "a name of which nothing is left is counted", func() error {
 		_, err := s.last(`sockscope_refused_data_points_total{job="worse",reason="name"}`)
 		return err

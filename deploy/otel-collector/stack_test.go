@@ -74,8 +74,9 @@ func newStack(t testing.TB, logs string) *stack {
 	s.collector = &program{name: "otelcol", ready: "http://" + at(11) + "/", args: []string{"--config=config.yaml", "--config=cardinality.yaml"}, env: []string{
 		"OTELCOL_HOST=127.0.0.1", "OTELCOL_OTLP_HTTP_PORT=" + ports[0], "OTELCOL_OTLP_GRPC_PORT=" + ports[12], "OTELCOL_LOKI_PORT=" + ports[1],
 		"OTELCOL_METRICS_PORT=" + ports[2], "OTELCOL_HEALTH_PORT=" + ports[11], "OTELCOL_SCRAPE_INTERVAL=1s",
-		"OTELCOL_QUEUE_DIR=" + filepath.Join(data, "queue"), "OTELCOL_TARGETS=" + s.targets, `OTELCOL_CORS_ORIGINS=["https://chat.example.org"]`,
+		"OTELCOL_QUEUE_DIR=" + filepath.Join(data, "queue"), "OTELCOL_TARGETS=" + s.targets,
 		"PROMETHEUS_URL=http://" + s.prometheus, "LOGS_OTLP_URL=" + s.logs.otlp, "JAEGER_OTLP=" + at(9),
+		"GOGC=400", "GOMEMLIMIT=320MiB",
 	}}
 	return s
 }

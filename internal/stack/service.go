@@ -172,6 +172,8 @@ func services(at endpoint.Set, in places, alertSpeed int, loki string) []service
 				"PROMETHEUS_URL=" + url(at.Prometheus),
 				"JAEGER_OTLP=" + at.JaegerOTLP,
 				"LOGS_OTLP_URL=" + logs.otlp,
+				// Garbage is collected less often, and before memory_limiter would refuse data because of it.
+				"GOGC=400", "GOMEMLIMIT=320MiB",
 			},
 		},
 		{

@@ -1,6 +1,8 @@
 package stack
 
 import (
+	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+	"gopkg.in/yaml.v3"
 
 	"github.com/sockscope/sockscope/deploy"
 	"github.com/sockscope/sockscope/internal/component"
@@ -437,5 +440,30 @@ func TestDisplayPrintsLinesElsewhere(t *testing.T) {
 	}
 	if strings.Contains(got, "\x1b") {
 		t.Errorf("escape codes in what isn't a terminal: %q", got)
+	}
+}
+
+// TestGarbageIsNoReasonToRefuse has the Collector's runtime collect garbage before memory_limiter counts it.
+func TestGarbageIsNoReasonToRefuse(t *testing.T) {
+	content, err := fs.ReadFile(deploy.Files(), "otel-collector/config.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config struct {
+		Processors struct {
+			Limiter struct {
+				Limit int `yaml:"limit_mib"`
+				Spike int `yaml:"spike_limit_mib"`
+			} `yaml:"memory_limiter"`
+		}
+	}
+	if err := yaml.Unmarshal(content, &config); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("GOMEMLIMIT=%dMiB", config.Processors.Limiter.Limit-config.Processors.Limiter.Spike)
+	for _, s := range services(endpoint.Local(0), placesIn(t.TempDir()), 1, "") {
+		if s.name == "otel-collector" && !slices.Contains(s.env, want) {
+			t.Errorf("the Collector's variables are %q, want %s among them", s.env, want)
+		}
 	}
 }
