@@ -77,8 +77,7 @@ func (c *Session) refuse(ctx context.Context, id string, err error) {
 		refused = &wire.RefusalError{Code: wire.CodeBadEnvelope, Reason: "the message can't be read"}
 	}
 	switch refused.Code {
-	case wire.CodeRateLimited:
-		c.conn.Dropped(instrument.DropRateLimited, 1)
+	case wire.CodeRateLimited: // the connection's end tells of those who go on
 		if c.tooMany > c.sessions.cfg.MessageBurst {
 			c.sealed = true
 			c.closeSoon(instrument.ReasonPolicy, "sends too many messages")
