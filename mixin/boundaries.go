@@ -284,8 +284,6 @@ func sharedBounds() []Situation {
 			lasting("a service that pushes goes on after it can't be scraped", 60*minute, at("10m"), at("10m15s", "RealtimeTargetMissing/critical"), at("29m30s", "RealtimeTargetMissing/critical"), at("29m45s")).every(15 * second),
 		one(gauge, "sockscope_sender_start_time_seconds", `job="demo", instance="127.0.0.1", metric="sent"`, "10m:100 "+strings.Repeat("1m:160 1m:100 ", 4)+"*:160").
 			lasting("two processes send as one instance for eight minutes", 45*minute, at("16m55s"), at("17m", "TelemetryInstancesMixed/warning"), at("25m50s", "TelemetryInstancesMixed/warning"), at("25m55s")),
-		one(counter, "otelcol_exporter_send_failed_log_records", exporter, "5m:0 +1 *:0").
-			lasting("a store refuses a record", 60*minute, at("4m45s"), at("5m", "TelemetryLost/warning"), at("14m30s", "TelemetryLost/warning"), at("14m45s")).every(15 * second),
 		one(counter, "sockscope_store_refused_items_total", exporter+`, service="demo"`, "5m:0 +1 *:0").
 			lasting("a store refuses one item of a service", 60*minute, at("4m45s"), at("5m", "TelemetryLost/warning"), at("14m30s", "TelemetryLost/warning"), at("14m45s")).every(15 * second),
 		one(counter, "sockscope_refused_data_points_total", `job="demo", instance="c", reason="too_old"`, "5m:0 +1 *:0").

@@ -171,11 +171,23 @@ func pipeline() []Situation {
 	}
 	const prometheus, alertmanager = `job="prometheus", instance="p"`, `job="alertmanager", instance="m"`
 	slowly := func(s Situation) Situation { return s.every(15 * time.Second) }
-	return []Situation{
+	var signals []Situation // each signal has counters of its own
+	for _, signal := range []string{"metric_points", "spans", "log_records"} {
+		signals = append(signals,
+			slowly(one(counter, "otelcol_receiver_refused_"+signal, collector+`, receiver="otlp"`, "5m:0 3m:1 *:0").
+				lasting("the Collector refuses "+signal, 16*minute, at("5m45s"), at("7m", "TelemetryCollectorRefusing/warning"), at("11m30s", "TelemetryCollectorRefusing/warning"), at("15m"))),
+			one(counter, "otelcol_exporter_send_failed_"+signal, exporter, "5m:0 +1 *:0").
+				lasting("a store refuses one of the "+signal, 60*minute, at("4m45s"), at("5m", "TelemetryLost/warning"), at("14m30s", "TelemetryLost/warning"), at("14m45s")).every(15*second),
+		)
+	}
+	return append(signals, []Situation{
 		slowly(one(counter, "sockscope_refused_data_points_total", `job="demo", instance="c", reason="too_old"`, "5m:0 5m:1 *:0").
 			lasting("a service sends points that cannot be stored", 30*minute, at("9m"), at("12m", "TelemetryRefused/warning"), at("18m", "TelemetryRefused/warning"), at("29m"))),
 		slowly(one(counter, "sockscope_refused_log_records_total", `job="demo", instance="c", reason="in_future"`, "5m:0 *:1").
 			lasting("a service sends records that cannot be stored", 14*minute, at("9m"), at("12m", "TelemetryRefused/warning"))),
+		slowly(one(counter, "sockscope_refused_log_records_total", `job="demo", instance="c", reason="in_future"`, "5m:0 *:1").
+			add(counter, "sockscope_refused_data_points_total", `job="demo", instance="c", reason="in_future"`, "*:0").
+			lasting("a service sends records that cannot be stored, and has sent such points before", 14*minute, at("9m"), at("12m", "TelemetryRefused/warning"))),
 		slowly(one(counter, "otelcol_exporter_send_failed_log_records", exporter, "5m:0 +5 *:0").
 			lasting("a store refuses a batch", 20*minute, at("4m"), at("6m", "TelemetryLost/warning"), at("14m", "TelemetryLost/warning"), at("19m"))),
 		slowly(one(counter, "otelcol_exporter_send_failed_spans_total", exporter, "5m:0 +5 *:0").
@@ -192,12 +204,11 @@ func pipeline() []Situation {
 			lasting("a store is away", 12*minute, at("6m30s"), at("8m", "TelemetryQueueFilling/warning"))),
 		slowly(one(gauge, "otelcol_exporter_queue_size", exporter+`, data_type="logs"`, "5m:10 *:40").add(gauge, "otelcol_exporter_queue_capacity", exporter+`, data_type="logs"`, "*:100").
 			lasting("a queue is 40% full", 12*minute, at("11m")).near("TelemetryQueueFilling")),
-		slowly(one(counter, "otelcol_receiver_refused_spans", collector+`, receiver="otlp"`, "5m:0 3m:1 *:0").
-			lasting("the Collector refuses spans", 16*minute, at("5m45s"), at("7m", "TelemetryCollectorRefusing/warning"), at("11m30s", "TelemetryCollectorRefusing/warning"), at("15m"))),
-		slowly(one(counter, "otelcol_receiver_refused_metric_points", collector+`, receiver="otlp"`, "5m:0 *:1").
-			lasting("the Collector refuses points", 10*minute, at("8m", "TelemetryCollectorRefusing/warning"))),
 		slowly(one(counter, "otelcol_receiver_refused_log_records_total", collector+`, receiver="loki"`, "5m:0 *:1").
 			lasting("the Collector refuses records", 10*minute, at("8m", "TelemetryCollectorRefusing/warning"))),
+		slowly(one(counter, "otelcol_receiver_refused_log_records", collector+`, receiver="otlp"`, "5m:0 *:1").
+			add(counter, "otelcol_receiver_refused_spans", collector+`, receiver="otlp"`, "*:0").
+			lasting("the Collector refuses records of a receiver that takes spans, too", 10*minute, at("8m", "TelemetryCollectorRefusing/warning"))),
 		slowly(one(counter, "sockscope_log_records_total", `job="demo", instance="a", result="dropped"`, "5m:0 +3 *:0").
 			lasting("a service drops log records", 18*minute, at("4m"), at("6m", "TelemetryLogsDropped/warning"), at("14m", "TelemetryLogsDropped/warning"), at("17m"))),
 		slowly(one(counter, "sockscope_log_records_total", `job="demo", instance="a", result="failed"`, "5m:0 +3 *:0").
@@ -240,5 +251,5 @@ func pipeline() []Situation {
 		slowly(host("*:0.2", "*:0.8").lasting("the processors are busy 80% of the time", 24*minute, at("23m")).near("HostCPUSaturated")),
 		slowly(memory("5m:40 *:95", "5m:60 *:5").lasting("memory is used up", 12*minute, at("6m30s"), at("8m", "HostMemoryLow/warning"))),
 		slowly(memory("*:80", "*:20").lasting("80% of the memory is used", 12*minute, at("8m")).near("HostMemoryLow")),
-	}
+	}...)
 }

@@ -1,6 +1,7 @@
 package mixin
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -89,6 +90,31 @@ func grown(selector, window string) string {
 	return "(\n" + selector + " unless " + selector + " offset " + window +
 		"\nand on (job, instance) (up offset " + window + " == 1 or process_start_time_seconds > time() - " + window + ")" +
 		"\nor\nincrease(" + selector + "[" + window + "])\n)"
+}
+
+// Rates are the rates of all series that the selectors find. Two counters may have series with the same labels: to a
+// pattern of names that is an error, and "or" leaves out one of the two. So the series of each selector get a value of
+// their own of the label "counter", which a sum leaves out.
+func Rates(window string, selectors ...string) string {
+	rates := make([]string, len(selectors))
+	for i, s := range selectors {
+		rates[i] = fmt.Sprintf(`label_replace(rate(%s[%s]), "counter", "%d", "", "")`, s, window, i+1)
+	}
+	return strings.Join(rates, "\nor\n")
+}
+
+// Signals are selectors of one of the Collector's counters, one for each signal. Some of its versions add "_total" to
+// the names. Matchers are written as in a selector.
+func Signals(counter, matchers string) []string {
+	signals := []string{"metric_points", "spans", "log_records"}
+	for i, signal := range signals {
+		signals[i] = `{__name__=~"otelcol_` + counter + "_" + signal + `(_total)?"`
+		if matchers != "" {
+			signals[i] += ", " + matchers
+		}
+		signals[i] += "}"
+	}
+	return signals
 }
 
 // Quantile is a quantile of a histogram over a window, from its native form where there is one, else from the classic

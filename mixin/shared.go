@@ -305,12 +305,8 @@ func pipelineGroup() Group {
 		},
 		Alerts: []Alert{{
 			Name: "TelemetryRefused", By: []string{"job, reason"}, Panel: "Telemetry Refused or Lost",
-			Levels: []Level{{Severity: Warning, For: "5m", Expr: `
-				sum by (job, reason) (
-				    rate(sockscope_refused_data_points_total[10m])
-				  or
-				    rate(sockscope_refused_log_records_total[10m])
-				) > 0`}},
+			Levels: []Level{{Severity: Warning, For: "5m", Expr: "sum by (job, reason) (\n" +
+				Rates("10m", "sockscope_refused_data_points_total", "sockscope_refused_log_records_total") + "\n) > 0"}},
 			Summary:     "Some telemetry of {job} is refused",
 			Description: "{job} sends metrics or log records that cannot be stored ({reason}). The Collector drops these and stores the rest.",
 			Meaning:     "A service sends telemetry that the stores would refuse. The Collector drops it and counts it by sender.",
@@ -326,12 +322,8 @@ func pipelineGroup() Group {
 			First:       "Give each process a service.instance.id.",
 		}, {
 			Name: "TelemetryLost", By: []string{"exporter, service"}, Panel: "Telemetry Refused or Lost",
-			Levels: []Level{{Severity: Warning, Expr: `
-				sum by (exporter, service) (
-				    rate(sockscope_store_refused_items_total[10m])
-				  or
-				    rate({__name__=~"otelcol_exporter_send_failed_(metric_points|spans|log_records)(_total)?"}[10m])
-				) > 0`}},
+			Levels: []Level{{Severity: Warning, Expr: "sum by (exporter, service) (\n" +
+				Rates("10m", append(Signals("exporter_send_failed", ""), "sockscope_store_refused_items_total")...) + "\n) > 0"}},
 			Summary:     "Telemetry is lost because a store refuses it",
 			Description: "The store behind {exporter} refuses data{{ with $labels.service }} of {{ . }}{{ end }} for good, so the Collector drops it.",
 			Meaning:     "A store refuses data that the Collector has accepted.",
@@ -346,10 +338,8 @@ func pipelineGroup() Group {
 			First:       "Check whether the store runs, and whether its disk has room.",
 		}, {
 			Name: "TelemetryCollectorRefusing", By: []string{"receiver"}, Panel: "Telemetry Refused or Lost",
-			Levels: []Level{{Severity: Warning, For: "1m", Expr: `
-				sum by (receiver) (
-				  rate({__name__=~"otelcol_receiver_refused_(metric_points|spans|log_records)(_total)?"}[5m])
-				) > 0`}},
+			Levels: []Level{{Severity: Warning, For: "1m", Expr: "sum by (receiver) (\n" +
+				Rates("5m", Signals("receiver_refused", "")...) + "\n) > 0"}},
 			Summary:     "The Collector refuses telemetry",
 			Description: "The Collector refuses data from {receiver} because its memory or a queue is full. Senders keep what they can and lose the rest.",
 			Meaning:     "More telemetry arrives than the Collector can take.",

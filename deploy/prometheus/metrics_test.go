@@ -91,6 +91,20 @@ func TestQueriesParse(t *testing.T) {
 	}
 }
 
+// ofSeveral finds functions that take the names away from series of several names.
+var ofSeveral = regexp.MustCompile(`\b(rate|irate|increase|delta|resets|changes|\w+_over_time)\(\{[^}]*__name__=~"[^"]*\|`)
+
+// TestSeriesStayApart wants no function of series with several names. If two have the same labels, that is an error.
+func TestSeriesStayApart(t *testing.T) {
+	for where, queries := range allQueries(t) {
+		for _, query := range queries {
+			if found := ofSeveral.FindString(query); found != "" {
+				t.Errorf("%s has %s…: take the rates of each name, as mixin.Rates does", where, found)
+			}
+		}
+	}
+}
+
 // allQueries returns everything that is written in PromQL, by where it is written.
 func allQueries(t *testing.T) map[string][]string {
 	t.Helper()

@@ -77,7 +77,7 @@ func faults() []Drill {
 			Metric: slow, Alert: "WebSocketLatencyHigh", Within: abrupt,
 			Also:  reasons(probing(), map[string]string{"WebSocketLatencyErrorBudgetBurn": budgetBurns}),
 			Panel: "Message Latency (p50/p95/p99)",
-			Trace: &Trace{Exemplars: handling, Span: "store", Longer: time.Second},
+			Trace: &Trace{Exemplars: `websocket_message_duration_seconds{job="sockscope-demo", type="message"}`, Span: "store", Longer: time.Second},
 		},
 		{
 			Name: "mass_disconnect", About: "A tenth of the connections breaks without a close frame, again and again.",

@@ -1,11 +1,18 @@
 package dashboards
 
+import (
+	"slices"
+
+	"github.com/sockscope/sockscope/mixin"
+)
+
 func (s service) telemetry() board {
 	perSecond := func(by, metric string, matchers ...string) string { return rate(by, s.labelled(metric, matchers...)) }
-	collector := func(by, pattern string) string {
-		// Some versions add _total, and several of a name have the same labels.
-		return sum(by, `rate({`+joined(`__name__=~"otelcol_`+pattern+`(_total)?"`, s.Selector)+`}[`+window+`])`)
+	collector := func(by, counter string) string {
+		return sum(by, mixin.Rates(window, mixin.Signals(counter, s.Selector)...))
 	}
+	lost := append(mixin.Signals("exporter_send_failed", s.Selector), s.labelled("sockscope_store_refused_items_total"))
+	refused := []string{s.labelled("sockscope_refused_data_points_total"), s.labelled("sockscope_refused_log_records_total")}
 	asked := perSecond("instance", "jaeger_storage_requests_total", `operation!="get_trace"`)
 	return board{
 		file: "telemetry.json", uid: "sockscope-telemetry", title: "Telemetry path",
@@ -21,7 +28,7 @@ func (s service) telemetry() board {
 				number(4, "Age of the Newest Sample", "s", "How old the newest sample of the slowest service is. Normal: below 15 s. If it grows, the dashboards show the past.",
 					ask("", "max(time() - max by (job) (timestamp("+s.labelled("up")+")))")).limits(warn(15), bad(60)).rounded(),
 				number(5, "Refused or Lost", "cps", "Metrics, spans and log records in a second that were refused, or that no store took. Normal: 0.",
-					ask("", "sum(rate({"+joined(`__name__=~"sockscope_refused_(data_points|log_records)_total|sockscope_store_refused_items_total|otelcol_exporter_send_failed_(metric_points|spans|log_records)(_total)?"`, s.Selector)+"}["+window+"])) or vector(0)")).
+					ask("", sum("", mixin.Rates(window, slices.Concat(refused, lost)...))+" or vector(0)")).
 					limits(bad(0.0001)).alerting("TelemetryRefused", "TelemetryLost"),
 				number(6, "Fullest Queue", "percentunit", "How full the fullest queue of the Collector is. Normal: close to zero. A store that is away fills it.",
 					ask("", "max("+s.labelled("otelcol_exporter_queue_size")+" / "+s.labelled("otelcol_exporter_queue_capacity")+")")).limits(warn(0.5), bad(0.8)).toOne(0),
@@ -30,18 +37,18 @@ func (s service) telemetry() board {
 			}},
 			{8, "Which data does not arrive?", []panel{
 				series(25, "Telemetry Refused or Lost", "cps", "Data of senders that cannot be stored, by job and reason, and data that stores refused or that the Collector could not deliver, by exporter. Normal: 0.",
-					ask("{{job}} {{reason}}", "sum by (job, reason) (rate("+s.labelled("sockscope_refused_data_points_total")+"["+window+"]) or rate("+s.labelled("sockscope_refused_log_records_total")+"["+window+"])) or vector(0)"),
-					ask("{{exporter}} {{service}}", "sum by (exporter, service) (rate("+s.labelled("sockscope_store_refused_items_total")+"["+window+"]) or rate({"+joined(`__name__=~"otelcol_exporter_send_failed_(metric_points|spans|log_records)(_total)?"`, s.Selector)+"}["+window+"]))")).
+					ask("{{job}} {{reason}}", sum("job, reason", mixin.Rates(window, refused...))+" or vector(0)"),
+					ask("{{exporter}} {{service}}", sum("exporter, service", mixin.Rates(window, lost...)))).
 					above(0).alerting("TelemetryRefused", "TelemetryLost", "TelemetryLabelOverflow", "TelemetryLogsDropped", "TraceStoreErrors"),
 				series(26, "Telemetry Waiting", "percentunit", "How full the queues of the Collector are. Normal: close to zero. A store that is away fills its queue. Data that does not fit is lost.",
 					ask("{{exporter}} {{data_type}}", "max by (exporter, data_type) ("+s.labelled("otelcol_exporter_queue_size")+" / "+s.labelled("otelcol_exporter_queue_capacity")+")")).
 					limits(warn(0.5), bad(0.8)).toOne(0),
 				series(9, "Accepted", "cps", "Metrics, spans and log records that the Collector takes in a second, by receiver. Normal: steady. At zero, nobody sends.",
-					ask("{{receiver}}", collector("receiver", "receiver_accepted_(metric_points|spans|log_records)"))).above(0).sized(8, 8),
+					ask("{{receiver}}", collector("receiver", "receiver_accepted"))).above(0).sized(8, 8),
 				series(10, "Stored", "cps", "Metrics, spans and log records that the Collector hands to stores in a second. Normal: in proportion to what it accepts.",
-					ask("{{exporter}}", collector("exporter", "exporter_sent_(metric_points|spans|log_records)"))).above(0).sized(8, 8),
+					ask("{{exporter}}", collector("exporter", "exporter_sent"))).above(0).sized(8, 8),
 				series(11, "Refused by the Collector", "cps", "Data that the Collector refused for want of memory. Senders send it again. Normal: 0.",
-					ask("{{receiver}}", collector("receiver", "receiver_refused_(metric_points|spans|log_records)"))).above(0).sized(8, 8),
+					ask("{{receiver}}", collector("receiver", "receiver_refused"))).above(0).sized(8, 8),
 			}},
 			{12, "Which data do services not send?", []panel{
 				series(13, "Log Records by Result", "cps", "Log records of services, by whether they were delivered. Normal: sent. dropped points to a full queue, failed to a Collector that refuses them.",
