@@ -144,6 +144,22 @@ func (n node) awaitTold(m *member, typ wire.Type, user string, times int) {
 		})
 }
 
+// talk has each of the members say so many messages at once.
+func talk(t *testing.T, members []*member, each int) {
+	t.Helper()
+	var saying sync.WaitGroup
+	for _, m := range members {
+		saying.Go(func() {
+			for range each {
+				if _, err := m.say("hello"); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	saying.Wait()
+}
+
 // TestNodes lets people on three nodes meet.
 func TestNodes(t *testing.T) {
 	t.Parallel()
@@ -159,17 +175,7 @@ func TestNodes(t *testing.T) {
 		}
 	}
 	const each = 40
-	var saying sync.WaitGroup
-	for _, m := range members {
-		saying.Go(func() {
-			for range each {
-				if _, err := m.say("hello"); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	saying.Wait()
+	talk(t, members, each)
 	for i, n := range nodes {
 		n.eventually(func() bool { return len(members[i].got()) >= len(nodes)*each },
 			func() string { return fmt.Sprintf("%d messages", len(members[i].got())) })

@@ -3,7 +3,6 @@ package demo
 import (
 	"fmt"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -34,20 +33,7 @@ func TestKafkaNodes(t *testing.T) {
 	nodes := startNodesWith(t, newRedisServer(t), 2, Config{Limits: Limits{MessagesPerSecond: 1e6}}, open)
 	members := []*member{nodes[0].enter("Ada"), nodes[1].enter("Ben")}
 	const each = 20
-	talk := func() {
-		var saying sync.WaitGroup
-		for _, m := range members {
-			saying.Go(func() {
-				for range each {
-					if _, err := m.say("hello"); err != nil {
-						t.Error(err)
-					}
-				}
-			})
-		}
-		saying.Wait()
-	}
-	talk()
+	talk(t, members, each)
 	broker.Close()
 	nodes[0].eventually(func() bool { return !nodes[0].isReady() }, func() string { return "ready without the store" })
 	var port int
@@ -57,7 +43,7 @@ func TestKafkaNodes(t *testing.T) {
 	if broker, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.DataDir(dir), kfake.SyncWrites(), kfake.Ports(port)); err != nil {
 		t.Fatal(err)
 	}
-	talk()
+	talk(t, members, each)
 	for i, n := range nodes {
 		n.eventually(func() bool { return len(members[i].got()) >= 4*each },
 			func() string { return fmt.Sprintf("%d messages", len(members[i].got())) })

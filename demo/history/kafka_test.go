@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -20,44 +18,6 @@ import (
 
 	"github.com/sockscope/sockscope/demo/history"
 )
-
-// TestKafkaInstances has instances of a service append to the same rooms at once, while more of them join.
-func TestKafkaInstances(t *testing.T) {
-	const each = 25
-	topic := newTopic(t)
-	var mu sync.Mutex
-	want := map[string][]history.Message{}
-	stores := make([]*history.Kafka, 4)
-	var wg sync.WaitGroup
-	for i := range stores {
-		stores[i] = joinKafka(t, topic, history.Limits{})
-		for j := range 4 {
-			wg.Go(func() {
-				for k := range each {
-					m := message(fmt.Sprint("room", j%2), fmt.Sprint(i, " ", j, " ", k), "")
-					saved, again, err := stores[i].Append(t.Context(), m)
-					if err != nil || again {
-						t.Errorf("append: again %t, %v", again, err)
-					}
-					mu.Lock()
-					want[m.Room] = append(want[m.Room], saved)
-					mu.Unlock()
-				}
-			})
-		}
-	}
-	wg.Wait()
-	stores = append(stores, joinKafka(t, topic, history.Limits{}))
-	for room, want := range want {
-		slices.SortFunc(want, func(a, b history.Message) int { return int(a.Seq) - int(b.Seq) })
-		for i, m := range want {
-			equal(t, "number", uint64(i+1), m.Seq)
-		}
-		for _, s := range stores {
-			equal(t, "what is kept", want, after(t, s, room, 0, 10000))
-		}
-	}
-}
 
 // TestKafkaSharesAtOnce reads with one instance what another has just been told is kept.
 func TestKafkaSharesAtOnce(t *testing.T) {
@@ -72,56 +32,6 @@ func TestKafkaSharesAtOnce(t *testing.T) {
 		equal(t, "marks", map[string]uint64{"ada": uint64(i + 1)}, reads)
 		one, two = two, one
 	}
-}
-
-// TestKafkaRestart ends the broker twice while everybody appends, each retrying until it is acknowledged.
-func TestKafkaRestart(t *testing.T) {
-	b := newBroker(t)
-	const senders, each = 4, 20
-	var acknowledged atomic.Int64
-	var mu sync.Mutex
-	var want []history.Message
-	var wg sync.WaitGroup
-	for i := range senders {
-		store := joinKafka(t, b.topic(), history.Limits{})
-		wg.Go(func() {
-			for j := range each {
-				m := message("lobby", fmt.Sprint(i, " ", j), "hello")
-				saved, err := appendInTime(t.Context(), store, m)
-				for err != nil && t.Context().Err() == nil {
-					saved, err = appendInTime(t.Context(), store, m)
-				}
-				acknowledged.Add(1)
-				mu.Lock()
-				want = append(want, saved)
-				mu.Unlock()
-			}
-		})
-	}
-	for _, n := range []int64{20, 40} {
-		eventually(t, func() string {
-			if got := acknowledged.Load(); got < n {
-				return fmt.Sprintf("%d messages acknowledged, want %d", got, n)
-			}
-			return ""
-		})
-		b.Close()
-		b.start()
-	}
-	wg.Wait()
-	slices.SortFunc(want, func(a, b history.Message) int { return int(a.Seq) - int(b.Seq) })
-	kept := after(t, joinKafka(t, b.topic(), history.Limits{}), "lobby", 0, 10000)
-	equal(t, "what is kept", want, kept)
-	equal(t, "how many are kept", senders*each, len(kept))
-	equal(t, "the newest", uint64(senders*each), kept[len(kept)-1].Seq)
-}
-
-// appendInTime gives up after a while, as the service does, which its user then takes for a failure.
-func appendInTime(ctx context.Context, s history.Store, m history.Message) (history.Message, error) {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	saved, _, err := s.Append(ctx, m)
-	return saved, err
 }
 
 func TestKafkaDown(t *testing.T) {
@@ -188,7 +98,7 @@ func TestKafkaHangs(t *testing.T) {
 		}
 		said = append(said, m)
 	}
-	slices.SortFunc(said, func(a, b history.Message) int { return int(a.Seq) - int(b.Seq) })
+	sortBySeq(said)
 	equal(t, "what is kept", said, after(t, store, "lobby", 0, 100))
 	equal(t, "the newest", uint64(51), said[50].Seq)
 }

@@ -8,7 +8,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -19,34 +18,6 @@ import (
 
 	"github.com/sockscope/sockscope/demo/history"
 )
-
-// TestInstances has instances of a service append to one room at once.
-func TestInstances(t *testing.T) {
-	const instances, each = 4, 50
-	first := newRedis(t, single.client(t), history.Limits{})
-	var wg sync.WaitGroup
-	for i := range instances {
-		s := joinRedis(t, single.client(t), history.Limits{})
-		for j := range 4 {
-			wg.Go(func() {
-				for k := range each {
-					m := message("lobby", fmt.Sprint(i, " ", j, " ", k), "")
-					if _, again, err := s.Append(t.Context(), m); err != nil || again {
-						t.Errorf("append: again %t, %v", again, err)
-					}
-				}
-			})
-		}
-	}
-	wg.Wait()
-	kept := after(t, first, "lobby", 0, 10000)
-	ids := make(map[string]bool)
-	for i, m := range kept {
-		equal(t, "number", uint64(i+1), m.Seq)
-		ids[m.ID] = true
-	}
-	equal(t, "how many are kept", instances*4*each, len(ids))
-}
 
 // TestRedisKeepsNoGarbage looks at everything that is in Redis.
 func TestRedisKeepsNoGarbage(t *testing.T) {
@@ -120,52 +91,6 @@ func TestLostAnswers(t *testing.T) {
 			equal(t, "what is kept", append(said, m), after(t, s, "lobby", 0, 10))
 		})
 	}
-}
-
-// TestRedisRestart kills Redis twice while everybody appends, each retrying until it is acknowledged.
-func TestRedisRestart(t *testing.T) {
-	s := ownServer(t, "--appendonly", "yes", "--appendfsync", "always")
-	const senders, each = 6, 60
-	var acknowledged atomic.Int64
-	var mu sync.Mutex
-	var want []history.Message
-	var wg sync.WaitGroup
-	newRedis(t, s.client(t), history.Limits{})
-	for i := range senders {
-		store := joinRedis(t, s.client(t), history.Limits{})
-		wg.Go(func() {
-			for j := range each {
-				m := message("lobby", fmt.Sprint(i, " ", j), "hello")
-				saved, _, err := store.Append(t.Context(), m)
-				for err != nil && t.Context().Err() == nil {
-					saved, _, err = store.Append(t.Context(), m)
-				}
-				acknowledged.Add(1)
-				mu.Lock()
-				want = append(want, saved)
-				mu.Unlock()
-			}
-		})
-	}
-	for _, n := range []int64{100, 200} {
-		eventually(t, func() string {
-			if got := acknowledged.Load(); got < n {
-				return fmt.Sprintf("%d messages acknowledged, want %d", got, n)
-			}
-			return ""
-		})
-		s.kill()
-		if err := s.start(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	wg.Wait()
-	slices.SortFunc(want, func(a, b history.Message) int { return int(a.Seq) - int(b.Seq) })
-	store := joinRedis(t, s.client(t), history.Limits{})
-	kept := after(t, store, "lobby", 0, 10000)
-	equal(t, "what is kept", want, kept)
-	equal(t, "how many are kept", senders*each, len(kept))
-	equal(t, "the newest", uint64(senders*each), kept[len(kept)-1].Seq)
 }
 
 func TestRedisDown(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -320,7 +319,7 @@ func TestConcurrentAppends(t *testing.T) {
 			equal(t, "number", uint64(i+1), m.Seq)
 		}
 		for i := range saved {
-			slices.SortFunc(saved[i], func(a, b history.Message) int { return int(a.Seq) - int(b.Seq) })
+			sortBySeq(saved[i])
 			equal(t, fmt.Sprintf("what was returned with again %t", i == 1), kept, saved[i])
 		}
 	})
