@@ -147,29 +147,32 @@ func TestMQTT(t *testing.T) {
 
 // TestMQTTEnds has connections end as they do in MQTT, which is not always by a close frame.
 func TestMQTTEnds(t *testing.T) {
-	connect := func(keepAlive byte) []byte {
-		return []byte{0x10, 13, 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, keepAlive, 0, 1, 'a'}
+	connect := func(version, keepAlive byte) []byte {
+		return []byte{0x10, 13, 0, 4, 'M', 'Q', 'T', 'T', version, 2, 0, keepAlive, 0, 1, 'a'}
 	}
 	for name, life := range map[string]struct {
-		keepAlive byte
-		leave     func(t *testing.T, p *peer)
-		want      end
+		connect []byte
+		leave   func(t *testing.T, p *peer)
+		want    end
 	}{
-		"DISCONNECT": {60, func(t *testing.T, p *peer) {
+		"DISCONNECT": {connect(4, 60), func(t *testing.T, p *peer) {
 			p.send(t, []byte{0xe0, 0})
 			p.hearClose(t, -1)
 		}, end{initiator: "local", reason: "normal", code: 1006}},
-		"a packet that is none": {60, func(t *testing.T, p *peer) {
+		"CONNECT is refused": {connect(9, 60), func(t *testing.T, p *peer) {
+			p.hearClose(t, -1)
+		}, end{initiator: "local", reason: "normal", code: 1006}},
+		"a packet that is none": {connect(4, 60), func(t *testing.T, p *peer) {
 			p.send(t, []byte{0, 0})
 			p.hearClose(t, -1)
 		}, end{initiator: "local", reason: "normal", code: 1006}},
-		"a close frame": {60, func(_ *testing.T, p *peer) {
+		"a close frame": {connect(4, 60), func(_ *testing.T, p *peer) {
 			_ = p.Close(websocket.StatusNormalClosure, "")
 		}, end{initiator: "remote", reason: "normal", code: 1000}},
-		"the client vanishes": {60, func(_ *testing.T, p *peer) {
+		"the client vanishes": {connect(4, 60), func(_ *testing.T, p *peer) {
 			_ = p.tcp.Close()
 		}, end{initiator: "network", reason: "abnormal", code: 1006, errors: []string{"read"}}},
-		"silence for longer than the keep alive": {1, func(t *testing.T, p *peer) {
+		"silence for longer than the keep alive": {connect(4, 1), func(t *testing.T, p *peer) {
 			p.hearClose(t, -1)
 		}, end{initiator: "local", reason: "idle_timeout", code: 1006}},
 	} {
@@ -179,7 +182,7 @@ func TestMQTTEnds(t *testing.T) {
 			if got := p.Subprotocol(); got != "mqtt" {
 				t.Errorf("the subprotocol is %q", got)
 			}
-			p.send(t, connect(life.keepAlive))
+			p.send(t, life.connect)
 			p.hear(t) // CONNACK
 			life.leave(t, p)
 			ended(t, r, p, life.want)
